@@ -1,0 +1,71 @@
+// Package mapping turns records into entities as the user's mapping says.
+//
+// A mapping document, as Port keeps it, is parsed once by Parse into a Mapping:
+// its Resources carry compiled jq expressions, and Resource.Map applies them to
+// one record after the other. Records come in as raw JSON and entities go out
+// as raw JSON; plain paths are read from the bytes, everything else is
+// evaluated by package jq.
+//
+// The package is pure: no files, no network, no clock but the deadlines of its
+// caller, no state.
+package mapping
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Options are the collaborators and limits of a mapping.
+type Options struct {
+	// Bind checks kind and selector of a resource. Its error rejects the
+	// resource; a path at the start of the error ("includedFiles[1]: …") is
+	// kept. Nil accepts everything.
+	Bind func(kind string, selector json.RawMessage) (warnings []string, err error)
+	// Environ are the variables ("NAME=value") that `env` and `$ENV` show, with
+	// secrets already taken out. Nil means none.
+	Environ func() []string
+	// ItemTimeout bounds one record: 0 means 120 s (port.md 6.8).
+	ItemTimeout time.Duration
+	// RegexpTimeout bounds one match of a backtracking regular expression: 0
+	// means 1 s.
+	RegexpTimeout time.Duration
+}
+
+// A Mapping is a parsed and compiled mapping document. It is read-only and safe
+// for concurrent use.
+type Mapping struct {
+	DeleteDependentEntities      bool // default true
+	CreateMissingRelatedEntities bool // default true
+	EnableMergeEntity            bool // default true
+	// EntityDeletionThreshold is the share of entities, 0 to 1, that a resync
+	// may delete; default 0.9.
+	EntityDeletionThreshold float64
+
+	SpecPath         []string // default port.yml
+	UseDefaultBranch *bool    // nil: not said
+	Branch           string   // default main
+
+	// Resources are the valid blocks, in the order of the document.
+	Resources []*Resource
+	// Problems are the blocks and entries that were rejected.
+	Problems []Problem
+	// Warnings are remarks on what was accepted, such as an expression that
+	// does not compile (its property is null for every record).
+	Warnings []string
+}
+
+// A Problem is a block of the mapping that does not run.
+type Problem struct {
+	Index  int    // of the block; -1: not a block but the document's root
+	Kind   string // as written, may be empty
+	Path   string // "resources[3].selector.query"
+	Reason string // for people, without the path
+	// Blueprints are those that the block could write. Entities of them must
+	// not be deleted while the block does not run.
+	Blueprints []string
+	// Unknown says that the block could write any blueprint.
+	Unknown bool
+}
+
+// String is path and reason.
+func (p Problem) String() string { return p.Path + ": " + p.Reason }
