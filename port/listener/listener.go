@@ -1,0 +1,161 @@
+// Package listener decides when a resync runs: once, when Port asks for one, and
+// on a schedule.
+//
+// It starts resyncs and does not know what they do. One that is asked for by
+// Port while another one runs replaces it; a scheduled one is skipped then.
+package listener
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Schedule tells the next time after t, the zero time for never.
+// cron.Schedule of github.com/robfig/cron/v3 is one.
+type Schedule interface {
+	Next(t time.Time) time.Time
+}
+
+// Every is a Schedule with a fixed distance, counted from the start of the process.
+type Every struct {
+	Start    time.Time
+	Interval time.Duration
+}
+
+// Next returns the first multiple of the interval after t.
+func (e Every) Next(t time.Time) time.Time {
+	if e.Interval <= 0 {
+		return time.Time{}
+	}
+	n := t.Sub(e.Start)/e.Interval + 1
+	return e.Start.Add(max(n, 1) * e.Interval)
+}
+
+// Config says when to resync. Zero fields mean: do not.
+type Config struct {
+	// Resync runs a resync to its end. Calls may overlap: a newer one has to
+	// end the older one. Its error is logged by whoever returns it.
+	Resync func(context.Context) error
+	// Requested returns when Port was last asked for a resync; the zero time
+	// if never. Nil: Port is not asked.
+	Requested func(context.Context) (time.Time, error)
+	// Interval is the pause between two questions (default 60 s).
+	Interval time.Duration
+	// OnStart resyncs at once.
+	OnStart bool
+	// Schedule resyncs at its times; nil: never.
+	Schedule Schedule
+	Log      *slog.Logger
+}
+
+const defaultInterval = time.Minute
+
+// Run serves the configuration until ctx is done and its resyncs have ended. It
+// returns ctx's cause.
+func Run(ctx context.Context, cfg Config) error {
+	if cfg.Resync == nil {
+		return errors.New("listener: nothing to run")
+	}
+	if cfg.Interval <= 0 {
+		cfg.Interval = defaultInterval
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	l := &loop{Config: cfg}
+	defer l.resyncs.Wait()
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	baseline, known := l.baseline(ctx)
+	if cfg.OnStart {
+		l.start(ctx)
+	}
+	if cfg.Schedule != nil {
+		parts.Go(func() { l.schedule(ctx) })
+	}
+	if cfg.Requested != nil {
+		parts.Go(func() { l.poll(ctx, baseline, known) })
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+type loop struct {
+	Config
+	resyncs sync.WaitGroup
+	running atomic.Int32
+}
+
+func (l *loop) start(ctx context.Context) {
+	l.running.Add(1)
+	l.resyncs.Go(func() {
+		defer l.running.Add(-1)
+		_ = l.Resync(ctx)
+	})
+}
+
+// baseline reads what was asked for before this process began, so that neither
+// an old request causes a resync nor one made meanwhile is lost (port.md S-34).
+func (l *loop) baseline(ctx context.Context) (time.Time, bool) {
+	if l.Requested == nil {
+		return time.Time{}, false
+	}
+	at, err := l.Requested(ctx)
+	if err != nil {
+		l.Log.WarnContext(ctx, "port could not be asked for resync requests; asking again", "err", err, "in", l.Interval.String())
+		return time.Time{}, false
+	}
+	return at, true
+}
+
+// poll resyncs whenever the last request is newer than the one before.
+func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
+	for wait(ctx, l.Interval) {
+		at, err := l.Requested(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				l.Log.WarnContext(ctx, "port could not be asked for resync requests; asking again", "err", err, "in", l.Interval.String())
+			}
+			continue
+		}
+		if known && at.After(baseline) {
+			l.Log.InfoContext(ctx, "port asks for a resync", "requested_at", at)
+			l.start(ctx)
+		}
+		if !known || at.After(baseline) {
+			baseline, known = at, true
+		}
+	}
+}
+
+// schedule resyncs at the times of the schedule, unless one is running.
+func (l *loop) schedule(ctx context.Context) {
+	for {
+		now := time.Now()
+		next := l.Schedule.Next(now)
+		if next.IsZero() || !wait(ctx, next.Sub(now)) {
+			return
+		}
+		if l.running.Load() > 0 {
+			l.Log.WarnContext(ctx, "a scheduled resync is skipped because one is still running")
+			continue
+		}
+		l.start(ctx)
+	}
+}
+
+// wait pauses for d and reports false when ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
