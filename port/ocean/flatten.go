@@ -1,0 +1,293 @@
+package ocean
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/joho/godotenv"
+)
+
+// A setting is the text of one variable and where it came from.
+type setting struct {
+	text   string
+	origin Origin
+	null   bool // JSON or YAML null
+}
+
+// flat is every source in one map of canonical names.
+type flat struct {
+	schema  *schema
+	values  map[string]setting
+	unknown map[string]Origin
+	ignored map[string]string
+	notices []Notice
+	errs    []error
+}
+
+// flatten merges the sources deeply, weakest first: a variable replaces the
+// same key of a JSON section, a section of the environment one key of the YAML
+// file (`port.md` 1.1, 1.2).
+func flatten(s *schema, src Sources) *flat {
+	f := &flat{schema: s, values: map[string]setting{}, unknown: map[string]Origin{}, ignored: map[string]string{}}
+	for _, name := range slices.Sorted(maps.Keys(src.Fallbacks)) {
+		f.variable(name, src.Fallbacks[name], FromCommandLine)
+	}
+	f.yaml(src.YAML, lookup(src))
+	vars := f.variables(src)
+	for _, v := range vars {
+		f.variable(v.name, v.text, v.origin)
+	}
+	for _, name := range slices.Sorted(maps.Keys(src.Overrides)) {
+		f.variable(name, src.Overrides[name], FromCommandLine)
+	}
+	f.warnUnknown()
+	return f
+}
+
+// A variable is a name of a source with its text.
+type variable struct {
+	name string // canonical
+	setting
+}
+
+// variables returns the settings of the environment and of `.env`, one per
+// canonical name, sections before what is nested in them.
+func (f *flat) variables(src Sources) []variable {
+	byName := map[string]setting{}
+	put := func(texts map[string]string, origin Origin) {
+		// Backwards: lower case sorts last, and the canonical spelling wins.
+		for _, name := range slices.Backward(slices.Sorted(maps.Keys(texts))) {
+			canonical := strings.ToUpper(name)
+			if !isSetting(canonical) {
+				f.hint(canonical)
+				continue
+			}
+			if strings.TrimSpace(texts[name]) != "" { // empty means unset
+				byName[canonical] = setting{text: texts[name], origin: origin}
+			}
+		}
+	}
+	put(f.dotEnv(src.DotEnv), FromDotEnv)
+	put(src.Environ, FromEnvironment)
+	vars := make([]variable, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		vars = append(vars, variable{name, byName[name]})
+	}
+	slices.SortStableFunc(vars, func(a, b variable) int {
+		return strings.Count(a.name, "__") - strings.Count(b.name, "__")
+	})
+	return vars
+}
+
+// isSetting reports whether a name is meant for us. Kubernetes adds link
+// variables that begin with OCEAN_ and one underscore (`deploy.md` 1.4).
+func isSetting(name string) bool {
+	return strings.HasPrefix(name, "OCEAN__") || strings.HasPrefix(name, "APPLICATION__")
+}
+
+// hint helps with the one underscore that chart keys such as
+// oceanEventWorkersCount end up with (`deploy.md` 7).
+func (f *flat) hint(name string) {
+	if !strings.HasPrefix(name, "OCEAN_") && !strings.HasPrefix(name, "APPLICATION_") {
+		return
+	}
+	if known, ok := f.schema.squashed[squash(name)]; ok {
+		f.notices = append(f.notices, Notice{slog.LevelInfo, name, "has no effect; the setting is called " + known})
+	}
+}
+
+func (f *flat) dotEnv(text []byte) map[string]string {
+	if len(text) == 0 {
+		return nil
+	}
+	vars, err := godotenv.UnmarshalBytes(text)
+	if err != nil {
+		// The parser's words quote the line, which may hold a secret.
+		f.errs = append(f.errs, &ValueError{
+			Variable: ".env", Origin: "the working directory", Expected: "lines of the form NAME=value",
+		})
+		return nil
+	}
+	return vars
+}
+
+// variable takes one named text: a leaf, or a section as JSON.
+func (f *flat) variable(name, text string, origin Origin) {
+	f.assign(strings.ToUpper(name), text, origin, "")
+}
+
+// assign takes a value at a canonical name. via is the variable whose JSON it
+// was found in.
+func (f *flat) assign(name string, value any, origin Origin, via string) {
+	if f.schema.sections[name] {
+		f.section(name, value, origin, via)
+		return
+	}
+	if known := f.resolve(name, via != "" || origin == FromYAML); known != name {
+		f.assign(known, value, origin, via)
+		return
+	}
+	if via != "" && via != name {
+		origin = origin.via(via)
+	}
+	if _, ok := f.schema.byName[name]; !ok && !isAlias(name) {
+		f.stranger(name, value, origin)
+		return
+	}
+	if value == nil {
+		f.values[name] = setting{text: "null", origin: origin, null: true}
+		return
+	}
+	if text := strings.Trim(scalar(value), "\r\n"); strings.TrimSpace(text) != "" {
+		f.values[name] = setting{text: text, origin: origin}
+	}
+}
+
+// resolve maps a key of JSON or YAML to the name that it means although
+// decamelising could not find all its underscores.
+func (f *flat) resolve(name string, key bool) string {
+	if !key || f.schema.byName[name] != nil {
+		return name
+	}
+	if known, ok := f.schema.squashed[squash(name)]; ok {
+		return known
+	}
+	return name
+}
+
+// section takes an object, or a text that holds one as JSON.
+func (f *flat) section(name string, value any, origin Origin, via string) {
+	switch v := value.(type) {
+	case nil:
+		return
+	case map[string]any:
+		f.object(name, v, origin, via)
+		return
+	case string:
+		if strings.TrimSpace(v) == "" {
+			return
+		}
+		if object, err := decodeObject(v); err == nil {
+			if via == "" && origin != FromYAML {
+				via = name
+			}
+			f.object(name, object, origin, via)
+			return
+		}
+	}
+	// Never the value: any section may hold a secret.
+	f.errs = append(f.errs, &ValueError{Variable: name, Origin: origin, Expected: objectForm(name)})
+}
+
+func objectForm(name string) string {
+	if name == "OCEAN__EVENT_LISTENER" {
+		return `a JSON object such as {"type":"POLLING"}`
+	}
+	return `a JSON object such as {"key":"value"}`
+}
+
+// object takes the members in the order of their names, camelCase before
+// snake_case: the contract's own spelling wins when a key is there twice.
+func (f *flat) object(name string, members map[string]any, origin Origin, via string) {
+	keys := slices.Sorted(maps.Keys(members))
+	slices.SortStableFunc(keys, func(a, b string) int {
+		return boolOrder(a == decamelise(a)) - boolOrder(b == decamelise(b))
+	})
+	for _, key := range keys {
+		if key != "" {
+			f.assign(name+"__"+strings.ToUpper(decamelise(key)), members[key], origin, via)
+		}
+	}
+}
+
+func boolOrder(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// stranger takes a name that is no setting here.
+func (f *flat) stranger(name string, value any, origin Origin) {
+	if reason := ignoredReason(name); reason != "" {
+		f.ignored[name] = reason
+		return
+	}
+	if members, ok := value.(map[string]any); ok { // name what is inside it, as far as it is known
+		for key, v := range members {
+			inner := name + "__" + strings.ToUpper(decamelise(key))
+			if reason := ignoredReason(inner); reason != "" {
+				f.ignored[inner] = reason
+				delete(members, key)
+			} else if v == nil {
+				delete(members, key)
+			}
+		}
+		if len(members) == 0 {
+			return
+		}
+	}
+	f.unknown[name] = origin
+}
+
+// integrationConfig is the section into which users may put what they like:
+// the reference ignores unknown keys there without a word (`port.md` 1.5), so
+// only a slip of the pen is worth a warning.
+const integrationConfig = "OCEAN__INTEGRATION__CONFIG__"
+
+func (f *flat) warnUnknown() {
+	for _, name := range slices.Sorted(maps.Keys(f.unknown)) {
+		n := Notice{slog.LevelWarn, name, fmt.Sprintf("unknown variable (from %s)", f.unknown[name])}
+		if best := f.schema.suggest(name); best != "" {
+			n.Text += "; did you mean " + best + "?"
+		} else if strings.HasPrefix(name, integrationConfig) {
+			n.Level, n.Text = slog.LevelDebug, "not used"
+		}
+		f.notices = append(f.notices, n)
+	}
+}
+
+func (f *flat) ignoredList() []Ignored {
+	out := make([]Ignored, 0, len(f.ignored))
+	for _, name := range slices.Sorted(maps.Keys(f.ignored)) {
+		out = append(out, Ignored{name, f.ignored[name]})
+	}
+	return out
+}
+
+// decodeObject reads one JSON object and keeps the digits of numbers.
+func decodeObject(text string) (map[string]any, error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	var out map[string]any
+	if err := d.Decode(&out); err != nil {
+		return nil, fmt.Errorf("JSON: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Token returns io.EOF itself
+		return nil, fmt.Errorf("JSON: text behind the object")
+	}
+	return out, nil
+}
+
+// scalar is the text of a value that is no section: lists and objects are JSON.
+func scalar(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		return "" // decoded from JSON or YAML, so it cannot happen
+	}
+	return strings.TrimSpace(b.String())
+}

@@ -1,0 +1,209 @@
+// Package ocean is the contract between the Ocean framework and its
+// environment: where settings come from, what they are called, which values
+// they take, and how a process reaches the network (certificates, proxies,
+// blocked addresses).
+//
+// [ReadSources] collects the process environment, `.env` and `config.yaml`;
+// [Load] flattens them into canonical names such as OCEAN__PORT__CLIENT_ID,
+// parses them into a struct that the caller composes of the rooms' configs, and
+// says where each value came from. [NewNetwork] makes the transports.
+//
+// The package never reads the process environment itself and starts nothing.
+package ocean
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// An Origin says where a value came from. The name of the variable follows in
+// parentheses where it is not the canonical one, as in
+// "environment (OCEAN__PORT)".
+type Origin string
+
+// The origins, from the strongest to the weakest.
+const (
+	FromCommandLine Origin = "command line"
+	FromEnvironment Origin = "environment"
+	FromDotEnv      Origin = ".env"
+	FromYAML        Origin = "config.yaml"
+	FromDefault     Origin = "default"
+)
+
+// via adds the variable that a value was taken from.
+func (o Origin) via(variable string) Origin {
+	return Origin(fmt.Sprintf("%s (%s)", o, variable))
+}
+
+// A Notice is something about the configuration that does not stop the start.
+type Notice struct {
+	Level    slog.Level // Warn, or Info for hints
+	Variable string
+	Text     string
+}
+
+// String is one line without a line break. It never holds a secret.
+func (n Notice) String() string { return n.Variable + ": " + n.Text }
+
+// Effective is the configuration as it was understood.
+type Effective struct {
+	// Rows has one entry per variable of the struct, in the struct's order.
+	Rows []Row
+	// Ignored are the known variables that were set and have no effect here.
+	Ignored []Ignored
+	// Notices are unknown names, deprecated names and repaired values.
+	Notices []Notice
+
+	secrets []string
+}
+
+// Secrets returns the values of all secret settings, for redaction: each at
+// least six characters long (`port.md` 8.6), longest first.
+func (e *Effective) Secrets() []string { return slices.Clone(e.secrets) }
+
+// A ValueError is a setting that is missing or cannot be used.
+type ValueError struct {
+	Variable string // canonical name
+	Origin   Origin // empty when nothing was set
+	Expected string // the form that would do
+	Got      string // as written; empty for secrets and for missing values
+}
+
+// Error names variable, origin and expected form on one line.
+func (e *ValueError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Variable)
+	if e.Origin == "" {
+		b.WriteString(" is not set: want " + e.Expected)
+		return b.String()
+	}
+	fmt.Fprintf(&b, " from %s: want %s", e.Origin, e.Expected)
+	if e.Got != "" {
+		fmt.Fprintf(&b, ", got %q", e.Got)
+	}
+	return b.String()
+}
+
+// Errors are all that is wrong with a configuration. errors.As finds a
+// *ValueError in it.
+type Errors []error
+
+// Error has one line per problem.
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, err := range e {
+		lines[i] = err.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns the single problems.
+func (e Errors) Unwrap() []error { return e }
+
+// A validator checks what one value cannot show; its errors name the variable.
+type validator interface{ Validate() error }
+
+// Load parses the sources into T, a struct composed of the rooms' configs with
+// `env`, `envPrefix`, `envDefault` and the tags of this package (see [Schema]).
+//
+// Every problem is in the error, an [Errors], not only the first. Struct and
+// Effective are never nil, so that what is right can be shown beside what is
+// wrong; a setting in error has its default.
+func Load[T any](src Sources) (*T, *Effective, error) {
+	cfg := new(T)
+	schema, err := newSchema(reflect.TypeFor[T]())
+	if err != nil {
+		return cfg, &Effective{}, err
+	}
+	f := flatten(schema, src)
+	derive(f)
+	v := normalize(schema, f)
+	errs := slices.Concat(f.errs, v.errs)
+	if err := env.ParseWithOptions(cfg, env.Options{Environment: v.environ, FuncMap: schema.parsers()}); err != nil {
+		errs = append(errs, internalErrors(err, v)...)
+	}
+	if len(errs) == 0 {
+		errs = validate(reflect.ValueOf(cfg).Elem())
+	}
+	eff := &Effective{
+		Rows: v.rows, Ignored: f.ignoredList(), Notices: slices.Concat(f.notices, v.notices), secrets: secretValues(v),
+	}
+	if len(errs) > 0 {
+		return cfg, eff, Errors(errs)
+	}
+	return cfg, eff, nil
+}
+
+// internalErrors keeps what the parser found and normalize did not: nothing,
+// unless a struct has a type or tag that this package does not know.
+func internalErrors(err error, v *values) []error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range all.Errors {
+		var unset env.VarIsNotSetError
+		var empty env.EmptyVarError
+		switch {
+		case errors.As(e, &unset) && v.missing[unset.Key], errors.As(e, &empty) && v.missing[empty.Key]:
+		default:
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// validate calls Validate on the struct and on every struct below it.
+func validate(v reflect.Value) []error {
+	var errs []error
+	for i := range v.NumField() {
+		f := v.Field(i)
+		if v.Type().Field(i).IsExported() && f.Kind() == reflect.Struct {
+			errs = append(errs, validate(f)...)
+		}
+	}
+	if v.CanAddr() && v.Addr().CanInterface() {
+		if check, ok := v.Addr().Interface().(validator); ok {
+			errs = append(errs, split(check.Validate())...)
+		}
+	}
+	return errs
+}
+
+// split takes a joined error apart.
+func split(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the outermost layer is taken apart
+		return many.Unwrap()
+	}
+	return []error{err}
+}
+
+// minSecret is the shortest text that redaction replaces: shorter ones would
+// tear ordinary words apart (`port.md` 8.6).
+const minSecret = 6
+
+func secretValues(v *values) []string {
+	set := map[string]bool{}
+	for _, s := range v.secrets {
+		if len(s) >= minSecret {
+			set[s] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(set), func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+}

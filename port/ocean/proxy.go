@@ -1,0 +1,185 @@
+package ocean
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Proxies decides which requests go through a proxy, as the reference does
+// (`port.md` 9.3, `deploy.md` 3.5). golang.org/x/net/http/httpproxy is not
+// used because it never proxies loopback addresses and knows neither ALL_PROXY
+// nor URL patterns. The zero value uses none. It is safe for concurrent use.
+type Proxies struct {
+	http, https *url.URL
+	none        bool // NO_PROXY=*
+	rules       []noProxy
+}
+
+// NewProxies reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, of which the
+// lower-case spelling is preferred. Errors name the variable and never its
+// value, which may hold a password.
+func NewProxies(environ map[string]string) (*Proxies, error) {
+	get := func(name string) (string, string) {
+		if v := strings.TrimSpace(environ[strings.ToLower(name)]); v != "" {
+			return strings.ToLower(name), v
+		}
+		// In a CGI process HTTP_PROXY is a header of the client.
+		if name == "HTTP_PROXY" && environ["REQUEST_METHOD"] != "" {
+			return name, ""
+		}
+		return name, strings.TrimSpace(environ[name])
+	}
+	p := &Proxies{}
+	for _, e := range []struct {
+		name string
+		to   []**url.URL
+	}{{"ALL_PROXY", []**url.URL{&p.http, &p.https}}, {"HTTP_PROXY", []**url.URL{&p.http}}, {"HTTPS_PROXY", []**url.URL{&p.https}}} {
+		name, text := get(e.name)
+		if text == "" {
+			continue
+		}
+		u, err := proxyURL(text)
+		if err != nil {
+			return nil, &ValueError{Variable: name, Origin: FromEnvironment, Expected: "the URL of a proxy such as http://proxy.example.com:3128"}
+		}
+		for _, to := range e.to {
+			*to = u
+		}
+	}
+	_, exceptions := get("NO_PROXY")
+	for entry := range strings.SplitSeq(exceptions, ",") {
+		if entry = strings.ToLower(strings.TrimSpace(entry)); entry == "*" {
+			p.none = true
+		} else if entry != "" {
+			p.rules = append(p.rules, newNoProxy(entry))
+		}
+	}
+	return p, nil
+}
+
+// proxyURL reads an address; without a scheme it is an HTTP proxy.
+func proxyURL(text string) (*url.URL, error) {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, errForm
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+		if u.Hostname() != "" {
+			return u, nil
+		}
+	}
+	return nil, errForm
+}
+
+// For is the proxy of a request, nil for none; it fits http.Transport.Proxy.
+func (p *Proxies) For(r *http.Request) (*url.URL, error) { return p.ForURL(r.URL), nil }
+
+// ForURL is the proxy for an address, nil for none.
+func (p *Proxies) ForURL(u *url.URL) *url.URL {
+	proxy := p.http
+	if u.Scheme == "https" {
+		proxy = p.https
+	}
+	if proxy == nil || p.none {
+		return nil
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	ip, _ := netip.ParseAddr(host)
+	for _, rule := range p.rules {
+		if rule.matches(u.Scheme, host, port, ip.Unmap()) {
+			return nil
+		}
+	}
+	return proxy
+}
+
+// Hosts are the proxies' own host names.
+func (p *Proxies) Hosts() []string {
+	var out []string
+	for _, u := range []*url.URL{p.http, p.https} {
+		if u != nil {
+			out = append(out, strings.ToLower(u.Hostname()))
+		}
+	}
+	return out
+}
+
+// Describe says which proxies are used, without their passwords; empty for none.
+func (p *Proxies) Describe() string {
+	if p.none || (p.http == nil && p.https == nil) {
+		return ""
+	}
+	show := func(u *url.URL) string {
+		if u == nil {
+			return "none"
+		}
+		return u.Redacted()
+	}
+	return fmt.Sprintf("http: %s, https: %s", show(p.http), show(p.https))
+}
+
+// A noProxy is one entry of NO_PROXY. Empty fields match everything.
+type noProxy struct {
+	scheme, port string
+	network      netip.Prefix
+	// host matches itself, and names below it unless exact; only those below it
+	// when it began with a dot.
+	host        string
+	below, only bool
+}
+
+func newNoProxy(entry string) noProxy {
+	var n noProxy
+	if scheme, rest, ok := strings.Cut(entry, "://"); ok {
+		if scheme != "all" {
+			n.scheme = scheme
+		}
+		entry, _, _ = strings.Cut(rest, "/")
+		n.below = strings.HasPrefix(entry, "*") // a URL pattern names one host
+	} else if prefix, err := netip.ParsePrefix(entry); err == nil {
+		n.network = prefix
+		return n
+	} else {
+		n.below = entry != "localhost"
+	}
+	if host, port, err := net.SplitHostPort(entry); err == nil {
+		entry, n.port = host, port
+	}
+	entry = strings.Trim(entry, "[]")
+	if ip, err := netip.ParseAddr(entry); err == nil {
+		ip = ip.Unmap()
+		n.network = netip.PrefixFrom(ip, ip.BitLen())
+		return n
+	}
+	entry = strings.TrimPrefix(entry, "*")
+	n.only = strings.HasPrefix(entry, ".")
+	n.below = n.below || n.only
+	n.host = strings.TrimPrefix(entry, ".")
+	return n
+}
+
+func (n noProxy) matches(scheme, host, port string, ip netip.Addr) bool {
+	switch {
+	case n.scheme != "" && n.scheme != scheme, n.port != "" && n.port != port:
+		return false
+	case n.network.IsValid():
+		return ip.IsValid() && n.network.Contains(ip)
+	case n.host == "": // `http://` or `http://*`
+		return true
+	case n.below && strings.HasSuffix(host, "."+n.host):
+		return true
+	}
+	return !n.only && host == n.host
+}

@@ -1,0 +1,224 @@
+package ocean
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ado-port/ado-port/port"
+)
+
+// Settings are the variables of the Ocean core below OCEAN__, except those of
+// port.Config, port.Limits and the integration's own (`port.md` 1.4), and what
+// this program adds to them.
+type Settings struct {
+	Integration   Integration   `envPrefix:"INTEGRATION__"`
+	EventListener EventListener `envPrefix:"EVENT_LISTENER__"`
+
+	// InitializePortResources creates the integration and its default resources.
+	InitializePortResources bool `env:"INITIALIZE_PORT_RESOURCES" envDefault:"true" doc:"Create the default blueprints, mapping and pages in Port when the installation is new."`
+	// CreatePortResourcesOrigin is Origin's text; empty means unset.
+	CreatePortResourcesOrigin string `env:"CREATE_PORT_RESOURCES_ORIGIN" oneof:"Empty,Default,Port" alias:"ocean=Default" doc:"Where the default resources come from: this program, Port, or none; unset lets the program decide."`
+	// ResourcesPath is relative to the working directory.
+	ResourcesPath string `env:"RESOURCES_PATH" envDefault:".port/resources" doc:"Directory with default resources that replace the built-in ones; ignored when it does not exist."`
+
+	// ScheduledResync and ResyncCron are both armed when both are set.
+	ScheduledResync Schedule `env:"SCHEDULED_RESYNC_INTERVAL" type:"minutes, duration or cron" doc:"Time between full resyncs, in minutes or as a duration, or a cron expression."`
+	// ResyncCron is empty unless set.
+	ResyncCron CronSpec `env:"RESYNC_CRON" type:"cron" doc:"Cron expression, in the local time zone unless it begins with CRON_TZ=…, for full resyncs, in addition to OCEAN__SCHEDULED_RESYNC_INTERVAL."`
+	// SendRawDataExamples is about the first records of a kind.
+	SendRawDataExamples bool `env:"SEND_RAW_DATA_EXAMPLES" envDefault:"true" doc:"Send the first records of every kind to Port, where the mapping editor shows them."`
+	// AllowJQEnvironment opens env and $ENV to mappings, without secrets.
+	AllowJQEnvironment bool `env:"ALLOW_ENVIRONMENT_VARIABLES_JQ_ACCESS" envDefault:"true" doc:"Let mappings read environment variables with env and $ENV; secrets are never among them."`
+	// ItemTimeout bounds the mapping of one record.
+	ItemTimeout time.Duration `env:"PROCESS_IN_QUEUE_TIMEOUT" envDefault:"120s" min:"1s" doc:"Longest time that the mapping of one record may take."`
+	// ProcessingMode is accepted and not followed (design 2).
+	ProcessingMode string `env:"PROCESSING_MODE" envDefault:"dsp" oneof:"dsp,ocean-core" doc:"Accepted for the chart's sake: records are always mapped here and ocean-core is reported."`
+	// StrictExit makes ONCE exit with 1 after a failed resync.
+	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails; otherwise 0, as the Python integration does."`
+	// StateDirectory is what [StateDirectory] tries first.
+	StateDirectory string `env:"STATE_DIRECTORY" doc:"Directory for what survives a restart; otherwise XDG_STATE_HOME/ado-port, HOME/.local/state/ado-port or /tmp/ocean/ado-port."`
+
+	// ClientTimeout is for one request to Azure DevOps.
+	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"60s" min:"1s" doc:"Longest time that a request to Azure DevOps may take."`
+	// BaseURL is the public address of this process, without trailing slashes.
+	BaseURL string `env:"BASE_URL" form:"url" doc:"Public address of this process; live events need it. OCEAN__INTEGRATION__CONFIG__APP_HOST is its deprecated name."`
+	// PathPrefix is the part of the routes before /integration.
+	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics and /health."`
+	// EventWorkers is a number of goroutines.
+	EventWorkers int `env:"EVENT_WORKERS_COUNT" envDefault:"1" min:"1" max:"1000" doc:"Least number of workers for live events."`
+	// EventsDebugLogging never shows secrets.
+	EventsDebugLogging bool `env:"EVENTS_DEBUG_LOGGING" envDefault:"false" doc:"Log every live event, with secrets removed."`
+	// MaxEventProcessing bounds one try of one event.
+	MaxEventProcessing time.Duration `env:"MAX_EVENT_PROCESSING_SECONDS" envDefault:"90s" min:"1ms" doc:"Longest time for one attempt to handle a live event."`
+	// ShutdownWait bounds the drain of each part.
+	ShutdownWait time.Duration `env:"MAX_WAIT_SECONDS_BEFORE_SHUTDOWN" envDefault:"5s" doc:"Time that running work gets to finish at shutdown."`
+	// HeartbeatInterval is the time between two status reports.
+	HeartbeatInterval time.Duration `env:"STATUS_HEARTBEAT_INTERVAL_SECONDS" envDefault:"10s" min:"1ms" doc:"Time between two reports to Port that a resync is alive."`
+
+	Metrics          Metrics          `envPrefix:"METRICS__"`
+	ActionsProcessor ActionsProcessor `envPrefix:"ACTIONS_PROCESSOR__"`
+	SSL              SSL              `envPrefix:"SSL__"`
+
+	// DisableIPBlocker is nil when unset: the blocker is off then.
+	DisableIPBlocker *bool `env:"DISABLE_IP_OUTBOUND_BLOCKER" doc:"Set to false to refuse connections to private, loopback and link-local addresses; off by default."`
+	// Runtime is always OnPrem after Load.
+	Runtime string `env:"RUNTIME" envDefault:"OnPrem" oneof:"OnPrem,Saas" doc:"Only OnPrem; Saas is Port's own hosting and is refused."`
+}
+
+// Validate refuses combinations that cannot run.
+func (s *Settings) Validate() error {
+	var errs []error
+	if s.Runtime == "Saas" {
+		errs = append(errs, errors.New("OCEAN__RUNTIME: want OnPrem; Saas is for Port's own hosting"))
+	}
+	if s.EventListener.Type == ListenWebhook && s.EventListener.AppHost == "" {
+		errs = append(errs, &ValueError{
+			Variable: "OCEAN__EVENT_LISTENER__APP_HOST",
+			Expected: "the address at which Port reaches this process, since OCEAN__EVENT_LISTENER__TYPE is WEBHOOK",
+		})
+	}
+	return errors.Join(errs...)
+}
+
+// BlockPrivateAddresses reports whether the outbound blocker was asked for.
+func (s *Settings) BlockPrivateAddresses() bool {
+	return s.DisableIPBlocker != nil && !*s.DisableIPBlocker
+}
+
+// Prefix is the route prefix with a leading slash and without a trailing one;
+// empty when there is none (`port.md` 7.2).
+func (s *Settings) Prefix() string {
+	if p := strings.Trim(s.PathPrefix, "/ "); p != "" {
+		return "/" + p
+	}
+	return ""
+}
+
+// Integration names the installation (`port.md` 1.4).
+type Integration struct {
+	// Identifier is never empty after Load.
+	Identifier string `env:"IDENTIFIER" doc:"Name of this installation in Port; my-<type>-integration by default. Entities belong to it."`
+	// Type is lower case.
+	Type string `env:"TYPE" envDefault:"azure-devops" form:"lower" doc:"Type of the integration in Port, in lower case."`
+	// Incremental is honoured by the listener ONCE.
+	Incremental bool `env:"INCREMENTAL_SYNC_ENABLED" envDefault:"false" doc:"With the listener ONCE: read only what changed in the last interval."`
+	// IncrementalInterval is 15, 30 or 60 minutes.
+	IncrementalInterval IncrementalInterval `env:"INCREMENTAL_SYNC_INTERVAL" envDefault:"15m" type:"15m | 30m | 1h" doc:"What an incremental resync looks back: 15, 30 or 60 minutes."`
+}
+
+// A ListenerType says what starts a resync.
+type ListenerType string
+
+// The listeners of `port.md` 4.1.
+const (
+	ListenPolling      ListenerType = "POLLING"
+	ListenKafka        ListenerType = "KAFKA"
+	ListenWebhook      ListenerType = "WEBHOOK"
+	ListenOnce         ListenerType = "ONCE"
+	ListenWebhooksOnly ListenerType = "WEBHOOKS_ONLY"
+	ListenActionsOnly  ListenerType = "ACTIONS_ONLY"
+)
+
+// EventListener is what Port uses to ask for a resync (`port.md` 4.1). Options
+// of other types than Type are accepted and unused, as charts always set them.
+type EventListener struct {
+	Type ListenerType `env:"TYPE" envDefault:"POLLING" oneof:"POLLING,KAFKA,WEBHOOK,ONCE,WEBHOOKS_ONLY,ACTIONS_ONLY" doc:"What starts a resync. ONCE runs one and ends; WEBHOOKS_ONLY and ACTIONS_ONLY run none."`
+	// ResyncOnStart is for POLLING.
+	ResyncOnStart bool `env:"RESYNC_ON_START" envDefault:"true" doc:"POLLING: resync when the process starts."`
+	// Interval is for POLLING.
+	Interval time.Duration `env:"INTERVAL" envDefault:"60s" min:"1s" doc:"POLLING: time between two questions to Port whether a resync is wanted."`
+	// Brokers is for KAFKA.
+	Brokers []string `env:"BROKERS" envDefault:"b-1-public.publicclusterprod.t9rw6w.c1.kafka.eu-west-1.amazonaws.com:9196,b-2-public.publicclusterprod.t9rw6w.c1.kafka.eu-west-1.amazonaws.com:9196,b-3-public.publicclusterprod.t9rw6w.c1.kafka.eu-west-1.amazonaws.com:9196" doc:"KAFKA: brokers, as host:port."`
+	// SecurityProtocol is for KAFKA.
+	SecurityProtocol string `env:"SECURITY_PROTOCOL" envDefault:"SASL_SSL" oneof:"SASL_SSL,SASL_PLAINTEXT,SSL,PLAINTEXT" doc:"KAFKA: how to talk to the brokers."`
+	// AuthenticationMechanism is for KAFKA.
+	AuthenticationMechanism string `env:"AUTHENTICATION_MECHANISM" envDefault:"SCRAM-SHA-512" oneof:"SCRAM-SHA-512,SCRAM-SHA-256,PLAIN" doc:"KAFKA: how to log in."`
+	// KafkaSecurity is for KAFKA.
+	KafkaSecurity bool `env:"KAFKA_SECURITY_ENABLED" envDefault:"true" doc:"KAFKA: log in and encrypt."`
+	// ConsumerPollTimeout is for KAFKA.
+	ConsumerPollTimeout time.Duration `env:"CONSUMER_POLL_TIMEOUT" envDefault:"1s" doc:"KAFKA: longest wait for one batch of messages."`
+	// AppHost is for WEBHOOK, and required there. The reference treats it as sensitive.
+	AppHost port.Secret `env:"APP_HOST" form:"url" doc:"WEBHOOK: address at which Port reaches this process."`
+	// The overrides are nil when unset.
+	ShouldResync          *bool `env:"SHOULD_RESYNC" doc:"Overrides whether this process resyncs."`
+	ShouldProcessWebhooks *bool `env:"SHOULD_PROCESS_WEBHOOKS" doc:"Overrides whether this process handles live events."`
+	ShouldRunActions      *bool `env:"SHOULD_RUN_ACTIONS" doc:"Overrides whether this process runs actions."`
+}
+
+// Resyncs reports whether this process runs resyncs (`port.md` 4.1).
+func (l *EventListener) Resyncs() bool {
+	return override(l.ShouldResync, l.Type != ListenWebhooksOnly && l.Type != ListenActionsOnly)
+}
+
+// ProcessesWebhooks reports whether this process handles live events.
+func (l *EventListener) ProcessesWebhooks() bool {
+	return override(l.ShouldProcessWebhooks, l.Type != ListenOnce && l.Type != ListenActionsOnly)
+}
+
+// RunsActions reports whether this process may run actions.
+func (l *EventListener) RunsActions() bool {
+	return override(l.ShouldRunActions, l.Type != ListenOnce && l.Type != ListenWebhooksOnly)
+}
+
+func override(set *bool, otherwise bool) bool {
+	if set != nil {
+		return *set
+	}
+	return otherwise
+}
+
+// Metrics is about the custom metrics webhook (`port.md` 8.3).
+type Metrics struct {
+	Enabled    bool        `env:"ENABLED" envDefault:"false" doc:"Post metrics to OCEAN__METRICS__WEBHOOK_URL; the route /metrics is always there."`
+	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Address that gets the metrics of every resync."`
+}
+
+// ActionsProcessor is about self-service actions (`port.md` 2.13).
+type ActionsProcessor struct {
+	Enabled           bool          `env:"ENABLED" envDefault:"false" doc:"Run self-service actions of Port."`
+	HighWatermark     int           `env:"RUNS_BUFFER_HIGH_WATERMARK" envDefault:"300" min:"1" max:"1000" doc:"Runs that may wait before no more are claimed."`
+	VisibilityTimeout time.Duration `env:"VISIBILITY_TIMEOUT_MS" envDefault:"60s" unit:"ms" min:"1ms" max:"600s" doc:"Time for which a claimed run belongs to this process."`
+	PollInterval      time.Duration `env:"POLL_CHECK_INTERVAL_SECONDS" envDefault:"10s" min:"1s" doc:"Time between two questions for new runs."`
+	Workers           int           `env:"WORKERS_COUNT" envDefault:"3" min:"1" max:"1000" doc:"Runs at the same time."`
+	// MaxShare is zero for no limit.
+	MaxShare int `env:"MAX_RUNS_BUFFER_UTIL_PCT_PER_ACTION" envDefault:"30" min:"1" max:"100" null:"0" doc:"Percentage of the waiting runs that one action may take; null for no limit."`
+}
+
+// SSL is the verification of certificates, per direction (`port.md` 9.2).
+type SSL struct {
+	Port       Verification `envPrefix:"PORT__"`
+	ThirdParty Verification `envPrefix:"THIRD_PARTY__"`
+}
+
+// Verification is about one direction.
+type Verification struct {
+	Verify bool `env:"VERIFY" envDefault:"true" doc:"Verify certificates and host names in this direction."`
+	Strict bool `env:"X509__STRICT" envDefault:"true" doc:"Accepted; it has no counterpart here, where chain and host name are always verified the same way."`
+}
+
+// Application are the variables below APPLICATION__ (`port.md` 1.6).
+type Application struct {
+	LogLevel    string `env:"LOG_LEVEL" envDefault:"INFO" oneof:"ERROR,WARNING,INFO,DEBUG,CRITICAL" alias:"warn=WARNING" doc:"Least severe level that is logged."`
+	HTTPLogging bool   `env:"ENABLE_HTTP_LOGGING" envDefault:"true" doc:"Send the log to Port, where the integration's page shows it."`
+	Port        int    `env:"PORT" envDefault:"8000" min:"0" max:"65535" doc:"Port on which the process listens, on all interfaces."`
+}
+
+// levelCritical is above every level that slog names.
+const levelCritical = slog.LevelError + 4
+
+// Level is the threshold for slog.
+func (a *Application) Level() slog.Level {
+	switch a.LogLevel {
+	case "CRITICAL":
+		return levelCritical
+	case "ERROR":
+		return slog.LevelError
+	case "WARNING":
+		return slog.LevelWarn
+	case "DEBUG":
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
