@@ -1,0 +1,106 @@
+package port
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// A Blueprint is what this program needs to know of a blueprint.
+type Blueprint struct {
+	Identifier string
+	Title      string
+	Required   []string // properties that an entity must have
+	Relations  map[string]BlueprintRelation
+}
+
+// A BlueprintRelation is a relation of a blueprint.
+type BlueprintRelation struct {
+	Title    string `json:"title"`
+	Target   string `json:"target"` // a blueprint
+	Many     bool   `json:"many"`
+	Required bool   `json:"required"`
+}
+
+type blueprintCache struct {
+	mu    sync.Mutex
+	known map[string]knownBlueprint
+}
+
+type knownBlueprint struct {
+	value *Blueprint
+	at    time.Time
+}
+
+// Blueprint returns a blueprint, remembered for ClientConfig.BlueprintTTL. It
+// is shared: read-only. A blueprint that does not exist is ErrNotFound and not
+// remembered.
+func (c *Client) Blueprint(ctx context.Context, id string) (*Blueprint, error) {
+	b := &c.blueprints
+	b.mu.Lock()
+	k, ok := b.known[id]
+	b.mu.Unlock()
+	if ok && time.Since(k.at) < c.cfg.BlueprintTTL {
+		return k.value, nil
+	}
+	value, err := c.getBlueprint(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	b.known[id] = knownBlueprint{value, time.Now()}
+	b.mu.Unlock()
+	return value, nil
+}
+
+// ForgetBlueprints makes the next Blueprint ask Port again. A resync begins with it.
+func (c *Client) ForgetBlueprints() {
+	c.blueprints.mu.Lock()
+	clear(c.blueprints.known)
+	c.blueprints.mu.Unlock()
+}
+
+func (c *Client) getBlueprint(ctx context.Context, id string) (*Blueprint, error) {
+	var a struct {
+		Blueprint *struct {
+			Identifier string `json:"identifier"`
+			Title      string `json:"title"`
+			Schema     struct {
+				Required []string `json:"required"`
+			} `json:"schema"`
+			Relations map[string]BlueprintRelation `json:"relations"`
+		} `json:"blueprint"`
+	}
+	if err := c.getJSON(ctx, "/blueprints/"+url.PathEscape(id), "", &a); err != nil {
+		return nil, err
+	}
+	if a.Blueprint == nil {
+		return nil, fmt.Errorf("port: blueprint %s: %w", id, errAnswer)
+	}
+	return &Blueprint{a.Blueprint.Identifier, a.Blueprint.Title, a.Blueprint.Schema.Required, a.Blueprint.Relations}, nil
+}
+
+// getJSON reads a document.
+func (c *Client) getJSON(ctx context.Context, path, query string, into any) error {
+	return c.callJSON(ctx, &call{method: http.MethodGet, path: path, query: query}, into)
+}
+
+// callJSON sends a call and decodes the answer, unless into is nil.
+func (c *Client) callJSON(ctx context.Context, k *call, into any) error {
+	a, err := c.do(ctx, k)
+	if err != nil {
+		return err
+	}
+	defer a.free()
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(a.body, into); err != nil {
+		return fmt.Errorf("port: %s %s: %w: %w", k.method, k.path, errAnswer, err)
+	}
+	return nil
+}

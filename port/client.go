@@ -1,0 +1,198 @@
+// Package port is the client of Port's API: the integration object and its
+// default resources, entities in bulk, ownership queries, blueprints, reports
+// about a resync, and the shipping of logs.
+//
+// A [Client] stands for one installation (type and identifier). Everything it
+// writes carries the installation's User-Agent, which Port keeps as the data
+// source of an entity; that is how entities are found again as ours.
+//
+// The client retries, refreshes its token and keeps to Port's rate limit by
+// itself. It does not map records and does not decide what to delete.
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ClientConfig says whom the client stands for. Zero fields mean the default
+// named with them.
+type ClientConfig struct {
+	ClientID     Secret // required
+	ClientSecret Secret // required
+	BaseURL      string // https://api.getport.io
+	// IntegrationType and Identifier name the installation, Version is ours and
+	// CoreVersion the one of the Ocean contract that we keep to. All required
+	// but CoreVersion.
+	IntegrationType, Identifier, Version, CoreVersion string
+	UserAgentLayout                                   Layout // auto
+
+	Limits       Limits
+	MaxBulks     int           // bulk requests in flight: 6
+	Timeout      time.Duration // of one attempt with its answer: 60 s
+	MappingTTL   time.Duration // 60 s
+	FlagsTTL     time.Duration // 300 s
+	BlueprintTTL time.Duration // 120 s
+
+	// Transport carries the requests: proxies and certificates are its concern.
+	// http.DefaultTransport's settings by default.
+	Transport http.RoundTripper
+	// Masker removes secrets from what is sent as an example and from errors.
+	// The client's own credential is always removed.
+	Masker *Masker
+	// Log hears of retries and of throttling. Nothing by default.
+	Log *slog.Logger
+}
+
+// Client talks to Port. It is safe for concurrent use.
+type Client struct {
+	cfg       ClientConfig
+	base      string // scheme, host and path, without /v1
+	transport http.RoundTripper
+	log       *slog.Logger
+	masker    *Masker
+	limits    Limits
+
+	token   tokenSource
+	pace    pacer
+	budget  budget
+	reached atomic.Bool // Port has answered once
+	bulks   chan struct{}
+	buffers sync.Pool
+
+	layout layoutState
+	ingest ingestState
+
+	mapping    cached[*Integration]
+	org        cached[*Organization]
+	blueprints blueprintCache
+	stats      counters
+}
+
+// New checks the configuration. It does not dial.
+func New(cfg ClientConfig) (*Client, error) {
+	base, err := checkBaseURL(cfg.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case cfg.ClientID == "":
+		return nil, errors.New("OCEAN__PORT__CLIENT_ID is empty")
+	case cfg.ClientSecret == "":
+		return nil, errors.New("OCEAN__PORT__CLIENT_SECRET is empty")
+	case cfg.IntegrationType == "" || cfg.Identifier == "" || cfg.Version == "":
+		return nil, errors.New("port: integration type, identifier and version are required")
+	}
+	orElse(&cfg.UserAgentLayout, LayoutAuto)
+	orElse(&cfg.MaxBulks, defaultBulks)
+	orElse(&cfg.Timeout, time.Minute)
+	orElse(&cfg.MappingTTL, time.Minute)
+	orElse(&cfg.FlagsTTL, 5*time.Minute)
+	orElse(&cfg.BlueprintTTL, 2*time.Minute)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = &http.Transport{
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2 * cfg.MaxBulks,
+			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
+		}
+	}
+	c := &Client{
+		cfg: cfg, base: base, transport: cfg.Transport, log: cfg.Log.With("component", "port"), limits: cfg.Limits.clamped(),
+		masker: cfg.Masker.with(cfg.ClientSecret.Reveal()), bulks: make(chan struct{}, cfg.MaxBulks),
+		blueprints: blueprintCache{known: map[string]knownBlueprint{}},
+	}
+	c.token.init()
+	c.layout.init(cfg)
+	return c, nil
+}
+
+// defaultBulks is how many bulk requests are in flight at once.
+const defaultBulks = 6
+
+func orElse[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// checkBaseURL accepts the address of a region with or without a final slash.
+func checkBaseURL(s string) (string, error) {
+	if s == "" {
+		s = "https://api.getport.io"
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		// The value is not repeated: it may hold a password.
+		return "", errors.New("OCEAN__PORT__BASE_URL: expected an address such as https://api.getport.io")
+	}
+	return strings.TrimRight(s, "/"), nil
+}
+
+// Identifier returns the identifier of the installation.
+func (c *Client) Identifier() string { return c.cfg.Identifier }
+
+// Stats are sums since the client was made.
+type Stats struct {
+	Calls     int64         // requests sent, repeated ones included
+	Retries   int64         // requests sent again
+	BytesSent int64         // bodies of requests
+	Throttled time.Duration // waited because of Port's rate limit, summed over all calls
+}
+
+type counters struct{ calls, retries, sent, throttled atomic.Int64 }
+
+// Stats returns what has been counted so far.
+func (c *Client) Stats() Stats {
+	return Stats{
+		Calls: c.stats.calls.Load(), Retries: c.stats.retries.Load(), BytesSent: c.stats.sent.Load(),
+		Throttled: time.Duration(c.stats.throttled.Load()),
+	}
+}
+
+// cached is a value and when it was read.
+type cached[T any] struct {
+	mu    sync.Mutex
+	value T
+	at    time.Time
+}
+
+func (v *cached[T]) get(ttl time.Duration) (value T, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.at.IsZero() || time.Since(v.at) >= ttl {
+		return value, false
+	}
+	return v.value, true
+}
+
+func (v *cached[T]) put(value T) {
+	v.mu.Lock()
+	v.value, v.at = value, time.Now()
+	v.mu.Unlock()
+}
+
+// sleep waits, or returns why ctx ended before.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("port: %w", context.Cause(ctx))
+	}
+}

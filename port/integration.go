@@ -1,0 +1,326 @@
+package port
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// An Integration is the installation as Port keeps it.
+type Integration struct {
+	// Config is the mapping. Empty, null and {} mean that there is none.
+	Config                json.RawMessage `json:"config"`
+	InstallationType      string          `json:"installationType"`    // OnPrem, or Saas… when Port runs it; empty counts as OnPrem
+	InstallationAppType   string          `json:"installationAppType"` // the integration's type
+	Version               string          `json:"version"`
+	ChangelogDestination  json.RawMessage `json:"changelogDestination"`
+	ActionsProcessing     bool            `json:"actionsProcessingEnabled"`
+	IncrementalSync       bool            `json:"incrementalSyncEnabled"`
+	ProcessingMode        string          `json:"processingMode"`
+	ResourcesOrigin       string          `json:"createPortResourcesOrigin"`
+	ResourcesInitialized  bool            `json:"arePortResourcesInitialized"`
+	ResyncStatus          string          `json:"-"` // of the last resync: running, completed, failed, aborted or empty
+	ResyncStatusUpdatedAt string          `json:"-"` // as Port wrote it
+}
+
+type integrationAnswer struct {
+	Integration *struct {
+		Integration
+		ResyncState struct {
+			Status    string `json:"status"`
+			UpdatedAt string `json:"updatedAt"`
+		} `json:"resyncState"`
+		Logs    ingestAttributes `json:"logAttributes"`
+		Metrics ingestAttributes `json:"metricAttributes"`
+	} `json:"integration"`
+}
+
+type ingestAttributes struct {
+	URL string `json:"ingestUrl"`
+}
+
+// HasConfig reports whether there is a mapping.
+func (i *Integration) HasConfig() bool { return !emptyJSON(i.Config) }
+
+// emptyJSON reports whether a document is absent, null or an empty object.
+func emptyJSON(doc json.RawMessage) bool {
+	var v any
+	if len(doc) == 0 || json.Unmarshal(doc, &v) != nil || v == nil {
+		return true
+	}
+	m, ok := v.(map[string]any)
+	return ok && len(m) == 0
+}
+
+// Integration reads the installation from Port. It is ErrNotFound only when
+// Port says that there is none; every other failure says nothing about it.
+func (c *Client) Integration(ctx context.Context) (*Integration, error) {
+	q := url.Values{"isPolling": {"false"}}
+	if c.cfg.CoreVersion != "" {
+		q.Set("oceanCoreVersion", c.cfg.CoreVersion)
+	}
+	return c.integration(ctx, &call{method: http.MethodGet, path: c.integrationPath(""), query: q.Encode()})
+}
+
+// CachedIntegration is Integration, asked at most once in ClientConfig.MappingTTL.
+func (c *Client) CachedIntegration(ctx context.Context) (*Integration, error) {
+	if i, ok := c.mapping.get(c.cfg.MappingTTL); ok {
+		return i, nil
+	}
+	return c.Integration(ctx)
+}
+
+// integration sends a call that answers the installation, and remembers it.
+func (c *Client) integration(ctx context.Context, k *call) (*Integration, error) {
+	var a integrationAnswer
+	if err := c.callJSON(ctx, k, &a); err != nil {
+		return nil, err
+	}
+	if a.Integration == nil {
+		return nil, fmt.Errorf("port: %s %s: %w: no integration", k.method, k.path, errAnswer)
+	}
+	i := a.Integration.Integration
+	i.ResyncStatus, i.ResyncStatusUpdatedAt = a.Integration.ResyncState.Status, a.Integration.ResyncState.UpdatedAt
+	c.ingest.set(a.Integration.Logs.URL, a.Integration.Metrics.URL)
+	c.mapping.put(&i)
+	return &i, nil
+}
+
+// ingestState holds where logs and metrics go, which only the integration tells.
+type ingestState struct {
+	mu            sync.Mutex
+	known         bool
+	logs, metrics string
+}
+
+func (s *ingestState) set(logs, metrics string) {
+	s.mu.Lock()
+	s.known, s.logs, s.metrics = true, logs, metrics
+	s.mu.Unlock()
+}
+
+func (s *ingestState) get() (logs, metrics string, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logs, s.metrics, s.known
+}
+
+// NewIntegration is what CreateIntegration sends besides type and version.
+type NewIntegration struct {
+	Config               json.RawMessage // the mapping; {} when empty
+	ChangelogDestination json.RawMessage // {} when empty
+	ActionsProcessing    bool
+	IncrementalSync      bool
+	Origin               string // Default, Empty or Port; with Port the resources are made by Port
+}
+
+// CreateIntegration makes the installation. When it exists already, what is
+// there stays as it is and is returned.
+func (c *Client) CreateIntegration(ctx context.Context, n NewIntegration) (*Integration, error) {
+	body, err := json.Marshal(map[string]any{
+		"installationId": c.cfg.Identifier, "installationAppType": c.cfg.IntegrationType, "version": c.cfg.Version,
+		"changelogDestination": orObject(n.ChangelogDestination), "config": orObject(n.Config),
+		"actionsProcessingEnabled": n.ActionsProcessing, "incrementalSyncEnabled": n.IncrementalSync,
+		"createPortResourcesOrigin": n.Origin,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("port: create integration: %w", err)
+	}
+	k := &call{method: http.MethodPost, path: "/integration", body: body, repeatable: true}
+	if n.Origin == OriginPort {
+		k.query = "integration_modes=create_resources"
+	}
+	i, err := c.integration(ctx, k)
+	if statusOf(err) == http.StatusConflict {
+		// Another process, or the first attempt whose answer was lost.
+		return c.Integration(ctx)
+	}
+	return i, err
+}
+
+func orObject(doc json.RawMessage) json.RawMessage {
+	if len(doc) == 0 {
+		return json.RawMessage("{}")
+	}
+	return doc
+}
+
+// UpdateIntegration patches members of the installation; the version is always
+// sent with them.
+func (c *Client) UpdateIntegration(ctx context.Context, members map[string]any) (*Integration, error) {
+	all := map[string]any{"version": c.cfg.Version}
+	for k, v := range members {
+		all[k] = v
+	}
+	body, err := json.Marshal(all)
+	if err != nil {
+		return nil, fmt.Errorf("port: update integration: %w", err)
+	}
+	return c.integration(ctx, &call{method: http.MethodPatch, path: c.integrationPath(""), body: body})
+}
+
+// UpdateMapping replaces the mapping.
+func (c *Client) UpdateMapping(ctx context.Context, mapping json.RawMessage) (*Integration, error) {
+	body, err := json.Marshal(map[string]json.RawMessage{"config": mapping})
+	if err != nil {
+		return nil, fmt.Errorf("port: update mapping: %w", err)
+	}
+	return c.integration(ctx, &call{method: http.MethodPatch, path: c.integrationPath("/config"), body: body})
+}
+
+// The states of a resync.
+const (
+	ResyncRunning   = "running"
+	ResyncCompleted = "completed"
+	ResyncFailed    = "failed"
+	ResyncAborted   = "aborted"
+)
+
+// A ResyncState is what Port shows about the last resync.
+type ResyncState struct {
+	Status   string        // one of the Resync constants
+	Start    time.Time     // sent with ResyncRunning
+	End      time.Time     // sent with the others
+	Next     time.Time     // zero when none is planned
+	Interval time.Duration // zero when there is no schedule
+}
+
+// SetResyncState reports the state of a resync.
+func (c *Client) SetResyncState(ctx context.Context, s ResyncState) error {
+	body, err := json.Marshal(s.wire())
+	if err != nil {
+		return fmt.Errorf("port: resync state: %w", err)
+	}
+	_, err = c.do(ctx, &call{method: http.MethodPatch, path: c.integrationPath("/resync-state"), body: body, opaque: true})
+	return err
+}
+
+// wire gives the members that Port expects; the misspelt one is its contract.
+func (s ResyncState) wire() map[string]any {
+	w := map[string]any{"status": s.Status, "lastResyncEnd": nil, "nextResync": nil, "intervalInMinuets": nil}
+	if s.Status == ResyncRunning {
+		w["lastResyncStart"] = isoTime(s.Start)
+	} else {
+		w["lastResyncEnd"] = isoTime(s.End)
+	}
+	if !s.Next.IsZero() {
+		w["nextResync"] = isoTime(s.Next)
+	}
+	if s.Interval > 0 {
+		w["intervalInMinuets"] = s.Interval.Minutes()
+	}
+	return w
+}
+
+// ResyncRequest returns when a user last asked Port for a resync, as Port
+// writes it; empty when nobody did.
+func (c *Client) ResyncRequest(ctx context.Context) (updatedAt string, err error) {
+	var a struct {
+		Request *struct {
+			UpdatedAt string `json:"updatedAt"`
+		} `json:"request"`
+	}
+	if err := c.getJSON(ctx, c.integrationPath("/resync-request"), "", &a); err != nil || a.Request == nil {
+		return "", err
+	}
+	return a.Request.UpdatedAt, nil
+}
+
+// Cursor returns up to when a resource has been read incrementally; zero when
+// it never was. The index is the resource's place in the mapping.
+func (c *Client) Cursor(ctx context.Context, kind string, index int) (time.Time, error) {
+	var a struct {
+		Cursor *struct {
+			Primary string `json:"primary"`
+		} `json:"cursor"`
+	}
+	err := c.getJSON(ctx, c.integrationPath("/cursor"), cursorQuery(kind, index), &a)
+	if err != nil || a.Cursor == nil || a.Cursor.Primary == "" {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339Nano, a.Cursor.Primary)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("port: cursor of %s: %w", kind, err)
+	}
+	return t, nil
+}
+
+func cursorQuery(kind string, index int) string {
+	return url.Values{"kind": {kind}, "index": {strconv.Itoa(index)}}.Encode()
+}
+
+// SetCursor keeps a cursor, making it when there is none.
+func (c *Client) SetCursor(ctx context.Context, kind string, index int, t time.Time) error {
+	body, err := json.Marshal(map[string]string{"primary": isoTime(t)})
+	if err != nil {
+		return fmt.Errorf("port: cursor of %s: %w", kind, err)
+	}
+	k := call{method: http.MethodPut, path: c.integrationPath("/cursor"), query: cursorQuery(kind, index), body: body, opaque: true}
+	if _, err = c.do(ctx, &k); statusOf(err) == http.StatusNotFound {
+		k.method, k.repeatable = http.MethodPost, true
+		_, err = c.do(ctx, &k)
+	}
+	return err
+}
+
+// SendExamples shows Port raw records of a kind, for the mapping editor.
+// Secrets in their strings are replaced.
+func (c *Client) SendExamples(ctx context.Context, kind string, records [][]byte) error {
+	body := []byte(`{"examples":[`)
+	for i, r := range records {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, c.masker.JSON(r)...)
+	}
+	body = append(body, `]}`...)
+	_, err := c.do(ctx, &call{
+		method: http.MethodPost, path: c.integrationPath("/kinds/" + url.PathEscape(kind) + "/examples"), body: body,
+		repeatable: true, opaque: true,
+	})
+	return err
+}
+
+// Organization is the Port account.
+type Organization struct {
+	ID           string   `json:"id"`
+	FeatureFlags []string `json:"featureFlags"`
+}
+
+// Organization reads the account, remembered for ClientConfig.FlagsTTL. It is
+// shared: read-only.
+func (c *Client) Organization(ctx context.Context) (*Organization, error) {
+	if o, ok := c.org.get(c.cfg.FlagsTTL); ok {
+		return o, nil
+	}
+	var a struct {
+		Organization *Organization `json:"organization"`
+	}
+	if err := c.getJSON(ctx, "/organization", "", &a); err != nil {
+		return nil, err
+	}
+	if a.Organization == nil {
+		return nil, fmt.Errorf("port: organization: %w", errAnswer)
+	}
+	c.org.put(a.Organization)
+	return a.Organization, nil
+}
+
+// ProvisionEnabled lists the types of integrations whose default resources
+// Port makes by itself. A region that does not know the question has none.
+func (c *Client) ProvisionEnabled(ctx context.Context) ([]string, error) {
+	var a struct {
+		Integrations []string `json:"integrations"`
+	}
+	err := c.getJSON(ctx, "/integration/provision-enabled", "", &a)
+	if errors.Is(err, ErrNotFound) || statusOf(err) == http.StatusNotFound {
+		return nil, nil
+	}
+	return a.Integrations, err
+}

@@ -1,0 +1,212 @@
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// How often and how long a call is repeated. Ocean's first delay is kept
+// (0.3 s); its ten retries up to 300 s apart are not: eight attempts take 40 s.
+const (
+	maxAttempts   = 8
+	firstDelay    = 300 * time.Millisecond
+	maxDelay      = 30 * time.Second
+	maxWait       = 300 * time.Second // that a header can ask for
+	startPatience = 15 * time.Second  // until Port has answered once
+	startTimeout  = 10 * time.Second  // of an attempt until then
+)
+
+// A retry decides about the attempts of one call.
+type retry struct {
+	c        *Client
+	k        *call
+	attempts int // that failed
+	started  time.Time
+	most     int
+}
+
+func (c *Client) newRetry(k *call) *retry {
+	return &retry{c: c, k: k, started: time.Now(), most: c.budget.attempts(k.method, k.path)}
+}
+
+func (r *retry) timeout() time.Duration {
+	if r.c.reached.Load() {
+		return r.c.cfg.Timeout
+	}
+	return min(r.c.cfg.Timeout, startTimeout)
+}
+
+// next reports how long to wait before the next attempt, if there is one.
+func (r *retry) next(err error) (time.Duration, bool) {
+	r.attempts++
+	if !retryable(r.k, err) || r.attempts >= r.most {
+		return 0, false
+	}
+	wait := jitter(min(firstDelay<<(r.attempts-1), maxDelay))
+	if e, ok := errors.AsType[*Error](err); ok && e.RetryAfter > 0 {
+		wait = e.RetryAfter
+	}
+	if !r.c.reached.Load() && time.Since(r.started)+wait > startPatience {
+		return 0, false
+	}
+	return wait, true
+}
+
+// retryable is the one place that says which failures are worth another
+// attempt. 429 and 503 say that nothing was done; after 408, 500, 502, 504, a
+// broken connection or an unusable answer the request may have had its effect.
+func retryable(k *call, err error) bool {
+	if e, ok := errors.AsType[*Error](err); ok {
+		switch e.StatusCode {
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+			return true
+		case http.StatusRequestTimeout:
+			return k.idempotent()
+		}
+		return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && k.idempotent()
+	}
+	if e, ok := errors.AsType[*callError](err); ok {
+		return !errors.Is(err, errTooLarge) && (k.idempotent() || !e.sent)
+	}
+	return false
+}
+
+// jitter spreads the attempts of calls that failed together.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // no secret depends on it
+}
+
+// final is the error of a call that is given up.
+func (r *retry) final(err error) error {
+	if retryable(r.k, err) {
+		r.c.budget.failed(r.k.method, r.k.path)
+	}
+	if !r.c.reached.Load() {
+		return fmt.Errorf("port: no answer from %s after %d attempts (check OCEAN__PORT__BASE_URL, the network and the proxy): %w",
+			r.c.base, r.attempts, err)
+	}
+	if r.attempts > 1 {
+		return fmt.Errorf("%w (after %d attempts)", err, r.attempts)
+	}
+	return err
+}
+
+func (r *retry) succeeded() { r.c.budget.succeeded(r.k.method, r.k.path) }
+
+// budget ends the patience with a route that fails for good: after
+// patientFailures calls the rest get one attempt, until one succeeds. A resync
+// against a broken Port would take hours otherwise.
+type budget struct {
+	mu       sync.Mutex
+	failures map[string]int
+}
+
+const patientFailures = 5
+
+func (b *budget) attempts(method, path string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures[method+" "+path] >= patientFailures {
+		return 1
+	}
+	return maxAttempts
+}
+
+func (b *budget) failed(method, path string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures == nil {
+		b.failures = map[string]int{}
+	}
+	b.failures[method+" "+path]++
+}
+
+func (b *budget) succeeded(method, path string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.failures) > 0 {
+		delete(b.failures, method+" "+path)
+	}
+}
+
+// tokenSource holds the access token. One call at a time fetches a new one;
+// the others wait for it.
+type tokenSource struct {
+	mu      sync.Mutex
+	value   string // "Bearer …"
+	renewAt time.Time
+	refused error // what the credential's last refusal was; it does not heal by asking again
+	fetches int   // how many have ended
+
+	turn chan struct{} // holds one value; whoever has it fetches
+}
+
+// renewEarly keeps a token from expiring on its way.
+const renewEarly = time.Minute
+
+func (t *tokenSource) init() {
+	t.turn = make(chan struct{}, 1)
+}
+
+func (t *tokenSource) current() (value string, fetches int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.value == "" || !time.Now().Before(t.renewAt) {
+		return "", t.fetches
+	}
+	return t.value, t.fetches
+}
+
+// get returns the token, fetched if need be.
+func (t *tokenSource) get(ctx context.Context, fetch func(context.Context) (string, time.Duration, error)) (string, error) {
+	value, before := t.current()
+	if value != "" {
+		return value, nil
+	}
+	select {
+	case t.turn <- struct{}{}:
+	case <-ctx.Done():
+		return "", fmt.Errorf("port: %w", context.Cause(ctx))
+	}
+	defer func() { <-t.turn }()
+	value, now := t.current()
+	if value != "" {
+		return value, nil
+	}
+	if err := t.refusal(); now != before && err != nil {
+		return "", err // another call has just been refused
+	}
+	value, life, err := fetch(ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fetches++
+	t.refused = nil
+	if err != nil {
+		if errors.Is(err, ErrUnauthorized) {
+			t.refused = err
+		}
+		return "", err
+	}
+	t.value, t.renewAt = value, time.Now().Add(max(life-renewEarly, life/2))
+	return value, nil
+}
+
+func (t *tokenSource) refusal() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.refused
+}
+
+// discard forgets a token that Port refused, unless it has been replaced.
+func (t *tokenSource) discard(value string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.value == value {
+		t.value = ""
+	}
+}

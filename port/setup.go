@@ -1,0 +1,382 @@
+package port
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The origins of default resources (createPortResourcesOrigin).
+const (
+	OriginEmpty   = "Empty"
+	OriginDefault = "Default"
+	OriginOcean   = "Ocean" // an older name of Default
+	OriginPort    = "Port"
+)
+
+// emptyMapping is what an installation without resources starts from.
+const emptyMapping = `{"deleteDependentEntities":true,"createMissingRelatedEntities":true,"enableMergeEntity":true,"entityDeletionThreshold":0.9,"resources":[]}`
+
+// processingMode is what we report whatever the configuration says: records
+// are mapped here and not by Port.
+const processingMode = "ocean-core"
+
+// SetupConfig says how the installation is made or brought up to date.
+type SetupConfig struct {
+	// Origin is one of the Origin constants or empty: then Port makes the
+	// resources where it can, and this program elsewhere. The origin that Port
+	// already has of the installation wins.
+	Origin string
+	// InitializeResources is false when blueprints, pages and the like are not
+	// to be made. A new installation gets the default mapping all the same.
+	InitializeResources bool
+	// Resources replaces the built-in defaults: a directory with files named
+	// blueprints, actions, scorecards, pages and port-app-config, each .json,
+	// .yaml or .yml.
+	Resources fs.FS
+	// ChangelogDestination is {"type":"KAFKA"}, {"type":"WEBHOOK","url":…} or
+	// nil, by the event listener.
+	ChangelogDestination json.RawMessage
+	ActionsProcessing    bool
+	IncrementalSync      bool
+	// CheckMapping refuses a default mapping that the program could not use; optional.
+	CheckMapping func(doc []byte) error
+	// ProvisionWait bounds the wait for resources that Port makes: 10 minutes.
+	ProvisionWait time.Duration
+}
+
+// Setup makes the installation, or brings what Port has of it up to date, and
+// makes the default resources once. Resources that cannot be made are rolled
+// back and logged, and tried again at the next start; the error is about the
+// installation itself.
+func (c *Client) Setup(ctx context.Context, cfg SetupConfig) error {
+	orElse(&cfg.ProvisionWait, 10*time.Minute)
+	s := &setup{c: c, cfg: cfg}
+	i, err := c.Integration(ctx)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		i, err = s.create(ctx)
+	case err == nil:
+		err = s.check(i)
+	}
+	if err != nil {
+		return fmt.Errorf("set up %s: %w", c.cfg.Identifier, err)
+	}
+	if _, err := c.Layout(ctx); err != nil {
+		return fmt.Errorf("set up %s: %w", c.cfg.Identifier, err)
+	}
+	if i, err = s.reconcile(ctx, i); err != nil {
+		return fmt.Errorf("set up %s: %w", c.cfg.Identifier, err)
+	}
+	if i.ResourcesInitialized {
+		return nil
+	}
+	if err := s.resources(ctx, i); err != nil {
+		if ctx.Err() != nil || errors.Is(err, ErrUnauthorized) {
+			return fmt.Errorf("set up %s: %w", c.cfg.Identifier, err)
+		}
+		c.log.ErrorContext(ctx, "default resources were not made; they are tried again at the next start", "err", err)
+	}
+	return nil
+}
+
+type setup struct {
+	c   *Client
+	cfg SetupConfig
+}
+
+// check refuses an installation that runs elsewhere.
+func (s *setup) check(i *Integration) error {
+	if i.InstallationType == "" || i.InstallationType == "OnPrem" {
+		return nil
+	}
+	return fmt.Errorf("this installation is of type %q, which Port runs by itself: choose another OCEAN__INTEGRATION__IDENTIFIER", i.InstallationType)
+}
+
+// create makes an installation with the default mapping of its origin.
+func (s *setup) create(ctx context.Context) (*Integration, error) {
+	origin, err := s.origin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n := NewIntegration{
+		ChangelogDestination: s.cfg.ChangelogDestination, ActionsProcessing: s.cfg.ActionsProcessing,
+		IncrementalSync: s.cfg.IncrementalSync, Origin: origin,
+	}
+	switch origin {
+	case OriginEmpty:
+		n.Config = json.RawMessage(emptyMapping)
+	case OriginDefault:
+		r, err := s.load()
+		if err != nil {
+			return nil, err
+		}
+		n.Config = r.mapping
+	}
+	s.c.log.InfoContext(ctx, "integration is created", "identifier", s.c.cfg.Identifier, "origin", origin)
+	i, err := s.c.CreateIntegration(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	orElse(&i.ResourcesOrigin, origin)
+	return i, nil
+}
+
+// origin decides where the resources of a new installation come from.
+func (s *setup) origin(ctx context.Context) (string, error) {
+	switch s.cfg.Origin {
+	case OriginEmpty:
+		return OriginEmpty, nil
+	case OriginDefault:
+		return OriginDefault, nil
+	case OriginOcean:
+		s.c.log.WarnContext(ctx, "OCEAN__CREATE_PORT_RESOURCES_ORIGIN=Ocean is now called Default")
+		return OriginDefault, nil
+	case OriginPort, "":
+	default:
+		return "", errors.New("OCEAN__CREATE_PORT_RESOURCES_ORIGIN: expected Empty, Default or Port")
+	}
+	types, err := s.c.ProvisionEnabled(ctx)
+	if err != nil {
+		return "", err
+	}
+	if slices.Contains(types, s.c.cfg.IntegrationType) {
+		org, err := s.c.Organization(ctx)
+		if err != nil {
+			return "", err
+		}
+		if slices.Contains(org.FeatureFlags, "USE_PROVISIONED_DEFAULTS") {
+			return OriginPort, nil
+		}
+	}
+	if s.cfg.Origin == OriginPort {
+		s.c.log.WarnContext(ctx, "Port does not make the resources of this integration: the defaults of this program are used")
+	}
+	return OriginDefault, nil
+}
+
+// reconcile patches what differs between Port and the configuration.
+func (s *setup) reconcile(ctx context.Context, i *Integration) (*Integration, error) {
+	c := s.c.cfg
+	same := i.InstallationAppType == c.IntegrationType && i.Version == c.Version && i.ProcessingMode == processingMode &&
+		i.ActionsProcessing == s.cfg.ActionsProcessing && i.IncrementalSync == s.cfg.IncrementalSync &&
+		sameDestination(i.ChangelogDestination, s.cfg.ChangelogDestination)
+	if same {
+		return i, nil
+	}
+	origin := i.ResourcesOrigin
+	i, err := s.c.UpdateIntegration(ctx, map[string]any{
+		"installationAppType": c.IntegrationType, "changelogDestination": orObject(s.cfg.ChangelogDestination),
+		"actionsProcessingEnabled": s.cfg.ActionsProcessing, "incrementalSyncEnabled": s.cfg.IncrementalSync,
+		"processingMode": processingMode,
+	})
+	if err != nil {
+		return nil, err
+	}
+	orElse(&i.ResourcesOrigin, origin)
+	return i, nil
+}
+
+// sameDestination compares two documents; none, null and {} are the same.
+func sameDestination(a, b json.RawMessage) bool {
+	if emptyJSON(a) || emptyJSON(b) {
+		return emptyJSON(a) && emptyJSON(b)
+	}
+	return bytes.Equal(canonical(a), canonical(b))
+}
+
+// canonical is a document without blanks and with sorted members.
+func canonical(doc json.RawMessage) []byte {
+	var v any
+	if json.Unmarshal(doc, &v) != nil {
+		return doc
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return doc
+	}
+	return b
+}
+
+// resources makes the default resources of the installation's origin.
+func (s *setup) resources(ctx context.Context, i *Integration) error {
+	switch i.ResourcesOrigin {
+	case OriginEmpty:
+		return s.empty(ctx, i)
+	case OriginPort:
+		return s.awaitProvisioning(ctx)
+	}
+	if !s.cfg.InitializeResources {
+		s.c.log.InfoContext(ctx, "default resources are not made: OCEAN__INITIALIZE_PORT_RESOURCES is false")
+		return nil
+	}
+	r, err := s.load()
+	if err != nil {
+		return err
+	}
+	if !i.HasConfig() {
+		if _, err := s.c.UpdateMapping(ctx, r.mapping); err != nil {
+			return err
+		}
+	}
+	if err := s.makeDefaults(ctx, r); err != nil {
+		return err
+	}
+	_, err = s.c.UpdateIntegration(ctx, map[string]any{"arePortResourcesInitialized": true})
+	return err
+}
+
+// empty marks an installation that wants no resources. A mapping that a user
+// has written stays.
+func (s *setup) empty(ctx context.Context, i *Integration) error {
+	members := map[string]any{"arePortResourcesInitialized": true}
+	if !i.HasConfig() {
+		members["config"] = json.RawMessage(emptyMapping)
+	}
+	_, err := s.c.UpdateIntegration(ctx, members)
+	return err
+}
+
+// awaitProvisioning waits until Port has made the mapping.
+func (s *setup) awaitProvisioning(ctx context.Context) error {
+	s.c.log.InfoContext(ctx, "waiting for Port to make the default resources", "at_most", s.cfg.ProvisionWait)
+	deadline := time.Now().Add(s.cfg.ProvisionWait)
+	for wait := 3 * time.Second; ; wait = min(wait*3/2, time.Minute) {
+		i, err := s.c.Integration(ctx)
+		if err != nil {
+			return err
+		}
+		if i.HasConfig() {
+			return nil
+		}
+		if time.Now().Add(wait).After(deadline) {
+			return fmt.Errorf("Port has not made the mapping within %s", s.cfg.ProvisionWait) //nolint:staticcheck,revive // a name
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// makeDefaults makes blueprints, actions, scorecards and pages, unless one of
+// the blueprints exists: then somebody has already decided about them.
+func (s *setup) makeDefaults(ctx context.Context, r *resources) error {
+	for _, b := range r.blueprints {
+		_, err := s.c.getBlueprint(ctx, b.id)
+		if err == nil {
+			s.c.log.InfoContext(ctx, "default resources are not made: a default blueprint exists", "blueprint", b.id)
+			return nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	made, err := s.makeBlueprints(ctx, r.blueprints)
+	if err != nil {
+		s.rollBack(context.WithoutCancel(ctx), made)
+		return err
+	}
+	s.makeRest(ctx, r)
+	s.c.log.InfoContext(ctx, "default resources are made", "blueprints", len(made))
+	return nil
+}
+
+// makeBlueprints works in three stages, because a blueprint can refer to one
+// that comes later: bare, with relations, with what is computed along them. It
+// returns what it created, also with an error.
+func (s *setup) makeBlueprints(ctx context.Context, blueprints []defaultBlueprint) (made []string, err error) {
+	for _, b := range blueprints {
+		err := s.post(ctx, "/blueprints", b.stage(0), true)
+		if err != nil && statusOf(err) != http.StatusConflict {
+			return made, err
+		}
+		made = append(made, b.id)
+	}
+	for stage := 1; stage <= 2; stage++ {
+		for _, b := range blueprints {
+			body := b.stage(stage)
+			if bytes.Equal(body, b.stage(stage-1)) {
+				continue
+			}
+			k := &call{method: http.MethodPatch, path: "/blueprints/" + url.PathEscape(b.id), body: body, exporter: true, opaque: true}
+			if _, err := s.c.do(ctx, k); err != nil {
+				return made, err
+			}
+		}
+	}
+	return made, nil
+}
+
+// post creates something. A conflict after a lost answer is success.
+func (s *setup) post(ctx context.Context, path string, body []byte, exporter bool) error {
+	_, err := s.c.do(ctx, &call{method: http.MethodPost, path: path, body: body, exporter: exporter, repeatable: true, opaque: true})
+	return err
+}
+
+// rollBack deletes blueprints. One that another still refers to is tried again
+// after the other.
+func (s *setup) rollBack(ctx context.Context, made []string) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	slices.Reverse(made)
+	for range made {
+		var left []string
+		for _, id := range made {
+			k := &call{method: http.MethodDelete, path: "/blueprints/" + url.PathEscape(id), exporter: true, opaque: true}
+			if _, err := s.c.do(ctx, k); err != nil && !errors.Is(err, ErrNotFound) {
+				left = append(left, id)
+			}
+		}
+		if len(left) == 0 || len(left) == len(made) {
+			made = left
+			break
+		}
+		made = left
+	}
+	if len(made) > 0 {
+		s.c.log.WarnContext(ctx, "blueprints were not rolled back", "blueprints", strings.Join(made, ","))
+	}
+}
+
+// makeRest makes what a catalog can do without: failures are warnings.
+func (s *setup) makeRest(ctx context.Context, r *resources) {
+	each := func(what, path string, docs []json.RawMessage) {
+		for _, doc := range docs {
+			if err := s.post(ctx, path, doc, false); err != nil && statusOf(err) != http.StatusConflict {
+				s.c.log.WarnContext(ctx, "a default resource was not made", "resource", what, "err", err)
+			}
+		}
+	}
+	each("action", "/actions", r.actions)
+	for _, blueprint := range slices.Sorted(maps.Keys(r.scorecards)) {
+		each("scorecard", "/blueprints/"+url.PathEscape(blueprint)+"/scorecards", r.scorecards[blueprint])
+	}
+	each("page", "/pages", r.pages)
+}
+
+// load reads the default resources and checks the mapping.
+func (s *setup) load() (*resources, error) {
+	from := s.cfg.Resources
+	if from == nil {
+		from = Defaults()
+	}
+	r, err := loadResources(from)
+	if err != nil {
+		return nil, err
+	}
+	if s.cfg.CheckMapping != nil {
+		if err := s.cfg.CheckMapping(r.mapping); err != nil {
+			return nil, fmt.Errorf("default mapping: %w", err)
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,350 @@
+package port
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// UpsertOptions are the flags of the mapping, and what the write belongs to.
+type UpsertOptions struct {
+	Merge         bool   // keep properties that the entity does not set
+	CreateMissing bool   // create entities that a relation names and that do not exist
+	EventType     string // resync, incremental_resync, http_request, start or action_run; empty outside of an event
+	ResyncID      string // sent with EventType resync
+}
+
+func (o UpsertOptions) query() string {
+	q := url.Values{
+		"upsert": {"true"}, "validation_only": {"false"},
+		"merge":                           {strconv.FormatBool(o.Merge)},
+		"create_missing_related_entities": {strconv.FormatBool(o.CreateMissing)},
+	}
+	addEvent(q, o.EventType, o.ResyncID)
+	return q.Encode()
+}
+
+func addEvent(q url.Values, eventType, resyncID string) {
+	if eventType == "" {
+		return
+	}
+	q.Set("ocean_info_event_type", eventType)
+	if eventType == "resync" && resyncID != "" {
+		q.Set("ocean_info_resync_id", resyncID)
+	}
+}
+
+// UpsertResult says per entity, by the index of the input, how it went.
+type UpsertResult struct {
+	// Identifiers are those that Port wrote: the ones sent, or what a search
+	// identifier was resolved to. Empty for an entity that failed, and for one
+	// whose search matched nothing (see Dropped).
+	Identifiers []string
+	// Errors is nil when no entity failed.
+	Errors  []*EntityError
+	Created int // entities that did not exist
+}
+
+// Err returns why the entity failed, or nil.
+func (r *UpsertResult) Err(i int) *EntityError {
+	if r.Errors == nil {
+		return nil
+	}
+	return r.Errors[i]
+}
+
+// Failed counts the entities that failed.
+func (r *UpsertResult) Failed() int {
+	n := 0
+	for _, e := range r.Errors {
+		if e != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Dropped reports whether nothing was written because the entity's search
+// matched nothing, which is not a failure.
+func (r *UpsertResult) Dropped(i int) bool { return r.Identifiers[i] == "" && r.Err(i) == nil }
+
+// An EntityError is why Port did not take one entity.
+type EntityError struct {
+	Ref     Ref
+	Status  int    // HTTP status, 0 when there was no answer
+	Code    string // Port's name of the error
+	Message string
+	Cause   error // what failed when it was not this entity alone, or nil
+}
+
+func (e *EntityError) Error() string {
+	if e.Cause != nil {
+		return e.Ref.String() + ": " + e.Cause.Error()
+	}
+	return fmt.Sprintf("%s: %d %s: %s", e.Ref, e.Status, e.Code, e.Message)
+}
+
+// Unwrap returns the cause.
+func (e *EntityError) Unwrap() error { return e.Cause }
+
+// Upsert writes entities of one blueprint in their order, split into requests
+// that Port accepts. What becomes of each entity is in the result; a request
+// that failed as a whole fails each of its entities with the cause. The error
+// is that of ctx, and then the result is incomplete: what is not known to be
+// written counts as failed.
+func (c *Client) Upsert(ctx context.Context, o UpsertOptions, entities []Entity) (UpsertResult, error) {
+	res := UpsertResult{Identifiers: make([]string, len(entities))}
+	if len(entities) == 0 {
+		return res, nil
+	}
+	u := &upsert{c: c, res: &res, all: entities, query: o.query(), path: "/blueprints/" + url.PathEscape(entities[0].Blueprint) + "/entities/bulk"}
+	if _, err := c.Layout(ctx); err != nil {
+		u.fail(0, len(entities), err)
+		return res, ctx.Err()
+	}
+	for from := 0; from < len(entities); {
+		to := from + c.bulkLength(entities[from:])
+		if err := u.send(ctx, from, to); err != nil {
+			u.fail(to, len(entities), err)
+			return res, err
+		}
+		from = to
+	}
+	return res, nil
+}
+
+// bulkLength is how many of the entities fit into one request.
+func (c *Client) bulkLength(entities []Entity) int {
+	size := len(bulkOpen) + len(bulkClose)
+	for i := range entities {
+		size += len(entities[i].Body)
+		if i > 0 {
+			size++ // the comma
+		}
+		if i == c.limits.UpsertCount || i > 0 && size > c.limits.UpsertBytes {
+			return i
+		}
+	}
+	return len(entities)
+}
+
+// upsert is one call of Upsert.
+type upsert struct {
+	c           *Client
+	res         *UpsertResult
+	all         []Entity
+	path, query string
+}
+
+// send writes the entities from..to. What Port refuses as a whole because of
+// its content is halved until the bad entity stands alone. It returns an error
+// only when ctx has ended.
+func (u *upsert) send(ctx context.Context, from, to int) error {
+	a, err := u.post(ctx, u.all[from:to])
+	if err == nil {
+		created, err := parseBulk(a.body, u.all[from:to], u.res.Identifiers[from:to], func(i int, e *EntityError) { u.set(from+i, e) })
+		a.free()
+		u.res.Created += created
+		if err != nil {
+			u.fail(from, to, err)
+		}
+		return nil
+	}
+	if ctx.Err() != nil {
+		u.fail(from, to, err)
+		return err
+	}
+	switch statusOf(err) {
+	case http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusBadRequest:
+		if to-from > 1 {
+			half := from + (to-from)/2
+			if err := u.send(ctx, from, half); err != nil {
+				u.fail(half, to, err)
+				return err
+			}
+			return u.send(ctx, half, to)
+		}
+	}
+	u.fail(from, to, err)
+	return nil
+}
+
+func (u *upsert) post(ctx context.Context, entities []Entity) (*answer, error) {
+	select {
+	case u.c.bulks <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("port: %w", context.Cause(ctx))
+	}
+	defer func() { <-u.c.bulks }()
+	return u.c.do(ctx, &call{
+		method: http.MethodPost, path: u.path, query: u.query, bodies: entities, exporter: true, repeatable: true,
+	})
+}
+
+func (u *upsert) set(i int, e *EntityError) {
+	if u.res.Errors == nil {
+		u.res.Errors = make([]*EntityError, len(u.all))
+	}
+	u.res.Errors[i] = e
+}
+
+// fail marks the entities from..to.
+func (u *upsert) fail(from, to int, cause error) {
+	e := EntityError{Cause: cause}
+	if p, ok := errors.AsType[*Error](cause); ok {
+		e.Status, e.Code, e.Message = p.StatusCode, p.Code, p.Message
+	}
+	for i := from; i < to; i++ {
+		one := e
+		one.Ref = Ref{u.all[i].Blueprint, u.all[i].Identifier}
+		u.set(i, &one)
+	}
+}
+
+const (
+	bulkOpen  = `{"entities":[`
+	bulkClose = `]}`
+)
+
+func bulkSize(entities []Entity) int64 {
+	n := len(bulkOpen) + len(bulkClose) + len(entities) - 1
+	for i := range entities {
+		n += len(entities[i].Body)
+	}
+	return int64(n)
+}
+
+// bulkReader reads {"entities":[…]} without copying the entities together.
+type bulkReader struct {
+	entities []Entity
+	part     []byte // what is read now
+	next     int    // entity after part; twice for the comma before it
+	comma    bool
+	closed   bool
+}
+
+func (r *bulkReader) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(r.part) == 0 && !r.advance() {
+			return n, io.EOF
+		}
+		m := copy(p[n:], r.part)
+		r.part = r.part[m:]
+		n += m
+	}
+	return n, nil
+}
+
+var (
+	commaPart = []byte(",")
+	closePart = []byte(bulkClose)
+)
+
+// advance moves on to the next part; false when all is read.
+func (r *bulkReader) advance() bool {
+	switch {
+	case r.next < len(r.entities) && r.next > 0 && !r.comma:
+		r.comma, r.part = true, commaPart
+	case r.next < len(r.entities):
+		r.part = r.entities[r.next].Body
+		r.comma = false
+		r.next++
+	case !r.closed:
+		r.closed, r.part = true, closePart
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *bulkReader) Close() error { return nil }
+
+// parseBulk reads the answer to a bulk. Its lists name entities by index;
+// identifiers receives what Port wrote, fail is told of the others.
+func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, *EntityError)) (created int, err error) {
+	var good, bad []byte
+	eachMember(body, func(k, v []byte) bool {
+		switch string(k) {
+		case "entities":
+			good = v
+		case "errors":
+			bad = v
+		}
+		return true
+	})
+	if good == nil && bad == nil {
+		return 0, fmt.Errorf("port: bulk upsert: %w: neither entities nor errors", errAnswer)
+	}
+	told := make([]bool, len(sent))
+	eachElement(good, func(v []byte) bool {
+		isNew := false
+		index, id := -1, []byte(nil)
+		eachMember(v, func(k, v []byte) bool {
+			switch string(k) {
+			case "index":
+				index = number(v)
+			case "identifier":
+				id = v
+			case "created":
+				isNew = string(v) == "true"
+			}
+			return true
+		})
+		if index < 0 || index >= len(sent) {
+			return true
+		}
+		if isNew && !told[index] {
+			created++
+		}
+		told[index] = true
+		identifiers[index] = sent[index].Identifier
+		if s := id; !sameText(s, sent[index].Identifier) && text(s) != "" {
+			identifiers[index] = text(s)
+		}
+		return true
+	})
+	eachElement(bad, func(v []byte) bool {
+		e, index := parseEntityError(v)
+		if index < 0 || index >= len(sent) || told[index] {
+			return true
+		}
+		told[index] = true
+		if e.Ref.Identifier == "unknown" && (sent[index].Search || sent[index].Identifier == "") {
+			return true // the search matched nothing
+		}
+		e.Ref = Ref{sent[index].Blueprint, sent[index].Identifier}
+		fail(index, e)
+		return true
+	})
+	for i := range sent {
+		if !told[i] {
+			fail(i, &EntityError{Ref: Ref{sent[i].Blueprint, sent[i].Identifier}, Code: "unanswered", Message: "Port's answer does not mention this entity"})
+		}
+	}
+	return created, nil
+}
+
+func parseEntityError(v []byte) (*EntityError, int) {
+	e, index := &EntityError{}, -1
+	eachMember(v, func(k, v []byte) bool {
+		switch string(k) {
+		case "index":
+			index = number(v)
+		case "identifier":
+			e.Ref.Identifier = text(v)
+		case "statusCode":
+			e.Status = max(0, number(v))
+		case "error":
+			e.Code = shorten(text(v), 100)
+		case "message":
+			e.Message = shorten(text(bytes.TrimSpace(v)), messageLimit)
+		}
+		return true
+	})
+	return e, index
+}
