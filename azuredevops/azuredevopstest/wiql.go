@@ -1,0 +1,547 @@
+package azuredevopstest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// wiql is a parsed query of the flat form
+//
+//	SELECT [field], … FROM WorkItems [WHERE condition] [ORDER BY [field] [ASC|DESC], …]
+//
+// with AND, OR, NOT, parentheses, the comparison operators, IN, NOT IN, UNDER,
+// CONTAINS, IS EMPTY, strings in either quote with the quote doubled inside,
+// numbers, and the macros @today ± n, @me and @project.
+//
+// https://learn.microsoft.com/azure/devops/boards/queries/wiql-syntax
+type wiql struct {
+	where        predicate
+	order        []wiqlOrder
+	precise      bool // compare times of day, not days
+	crossProject bool // the condition names projects itself
+}
+
+type wiqlOrder struct {
+	field      string
+	descending bool
+}
+
+// A predicate decides about one item at a point in time.
+type predicate func(wi *WorkItem, now time.Time, precise bool) bool
+
+func (query *wiql) matches(wi *WorkItem, now time.Time) bool {
+	return query.where == nil || query.where(wi, now, query.precise)
+}
+
+type wiqlParser struct {
+	tokens []wiqlToken
+	at     int
+	query  *wiql
+}
+
+// A wiqlToken is a word, operator or bracket ('w'), a field ('f'), a string
+// ('s'), a number ('n'), a macro ('@') or the end (0).
+type wiqlToken struct {
+	kind byte
+	text string
+}
+
+func parseWIQL(text string) (*wiql, error) {
+	tokens, err := wiqlTokens(text)
+	if err != nil {
+		return nil, err
+	}
+	p := &wiqlParser{tokens: tokens, query: &wiql{}}
+	if !p.word("SELECT") {
+		return nil, p.fail("Expecting SELECT")
+	}
+	for p.next(); p.peek().kind == 'f' || p.word(","); p.next() {
+		if p.peek().kind == 'f' {
+			if _, err := fieldName(p.peek().text); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if !p.take("FROM") || !p.take("WorkItems") {
+		return nil, p.fail("Expecting FROM WorkItems")
+	}
+	if p.take("WHERE") {
+		if p.query.where, err = p.or(); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.orderBy(); err != nil {
+		return nil, err
+	}
+	if p.peek().kind != 0 {
+		return nil, p.fail("Expecting end of string")
+	}
+	return p.query, nil
+}
+
+func wiqlTokens(text string) ([]wiqlToken, error) {
+	var out []wiqlToken
+	for i := 0; i < len(text); {
+		c := text[i]
+		rest := text[i:]
+		switch {
+		case strings.IndexByte(" \t\r\n", c) >= 0:
+			i++
+		case c == '[':
+			end := strings.IndexByte(rest, ']')
+			if end < 0 {
+				return nil, errors.New("TF51006: The query statement is missing a closing square bracket")
+			}
+			out = append(out, wiqlToken{'f', rest[1:end]})
+			i += end + 1
+		case c == '\'' || c == '"':
+			s, n, closed := quoted(rest)
+			if !closed {
+				return nil, errors.New("TF51004: The query statement is missing a closing quote")
+			}
+			out = append(out, wiqlToken{'s', s})
+			i += n
+		case strings.HasPrefix(rest, "<>"), strings.HasPrefix(rest, "<="), strings.HasPrefix(rest, ">="):
+			out = append(out, wiqlToken{'w', rest[:2]})
+			i += 2
+		case strings.IndexByte("=<>(),+-", c) >= 0:
+			out = append(out, wiqlToken{'w', rest[:1]})
+			i++
+		default:
+			n := strings.IndexAny(rest, " \t\r\n[]'\"=<>(),+-")
+			if n < 0 {
+				n = len(rest)
+			}
+			if n == 0 {
+				return nil, fmt.Errorf("TF51006: The query statement has an unexpected character. The error is caused by «%s»", rest[:1])
+			}
+			kind := byte('w')
+			if c == '@' {
+				kind = '@'
+			} else if c >= '0' && c <= '9' {
+				kind = 'n'
+			}
+			out = append(out, wiqlToken{kind, rest[:n]})
+			i += n
+		}
+	}
+	return out, nil
+}
+
+// quoted reads a string with its quotes and says how long it was.
+func quoted(s string) (text string, n int, closed bool) {
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		if s[i] != s[0] {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+1 < len(s) && s[i+1] == s[0] {
+			b.WriteByte(s[0])
+			i++
+			continue
+		}
+		return b.String(), i + 1, true
+	}
+	return "", 0, false
+}
+
+func (p *wiqlParser) peek() wiqlToken {
+	if p.at < len(p.tokens) {
+		return p.tokens[p.at]
+	}
+	return wiqlToken{}
+}
+
+func (p *wiqlParser) next() wiqlToken {
+	t := p.peek()
+	p.at++
+	return t
+}
+
+func (p *wiqlParser) word(text string) bool {
+	t := p.peek()
+	return t.kind == 'w' && strings.EqualFold(t.text, text)
+}
+
+func (p *wiqlParser) take(text string) bool {
+	if p.word(text) {
+		p.at++
+		return true
+	}
+	return false
+}
+
+func (p *wiqlParser) fail(what string) error {
+	return fmt.Errorf("TF51006: The query statement is not valid. %s. The error is caused by «%s»", what, p.peek().text)
+}
+
+func (p *wiqlParser) or() (predicate, error) {
+	left, err := p.and()
+	for err == nil && p.take("OR") {
+		var right predicate
+		right, err = p.and()
+		a, b := left, right
+		left = func(wi *WorkItem, now time.Time, precise bool) bool { return a(wi, now, precise) || b(wi, now, precise) }
+	}
+	return left, err
+}
+
+func (p *wiqlParser) and() (predicate, error) {
+	left, err := p.not()
+	for err == nil && p.take("AND") {
+		var right predicate
+		right, err = p.not()
+		a, b := left, right
+		left = func(wi *WorkItem, now time.Time, precise bool) bool { return a(wi, now, precise) && b(wi, now, precise) }
+	}
+	return left, err
+}
+
+func (p *wiqlParser) not() (predicate, error) {
+	switch {
+	case p.take("NOT"):
+		inner, err := p.not()
+		return negate(inner), err
+	case p.take("("):
+		inner, err := p.or()
+		if err == nil && !p.take(")") {
+			err = p.fail("Expecting )")
+		}
+		return inner, err
+	default:
+		return p.condition()
+	}
+}
+
+func negate(inner predicate) predicate {
+	return func(wi *WorkItem, now time.Time, precise bool) bool { return !inner(wi, now, precise) }
+}
+
+func (p *wiqlParser) condition() (predicate, error) {
+	t := p.next()
+	if t.kind != 'f' && (t.kind != 'w' || !strings.Contains(t.text, ".")) {
+		p.at--
+		return nil, p.fail("Expecting a field name")
+	}
+	field, err := fieldName(t.text)
+	if err != nil {
+		return nil, err
+	}
+	if field == "system.teamproject" {
+		p.query.crossProject = true
+	}
+	if p.take("IS") {
+		no := p.take("NOT")
+		if !p.take("EMPTY") {
+			return nil, p.fail("Expecting EMPTY")
+		}
+		return func(wi *WorkItem, _ time.Time, _ bool) bool { return (wi.value(field) != nil) == no }, nil
+	}
+	no := p.take("NOT")
+	op := strings.ToUpper(p.next().text)
+	test, err := p.comparison(field, op)
+	if no {
+		test = negate(test)
+	}
+	return test, err
+}
+
+func (p *wiqlParser) comparison(field, op string) (predicate, error) {
+	if op == "IN" {
+		return p.in(field)
+	}
+	if op == "CONTAINS" {
+		p.take("WORDS")
+	}
+	want, err := p.value()
+	if err != nil {
+		return nil, err
+	}
+	text := func(v any) string { return strings.ToLower(fmt.Sprint(v)) }
+	switch op {
+	case "=", "<>", "<", "<=", ">", ">=":
+		return func(wi *WorkItem, now time.Time, precise bool) bool {
+			return compare(wi.value(field), op, want(wi, now), precise)
+		}, nil
+	case "CONTAINS":
+		return func(wi *WorkItem, now time.Time, _ bool) bool {
+			have := wi.value(field)
+			return have != nil && strings.Contains(text(have), text(want(wi, now)))
+		}, nil
+	case "UNDER":
+		return func(wi *WorkItem, now time.Time, _ bool) bool {
+			have, root := text(wi.value(field)), text(want(wi, now))
+			return have == root || strings.HasPrefix(have, root+`\`)
+		}, nil
+	}
+	p.at -= 2
+	return nil, p.fail("Expecting a comparison operator")
+}
+
+func (p *wiqlParser) in(field string) (predicate, error) {
+	if !p.take("(") {
+		return nil, p.fail("Expecting (")
+	}
+	var tests []predicate
+	for {
+		want, err := p.value()
+		if err != nil {
+			return nil, err
+		}
+		tests = append(tests, func(wi *WorkItem, now time.Time, precise bool) bool {
+			return compare(wi.value(field), "=", want(wi, now), precise)
+		})
+		if p.take(",") {
+			continue
+		}
+		if !p.take(")") {
+			return nil, p.fail("Expecting )")
+		}
+		break
+	}
+	return func(wi *WorkItem, now time.Time, precise bool) bool {
+		for _, t := range tests {
+			if t(wi, now, precise) {
+				return true
+			}
+		}
+		return false
+	}, nil
+}
+
+// value reads a literal, a macro or another field.
+func (p *wiqlParser) value() (func(*WorkItem, time.Time) any, error) {
+	negative := p.take("-")
+	t := p.next()
+	switch {
+	case t.kind == 's':
+		return func(*WorkItem, time.Time) any { return t.text }, nil
+	case t.kind == 'n':
+		n, err := strconv.ParseFloat(t.text, 64)
+		if err != nil {
+			p.at--
+			return nil, p.fail("Expecting a number")
+		}
+		if negative {
+			n = -n
+		}
+		return func(*WorkItem, time.Time) any { return n }, nil
+	case t.kind == 'f':
+		field, err := fieldName(t.text)
+		return func(wi *WorkItem, _ time.Time) any { return wi.value(field) }, err
+	case t.kind == '@':
+		return p.macro(t.text)
+	case strings.EqualFold(t.text, "true"), strings.EqualFold(t.text, "false"):
+		return func(*WorkItem, time.Time) any { return strings.EqualFold(t.text, "true") }, nil
+	}
+	p.at--
+	return nil, p.fail("Expecting a value")
+}
+
+func (p *wiqlParser) macro(name string) (func(*WorkItem, time.Time) any, error) {
+	switch strings.ToLower(name) {
+	case "@me":
+		return func(wi *WorkItem, _ time.Time) any { return wi.project.world.People[0].Name }, nil
+	case "@project":
+		return func(wi *WorkItem, _ time.Time) any { return wi.project.Name }, nil
+	case "@today", "@startofday":
+	default:
+		p.at--
+		return nil, p.fail("The macro is not supported")
+	}
+	days := 0
+	for _, sign := range []string{"+", "-"} {
+		if !p.take(sign) {
+			continue
+		}
+		n, err := strconv.Atoi(p.next().text)
+		if err != nil {
+			p.at--
+			return nil, p.fail("Expecting a number")
+		}
+		days = n
+		if sign == "-" {
+			days = -n
+		}
+	}
+	return func(_ *WorkItem, now time.Time) any { return now.Truncate(24 * time.Hour).AddDate(0, 0, days) }, nil
+}
+
+func (p *wiqlParser) orderBy() error {
+	if !p.take("ORDER") {
+		return nil
+	}
+	if !p.take("BY") {
+		return p.fail("Expecting BY")
+	}
+	for {
+		t := p.next()
+		if t.kind != 'f' {
+			p.at--
+			return p.fail("Expecting a field name")
+		}
+		field, err := fieldName(t.text)
+		if err != nil {
+			return err
+		}
+		o := wiqlOrder{field: field}
+		if !p.take("ASC") {
+			o.descending = p.take("DESC")
+		}
+		p.query.order = append(p.query.order, o)
+		if !p.take(",") {
+			return nil
+		}
+	}
+}
+
+// fieldName is the lower-case reference name of a field given by that or by its
+// friendly name.
+func fieldName(text string) (string, error) {
+	name := strings.ToLower(strings.TrimSpace(text))
+	if strings.Contains(name, ".") {
+		return name, nil
+	}
+	switch name {
+	case "id", "title", "state", "tags", "reason", "rev":
+		return "system." + name, nil
+	case "team project", "work item type", "area path", "iteration path", "assigned to", "created date", "created by", "changed date", "changed by", "board column", "description":
+		return "system." + strings.ReplaceAll(name, " ", ""), nil
+	case "priority", "severity":
+		return "microsoft.vsts.common." + name, nil
+	}
+	return "", fmt.Errorf("TF51005: The query references a field that does not exist. The error is caused by «[%s]»", text)
+}
+
+// value is a field of the item for comparisons: a string, float64, bool,
+// time.Time, or nil when it is empty.
+func (wi *WorkItem) value(field string) any {
+	for name, v := range wi.Fields {
+		if strings.EqualFold(name, field) {
+			return comparable1(v)
+		}
+	}
+	switch field {
+	case "system.id":
+		return float64(wi.ID)
+	case "system.rev":
+		return float64(wi.Rev)
+	case "system.teamproject":
+		return wi.project.Name
+	case "system.state":
+		return wi.State
+	case "system.workitemtype":
+		return wi.Type
+	case "system.changeddate":
+		return wi.Changed
+	case "system.createddate":
+		return wi.Created
+	case "system.areapath":
+		return wi.path(wi.Area)
+	case "system.iterationpath":
+		return wi.path(wi.Iteration)
+	}
+	fields := wi.fields(true, false)
+	for i := 0; i+1 < len(fields); i += 2 {
+		if name, _ := fields[i].(string); strings.EqualFold(name, field) {
+			return comparable1(fields[i+1])
+		}
+	}
+	return nil
+}
+
+// comparable1 brings a field's value into one of the types of value.
+func comparable1(v any) any {
+	switch v := v.(type) {
+	case string:
+		if v == "" {
+			return nil
+		}
+		return v
+	case time.Time, float64, bool:
+		return v
+	case int:
+		return float64(v)
+	case *Person:
+		return v.Name
+	case object: // an identity
+		return v[1]
+	case absent, nil:
+		return nil
+	default:
+		return string(encode(v))
+	}
+}
+
+// compare applies an operator. An empty field is equal to nothing, different
+// from everything, and neither before nor after anything.
+func compare(have any, op string, want any, precise bool) bool {
+	if have == nil || want == nil || want == "" {
+		empty := have == nil && (want == nil || want == "")
+		return op == "=" && empty || op == "<>" && !empty
+	}
+	if t, isTime := have.(time.Time); isTime {
+		if text, isText := want.(string); isText {
+			want = parseTime(text)
+		}
+		if !precise {
+			have = t.Truncate(24 * time.Hour)
+			if w, ok := want.(time.Time); ok {
+				want = w.Truncate(24 * time.Hour)
+			}
+		}
+	}
+	c := compareValues(have, want)
+	switch op {
+	case "=":
+		return c == 0
+	case "<>":
+		return c != 0
+	case "<":
+		return c < 0
+	case "<=":
+		return c <= 0
+	case ">":
+		return c > 0
+	default:
+		return c >= 0
+	}
+}
+
+// compareValues orders two values; empty ones come first, and a number may be
+// compared with its text.
+func compareValues(a, b any) int {
+	if a == nil || b == nil {
+		return cmp.Compare(btoi(a != nil), btoi(b != nil))
+	}
+	if x, ok := a.(time.Time); ok {
+		if y, ok := b.(time.Time); ok {
+			return x.Compare(y)
+		}
+	}
+	if x, ok := a.(float64); ok {
+		y, ok := b.(float64)
+		if s, isText := b.(string); isText {
+			n, err := strconv.ParseFloat(s, 64)
+			y, ok = n, err == nil
+		}
+		if !ok {
+			y = math.NaN()
+		}
+		return cmp.Compare(x, y)
+	}
+	return cmp.Compare(strings.ToLower(fmt.Sprint(a)), strings.ToLower(fmt.Sprint(b)))
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
