@@ -30,6 +30,16 @@ type Config struct {
 	UserAgentLayout Layout `env:"USER_AGENT_LAYOUT" envDefault:"auto"`
 }
 
+// ClientConfig returns what the settings say about a client; the caller adds
+// the installation. A time of zero remembers nothing.
+func (c Config) ClientConfig() ClientConfig {
+	ttl := func(s Seconds) time.Duration { return max(time.Duration(s), 1) }
+	return ClientConfig{
+		ClientID: c.ClientID, ClientSecret: c.ClientSecret, BaseURL: c.BaseURL, UserAgentLayout: c.UserAgentLayout,
+		MappingTTL: ttl(c.MappingTTL), FlagsTTL: ttl(c.FlagsTTL), BlueprintTTL: ttl(c.BlueprintTTL),
+	}
+}
+
 // Limits are the sizes of requests that write: environment variables directly
 // below OCEAN__. Values above what Port accepts are lowered to it.
 type Limits struct {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -101,7 +102,7 @@ type ingestState struct {
 
 func (s *ingestState) set(logs, metrics string) {
 	s.mu.Lock()
-	s.known, s.logs, s.metrics = true, logs, metrics
+	s.known, s.logs, s.metrics = true, strings.TrimRight(logs, "/"), strings.TrimRight(metrics, "/")
 	s.mu.Unlock()
 }
 

@@ -3,6 +3,7 @@ package port
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -120,7 +121,7 @@ func (c *Client) RunHeartbeat(ctx context.Context, eventID string, interval time
 // report sends to the address for metrics. An installation without one needs
 // no reports.
 func (c *Client) report(ctx context.Context, method, path string, body any) error {
-	_, base, err := c.ingestURLs(ctx)
+	base, err := c.metricsURL(ctx)
 	if err != nil || base == "" {
 		return err
 	}
@@ -132,24 +133,31 @@ func (c *Client) report(ctx context.Context, method, path string, body any) erro
 	return err
 }
 
-// ingestURLs are the addresses for logs and metrics, read once.
-func (c *Client) ingestURLs(ctx context.Context) (logs, metrics string, err error) {
-	if logs, metrics, known := c.ingest.get(); known {
-		return logs, metrics, nil
+// metricsURL is the address for metrics, read once.
+func (c *Client) metricsURL(ctx context.Context) (string, error) {
+	if _, metrics, known := c.ingest.get(); known {
+		return metrics, nil
 	}
 	if _, err := c.Integration(ctx); err != nil {
-		return "", "", err
+		return "", err
 	}
-	logs, metrics, _ = c.ingest.get()
-	return strings.TrimRight(logs, "/"), strings.TrimRight(metrics, "/"), nil
+	_, metrics, _ := c.ingest.get()
+	return metrics, nil
 }
 
-// sendLogs posts log records; body is {"logs":[…]}. Nothing about it is logged.
+// errNoIngest says that the installation has not been read yet.
+var errNoIngest = errors.New("port: the address for logs is not known yet")
+
+// sendLogs posts log records; body is {"logs":[…]}. Nothing about it is logged,
+// and nothing is asked for that would be.
 func (c *Client) sendLogs(ctx context.Context, body []byte) error {
-	logs, _, err := c.ingestURLs(ctx)
-	if err != nil || logs == "" {
-		return err
+	logs, _, known := c.ingest.get()
+	if !known {
+		return errNoIngest
 	}
-	_, err = c.do(ctx, &call{method: http.MethodPost, path: logs, body: body, opaque: true, quiet: true})
+	if logs == "" {
+		return nil
+	}
+	_, err := c.do(ctx, &call{method: http.MethodPost, path: logs, body: body, opaque: true, quiet: true})
 	return err
 }

@@ -2,6 +2,7 @@ package port
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,7 +19,7 @@ const (
 	maxDelay      = 30 * time.Second
 	maxWait       = 300 * time.Second // that a header can ask for
 	startPatience = 15 * time.Second  // until Port has answered once
-	startTimeout  = 10 * time.Second  // of an attempt until then
+	startTimeout  = 7 * time.Second   // of an attempt until then
 )
 
 // A retry decides about the attempts of one call.
@@ -38,7 +39,8 @@ func (r *retry) timeout() time.Duration {
 	if r.c.reached.Load() {
 		return r.c.cfg.Timeout
 	}
-	return min(r.c.cfg.Timeout, startTimeout)
+	left := startPatience - time.Since(r.started)
+	return min(r.c.cfg.Timeout, startTimeout, max(left, time.Second))
 }
 
 // next reports how long to wait before the next attempt, if there is one.
@@ -71,9 +73,15 @@ func retryable(k *call, err error) bool {
 		return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && k.idempotent()
 	}
 	if e, ok := errors.AsType[*callError](err); ok {
-		return !errors.Is(err, errTooLarge) && (k.idempotent() || !e.sent)
+		return !errors.Is(err, errTooLarge) && !untrusted(err) && (k.idempotent() || !e.sent)
 	}
 	return false
+}
+
+// untrusted reports whether the address showed a certificate that is refused.
+func untrusted(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }
 
 // jitter spreads the attempts of calls that failed together.
@@ -85,6 +93,9 @@ func jitter(d time.Duration) time.Duration {
 func (r *retry) final(err error) error {
 	if retryable(r.k, err) {
 		r.c.budget.failed(r.k.method, r.k.path)
+	}
+	if untrusted(err) {
+		return fmt.Errorf("port: the certificate of %s is not trusted (name its authority with SSL_CERT_FILE): %w", r.c.base, err)
 	}
 	if !r.c.reached.Load() {
 		return fmt.Errorf("port: no answer from %s after %d attempts (check OCEAN__PORT__BASE_URL, the network and the proxy): %w",

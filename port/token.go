@@ -18,7 +18,8 @@ func (c *Client) fetchToken(ctx context.Context) (string, time.Duration, error) 
 	if err != nil {
 		return "", 0, fmt.Errorf("port: token: %w", err)
 	}
-	a, err := c.do(ctx, &call{method: http.MethodPost, path: "/auth/access_token", body: body, repeatable: true, anonymous: true})
+	// Quiet, because the shipping of logs needs a token too.
+	a, err := c.do(ctx, &call{method: http.MethodPost, path: "/auth/access_token", body: body, repeatable: true, anonymous: true, quiet: true})
 	if err != nil {
 		return "", 0, c.refusalOf(err)
 	}

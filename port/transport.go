@@ -153,8 +153,8 @@ func (c *Client) backOff(ctx context.Context, k *call, err error, wait time.Dura
 }
 
 // attempt sends the request once and reads the answer.
-func (c *Client) attempt(ctx context.Context, k *call, token string, timeout time.Duration) (*answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+func (c *Client) attempt(caller context.Context, k *call, token string, timeout time.Duration) (*answer, error) {
+	ctx, cancel := context.WithTimeout(caller, timeout)
 	defer cancel()
 	req, err := c.request(ctx, k, token)
 	if err != nil {
@@ -163,6 +163,10 @@ func (c *Client) attempt(ctx context.Context, k *call, token string, timeout tim
 	c.stats.calls.Add(1)
 	c.stats.sent.Add(req.ContentLength)
 	fail := func(err error, sent bool) error {
+		if ctx.Err() != nil && caller.Err() == nil {
+			// Not ctx's own error: callers take that for the end of the program.
+			err = fmt.Errorf("no complete answer within %s", timeout.Round(time.Millisecond))
+		}
 		return &callError{method: k.method, url: req.URL.Path, err: c.scrub(err, token), sent: sent}
 	}
 	res, err := c.transport.RoundTrip(req)
