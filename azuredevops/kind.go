@@ -1,0 +1,121 @@
+package azuredevops
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A Listing is a kind bound to the selector of a resource. Listings with equal
+// keys fetch the same records and are listed once for all resources.
+type Listing struct {
+	Kind string
+	// Key is the kind and the selector options that decide what is fetched, in
+	// canonical form. `query` is not among them.
+	Key string
+
+	list func(l *lister) stream[Record]
+}
+
+// ListOptions are what the mapping wants besides the records.
+type ListOptions struct {
+	// Files are the paths of `file://` mappings; every record gets them in
+	// Record.Files.
+	Files []string
+}
+
+// A row declares a kind: S is its selector, without `query`.
+type row[S any] struct {
+	Name   string
+	List   func(l *lister, sel S) stream[Record]
+	Events []string // types of service hook events after which records of the kind may differ
+}
+
+// A kind is a row whose selector type is forgotten.
+type kind struct {
+	bind   func(selector json.RawMessage) (*Listing, []string, error)
+	events []string
+}
+
+// kinds is written only while the package is initialized, by the rows of the
+// files kind_….go; see style.md 3, layout B.
+var kinds map[string]kind
+
+// register adds a row; two of one name are a bug that every test meets.
+func register[S any](r row[S]) struct{} {
+	if kinds == nil {
+		kinds = map[string]kind{}
+	}
+	if _, ok := kinds[r.Name]; ok {
+		panic("azuredevops: kind " + r.Name + " declared twice")
+	}
+	kinds[r.Name] = kind{events: r.Events, bind: func(selector json.RawMessage) (*Listing, []string, error) {
+		var sel S
+		warnings, err := decodeSelector(selector, &sel)
+		if err != nil {
+			return nil, warnings, err
+		}
+		key, err := json.Marshal(sel)
+		if err != nil {
+			return nil, warnings, err
+		}
+		return &Listing{
+			Kind: r.Name, Key: r.Name + " " + string(key),
+			list: func(l *lister) stream[Record] { return r.List(l, sel) },
+		}, warnings, nil
+	}}
+	return struct{}{}
+}
+
+// Kinds are the kinds that can be listed, sorted.
+func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
+
+// Bind decodes and checks the selector of a resource. The error names the path
+// below the selector, such as "includedFiles[1]: want a string"; an unknown kind
+// is ErrUnknownKind. Unknown keys are no error; they come back as warnings.
+func Bind(kind string, selector json.RawMessage) (l *Listing, warnings []string, err error) {
+	k, ok := kinds[kind]
+	if !ok {
+		return nil, nil, fmt.Errorf("%w %q: want one of %s", ErrUnknownKind, kind, strings.Join(Kinds(), ", "))
+	}
+	return k.bind(selector)
+}
+
+// Records lists one organization. It yields on the caller's goroutine, in an
+// order that depends on the data only. An error is a *ScopeError and does not
+// end the listing; after ctx is done the last error is ctx's.
+func (l *Listing) Records(ctx context.Context, s *Snapshot, opt ListOptions) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		var none map[string]*string
+		if len(opt.Files) > 0 {
+			none = make(map[string]*string, len(opt.Files))
+			for _, path := range opt.Files {
+				none[path] = nil
+			}
+		}
+		under := &lister{Snapshot: s, kind: l.Kind, files: opt.Files}
+		for rec, err := range l.list(under)(ctx) {
+			if ctx.Err() != nil {
+				break
+			}
+			if err != nil {
+				if _, ok := err.(*ScopeError); !ok { //nolint:errorlint // what wraps one has no scope of its own
+					err = unknown(Scope{Organization: s.c.Organization()}, err)
+				}
+				rec = Record{}
+			} else if rec.Files == nil {
+				rec.Files = none
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			yield(Record{}, ctx.Err())
+		}
+	}
+}

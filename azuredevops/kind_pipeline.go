@@ -1,0 +1,62 @@
+package azuredevops
+
+import (
+	"context"
+	"fmt"
+	"iter"
+)
+
+var _ = register(row[pipelineSelector]{Name: "pipeline", List: listPipelines})
+
+type pipelineSelector struct {
+	IncludeRepo bool `json:"includeRepo"`
+}
+
+// listPipelines lists the pipelines of every project, with `__projectId`, and
+// with IncludeRepo also `__repository`: the repository of the pipeline's
+// definition, and in it the definition's project (export.md 4.8). A pipeline
+// whose definition cannot be read is listed without it, incomplete (S8).
+//
+// https://learn.microsoft.com/rest/api/azure/devops/pipelines/pipelines/list
+func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
+	pipelines := l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
+		return l.batches(ctx, &request{Project: p, Route: "_apis/pipelines", Query: []string{"$top", "1000"}},
+			batch{scope: p.scope, added: newMembers(1).text("__projectId", p.ID)})
+	})
+	if !sel.IncludeRepo {
+		return pipelines
+	}
+	return each(wideRecords, pipelines, one(func(ctx context.Context, rec Record) (Record, error) {
+		repository, err := l.definitionRepository(ctx, rec.Scope)
+		switch {
+		case err != nil:
+			rec.Missing = append(rec.Missing, fmt.Errorf("repository: %w", listed(err)))
+		case repository != nil:
+			rec.JSON = object(rec.JSON, newMembers(1).raw("__repository", repository))
+		}
+		return rec, nil
+	}))
+}
+
+// definitionRepository is the repository of a build definition with its project
+// added; nil when the definition has none.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/build/definitions/get
+func (l *lister) definitionRepository(ctx context.Context, s Scope) ([]byte, error) {
+	p, err := l.send(ctx, &request{
+		Project: &project{ID: s.Project, Name: s.ProjectName},
+		Route:   "_apis/build/definitions/{definitionId}", Args: []string{s.ID},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer p.free()
+	repository := rawAt(p.b, "repository")
+	if len(repository) == 0 || repository[0] != '{' {
+		return nil, nil
+	}
+	if of := rawAt(p.b, "project"); of != nil {
+		return object(repository, newMembers(1).raw("project", of)), nil
+	}
+	return object(repository), nil
+}

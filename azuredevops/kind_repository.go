@@ -1,0 +1,52 @@
+package azuredevops
+
+import (
+	"context"
+	"iter"
+	"slices"
+)
+
+var _ = register(row[repositorySelector]{
+	Name: "repository", List: listRepositories,
+	Events: []string{"git.push", "git.repo.created", "git.repo.deleted", "git.repo.renamed", "git.repo.statuschanged"},
+})
+
+type repositorySelector struct {
+	IncludedFiles []string `json:"includedFiles"`
+}
+
+// listRepositories lists the repositories of every project, disabled ones
+// included, with `__includedFiles` when there are any to include (export.md 4.2).
+func listRepositories(l *lister, sel repositorySelector) stream[Record] {
+	included := unique(sel.IncludedFiles)
+	record := func(r *repository) Record { return l.record(r.JSON, r.scope(), r.ID, members{}) }
+	if len(included)+len(l.files) > 0 {
+		return each(wideRecords, l.eachRepository, one(func(ctx context.Context, r *repository) (Record, error) {
+			return l.withFiles(ctx, r, record(r), included), nil
+		}))
+	}
+	return func(ctx context.Context) iter.Seq2[Record, error] {
+		return func(yield func(Record, error) bool) {
+			for r, err := range l.eachRepository(ctx) {
+				var rec Record
+				if err == nil {
+					rec = record(r)
+				}
+				if !yield(rec, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// unique drops repetitions.
+func unique(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,154 @@
+package azuredevops
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+var _ = register(row[workItemSelector]{
+	Name: "work-item", List: listWorkItems,
+	Events: []string{"workitem.created", "workitem.updated", "workitem.deleted", "workitem.restored", "workitem.commented"},
+})
+
+type workItemSelector struct {
+	WIQL   string `json:"wiql"` // conditions only, optionally followed by ORDER BY
+	Expand string `json:"expand" default:"All" oneof:"None,Fields,Relations,Links,All"`
+}
+
+const (
+	wiqlTop       = 19999 // WIQL fails above 20,000 ids
+	workItemChunk = 200   // ids that a list of work items takes
+)
+
+// listWorkItems lists the work items of every project with `__projectId` and
+// `__project`: ids by WIQL, paged by id, then the items by 200. An item whose id
+// was found and that does not come back is unknown (S3).
+func listWorkItems(l *lister, sel workItemSelector) stream[Record] {
+	chunks := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[workItemIDs, error] {
+		return within(p.scope, l.workItemIDs(ctx, p, sel.WIQL))
+	})
+	pages := each(widePages, chunks, func(ctx context.Context, ids workItemIDs) iter.Seq2[batch, error] {
+		return within(ids.project.scope, l.workItems(ctx, ids, sel.Expand))
+	})
+	return records(l, pages)
+}
+
+// workItemIDs are at most 200 ids of a project, as spelled.
+type workItemIDs struct {
+	project *project
+	ids     []string
+	added   members
+}
+
+// workItemIDs finds the ids of a project, in ascending order.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/wit/wiql/query-by-wiql
+func (l *lister) workItemIDs(ctx context.Context, p *project, wiql string) iter.Seq2[workItemIDs, error] {
+	return func(yield func(workItemIDs, error) bool) {
+		added := newMembers(2+len(p.JSON)/64).text("__projectId", p.ID).raw("__project", p.JSON)
+		last := ""
+		for {
+			ids, err := l.wiqlPage(ctx, p, wiql, last)
+			if err != nil {
+				yield(workItemIDs{}, fmt.Errorf("work item query: %w", err))
+				return
+			}
+			for from := 0; from < len(ids); from += workItemChunk {
+				to := min(from+workItemChunk, len(ids))
+				if !yield(workItemIDs{p, ids[from:to:to], added}, nil) {
+					return
+				}
+			}
+			if len(ids) < wiqlTop {
+				return
+			}
+			last = ids[len(ids)-1]
+		}
+	}
+}
+
+// wiqlPage finds the ids above last. They have to grow, or paging by id would
+// lose or repeat some.
+func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([]string, error) {
+	body := append([]byte(`{"query":`), gjson.AppendJSONString(nil, wiqlQuery(p.Name, wiql, last))...)
+	pg, err := l.send(ctx, &request{
+		Project: p, Route: "_apis/wit/wiql", Version: "7.1-preview.2",
+		Query: []string{"$top", strconv.Itoa(wiqlTop)}, Body: append(body, '}'),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer pg.free()
+	found, ok := list(pg.b, "workItems")
+	if !ok {
+		return nil, fmt.Errorf("%w: no list of work items", ErrMalformed)
+	}
+	before, _ := strconv.ParseInt(last, 10, 64)
+	var ids []string
+	for obj := range found {
+		id := textAt(obj, "id")
+		n, err := strconv.ParseInt(id, 10, 64)
+		if err != nil || n <= before {
+			return nil, fmt.Errorf("%w: work item id %q behind %d", ErrMalformed, id, before)
+		}
+		before = n
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// workItems fetches items by their ids.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/wit/work-items/list
+func (l *lister) workItems(ctx context.Context, of workItemIDs, expand string) iter.Seq2[batch, error] {
+	return func(yield func(batch, error) bool) {
+		p, err := l.send(ctx, &request{
+			Project: of.project, Route: "_apis/wit/workitems", Version: "7.1-preview.3",
+			Query: []string{"ids", strings.Join(of.ids, ","), "$expand", expand, "errorPolicy", "omit"},
+		})
+		if err != nil {
+			yield(batch{}, fmt.Errorf("work items %s to %s: %w", of.ids[0], of.ids[len(of.ids)-1], err))
+			return
+		}
+		gone, err := lost(p, of.ids)
+		if err != nil {
+			p.free()
+			yield(batch{}, err)
+			return
+		}
+		if !yield(batch{page: p, key: "value", id: "id", scope: of.project.scope, added: of.added}, nil) {
+			return
+		}
+		for _, id := range gone {
+			s := of.project.scope
+			s.ID = id
+			if !yield(batch{}, unknown(s, fmt.Errorf("work item %s: %w", id, errGone))) {
+				return
+			}
+		}
+	}
+}
+
+// lost are the ids that did not come back.
+func lost(p *page, ids []string) ([]string, error) {
+	items, ok := list(p.b, "value")
+	if !ok {
+		return nil, fmt.Errorf("%w: no list of work items", ErrMalformed)
+	}
+	back := make(map[string]bool, len(ids))
+	for obj := range items {
+		back[textAt(obj, "id")] = true
+	}
+	var gone []string
+	for _, id := range ids {
+		if !back[id] {
+			gone = append(gone, id)
+		}
+	}
+	return gone, nil
+}

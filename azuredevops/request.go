@@ -1,0 +1,164 @@
+package azuredevops
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	sdk "github.com/microsoft/azure-devops-go-api/azuredevops/v7"
+)
+
+// A request is one call of the REST interface.
+type request struct {
+	Method  string   // empty means GET, or POST with a Body
+	Host    service  // empty means core
+	Project *project // nil means the organization
+	Team    string   // id, for routes below a team
+
+	// Route is the path from "_apis" on, with placeholders that Args fill in
+	// their order: "_apis/git/repositories/{repositoryId}/refs".
+	Route string
+	Args  []string
+
+	Query   []string // names and values in turn; a pair with an empty value is left out
+	Version string   // api-version; empty where none is asked for (export.md 3.2)
+	Body    []byte   // JSON of a POST that only reads
+	Content bool     // ask for the bytes of a file instead of JSON
+	Empty   bool     // 204 is an answer
+}
+
+// scope is the part of Azure DevOps that a request is about.
+func (rq *request) scope(c *Client) Scope {
+	s := Scope{Organization: c.Organization()}
+	if rq.Project != nil {
+		s.Project, s.ProjectName = rq.Project.ID, rq.Project.Name
+	}
+	return s
+}
+
+func (rq *request) method() string {
+	switch {
+	case rq.Method != "":
+		return rq.Method
+	case rq.Body != nil:
+		return http.MethodPost
+	}
+	return http.MethodGet
+}
+
+// url is the full address, without api-version.
+func (rq *request) url(base string) string {
+	var b strings.Builder
+	b.Grow(len(base) + len(rq.Route) + 160)
+	b.WriteString(base)
+	if rq.Project != nil {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(rq.Project.ID))
+	}
+	if rq.Team != "" {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(rq.Team))
+	}
+	b.WriteByte('/')
+	route, args := rq.Route, rq.Args
+	for {
+		before, rest, found := strings.Cut(route, "{")
+		b.WriteString(before)
+		if !found {
+			break
+		}
+		_, route, _ = strings.Cut(rest, "}")
+		b.WriteString(url.PathEscape(args[0]))
+		args = args[1:]
+	}
+	sep := byte('?')
+	for i := 0; i+1 < len(rq.Query); i += 2 {
+		if rq.Query[i+1] == "" {
+			continue
+		}
+		b.WriteByte(sep)
+		b.WriteString(rq.Query[i])
+		b.WriteByte('=')
+		b.WriteString(queryEscape(rq.Query[i+1]))
+		sep = '&'
+	}
+	return b.String()
+}
+
+// queryEscape writes a blank as %20: not every part of the service reads + as
+// one.
+func queryEscape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+
+// with is a copy of rq with more query parameters.
+func (rq request) with(query ...string) *request {
+	rq.Query = append(append(make([]string, 0, len(rq.Query)+len(query)), rq.Query...), query...)
+	return &rq
+}
+
+// send is one request, versions negotiated. The caller frees the page. Errors
+// are *Error, or ctx's.
+func (c *Client) send(ctx context.Context, rq *request, by caller) (*page, error) {
+	cl := &call{
+		route: rq.method() + " " + rq.Route, kind: by.kind, content: rq.Content, mayBeEmpty: rq.Empty,
+		read: rq.Body != nil, urgent: c.urgent, budget: by.budget,
+	}
+	if rq.Project != nil {
+		cl.project = rq.Project.ID
+	}
+	ctx = context.WithValue(ctx, callKey{}, cl)
+	for {
+		version := c.versions.ask(rq)
+		p, err := c.once(ctx, rq, version)
+		if err == nil || !c.versions.learn(rq, version, err) {
+			return p, err
+		}
+		c.log.InfoContext(ctx, "api-version refused", "route", cl.route, "version", version, "instead", c.versions.ask(rq))
+	}
+}
+
+// once sends rq through the SDK's client.
+func (c *Client) once(ctx context.Context, rq *request, version string) (*page, error) {
+	var body io.Reader
+	mediaType, accept := "", sdk.MediaTypeApplicationJson
+	if rq.Body != nil {
+		body, mediaType = bytes.NewReader(rq.Body), sdk.MediaTypeApplicationJson
+	}
+	if rq.Content {
+		accept = "application/octet-stream"
+	}
+	req, err := c.sdk.CreateRequestMessage(ctx, rq.method(), rq.url(c.base[rq.Host]), version, body, mediaType, accept, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", rq.method(), rq.Route, err)
+	}
+	resp, err := c.sdk.SendRequest(req)
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		err = ue.Err // it repeats the query
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, ok := resp.Body.(*page)
+	if !ok {
+		resp.Body.Close()
+		return nil, fmt.Errorf("%s %s: %w: not read by the transport", rq.method(), rq.Route, ErrMalformed)
+	}
+	return p, nil
+}
+
+// hopeless tells whether a failure of the network will not pass.
+func hopeless(err error) bool {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return ok
+}

@@ -1,0 +1,295 @@
+package azuredevops
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+)
+
+const (
+	// How many parents a listing works on at once. The limiter decides what is
+	// in flight; these bound what is held in memory: a page each for pages, a
+	// record each for records.
+	widePages   = 8
+	wideRecords = 16
+
+	projectTop = "1000" // an organization has at most 1,000 projects
+)
+
+// A Snapshot is what the listings of one resync share: lists of parents, fetched
+// when first needed and then kept as bytes, and the budget of retries. A failed
+// list stays failed. It is safe for concurrent use, and ends with the resync.
+type Snapshot struct {
+	c      *Client
+	budget *budget
+
+	projects     *memo[*projectList]
+	details      memos[string, []byte]
+	repositories memos[string, *packed]
+	caches       *fileCaches
+}
+
+// Snapshot begins a resync.
+func (c *Client) Snapshot() *Snapshot {
+	return &Snapshot{c: c, budget: &budget{}, projects: newMemo[*projectList](), caches: newFileCaches()}
+}
+
+// A lister is one listing under way: a snapshot, seen by a kind.
+type lister struct {
+	*Snapshot
+	kind  string
+	files []string // of ListOptions
+}
+
+// send makes a request on behalf of the kind.
+func (l *lister) send(ctx context.Context, rq *request) (*page, error) {
+	return l.c.send(ctx, rq, caller{l.kind, l.budget})
+}
+
+// object fetches a single object; the result is the caller's.
+func (l *lister) object(ctx context.Context, rq *request) ([]byte, error) {
+	p, err := l.send(ctx, rq)
+	if err != nil {
+		return nil, err
+	}
+	defer p.free()
+	b := bytes.TrimSpace(p.b)
+	if len(b) == 0 || b[0] != '{' {
+		return nil, fmt.Errorf("%s: %w: not an object", rq.Route, ErrMalformed)
+	}
+	return bytes.Clone(b), nil
+}
+
+// unknown wraps the error of a part of a listing.
+func unknown(s Scope, err error) error { return &ScopeError{Scope: s, Err: err} }
+
+// A project is an entry of the list of projects.
+type project struct {
+	ID, Name string
+	JSON     []byte // as listed
+	scope    Scope
+}
+
+// A projectList is what is known of the projects: those that were listed and do
+// not carry an excluded tag, in the order of the list, and in their place the
+// errors for those that are unknown.
+type projectList struct {
+	entries []result[*project]
+}
+
+// eachProject streams the projects. A *ScopeError stands for a project whose tags
+// could not be read, or, at the end, for the rest of the organization.
+func (l *lister) eachProject(ctx context.Context) iter.Seq2[*project, error] {
+	return func(yield func(*project, error) bool) {
+		list, err := l.projects.get(ctx, l.fetchProjects)
+		if err != nil {
+			yield(nil, unknown(Scope{Organization: l.c.Organization()}, err))
+			return
+		}
+		for _, e := range list.entries {
+			if !yield(e.value, e.err) {
+				return
+			}
+		}
+	}
+}
+
+// fetchProjects lists the projects and leaves out those with an excluded tag.
+// Its error is only ever that of ctx.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/core/projects/list
+func (l *lister) fetchProjects(ctx context.Context) (*projectList, error) {
+	kept := each(wideRecords, l.listProjects, one(func(ctx context.Context, p *project) (*project, error) {
+		out, err := l.excluded(ctx, p)
+		if err != nil {
+			return nil, unknown(p.scope, fmt.Errorf("project tags: %w", err))
+		}
+		if out {
+			return nil, nil //nolint:nilnil // nothing to list, nothing unknown
+		}
+		return p, nil
+	}))
+	out := &projectList{}
+	for p, err := range kept(ctx) {
+		if p != nil || err != nil {
+			out.entries = append(out.entries, result[*project]{p, err})
+		}
+	}
+	return out, ctx.Err()
+}
+
+// listProjects streams the list as it is.
+func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
+	return func(yield func(*project, error) bool) {
+		org := Scope{Organization: l.c.Organization()}
+		rq := &request{Route: "_apis/projects", Query: []string{"includeCapabilities", "true", "$top", projectTop}}
+		for p, err := range l.pages(ctx, rq, "value") {
+			if err != nil {
+				yield(nil, unknown(org, listed(fmt.Errorf("list of projects: %w", err))))
+				return
+			}
+			objects, _ := list(p.b, "value")
+			for obj := range objects {
+				pr := &project{ID: textAt(obj, "id"), Name: textAt(obj, "name"), JSON: bytes.Clone(obj), scope: org}
+				pr.scope.Project, pr.scope.ProjectName = pr.ID, pr.Name
+				if pr.ID == "" {
+					if !yield(nil, unknown(org, fmt.Errorf("list of projects: %w: a project without id", ErrMalformed))) {
+						return
+					}
+					continue
+				}
+				if !yield(pr, nil) {
+					return
+				}
+			}
+			p.free()
+		}
+	}
+}
+
+const tagPrefix = "Microsoft.TeamFoundation.Project.Tag."
+
+// excluded tells whether a project carries an excluded tag (export.md 1.6). The
+// project has just been listed, so 404 is no answer.
+func (l *lister) excluded(ctx context.Context, p *project) (bool, error) {
+	if len(l.c.excluded) == 0 {
+		return false, nil
+	}
+	pg, err := l.send(ctx, &request{
+		Route: "_apis/projects/{projectId}/properties", Args: []string{p.ID},
+		Query: []string{"keys", tagPrefix + "*"}, Version: "7.1-preview.1",
+	})
+	if err != nil {
+		return false, listed(err)
+	}
+	defer pg.free()
+	tags, ok := list(pg.b, "value")
+	if !ok {
+		return false, fmt.Errorf("%w: no list of properties", ErrMalformed)
+	}
+	for t := range tags {
+		if tag, ok := strings.CutPrefix(textAt(t, "name"), tagPrefix); ok && slices.Contains(l.c.excluded, tag) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// detail is the project on its own, with its default team.
+func (l *lister) detail(ctx context.Context, p *project) ([]byte, error) {
+	return l.details.get(ctx, p.ID, func(ctx context.Context) ([]byte, error) {
+		b, err := l.object(ctx, &request{Route: "_apis/projects/{projectId}", Args: []string{p.ID}})
+		return b, listed(err)
+	})
+}
+
+// A repository is an entry of a project's list of repositories.
+type repository struct {
+	ID       string
+	Branch   string // default branch without refs/heads/; empty for an empty repository
+	Disabled bool
+	Project  *project
+	JSON     []byte // as listed; valid while the repository is being worked on
+}
+
+// readable tells whether there can be files in the repository. The list itself
+// says when there are none (design rule 2.2).
+func (r *repository) readable() bool { return !r.Disabled && r.Branch != "" }
+
+func (r *repository) scope() Scope {
+	s := r.Project.scope
+	s.Repository, s.ID = r.ID, r.ID
+	return s
+}
+
+// eachRepository streams the repositories of all projects, disabled ones
+// included. A *ScopeError stands for a project.
+func (l *lister) eachRepository(ctx context.Context) iter.Seq2[*repository, error] {
+	return each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[*repository, error] {
+		return func(yield func(*repository, error) bool) {
+			b, err := l.repositoryList(ctx, p)
+			if err != nil {
+				yield(nil, unknown(p.scope, fmt.Errorf("list of repositories: %w", err)))
+				return
+			}
+			for obj := range elements(b, memberAt(b, "value")) {
+				if obj[0] == '{' && !yield(newRepository(p, obj), nil) {
+					return
+				}
+			}
+		}
+	})(ctx)
+}
+
+func newRepository(p *project, obj []byte) *repository {
+	return &repository{
+		ID: textAt(obj, "id"), Project: p, JSON: obj,
+		Branch:   strings.TrimPrefix(textAt(obj, "defaultBranch"), "refs/heads/"),
+		Disabled: textAt(obj, "isDisabled") == "true",
+	}
+}
+
+// repositoryList is the answer that lists a project's repositories.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/repositories/list
+func (l *lister) repositoryList(ctx context.Context, p *project) ([]byte, error) {
+	kept, err := l.repositories.get(ctx, p.ID, func(ctx context.Context) (*packed, error) {
+		var only *packed
+		for pg, err := range l.pages(ctx, &request{Project: p, Route: "_apis/git/repositories"}, "value") {
+			switch {
+			case err != nil:
+				return nil, listed(err)
+			case only != nil:
+				pg.free()
+				return nil, fmt.Errorf("%w: the list is paged", ErrMalformed)
+			}
+			only = pack(pg.b)
+			pg.free()
+		}
+		return only, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return kept.unpack()
+}
+
+// packed are bytes that are kept for a whole resync. Long lists of repositories
+// repeat themselves so much that packing takes a tenth of the memory.
+type packed struct {
+	b    []byte
+	size int // unpacked, 0 when b is as it was
+}
+
+const packAbove = 16 << 10
+
+func pack(b []byte) *packed {
+	if len(b) > packAbove {
+		var out bytes.Buffer
+		w, err := flate.NewWriter(&out, flate.BestSpeed)
+		if err == nil {
+			_, err = w.Write(b)
+			err = errors.Join(err, w.Close())
+		}
+		if err == nil {
+			return &packed{b: bytes.Clone(out.Bytes()), size: len(b)}
+		}
+	}
+	return &packed{b: bytes.Clone(b)}
+}
+
+// unpack returns memory of its own, or what must not be written to.
+func (p *packed) unpack() ([]byte, error) {
+	if p.size == 0 {
+		return p.b, nil
+	}
+	out := make([]byte, p.size)
+	_, err := io.ReadFull(flate.NewReader(bytes.NewReader(p.b)), out)
+	return out, err
+}
