@@ -306,15 +306,17 @@ func shorten(s string, n int) string {
 }
 
 // retryAfter reads how long a server wants to be left alone: Retry-After for
-// 429 and 503, Port's x-ratelimit-reset for 429 only, because Port sends it
-// with every answer.
+// 429 and 503, Port's x-ratelimit-reset for 429 only and only when nothing of
+// the window remains, because Port sends it with every answer.
 func retryAfter(res *http.Response, now time.Time) time.Duration {
 	switch res.StatusCode {
 	case http.StatusTooManyRequests:
 		if d := waitOf(res.Header.Get("Retry-After"), now); d > 0 {
 			return min(d, maxWait)
 		}
-		return min(waitOf(res.Header.Get("X-Ratelimit-Reset"), now), maxWait)
+		if left := res.Header.Get("X-Ratelimit-Remaining"); left == "" || left == "0" {
+			return min(waitOf(res.Header.Get("X-Ratelimit-Reset"), now), maxWait)
+		}
 	case http.StatusServiceUnavailable:
 		return min(waitOf(res.Header.Get("Retry-After"), now), maxWait)
 	}

@@ -1,0 +1,30 @@
+package port
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/tidwall/gjson"
+)
+
+// Exists reports whether Port holds an entity, whoever wrote it.
+func (c *Client) Exists(ctx context.Context, ref Ref) (bool, error) {
+	body, err := json.Marshal(query{Combinator: "and", Rules: []rule{
+		{Property: "$identifier", Operator: "=", Value: ref.Identifier},
+		{Property: "$blueprint", Operator: "=", Value: ref.Blueprint},
+	}})
+	if err != nil {
+		return false, fmt.Errorf("port: search %s: %w", ref, err)
+	}
+	a, err := c.do(ctx, &call{
+		method: http.MethodPost, path: "/entities/search", query: "exclude_calculated_properties=true&include=identifier", body: body,
+		exporter: true, repeatable: true,
+	})
+	if err != nil {
+		return false, err
+	}
+	defer a.free()
+	return gjson.GetBytes(a.body, "entities.#").Int() > 0, nil
+}
