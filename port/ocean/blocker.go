@@ -86,4 +86,3 @@ func (b *blocker) blocked(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	return slices.ContainsFunc(b.networks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
-

@@ -36,3 +36,24 @@ func derive(f *flat) {
 	}
 	f.values[identifier] = setting{text: "my-" + strings.ToLower(strings.TrimSpace(kind)) + "-integration", origin: FromDefault}
 }
+
+// remarks are what the contract says about values that are correct.
+func remarks(v *values) []Notice {
+	var out []Notice
+	add := func(level slog.Level, name, text string) { out = append(out, Notice{level, name, text}) }
+	for _, r := range v.rows {
+		if r.Origin == "" || r.Origin == FromDefault {
+			continue
+		}
+		value := v.environ[r.Variable]
+		switch {
+		case r.Variable == "OCEAN__PORT__CLIENT_ID" && strings.Contains(value, "@"):
+			add(slog.LevelWarn, r.Variable, "looks like the credentials of a person; use those of the organization")
+		case r.Variable == "OCEAN__PROCESSING_MODE" && value == "dsp":
+			add(slog.LevelInfo, r.Variable, "is accepted; records are mapped here and ocean-core is reported to Port")
+		case strings.HasSuffix(r.Variable, "__X509__STRICT") && value == "false":
+			add(slog.LevelInfo, r.Variable, "has no effect here; chain and host name are always verified the same way")
+		}
+	}
+	return out
+}

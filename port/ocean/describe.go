@@ -1,11 +1,22 @@
 package ocean
 
-// A Row describes one variable and its effective value.
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"text/tabwriter"
+)
+
+// A Row describes one variable and, in an [Effective], its value.
 type Row struct {
 	Variable string `json:"variable"`
 	Type     string `json:"type"`
 	Default  string `json:"default,omitempty"`
-	Meaning  string `json:"meaning"`
+	Meaning  string `json:"meaning,omitempty"`
 	Required bool   `json:"required,omitempty"`
 	Secret   bool   `json:"secret,omitempty"`
 	Origin   Origin `json:"origin,omitempty"` // empty when unset
@@ -21,4 +32,164 @@ func (f *field) row() Row {
 		r.Default = redacted
 	}
 	return r
+}
+
+// Describe returns a row per variable of T, in the struct's order, without
+// values.
+func Describe[T any]() ([]Row, error) {
+	s, err := newSchema(reflect.TypeFor[T]())
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]Row, len(s.fields))
+	for i, f := range s.fields {
+		rows[i] = f.row()
+	}
+	return rows, nil
+}
+
+// Without returns the variables that are accepted and change nothing; a
+// trailing `*` stands for any ending.
+func Without() []Ignored { return ignored() }
+
+// WriteHelp prints a variable per paragraph, for --help.
+func WriteHelp(w io.Writer, rows []Row) error {
+	var b bytes.Buffer
+	for _, r := range rows {
+		fmt.Fprintf(&b, "  %s\n        ", r.Variable)
+		b.WriteString(r.Type)
+		switch {
+		case r.Required:
+			b.WriteString(", required")
+		case r.Default != "":
+			b.WriteString(", default " + clip(r.Default))
+		}
+		b.WriteString(".\n")
+		if r.Meaning != "" {
+			fmt.Fprintf(&b, "        %s\n", strings.ReplaceAll(r.Meaning, "`", ""))
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err //nolint:wrapcheck // the writer is the caller's
+}
+
+// WriteText prints the effective configuration as a table, then what is worth
+// a word and, from err, what is wrong. No secret is in it.
+func (e *Effective) WriteText(w io.Writer, err error) error {
+	var b bytes.Buffer
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "VARIABLE\tVALUE\tORIGIN")
+	for _, r := range e.Rows {
+		value, origin := clip(r.Value), string(r.Origin)
+		if r.Problem {
+			origin = "see the errors below"
+		} else if origin == "" {
+			value, origin = "-", "unset"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", r.Variable, strings.Join(strings.Fields(value), " "), origin)
+	}
+	t.Flush()
+	section(&b, "Accepted, without effect here:", len(e.Ignored), func(i int) string {
+		return e.Ignored[i].Variable + ": " + e.Ignored[i].Reason
+	})
+	section(&b, "Notes:", len(e.Notices), func(i int) string { return e.Notices[i].String() })
+	problems := Problems(err)
+	section(&b, "Errors:", len(problems), func(i int) string { return problems[i] })
+	_, werr := w.Write(b.Bytes())
+	return werr //nolint:wrapcheck // the writer is the caller's
+}
+
+func section(b *bytes.Buffer, title string, n int, line func(int) string) {
+	if n == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s\n", title)
+	for i := range n {
+		fmt.Fprintf(b, "  %s\n", line(i))
+	}
+}
+
+// Problems are the messages of an error of [Load], one each.
+func Problems(err error) []string {
+	if err == nil {
+		return nil
+	}
+	var many Errors
+	if !errors.As(err, &many) {
+		return []string{err.Error()}
+	}
+	out := make([]string, len(many))
+	for i, e := range many {
+		out[i] = e.Error()
+	}
+	return out
+}
+
+// WriteJSON prints the same for programs: an object with settings, ignored,
+// notices and errors.
+func (e *Effective) WriteJSON(w io.Writer, err error) error {
+	type pair struct {
+		Variable string `json:"variable"`
+		Text     string `json:"text"`
+		Level    string `json:"level,omitempty"`
+	}
+	out := struct {
+		Settings []Row    `json:"settings"`
+		Ignored  []pair   `json:"ignored,omitempty"`
+		Notices  []pair   `json:"notices,omitempty"`
+		Errors   []string `json:"errors,omitempty"`
+	}{Settings: e.Rows, Errors: Problems(err)}
+	for _, i := range e.Ignored {
+		out.Ignored = append(out.Ignored, pair{Variable: i.Variable, Text: i.Reason})
+	}
+	for _, n := range e.Notices {
+		out.Notices = append(out.Notices, pair{n.Variable, n.Text, strings.ToLower(n.Level.String())})
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(out) //nolint:wrapcheck // the writer is the caller's
+}
+
+// Markdown is the table of variables for the README.
+func Markdown(rows []Row) string {
+	var b strings.Builder
+	b.WriteString("| Variable | Type | Default | Meaning |\n|---|---|---|---|\n")
+	for _, r := range rows {
+		def := ""
+		switch {
+		case r.Required:
+			def = "required"
+		case r.Default != "":
+			def = "`" + clip(r.Default) + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Variable, cell(r.Type), cell(def), cell(r.Meaning))
+	}
+	return b.String()
+}
+
+// MarkdownIgnored is the table of variables without effect for the README.
+func MarkdownIgnored() string {
+	var b strings.Builder
+	b.WriteString("| Variable | Why it has no effect |\n|---|---|\n")
+	for _, i := range ignored() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", i.Variable, cell(i.Reason))
+	}
+	return b.String()
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+
+// Splice replaces what stands between `<!-- name:begin -->` and
+// `<!-- name:end -->` in a document. It is an error when a mark is missing.
+func Splice(doc []byte, name, text string) ([]byte, error) {
+	begin, end := "<!-- "+name+":begin -->", "<!-- "+name+":end -->"
+	before, rest, ok := bytes.Cut(doc, []byte(begin))
+	_, after, closed := bytes.Cut(rest, []byte(end))
+	if !ok || !closed {
+		return nil, fmt.Errorf("the marks %s and %s are not there", begin, end)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s%s\n%s\n%s%s", before, begin, strings.TrimSpace(text), end, after)
+	return b.Bytes(), nil
 }

@@ -75,7 +75,8 @@ func (s *schema) suggest(name string) string {
 	if exact, ok := s.squashed[squash(name)]; ok {
 		return exact
 	}
-	best, bestDistance := "", 1+len(name)/8 // a slip or two, more in long names
+	last := name[strings.LastIndex(name, "__")+1:]
+	best, bestDistance := "", 1+len(last)/6 // a slip or two, more in long names
 	for _, f := range s.fields {
 		if d := distance(name, f.name, bestDistance); d < bestDistance || (d == bestDistance && best == "") {
 			best, bestDistance = f.name, d

@@ -11,11 +11,12 @@ import (
 	"time"
 )
 
-// NetworkConfig says how the process reaches others. Zero fields mean: no
-// verification in either direction (take [SSL] from [Settings]), no proxy, no
-// blocked address, the certificates of this machine.
+// NetworkConfig says how the process reaches others. Zero fields mean:
+// everything is verified, no proxy, no blocked address, the certificates of this
+// machine.
 type NetworkConfig struct {
-	SSL SSL
+	// SSL is nil to verify in both directions.
+	SSL *SSL
 	// BlockPrivate refuses private addresses (`port.md` 9.4).
 	BlockPrivate bool
 	// Environ holds the variables of [Trust] and [NewProxies].
@@ -24,7 +25,8 @@ type NetworkConfig struct {
 	Root string
 	// Parallel is how many connections to one host stay open between requests: 32.
 	Parallel int
-	// Log gets one warning per direction that is not verified. Nothing by default.
+	// Log gets one warning per direction that is not verified, and hears of
+	// certificates that cannot be used. Nothing by default.
 	Log *slog.Logger
 }
 
@@ -49,6 +51,12 @@ func NewNetwork(cfg NetworkConfig) (*Network, error) {
 	if cfg.Parallel == 0 {
 		cfg.Parallel = 32
 	}
+	if cfg.SSL == nil {
+		all := Verification{Verify: true, Strict: true}
+		cfg.SSL = &SSL{Port: all, ThirdParty: all}
+	}
+	cfg.SSL.Port.warn(cfg.Log, "OCEAN__SSL__PORT__VERIFY")
+	cfg.SSL.ThirdParty.warn(cfg.Log, "OCEAN__SSL__THIRD_PARTY__VERIFY")
 	trust := Trust{Environ: cfg.Environ, Root: cfg.Root, Log: cfg.Log}
 	return &Network{cfg: cfg, proxies: proxies, roots: sync.OnceValue(trust.Pool)}, nil
 }
@@ -61,10 +69,12 @@ func (n *Network) Roots() *x509.CertPool { return n.roots() }
 func (n *Network) Proxies() *Proxies { return n.proxies }
 
 // Port returns a new transport for Port.
-func (n *Network) Port() *http.Transport { return n.transport("port", n.cfg.SSL.Port) }
+func (n *Network) Port() *http.Transport { return n.transport(n.cfg.SSL.Port) }
 
 // ThirdParty returns a new transport for Azure DevOps and everybody else.
-func (n *Network) ThirdParty() *http.Transport { return n.transport("third_party", n.cfg.SSL.ThirdParty) }
+func (n *Network) ThirdParty() *http.Transport {
+	return n.transport(n.cfg.SSL.ThirdParty)
+}
 
 // Timeouts of a connection; those of a request are the client's.
 const (
@@ -78,12 +88,19 @@ const (
 	pingTimeout = 15 * time.Second
 )
 
-func (n *Network) transport(direction string, v Verification) *http.Transport {
+// warn tells once about a direction that is not verified. The strict flag
+// relaxes a profile that only Python has (`port.md` 9.2).
+func (v Verification) warn(log *slog.Logger, variable string) {
+	if !v.Verify {
+		log.Warn("certificates are not verified", "variable", variable)
+	}
+}
+
+func (n *Network) transport(v Verification) *http.Transport {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if v.Verify {
 		conf.RootCAs = n.roots()
 	} else {
-		n.cfg.Log.Warn("certificates are not verified", "direction", direction)
 		conf.InsecureSkipVerify = true //nolint:gosec // the user asked for it, and is warned
 	}
 	return &http.Transport{

@@ -133,7 +133,7 @@ func Load[T any](src Sources) (*T, *Effective, error) {
 		errs = validate(reflect.ValueOf(cfg).Elem())
 	}
 	eff := &Effective{
-		Rows: v.rows, Ignored: f.ignoredList(), Notices: slices.Concat(f.notices, v.notices), secrets: secretValues(v),
+		Rows: v.rows, Ignored: f.ignoredList(), Notices: slices.Concat(f.notices, v.notices, remarks(v)), secrets: secretValues(v),
 	}
 	if len(errs) > 0 {
 		return cfg, eff, Errors(errs)

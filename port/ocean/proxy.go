@@ -116,7 +116,7 @@ func (p *Proxies) Hosts() []string {
 	return out
 }
 
-// Describe says which proxies are used, without their passwords; empty for none.
+// Describe says which proxies are used, without credentials; empty for none.
 func (p *Proxies) Describe() string {
 	if p.none || (p.http == nil && p.https == nil) {
 		return ""
@@ -125,7 +125,7 @@ func (p *Proxies) Describe() string {
 		if u == nil {
 			return "none"
 		}
-		return u.Redacted()
+		return u.Scheme + "://" + u.Host
 	}
 	return fmt.Sprintf("http: %s, https: %s", show(p.http), show(p.https))
 }

@@ -153,10 +153,14 @@ func (f *field) isText() bool {
 }
 
 func (f *field) isCustom() bool {
-	return f.base() != durationType && reflect.PointerTo(f.base()).Implements(textUnmarshaler)
+	return f.base() != durationType && !f.isList() && reflect.PointerTo(f.base()).Implements(textUnmarshaler)
 }
 
-func (f *field) isList() bool { return f.base().Kind() == reflect.Slice && !f.isCustom() }
+// isList reports whether the value is a list of texts. A type that parses
+// itself gets the list as JSON, which it has to understand.
+func (f *field) isList() bool {
+	return f.base().Kind() == reflect.Slice && f.base().Elem().Kind() == reflect.String
+}
 
 // typeName is the type as the table of variables names it.
 func (f *field) typeName() string {

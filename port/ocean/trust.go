@@ -67,6 +67,7 @@ func (t Trust) Pool() *x509.CertPool {
 	}
 	for _, p := range trustedDirs() {
 		l.dir(p, quiet)
+		l.walked = append(l.walked, l.path(p)+string(filepath.Separator))
 	}
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} {
 		for p := range strings.SplitSeq(t.Environ[name], ":") {
@@ -93,6 +94,8 @@ type loader struct {
 	seen  map[[32]byte]bool
 	files map[string]bool
 	log   *slog.Logger
+	// walked are the directories that were read completely.
+	walked []string
 }
 
 func (l *loader) path(p string) string {
@@ -129,16 +132,26 @@ func (l *loader) walk(p, variable string, depth int) {
 	}
 	for _, e := range entries {
 		child := path.Join(p, e.Name())
+		if isHash(e.Name()) || e.Type()&fs.ModeSymlink != 0 && l.linksToWalked(child) {
+			continue
+		}
 		if isCert(child) {
 			l.add(child, variable)
 			continue
 		}
-		if depth < maxCertDepth && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) && !isHash(e.Name()) {
+		if depth < maxCertDepth && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
 			if info, err := os.Stat(l.path(child)); err == nil && info.IsDir() {
 				l.walk(child, variable, depth+1)
 			}
 		}
 	}
+}
+
+// linksToWalked reports whether a link leads into a directory that was read
+// before: distributions fill /etc/ssl/certs with hundreds of such links.
+func (l *loader) linksToWalked(p string) bool {
+	target, err := os.Readlink(l.path(p))
+	return err == nil && slices.ContainsFunc(l.walked, func(dir string) bool { return strings.HasPrefix(target, dir) })
 }
 
 func isCert(p string) bool {
@@ -157,20 +170,20 @@ func isHash(name string) bool {
 const maxBundle = 16 << 20
 
 func (l *loader) add(p, variable string) {
-	real, err := filepath.EvalSymlinks(l.path(p))
+	file := l.path(p)
+	if l.files[file] {
+		return
+	}
+	l.files[file] = true
+	info, err := os.Stat(file)
 	if err != nil {
 		l.skip(p, variable, err)
 		return
 	}
-	if l.files[real] {
-		return
+	if !info.Mode().IsRegular() {
+		return // a directory named x.crt, or a pipe that would block
 	}
-	l.files[real] = true
-	info, err := os.Stat(real)
-	if err != nil || !info.Mode().IsRegular() {
-		return // a directory named x.crt, a pipe
-	}
-	f, err := os.Open(real)
+	f, err := os.Open(file) //nolint:gosec // certificates that the administrator put or named there
 	if err != nil {
 		l.skip(p, variable, err)
 		return

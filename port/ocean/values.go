@@ -70,11 +70,30 @@ func (v *values) take(fd *field, settings map[string]setting) {
 func (v *values) keep(fd *field, row Row, origin Origin, text string) {
 	v.environ[fd.name] = text
 	row.Origin, row.Value = origin, text
-	if fd.secret {
+	switch {
+	case fd.secret:
 		v.secrets = append(v.secrets, text)
 		row.Value = redacted
+	case strings.Contains(text, "://"):
+		row.Value = v.withoutPassword(text)
 	}
 	v.rows = append(v.rows, row)
+}
+
+// withoutPassword hides the password of a URL, as people paste them with their
+// token inside.
+func (v *values) withoutPassword(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.User == nil {
+		return text
+	}
+	// A token may stand before the colon as well as behind it.
+	v.secrets = append(v.secrets, u.User.Username())
+	if p, ok := u.User.Password(); ok {
+		v.secrets = append(v.secrets, p)
+	}
+	u.User = url.User("xxxxx")
+	return u.String()
 }
 
 // redacted stands for a secret wherever it would be shown.
@@ -97,7 +116,7 @@ func (v *values) accept(fd *field, set setting) (string, error) {
 	out, err := canonical(fd, text)
 	if err != nil {
 		e := &ValueError{Variable: fd.name, Origin: set.origin, Expected: fd.expected()}
-		if !fd.secret {
+		if !fd.secret && !strings.Contains(text, "@") { // a URL may hold a password
 			e.Got = clip(text)
 		}
 		if fd.isCustom() && !fd.secret && len(fd.oneof) == 0 {

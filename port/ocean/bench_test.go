@@ -1,0 +1,31 @@
+package ocean_test
+
+import (
+	"testing"
+
+	"github.com/ado-port/ado-port/port/ocean"
+)
+
+func BenchmarkPool(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		ocean.Trust{}.Pool()
+	}
+}
+
+func BenchmarkPoolBuiltIn(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		ocean.Trust{Root: b.TempDir()}.Pool()
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	b.ReportAllocs()
+	src := ocean.Sources{Environ: required()}
+	for b.Loop() {
+		if _, _, err := ocean.Load[config](src); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

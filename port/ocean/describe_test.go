@@ -1,0 +1,135 @@
+package ocean_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ado-port/ado-port/port/ocean"
+)
+
+// Every variable of this package explains itself.
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	type own struct {
+		Application ocean.Application `envPrefix:"APPLICATION__"`
+		ocean.Settings
+	}
+	rows, err := ocean.Describe[own]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if !strings.HasSuffix(r.Meaning, ".") || strings.Contains(r.Meaning, "\n") {
+			t.Errorf("%s: meaning %q is no sentence", r.Variable, r.Meaning)
+		}
+	}
+	var help strings.Builder
+	if err := ocean.WriteHelp(&help, rows); err != nil || !strings.Contains(help.String(), "  CLIENT_TIMEOUT\n        duration, default 60s.\n        Longest time") {
+		t.Errorf("help = %s, %v", help.String(), err)
+	}
+	table := ocean.Markdown(rows)
+	if n := strings.Count(table, "\n"); n != len(rows)+2 {
+		t.Errorf("the table has %d lines for %d variables", n, len(rows))
+	}
+	if !strings.Contains(table, "| `CREATE_PORT_RESOURCES_ORIGIN` | Empty \\| Default \\| Port |  | Where") {
+		t.Errorf("table = %s", table)
+	}
+	if n := strings.Count(ocean.MarkdownIgnored(), "\n"); n != len(ocean.Without())+2 {
+		t.Errorf("the table of ignored variables has %d lines", n)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	_, eff, err := ocean.Load[config](ocean.Sources{Environ: map[string]string{
+		"OCEAN__PORT__CLIENT_SECRET": "hush-hush", "OCEAN__FOO": "1", "OCEAN__STREAMING__ENABLED": "true", "OCEAN__STRICT_EXIT": "eh",
+	}})
+	var text, doc strings.Builder
+	if werr := eff.WriteText(&text, err); werr != nil {
+		t.Fatal(werr)
+	}
+	if werr := eff.WriteJSON(&doc, err); werr != nil {
+		t.Fatal(werr)
+	}
+	if strings.Contains(text.String()+doc.String(), "hush") {
+		t.Error("the secret is shown")
+	}
+	squeezed := strings.Join(strings.Fields(text.String()), " ")
+	for _, want := range []string{
+		"VARIABLE VALUE ORIGIN", "OCEAN__PORT__CLIENT_SECRET [redacted] environment", "OCEAN__CLIENT_TIMEOUT 1m0s default", "OCEAN__BASE_URL - unset",
+		"OCEAN__STRICT_EXIT false see the errors below", "Accepted, without effect here: OCEAN__STREAMING__ENABLED:",
+		"Notes: OCEAN__FOO: unknown variable", "Errors: OCEAN__STRICT_EXIT from environment: want true or false", "OCEAN__PORT__CLIENT_ID is not set",
+	} {
+		if !strings.Contains(squeezed, want) {
+			t.Errorf("text lacks %q:\n%s", want, text.String())
+		}
+	}
+	var got struct {
+		Settings []ocean.Row
+		Errors   []string
+		Ignored  []struct{ Variable string }
+		Notices  []struct{ Level string }
+	}
+	if err := json.Unmarshal([]byte(doc.String()), &got); err != nil || len(got.Settings) != len(eff.Rows) || len(got.Errors) != 2 || len(got.Ignored) != 1 || got.Notices[0].Level != "warn" {
+		t.Errorf("JSON = %+v, %v", got, err)
+	}
+}
+
+func TestSplice(t *testing.T) {
+	t.Parallel()
+	got, err := ocean.Splice([]byte("a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb\n"), "x", "new\n")
+	if want := "a\n<!-- x:begin -->\n\nnew\n\n<!-- x:end -->\nb\n"; err != nil || strings.ReplaceAll(string(got), "\n\n", "\n") != strings.ReplaceAll(want, "\n\n", "\n") {
+		t.Errorf("Splice = %q, %v", got, err)
+	}
+	again, err := ocean.Splice(got, "x", "new\n")
+	if err != nil || string(again) != string(got) {
+		t.Errorf("Splice is not stable: %q, %v", again, err)
+	}
+	for _, doc := range []string{"", "<!-- x:begin -->", "<!-- x:end --><!-- x:begin -->"} {
+		if _, err := ocean.Splice([]byte(doc), "x", ""); err == nil {
+			t.Errorf("Splice(%q) is no error", doc)
+		}
+	}
+}
+
+func TestJQEnviron(t *testing.T) {
+	t.Parallel()
+	environ := map[string]string{
+		"OCEAN__PORT__CLIENT_ID": "the-client-id", "OCEAN__PORT__CLIENT_SECRET": "the-client-secret", "ocean__integration__config__personal_access_token": "pat",
+		"OCEAN__INTEGRATION": `{"identifier":"x"}`, "OCEAN__DATABASE__PASSWORD": "p", "OCEAN__INTEGRATION__IDENTIFIER": "x", "CLUSTER": "west", "COPY": "Basic the-client-secret",
+		"HTTPS_PROXY": "me:pass@proxy:1", "NO_PROXY": "a@b", "AZURE_CLIENT_SECRET": "short", "EMPTY": "",
+	}
+	_, eff, err := ocean.Load[config](ocean.Sources{Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"CLUSTER=west", "EMPTY=", "NO_PROXY=a@b", "OCEAN__INTEGRATION__IDENTIFIER=x"}
+	if got := eff.JQEnviron(environ); !slices.Equal(got, want) {
+		t.Errorf("JQEnviron = %q, want %q", got, want)
+	}
+}
+
+func TestReadSources(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	src, err := ocean.ReadSources(dir, nil)
+	if err != nil || src.DotEnv != nil || src.YAML != nil {
+		t.Errorf("empty directory: %+v, %v", src, err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".env"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "config.yaml", []byte("a: b"))
+	src, err = ocean.ReadSources(dir, required())
+	if err != nil || src.DotEnv != nil || string(src.YAML) != "a: b" || len(src.Environ) != 2 {
+		t.Errorf("sources: %+v, %v", src, err)
+	}
+	write(t, dir, "config.yaml", make([]byte, 2<<20))
+	if _, err := ocean.ReadSources(dir, nil); err == nil {
+		t.Error("a file of 2 MiB is accepted")
+	}
+}
