@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-
-	"github.com/tidwall/gjson"
 )
 
 // Exists reports whether Port holds an entity, whoever wrote it.
@@ -26,5 +24,14 @@ func (c *Client) Exists(ctx context.Context, ref Ref) (bool, error) {
 		return false, err
 	}
 	defer a.free()
-	return gjson.GetBytes(a.body, "entities.#").Int() > 0, nil
+	list := member(a.body, "entities")
+	if len(list) == 0 || list[0] != '[' {
+		return false, fmt.Errorf("port: search %s: %w: no list", ref, errAnswer)
+	}
+	found := false
+	eachElement(list, func([]byte) bool {
+		found = true
+		return false
+	})
+	return found, nil
 }

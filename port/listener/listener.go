@@ -20,6 +20,12 @@ type Schedule interface {
 	Next(t time.Time) time.Time
 }
 
+// ScheduleFunc is a Schedule made of a function.
+type ScheduleFunc func(t time.Time) time.Time
+
+// Next calls f.
+func (f ScheduleFunc) Next(t time.Time) time.Time { return f(t) }
+
 // Every is a Schedule with a fixed distance, counted from the start of the process.
 type Every struct {
 	Start    time.Time

@@ -1,0 +1,506 @@
+// Command ado-port keeps a Port catalog in step with Azure DevOps.
+//
+// A tour for readers of the code. Records flow one way:
+//
+//	azuredevops ─ Record ─► mapping ─ Entity ─► port
+//
+// Package azuredevops lists raw JSON objects, kind by kind, and says what it
+// could not read. Package mapping turns each into entities as the user's jq
+// expressions say; it is pure. Package port is the client of Port. Package
+// mapping/resync ties them together: what is listed once, in which order entities
+// are written, what may be deleted. Package port/listener decides when that
+// happens, port/ocean where settings come from.
+//
+// Start reading at run.full in mapping/resync/runner.go. Everything is wired
+// here, in newApp; nothing else reads the environment or exits.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/mattn/go-isatty"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/resync"
+	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/listener"
+	"github.com/ado-port/ado-port/port/ocean"
+	"github.com/ado-port/ado-port/port/porttest"
+)
+
+// version is ours, in the User-Agent and in what Port shows; a build sets it
+// with -ldflags "-X main.version=…".
+var version = "0.1.0"
+
+// coreVersion is the Ocean core whose contract this program keeps.
+const coreVersion = "0.48.12"
+
+// config is everything that the environment decides, composed of the rooms' own.
+type config struct {
+	Port        port.Config        `envPrefix:"OCEAN__PORT__"`
+	AzureDevOps azuredevops.Config `envPrefix:"OCEAN__INTEGRATION__CONFIG__"`
+	Ocean       ocean.Settings     `envPrefix:"OCEAN__"`
+	Limits      port.Limits        `envPrefix:"OCEAN__"`
+	Application ocean.Application  `envPrefix:"APPLICATION__"`
+}
+
+// process is what the operating system gives a program. Tests have their own.
+type process struct {
+	args     []string // without the program's name
+	environ  map[string]string
+	dir      string // working directory
+	out, err io.Writer
+	terminal bool // err is a terminal
+	// showTable prints the summary of every resync, not only in runs that end.
+	showTable bool
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, process{
+		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
+		out: os.Stdout, err: os.Stderr, terminal: isatty.IsTerminal(os.Stderr.Fd()),
+	})
+	stop()
+	os.Exit(code) // the only exit of the program
+}
+
+// Exit codes.
+const (
+	exitGood   = 0
+	exitFailed = 1 // configuration, credentials of Port, or a failed resync under OCEAN__STRICT_EXIT
+	exitUsage  = 64
+)
+
+// errUsage is a command line that cannot be understood.
+var errUsage = errors.New("see ado-port --help")
+
+// run is main without the process. It returns the exit code.
+func run(ctx context.Context, p process) int {
+	err := dispatch(ctx, p)
+	if err == nil {
+		return exitGood
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(p.err, "ado-port: %s\n", strings.TrimSpace(line))
+	}
+	if errors.Is(err, errUsage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// dispatch runs the command. Without one it is the service; so are `sail` and
+// its flags, the command line of the Python image.
+func dispatch(ctx context.Context, p process) error {
+	args := p.args
+	if len(args) > 0 && args[0] == "ocean" {
+		args = args[1:]
+	}
+	cmd := "sail"
+	if len(args) > 0 && !slices.Contains([]string{"-O", "--once", "-l", "-p", "-i"}, args[0]) {
+		cmd, args = args[0], args[1:]
+	}
+	switch cmd {
+	case "sail", "run":
+		return serve(ctx, p, args)
+	case "demo":
+		return demo(ctx, p, args)
+	case "config":
+		return showConfig(p, args)
+	case "version", "--version", "-v":
+		_, err := fmt.Fprintf(p.out, "ado-port %s (%s)\n", version, runtime.Version())
+		return err
+	case "help", "--help", "-h":
+		return help(p.out)
+	}
+	return fmt.Errorf("unknown command %q: %w", cmd, errUsage)
+}
+
+// load reads the configuration of the process; args are those of `sail`.
+func load(p process, args []string) (*config, *ocean.Effective, error) {
+	src, err := ocean.ReadSources(p.dir, p.environ)
+	if err != nil {
+		return nil, nil, err
+	}
+	if src.Overrides, src.Fallbacks, err = ocean.SailFlags(args); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", err, errUsage)
+	}
+	return ocean.Load[config](src)
+}
+
+// serve runs the integration as the environment says.
+func serve(ctx context.Context, p process, args []string) error {
+	cfg, eff, err := load(p, args)
+	if err != nil {
+		return err
+	}
+	a, err := newApp(ctx, p, cfg, eff)
+	if err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+// app is the service with all its parts.
+type app struct {
+	cfg     *config
+	log     *slog.Logger
+	shipper *port.LogShipper // nil when logs stay here
+	catalog *port.Client
+	runner  *resync.Runner
+	fresh   atomic.Bool // the mapping that Setup has read is still unused
+	environ func() []string
+}
+
+// newApp wires the parts. It dials nothing.
+func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (*app, error) {
+	a := &app{cfg: cfg}
+	masker := port.NewMasker(eff.Secrets()...)
+	a.log, a.shipper = newLog(p, cfg, masker)
+	for _, n := range eff.Notices {
+		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
+	}
+	a.environ = func() []string { return eff.JQEnviron(p.environ) }
+	net, err := ocean.NewNetwork(ocean.NetworkConfig{
+		SSL: &cfg.Ocean.SSL, BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.catalog, err = port.New(port.ClientConfig{
+		ClientID: cfg.Port.ClientID, ClientSecret: cfg.Port.ClientSecret, BaseURL: cfg.Port.BaseURL,
+		IntegrationType: cfg.Ocean.Integration.Type, Identifier: cfg.Ocean.Integration.Identifier, Version: version, CoreVersion: coreVersion,
+		UserAgentLayout: cfg.Port.UserAgentLayout, Limits: cfg.Limits,
+		MappingTTL: cfg.Port.MappingTTL.Duration(), FlagsTTL: cfg.Port.FlagsTTL.Duration(), BlueprintTTL: cfg.Port.BlueprintTTL.Duration(),
+		Transport: net.Port(), Masker: masker, Log: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	orgs, err := azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
+		Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
+		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.log.With("component", "azuredevops"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	rc := resync.Config{
+		Organizations: orgs, Catalog: a.catalog, Mapping: a.mapping, SendExamples: cfg.Ocean.SendRawDataExamples,
+		StateDirectory: ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log),
+		Grace:          cfg.Ocean.ShutdownWait, Heartbeat: cfg.Ocean.HeartbeatInterval, Schedule: a.schedule(),
+		Log: a.log.With("component", "resync"),
+	}
+	rc.TempDirectory = rc.StateDirectory
+	rc.Observer = observer(p, cfg)
+	a.runner, err = resync.New(rc)
+	return a, err
+}
+
+// newLog writes to the process and, unless switched off, to Port.
+func newLog(p process, cfg *config, masker *port.Masker) (*slog.Logger, *port.LogShipper) {
+	opt := &slog.HandlerOptions{Level: cfg.Application.Level()}
+	var local slog.Handler = slog.NewJSONHandler(p.err, opt)
+	if p.terminal {
+		opt.Level = max(cfg.Application.Level(), slog.LevelWarn) // progress and summary are shown instead
+		local = slog.NewTextHandler(p.err, opt)
+	}
+	local = masker.Handler(local)
+	if !cfg.Application.HTTPLogging {
+		return slog.New(local), nil
+	}
+	host, _ := os.Hostname()
+	shipper := port.NewLogShipper(port.LogConfig{Level: cfg.Application.Level(), Masker: masker, Hostname: host, Instance: resync.NewID()})
+	return slog.New(slog.NewMultiHandler(local, shipper)), shipper
+}
+
+// observer shows a resync to people: live on a terminal, as a table at the end
+// of a run that ends by itself.
+func observer(p process, cfg *config) resync.Observer {
+	switch {
+	case p.terminal:
+		return resync.NewTerminal(p.err)
+	case p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce:
+		return resync.NewTable(p.out)
+	}
+	return nil
+}
+
+// schedule merges the two settings that plan a resync; nil when there is none.
+func (a *app) schedule() func(time.Time) time.Time {
+	every, cron := a.cfg.Ocean.ScheduledResync, a.cfg.Ocean.ResyncCron
+	if every.IsZero() && cron.IsZero() {
+		return nil
+	}
+	return func(now time.Time) time.Time {
+		e, c := every.Next(now), cron.Next(now)
+		if e.IsZero() || !c.IsZero() && c.Before(e) {
+			return c
+		}
+		return e
+	}
+}
+
+// run sets the installation up and serves until ctx is done. The order of the
+// end is that of the work: resyncs, then the log.
+func (a *app) run(ctx context.Context) error {
+	var ship sync.WaitGroup
+	defer ship.Wait()
+	if a.shipper != nil {
+		a.shipper.Attach(a.catalog)
+		shipping, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
+		ship.Go(func() { a.shipper.Run(shipping) })
+		defer a.flushLog(ctx)
+	}
+	if err := a.catalog.Setup(ctx, a.setup()); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		a.log.ErrorContext(ctx, "the integration could not be set up", "err", err)
+		return err
+	}
+	a.fresh.Store(true)
+	listen := &a.cfg.Ocean.EventListener
+	if listen.Type == ocean.ListenOnce {
+		return a.once(ctx)
+	}
+	lc := listener.Config{Resync: a.resync, Interval: listen.Interval, Log: a.log.With("component", "listener")}
+	if listen.Resyncs() {
+		lc.OnStart, lc.Requested = listen.ResyncOnStart, a.requested
+		if next := a.schedule(); next != nil {
+			lc.Schedule = listener.ScheduleFunc(next)
+		}
+	}
+	if listen.Type == ocean.ListenKafka || listen.Type == ocean.ListenWebhook {
+		a.log.InfoContext(ctx, "port is asked for resync requests instead of waiting for its messages", "listener", string(listen.Type), "every", listen.Interval.String())
+	}
+	if err := listener.Run(ctx, lc); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// flushGrace bounds the sending of the last log lines.
+const flushGrace = 3 * time.Second
+
+func (a *app) flushLog(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushGrace)
+	defer cancel()
+	_ = a.shipper.Flush(ctx) // what cannot be shipped has been printed
+}
+
+func (a *app) setup() port.SetupConfig {
+	s := port.SetupConfig{
+		Origin: a.cfg.Ocean.CreatePortResourcesOrigin, InitializeResources: a.cfg.Ocean.InitializePortResources,
+		ActionsProcessing: a.cfg.Ocean.ActionsProcessor.Enabled, IncrementalSync: a.cfg.Ocean.Integration.Incremental,
+		CheckMapping: func(doc []byte) error { _, err := a.parse(doc); return err },
+	}
+	if info, err := os.Stat(a.cfg.Ocean.ResourcesPath); err == nil && info.IsDir() {
+		s.Resources = os.DirFS(a.cfg.Ocean.ResourcesPath)
+	}
+	return s
+}
+
+// once runs one resync. A failed one is no error unless that was asked for, as
+// in the Python integration (port.md 4.6).
+func (a *app) once(ctx context.Context) error {
+	sum, err := a.runner.Full(ctx)
+	if err != nil || sum.State != resync.StateFailed || !a.cfg.Ocean.StrictExit {
+		return nil
+	}
+	return fmt.Errorf("the resync failed: %s", sum.Reason())
+}
+
+func (a *app) resync(ctx context.Context) error {
+	_, err := a.runner.Full(ctx)
+	return err
+}
+
+// requested is when Port was last asked for a resync.
+func (a *app) requested(ctx context.Context) (time.Time, error) {
+	at, err := a.catalog.ResyncRequest(ctx)
+	if err != nil || at == "" {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339Nano, at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("port's resync request: %w", err)
+	}
+	return t, nil
+}
+
+// mapping reads the mapping from Port. The first resync uses what Setup has
+// just read.
+func (a *app) mapping(ctx context.Context) (*mapping.Mapping, error) {
+	read := a.catalog.Integration
+	if a.fresh.CompareAndSwap(true, false) {
+		read = a.catalog.CachedIntegration
+	}
+	i, err := read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the mapping: %w", err)
+	}
+	return a.parse(i.Config)
+}
+
+func (a *app) parse(doc []byte) (*mapping.Mapping, error) {
+	opt := mapping.Options{
+		ItemTimeout: a.cfg.Ocean.ItemTimeout,
+		Bind: func(kind string, selector json.RawMessage) ([]string, error) {
+			_, warnings, err := azuredevops.Bind(kind, selector)
+			return warnings, err
+		},
+	}
+	if a.cfg.Ocean.AllowJQEnvironment {
+		opt.Environ = a.environ
+	}
+	m, err := mapping.Parse(doc, opt)
+	if err != nil {
+		return nil, fmt.Errorf("the mapping cannot be used: %w", err)
+	}
+	return m, nil
+}
+
+// showConfig prints the configuration as it was understood, with the origin of
+// each value. What is wrong is printed too, and returned.
+func showConfig(p process, args []string) error {
+	asJSON, args, err := outputFlag(args)
+	if err != nil {
+		return err
+	}
+	_, eff, err := load(p, args)
+	if eff == nil {
+		return err
+	}
+	write := eff.WriteText
+	if asJSON {
+		write = eff.WriteJSON
+	}
+	if werr := write(p.out, err); werr != nil {
+		return werr
+	}
+	if err != nil {
+		return errShown
+	}
+	return nil
+}
+
+// errShown ends with exit code 1 after the reason has been printed.
+var errShown = errors.New("the configuration cannot be used")
+
+// outputFlag takes `--output json` or `--output=text` out of the arguments.
+func outputFlag(args []string) (asJSON bool, rest []string, err error) {
+	for i := 0; i < len(args); i++ {
+		value, inline := strings.CutPrefix(args[i], "--output=")
+		if args[i] == "--output" || args[i] == "-o" {
+			if i++; i == len(args) {
+				return false, nil, fmt.Errorf("--output wants text or json: %w", errUsage)
+			}
+			value, inline = args[i], true
+		}
+		switch {
+		case !inline:
+			rest = append(rest, args[i])
+		case value != "text" && value != "json":
+			return false, nil, fmt.Errorf("--output %s: want text or json: %w", value, errUsage)
+		default:
+			asJSON = value == "json"
+		}
+	}
+	return asJSON, rest, nil
+}
+
+const usage = `ado-port keeps a Port catalog in step with Azure DevOps.
+
+  ado-port             run the integration as the environment says
+  ado-port --once      the same with one resync, then end
+  ado-port demo        run it against a simulated organization and a simulated
+                       Port: no account, no network, no file (-once: one resync)
+  ado-port config      show the effective configuration (--output json)
+  ado-port version
+  ado-port help
+
+Exit codes: 0 good; 1 configuration, credentials of Port, or, with
+OCEAN__STRICT_EXIT=true, a failed resync; 64 a command line that is not understood.
+
+Settings come from the environment, .env and config.yaml, in this order:
+
+`
+
+// help prints usage and every variable.
+func help(w io.Writer) error {
+	if _, err := io.WriteString(w, usage); err != nil {
+		return err
+	}
+	rows, err := ocean.Describe[config]()
+	if err != nil {
+		return err
+	}
+	return ocean.WriteHelp(w, rows)
+}
+
+// demo runs the service against simulators inside the process.
+func demo(ctx context.Context, p process, args []string) error {
+	once := slices.Contains(args, "-once") || slices.Contains(args, "--once")
+	if len(args) > 1 || len(args) == 1 && !once {
+		return fmt.Errorf("demo takes -once and nothing else: %w", errUsage)
+	}
+	world := azuredevopstest.DemoWorld(demoSeed)
+	ado := azuredevopstest.New(azuredevopstest.Options{World: world, PAT: "demo-token"})
+	defer ado.Close()
+	catalog := porttest.New(porttest.Options{ClientID: "demo"})
+	defer catalog.Close()
+	state, err := os.MkdirTemp("", "ado-port-demo-")
+	if err != nil {
+		state = "" // everything stays in memory
+	}
+	defer os.RemoveAll(state)
+
+	p.environ = map[string]string{
+		"OCEAN__PORT__CLIENT_ID": "demo", "OCEAN__PORT__CLIENT_SECRET": "demo-secret", "OCEAN__PORT__BASE_URL": catalog.URL,
+		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL":      ado.OrganizationURL(),
+		"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": "demo-token",
+		"OCEAN__STATE_DIRECTORY":                            state,
+		"OCEAN__EVENT_LISTENER__TYPE":                       string(ocean.ListenPolling),
+		"OCEAN__SCHEDULED_RESYNC_INTERVAL":                  demoInterval,
+		"OCEAN__STRICT_EXIT":                                "true",
+		"APPLICATION__LOG_LEVEL":                            "WARNING",
+	}
+	fmt.Fprintf(p.out, "A simulated organization is at %s\nA simulated Port is at %s/v1\n\n", ado.OrganizationURL(), catalog.URL)
+	if once {
+		p.environ["OCEAN__EVENT_LISTENER__TYPE"] = string(ocean.ListenOnce)
+		return serve(ctx, p, nil)
+	}
+	fmt.Fprintf(p.out, "The organization changes now and then, a resync follows every %s. Ctrl-C ends the demo.\n\n", demoInterval)
+	var live sync.WaitGroup
+	defer live.Wait()
+	tick := time.NewTicker(demoChange)
+	defer tick.Stop()
+	live.Go(func() { world.Live(ctx, tick.C) })
+	p.showTable = true
+	return serve(ctx, p, nil)
+}
+
+const (
+	demoSeed     = 1
+	demoInterval = "30s"
+	demoChange   = 3 * time.Second
+)

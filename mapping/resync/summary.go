@@ -1,0 +1,255 @@
+package resync
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/port"
+)
+
+// State is how a resync ended, in Port's words.
+type State string
+
+// States of a resync that has ended.
+const (
+	StateCompleted State = "completed"
+	StateFailed    State = "failed"
+	StateAborted   State = "aborted"
+)
+
+// A Summary is what a resync did.
+type Summary struct {
+	ID       string        `json:"id"`
+	State    State         `json:"state"`
+	Started  time.Time     `json:"started"`
+	Duration time.Duration `json:"duration"`
+	Kinds    []KindSummary `json:"kinds"`
+	Total    Counts        `json:"total"`
+	// Calls and Throttled are those of Azure DevOps during the resync.
+	Calls     int64         `json:"calls"`
+	Throttled time.Duration `json:"throttled"`
+	PortCalls int64         `json:"portCalls"`
+	// Unread names what could not be listed or mapped, and why.
+	Unread []Unread `json:"unread,omitempty"`
+	// Refused says why Port refused entities.
+	Refused []Refusal `json:"refused,omitempty"`
+	// Rejected are the blocks of the mapping that did not run.
+	Rejected []string `json:"rejected,omitempty"`
+	// Expressions are the expressions that found nothing or failed.
+	Expressions []string `json:"expressions,omitempty"`
+	// Problems is what went wrong besides.
+	Problems []string `json:"problems,omitempty"`
+	// Kept counts stale entities that were not deleted because it is not known
+	// whether they still exist, Braked those that entityDeletionThreshold kept.
+	Kept   int `json:"kept,omitempty"`
+	Braked int `json:"braked,omitempty"`
+}
+
+// KindSummary is one resource of the mapping.
+type KindSummary struct {
+	Resource string           `json:"resource"` // kind and position, "work-item-5"
+	Kind     string           `json:"kind"`
+	Counts   Counts           `json:"counts"`
+	Projects []ProjectSummary `json:"projects,omitempty"`
+}
+
+// ProjectSummary is one project (or the organization) of a resource.
+type ProjectSummary struct {
+	Organization string        `json:"organization"`
+	Project      string        `json:"project"` // name, or id where no name is known; empty: no project
+	Counts       Counts        `json:"counts"`
+	Calls        int64         `json:"calls"`
+	Throttled    time.Duration `json:"throttled"`
+}
+
+// Unread is something that several resources could not read, with its reason.
+type Unread struct {
+	Resources []string `json:"resources"`
+	Scope     string   `json:"scope"`
+	Reason    string   `json:"reason"`
+	Records   int      `json:"records,omitempty"` // records with something unread; 0: the whole scope
+}
+
+// A Refusal is a reason for which Port refused entities of a blueprint.
+type Refusal struct {
+	Blueprint string `json:"blueprint"`
+	Reason    string `json:"reason"`
+	Entities  int    `json:"entities"`
+	Sample    string `json:"sample"` // identifier of one of them
+}
+
+// end reports the end of the resync to Port and sums up.
+func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
+	sum := r.summary()
+	switch {
+	case ctx.Err() != nil:
+		sum.State = StateAborted
+	case err != nil:
+		sum.Problems = append(sum.Problems, err.Error())
+		sum.State = StateFailed
+		r.log.ErrorContext(ctx, "resync failed before it began", "err", err)
+		err = nil
+	case len(sum.Unread)+len(sum.Problems)+len(sum.Rejected) > 0:
+		sum.State = StateFailed
+	default:
+		sum.State = StateCompleted
+	}
+	if r.reports != nil {
+		r.reports.end(sum.State)
+	}
+	r.setState(load, string(sum.State))
+	sum.log(ctx, r)
+	return sum, err
+}
+
+func (r *run) summary() *Summary {
+	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, Braked: r.braked}
+	s.PortCalls = r.catalog.Stats().Calls - r.portCalls
+	used := r.usage()
+	for _, u := range used {
+		s.Calls += u.calls
+		s.Throttled += u.throttled
+	}
+	unread := map[string]*Unread{}
+	for _, b := range r.blocks {
+		k := KindSummary{Resource: b.KindIndex(), Kind: b.Kind}
+		for _, src := range b.all() {
+			c := src.counter.counts()
+			k.Counts.Add(c)
+			p := ProjectSummary{Organization: src.scope.Organization, Project: cmp.Or(src.scope.ProjectName, src.scope.Project), Counts: c}
+			if u, ok := used[usageKey{b.Kind, src.scope.Organization, src.scope.Project}]; ok {
+				p.Calls, p.Throttled = u.calls, u.throttled
+				delete(used, usageKey{b.Kind, src.scope.Organization, src.scope.Project}) // the first resource of a kind made the calls
+			}
+			k.Projects = append(k.Projects, p)
+		}
+		s.Total.Add(k.Counts)
+		s.Kinds = append(s.Kinds, k)
+		gather(unread, b)
+		s.Expressions = append(s.Expressions, prefixed(b.KindIndex(), b.report.Lines())...)
+	}
+	for _, key := range sortedKeys(unread) {
+		s.Unread = append(s.Unread, *unread[key])
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range sortedKeys(r.refused) {
+		s.Refused = append(s.Refused, *r.refused[key])
+	}
+	if r.mapping != nil {
+		for _, p := range r.mapping.Problems {
+			s.Rejected = append(s.Rejected, p.String())
+		}
+	}
+	s.Problems = append(s.Problems, r.failures...)
+	return s
+}
+
+func prefixed(prefix string, lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = prefix + ": " + l
+	}
+	return out
+}
+
+// gather joins what resources could not read for the same reason.
+func gather(into map[string]*Unread, b *block) {
+	for _, u := range b.unknowns() {
+		scope := u.Scope
+		if u.Records > 0 {
+			scope = azuredevops.Scope{Organization: u.Scope.Organization, Project: u.Scope.Project, ProjectName: u.Scope.ProjectName}
+		}
+		key := scope.String() + "\x00" + u.Reason
+		x := into[key]
+		if x == nil {
+			x = &Unread{Scope: scope.String(), Reason: u.Reason}
+			into[key] = x
+		}
+		x.Records += u.Records
+		if !slices.Contains(x.Resources, b.KindIndex()) {
+			x.Resources = append(x.Resources, b.KindIndex())
+		}
+	}
+}
+
+// log writes the summary for machines: a line per resource, one for the whole,
+// and one for each thing that the user should look at.
+func (s *Summary) log(ctx context.Context, r *run) {
+	for _, k := range s.Kinds {
+		c := k.Counts
+		r.log.InfoContext(ctx, "resync of a kind ended", "resource", k.Resource, "listed", c.Listed, "mapped", c.Mapped, "filtered", c.Filtered,
+			"faulty", c.Faulty, "incomplete", c.Incomplete, "upserted", c.Upserted, "unchanged", c.Unchanged, "failed", c.Failed, "kept", c.Kept, "deleted", c.Deleted)
+	}
+	for _, u := range s.Unread {
+		r.log.WarnContext(ctx, "not read, so nothing of it is deleted", "scope", u.Scope, "resources", strings.Join(u.Resources, " "), "records", u.Records, "reason", u.Reason)
+	}
+	for _, x := range s.Refused {
+		r.log.WarnContext(ctx, "entities were refused by Port", "blueprint", x.Blueprint, "entities", x.Entities, "sample", x.Sample, "reason", x.Reason)
+	}
+	for _, x := range s.Rejected {
+		r.log.ErrorContext(ctx, "a block of the mapping did not run", "problem", x)
+	}
+	for _, x := range s.Expressions {
+		r.log.WarnContext(ctx, "an expression found nothing", "expression", x)
+	}
+	t := s.Total
+	r.log.InfoContext(ctx, "resync ended", "state", string(s.State), "seconds", s.Duration.Seconds(), "listed", t.Listed, "mapped", t.Mapped,
+		"upserted", t.Upserted, "unchanged", t.Unchanged, "failed", t.Failed, "deleted", t.Deleted, "calls", s.Calls, "throttled_seconds", s.Throttled.Seconds(), "port_calls", s.PortCalls)
+}
+
+// Unauthorized says whether Azure DevOps refused the credentials.
+func (s *Summary) Unauthorized() bool {
+	return slices.ContainsFunc(s.Unread, func(u Unread) bool { return strings.Contains(u.Reason, azuredevops.ErrUnauthorized.Error()) })
+}
+
+// upsertFailed notes that Port did not take an entity.
+func (r *run) upsertFailed(u *unit, err error) {
+	it := &u.layers[len(u.layers)-1]
+	reason := err.Error()
+	if ee, ok := errors.AsType[*port.EntityError](err); ok {
+		reason = fmt.Sprintf("%d %s: %s", ee.Status, ee.Code, ee.Message)
+	}
+	it.source.counter.failed.Add(1)
+	if it.Search {
+		r.doubtBlueprint(it.Blueprint, "an entity with a search could not be written")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := it.Blueprint + "\x00" + reason
+	x := r.refused[key]
+	if x == nil {
+		x = &Refusal{Blueprint: it.Blueprint, Reason: reason, Sample: it.Identifier}
+		r.refused[key] = x
+	}
+	x.Entities++
+	if !r.mapping.CreateMissingRelatedEntities {
+		if err := r.again.add(r.temp, *it); err != nil {
+			r.failures = append(r.failures, err.Error())
+		}
+	}
+}
+
+// loadFailed notes that a lane could not load what waited: its blueprints are
+// not cleaned.
+func (r *run) loadFailed(l *lane, err error) {
+	for _, b := range l.blocks {
+		b.fail(azuredevops.Scope{}, err.Error(), 0)
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return fmt.Sprintf("1 %s", one)
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
