@@ -20,7 +20,8 @@ func workItemRoutes() []route {
 	}
 }
 
-// queryWorkItems runs a flat WIQL query. More than 20,000 results, which $top
+// queryWorkItems runs a flat WIQL query. The project of the path is no filter,
+// only the value of @project. More than 20,000 results, which $top
 // does not cut, are an error.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/wit/wiql/query-by-wiql
@@ -32,15 +33,21 @@ func queryWorkItems(q *request) *response {
 	if err := json.Unmarshal(q.body, &in); err != nil {
 		return failure(http.StatusBadRequest, errBadRequest, "The request body is not valid.")
 	}
-	query, err := parseWIQL(in.Query)
-	if err != nil {
-		return failure(http.StatusBadRequest, witErrors+"SyntaxErrorException", err.Error())
+	scope := wiqlScope{precise: q.flag("timeprecision")}
+	if q.project != nil {
+		scope.project = q.project.Name
 	}
-	query.precise = q.flag("timeprecision")
+	if len(q.world.People) > 0 {
+		scope.me = q.world.People[0].Name
+	}
+	query, err := parseWIQL(in.Query, scope)
+	if err != nil {
+		return failure(http.StatusBadRequest, witErrors+"SyntaxException", err.Error())
+	}
 	now := q.world.now()
 	var found []*WorkItem
 	for _, p := range q.world.Projects {
-		if p.Forbidden || q.project != nil && q.project != p && !query.crossProject {
+		if p.Forbidden {
 			continue
 		}
 		for _, wi := range p.WorkItems {

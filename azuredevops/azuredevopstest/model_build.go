@@ -152,7 +152,9 @@ func (d *Pipeline) pipelineURL() string {
 	return d.project.below("pipelines/" + strconv.Itoa(d.ID) + "?revision=" + strconv.Itoa(d.Revision))
 }
 
-func (d *Pipeline) web() string { return d.project.web() + "/_build/definition?definitionId=" + strconv.Itoa(d.ID) }
+func (d *Pipeline) web() string {
+	return d.project.web() + "/_build/definition?definitionId=" + strconv.Itoa(d.ID)
+}
 
 // pipeline is the object of the pipelines area.
 func (d *Pipeline) pipeline(configuration bool) object {
@@ -225,7 +227,9 @@ func (d *Pipeline) repository() object {
 
 func (b *Build) url() string { return b.project.below("build/Builds/" + strconv.Itoa(b.ID)) }
 
-func (b *Build) web() string { return b.project.web() + "/_build/results?buildId=" + strconv.Itoa(b.ID) }
+func (b *Build) web() string {
+	return b.project.web() + "/_build/results?buildId=" + strconv.Itoa(b.ID)
+}
 
 func (b *Build) json() object {
 	o := object{

@@ -87,7 +87,9 @@ func (r *Release) Deploy(environment string) Event { return r.deploy(environment
 
 // FinishDeploy ends the deployment to an environment: succeeded, rejected,
 // canceled or partiallySucceeded.
-func (r *Release) FinishDeploy(environment, status string) Event { return r.deploy(environment, status) }
+func (r *Release) FinishDeploy(environment, status string) Event {
+	return r.deploy(environment, status)
+}
 
 func (r *Release) deploy(environment, status string) Event {
 	return only(r.project.world.change(func() []Event {
@@ -130,7 +132,9 @@ func (p *Project) releaseURL(path string) string {
 	return p.world.hostURL("vsrm") + "/" + p.ID + "/_apis/Release/" + path
 }
 
-func (d *ReleaseDefinition) url() string { return d.project.releaseURL("definitions/" + strconv.Itoa(d.ID)) }
+func (d *ReleaseDefinition) url() string {
+	return d.project.releaseURL("definitions/" + strconv.Itoa(d.ID))
+}
 
 func (d *ReleaseDefinition) links() object {
 	return object{"self", link(d.url()), "web", link(d.project.web() + "/_release?definitionId=" + strconv.Itoa(d.ID))}

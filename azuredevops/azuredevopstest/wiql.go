@@ -20,10 +20,15 @@ import (
 //
 // https://learn.microsoft.com/azure/devops/boards/queries/wiql-syntax
 type wiql struct {
-	where        predicate
-	order        []wiqlOrder
-	precise      bool // compare times of day, not days
-	crossProject bool // the condition names projects itself
+	where predicate
+	order []wiqlOrder
+}
+
+// A wiqlScope is what a query takes from its request.
+type wiqlScope struct {
+	project string // the value of @project
+	me      string // the value of @me
+	precise bool   // compare times of day, not days
 }
 
 type wiqlOrder struct {
@@ -32,16 +37,17 @@ type wiqlOrder struct {
 }
 
 // A predicate decides about one item at a point in time.
-type predicate func(wi *WorkItem, now time.Time, precise bool) bool
+type predicate func(wi *WorkItem, now time.Time) bool
 
 func (query *wiql) matches(wi *WorkItem, now time.Time) bool {
-	return query.where == nil || query.where(wi, now, query.precise)
+	return query.where == nil || query.where(wi, now)
 }
 
 type wiqlParser struct {
 	tokens []wiqlToken
 	at     int
 	query  *wiql
+	scope  wiqlScope
 }
 
 // A wiqlToken is a word, operator or bracket ('w'), a field ('f'), a string
@@ -51,12 +57,12 @@ type wiqlToken struct {
 	text string
 }
 
-func parseWIQL(text string) (*wiql, error) {
+func parseWIQL(text string, scope wiqlScope) (*wiql, error) {
 	tokens, err := wiqlTokens(text)
 	if err != nil {
 		return nil, err
 	}
-	p := &wiqlParser{tokens: tokens, query: &wiql{}}
+	p := &wiqlParser{tokens: tokens, query: &wiql{}, scope: scope}
 	if !p.word("SELECT") {
 		return nil, p.fail("Expecting SELECT")
 	}
@@ -187,7 +193,7 @@ func (p *wiqlParser) or() (predicate, error) {
 		var right predicate
 		right, err = p.and()
 		a, b := left, right
-		left = func(wi *WorkItem, now time.Time, precise bool) bool { return a(wi, now, precise) || b(wi, now, precise) }
+		left = func(wi *WorkItem, now time.Time) bool { return a(wi, now) || b(wi, now) }
 	}
 	return left, err
 }
@@ -198,7 +204,7 @@ func (p *wiqlParser) and() (predicate, error) {
 		var right predicate
 		right, err = p.not()
 		a, b := left, right
-		left = func(wi *WorkItem, now time.Time, precise bool) bool { return a(wi, now, precise) && b(wi, now, precise) }
+		left = func(wi *WorkItem, now time.Time) bool { return a(wi, now) && b(wi, now) }
 	}
 	return left, err
 }
@@ -220,7 +226,7 @@ func (p *wiqlParser) not() (predicate, error) {
 }
 
 func negate(inner predicate) predicate {
-	return func(wi *WorkItem, now time.Time, precise bool) bool { return !inner(wi, now, precise) }
+	return func(wi *WorkItem, now time.Time) bool { return !inner(wi, now) }
 }
 
 func (p *wiqlParser) condition() (predicate, error) {
@@ -233,15 +239,12 @@ func (p *wiqlParser) condition() (predicate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if field == "system.teamproject" {
-		p.query.crossProject = true
-	}
 	if p.take("IS") {
 		no := p.take("NOT")
 		if !p.take("EMPTY") {
 			return nil, p.fail("Expecting EMPTY")
 		}
-		return func(wi *WorkItem, _ time.Time, _ bool) bool { return (wi.value(field) != nil) == no }, nil
+		return func(wi *WorkItem, _ time.Time) bool { return (wi.value(field) != nil) == no }, nil
 	}
 	no := p.take("NOT")
 	op := strings.ToUpper(p.next().text)
@@ -259,23 +262,29 @@ func (p *wiqlParser) comparison(field, op string) (predicate, error) {
 	if op == "CONTAINS" {
 		p.take("WORDS")
 	}
+	literal := p.peek()
 	want, err := p.value()
 	if err != nil {
 		return nil, err
 	}
+	if literal.kind == 's' && !p.scope.precise && strings.HasSuffix(field, "date") {
+		if t := parseTime(literal.text); t != t.Truncate(24*time.Hour) {
+			return nil, fmt.Errorf("TF51011: You cannot supply a time with the date when running a query using date precision. The error is caused by «%s»", literal.text)
+		}
+	}
 	text := func(v any) string { return strings.ToLower(fmt.Sprint(v)) }
 	switch op {
 	case "=", "<>", "<", "<=", ">", ">=":
-		return func(wi *WorkItem, now time.Time, precise bool) bool {
-			return compare(wi.value(field), op, want(wi, now), precise)
+		return func(wi *WorkItem, now time.Time) bool {
+			return compare(wi.value(field), op, want(wi, now), p.scope.precise)
 		}, nil
 	case "CONTAINS":
-		return func(wi *WorkItem, now time.Time, _ bool) bool {
+		return func(wi *WorkItem, now time.Time) bool {
 			have := wi.value(field)
 			return have != nil && strings.Contains(text(have), text(want(wi, now)))
 		}, nil
 	case "UNDER":
-		return func(wi *WorkItem, now time.Time, _ bool) bool {
+		return func(wi *WorkItem, now time.Time) bool {
 			have, root := text(wi.value(field)), text(want(wi, now))
 			return have == root || strings.HasPrefix(have, root+`\`)
 		}, nil
@@ -294,8 +303,8 @@ func (p *wiqlParser) in(field string) (predicate, error) {
 		if err != nil {
 			return nil, err
 		}
-		tests = append(tests, func(wi *WorkItem, now time.Time, precise bool) bool {
-			return compare(wi.value(field), "=", want(wi, now), precise)
+		tests = append(tests, func(wi *WorkItem, now time.Time) bool {
+			return compare(wi.value(field), "=", want(wi, now), p.scope.precise)
 		})
 		if p.take(",") {
 			continue
@@ -305,9 +314,9 @@ func (p *wiqlParser) in(field string) (predicate, error) {
 		}
 		break
 	}
-	return func(wi *WorkItem, now time.Time, precise bool) bool {
+	return func(wi *WorkItem, now time.Time) bool {
 		for _, t := range tests {
-			if t(wi, now, precise) {
+			if t(wi, now) {
 				return true
 			}
 		}
@@ -347,9 +356,9 @@ func (p *wiqlParser) value() (func(*WorkItem, time.Time) any, error) {
 func (p *wiqlParser) macro(name string) (func(*WorkItem, time.Time) any, error) {
 	switch strings.ToLower(name) {
 	case "@me":
-		return func(wi *WorkItem, _ time.Time) any { return wi.project.world.People[0].Name }, nil
+		return func(*WorkItem, time.Time) any { return p.scope.me }, nil
 	case "@project":
-		return func(wi *WorkItem, _ time.Time) any { return wi.project.Name }, nil
+		return func(*WorkItem, time.Time) any { return p.scope.project }, nil
 	case "@today", "@startofday":
 	default:
 		p.at--
@@ -370,7 +379,7 @@ func (p *wiqlParser) macro(name string) (func(*WorkItem, time.Time) any, error) 
 			days = -n
 		}
 	}
-	return func(_ *WorkItem, now time.Time) any { return now.Truncate(24 * time.Hour).AddDate(0, 0, days) }, nil
+	return func(_ *WorkItem, now time.Time) any { return now.Truncate(24*time.Hour).AddDate(0, 0, days) }, nil
 }
 
 func (p *wiqlParser) orderBy() error {
