@@ -100,12 +100,12 @@ func TestMasker(t *testing.T) {
 	t.Parallel()
 	m := port.NewMasker("abc\"def/ghi", "", "None", "12345", testSecret)
 	for in, want := range map[string]string{
-		`{"a":"x abc\"def/ghi y"}`:                        `{"a":"x [REDACTED] y"}`,
-		`{"a":"x abc\u0022def\/ghi y"}`:                   `{"a":"x [REDACTED] y"}`,
+		`{"a":"x abc\"def/ghi y"}`:                         `{"a":"x [REDACTED] y"}`,
+		`{"a":"x abc\u0022def\/ghi y"}`:                    `{"a":"x [REDACTED] y"}`,
 		`{"very-secret-value":12345,"b":["None","12345"]}`: `{"[REDACTED]":12345,"b":["None","12345"]}`,
-		`{"u":"https://user:pa55word@dev.azure.com/x"}`:   `{"u":"[REDACTED]dev.azure.com/x"}`,
-		`{"u":"https://sim-org@dev.azure.com/x"}`:         `{"u":"https://sim-org@dev.azure.com/x"}`,
-		`{"n": 12345678901234567890 , "e":"\u00fc"}`:      `{"n": 12345678901234567890 , "e":"\u00fc"}`,
+		`{"u":"https://user:pa55word@dev.azure.com/x"}`:    `{"u":"[REDACTED]dev.azure.com/x"}`,
+		`{"u":"https://sim-org@dev.azure.com/x"}`:          `{"u":"https://sim-org@dev.azure.com/x"}`,
+		`{"n": 12345678901234567890 , "e":"\u00fc"}`:       `{"n": 12345678901234567890 , "e":"\u00fc"}`,
 	} {
 		if got := string(m.JSON([]byte(in))); got != want {
 			t.Errorf("JSON(%s) = %s, want %s", in, got, want)

@@ -1,0 +1,292 @@
+package port_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/porttest"
+)
+
+const (
+	documented = "port-ocean/azure-devops/mine/0.9/exporter"
+	oceanOrder = "port-ocean/azure-devops/0.12.2/mine/exporter"
+)
+
+func put(srv *porttest.Server, agent string, ids ...string) {
+	for _, id := range ids {
+		srv.PutEntity(agent, fmt.Sprintf(`{"blueprint":"service","identifier":%q,"title":"T","properties":{"n":1}}`, id))
+	}
+}
+
+func TestOwned(t *testing.T) {
+	t.Parallel()
+	srv, c := catalog(t, porttest.Options{})
+	put(srv, documented, "a", "b")
+	put(srv, oceanOrder, "c")
+	put(srv, "port-ocean/azure-devops/mine/0.9/gitops", "d")
+	put(srv, "port-ocean/azure-devops/other/0.9/exporter", "e")
+	put(srv, "port-ocean/gitlab/mine/0.9/exporter", "f")
+	put(srv, "browser", "g")
+	var got []string
+	for ref, err := range c.Owned(t.Context(), port.OwnedQuery{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, ref.String())
+	}
+	if want := []string{"service/a", "service/b", "service/c"}; !slices.Equal(got, want) {
+		t.Errorf("Owned = %q, want %q", got, want)
+	}
+	for ref := range c.Owned(t.Context(), port.OwnedQuery{Before: time.Now().Add(-time.Hour)}) {
+		t.Errorf("%v is not older than an hour", ref)
+	}
+	for range c.Owned(t.Context(), port.OwnedQuery{}) {
+		break
+	}
+	got = nil
+	for raw, err := range c.Search(t.Context(), "service", []string{"a", "c", "d", "e", "f", "g", "h"}, []string{"title", "properties.n"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e struct {
+			Identifier string
+			Properties struct{ N int }
+		}
+		if err := json.Unmarshal(raw, &e); err != nil || e.Properties.N != 1 {
+			t.Errorf("%s: %v", raw, err)
+		}
+		got = append(got, e.Identifier)
+	}
+	if want := []string{"a", "c"}; !slices.Equal(got, want) {
+		t.Errorf("Search = %q, want %q", got, want)
+	}
+}
+
+// A cursor that comes back, a page that cannot be read and an error on the
+// second page end the list with an error.
+func TestOwnedPages(t *testing.T) {
+	t.Parallel()
+	page := func(id, next string) string {
+		return fmt.Sprintf(`{"ok":true,"entities":[{"identifier":%q,"blueprint":"service"}],"next":%s}`, id, next)
+	}
+	for name, tt := range map[string]struct {
+		pages []string
+		want  string
+		fails bool
+	}{
+		"all":           {[]string{page("a", `"2"`), page("b", `null`), page("c", `null`)}, "a b c", false},
+		"same cursor":   {[]string{page("a", `"2"`), page("b", `"2"`)}, "a b", true},
+		"no list":       {[]string{`{"ok":true}`}, "", true},
+		"no identifier": {[]string{`{"entities":[{"blueprint":"service"}]}`}, "", true},
+		"not an object": {[]string{`{"entities":[1]}`}, "", true},
+		"refused":       {[]string{page("a", `"2"`), ""}, "a", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv, c := catalog(t, porttest.Options{})
+			for _, p := range tt.pages {
+				rule := porttest.Status(ownedRoute, http.StatusForbidden)
+				if p != "" {
+					rule = porttest.Status(ownedRoute, http.StatusOK).Body(p)
+				}
+				srv.Fault(rule.Times(1))
+			}
+			var got []string
+			var failed error
+			for ref, err := range c.Owned(t.Context(), port.OwnedQuery{}) {
+				if failed = err; err == nil {
+					got = append(got, ref.Identifier)
+				}
+			}
+			if strings.Join(got, " ") != tt.want || (failed != nil) != tt.fails {
+				t.Errorf("Owned = %q, %v, want %q", got, failed, tt.want)
+			}
+		})
+	}
+}
+
+func TestOwnedFaults(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(string) porttest.Rule{
+		"truncated": porttest.Truncate, "malformed": porttest.Malformed, "html": porttest.HTML, "reset": porttest.Reset,
+		"empty": func(r string) porttest.Rule { return porttest.Status(r, 200).Body("\n") },
+		"500":   func(r string) porttest.Rule { return porttest.Status(r, 500) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv, c := catalog(t, porttest.Options{})
+				put(srv, documented, "a", "b")
+				list := func() (n int, err error) {
+					for _, e := range c.Owned(t.Context(), port.OwnedQuery{}) {
+						if err = e; e == nil {
+							n++
+						}
+					}
+					return n, err
+				}
+				srv.Fault(fault(ownedRoute).Times(2))
+				if n, err := list(); n != 2 || err != nil {
+					t.Errorf("after two faults: %d, %v", n, err)
+				}
+				srv.ClearFaults()
+				srv.Fault(fault(ownedRoute))
+				if n, err := list(); n != 0 || err == nil {
+					t.Errorf("with a lasting fault: %d, %v, want an error", n, err)
+				}
+			})
+		})
+	}
+}
+
+func TestLayoutAuto(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		agent string
+		want  port.Layout
+		write string
+	}{
+		"ocean":      {oceanOrder, port.LayoutOcean, "port-ocean/azure-devops/1.2.3/mine/exporter"},
+		"documented": {documented, port.LayoutDocumented, "port-ocean/azure-devops/mine/1.2.3/exporter"},
+		"stranger":   {"port-ocean/azure-devops/0.12.2/other/exporter", port.LayoutDocumented, "port-ocean/azure-devops/mine/1.2.3/exporter"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv, c := catalog(t, porttest.Options{}, func(cfg *port.ClientConfig) { cfg.UserAgentLayout = port.LayoutAuto })
+			put(srv, tt.agent, "a")
+			for range 2 {
+				if _, err := c.Upsert(t.Context(), merge, entities(1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, err := c.Layout(t.Context()); got != tt.want || err != nil {
+				t.Errorf("Layout = %v, %v, want %v", got, err, tt.want)
+			}
+			if e, _ := srv.Entity("service", "s0"); e.Datasource != tt.write {
+				t.Errorf("written as %q, want %q", e.Datasource, tt.write)
+			}
+			if got := count(srv, ownedRoute); got != 1 {
+				t.Errorf("asked %d times, want once", got)
+			}
+		})
+	}
+}
+
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, c := catalog(t, porttest.Options{})
+		var ids []string
+		for i := range 250 {
+			ids = append(ids, fmt.Sprint("d", i))
+		}
+		put(srv, documented, ids...)
+		const route = "POST /v1/blueprints/{blueprint}/bulk/entities/delete"
+		srv.Fault(porttest.LostAnswer(route).Times(1).After(1), porttest.Status(route, 403).After(2)) // requests that the first rule takes do not count
+		deleted, err := c.Delete(t.Context(), port.DeleteOptions{Dependents: true, EventType: "resync", ResyncID: "r"}, "service", ids)
+		if err == nil {
+			t.Error("the third request was refused without an error")
+		}
+		if got := len(srv.Entities("service")); got != 50 || len(deleted) < 100 {
+			t.Errorf("%d entities left, %d reported as deleted, want 50 left", got, len(deleted))
+		}
+		for _, r := range srv.Requests(route) {
+			if r.Query("delete_dependents") != "true" || r.Query("ocean_info_resync_id") != "r" {
+				t.Errorf("query of %s", r.Path)
+			}
+		}
+	})
+}
+
+func TestBlueprintCache(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, c := catalog(t, porttest.Options{})
+		const route = "GET /v1/blueprints/{blueprint}"
+		for range 3 {
+			b, err := c.Blueprint(t.Context(), "service")
+			if err != nil || b.Title != "Service" || b.Relations["parent"].Target != "service" {
+				t.Fatalf("Blueprint = %+v, %v", b, err)
+			}
+		}
+		if _, err := c.Blueprint(t.Context(), "a b/c"); !errors.Is(err, port.ErrNotFound) {
+			t.Errorf("err = %v, want ErrNotFound", err)
+		}
+		time.Sleep(2 * time.Minute)
+		_, _ = c.Blueprint(t.Context(), "service")
+		if got := count(srv, route); got != 3 {
+			t.Errorf("asked %d times, want 3", got)
+		}
+	})
+}
+
+func TestIntegrationCalls(t *testing.T) {
+	t.Parallel()
+	srv, c := catalog(t, porttest.Options{KeepBodies: true})
+	ctx := t.Context()
+	if err := c.Setup(ctx, port.SetupConfig{Origin: port.OriginEmpty}); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 8, 20, 10, 0, 0, 123456000, time.UTC)
+	state := port.ResyncState{Status: port.ResyncRunning, Start: at, Next: at.Add(time.Hour), Interval: 2 * time.Hour}
+	if err := c.SetResyncState(ctx, state); err != nil {
+		t.Error(err)
+	}
+	if err := c.SetResyncState(ctx, port.ResyncState{Status: port.ResyncAborted, End: at}); err != nil {
+		t.Error(err)
+	}
+	states := srv.Integration().States
+	if len(states) != 2 {
+		t.Fatalf("states = %s", states)
+	}
+	for _, part := range []string{`"intervalInMinuets":120`, `"lastResyncEnd":null`, `"lastResyncStart":"2026-08-20T10:00:00.123456+00:00"`} {
+		if !strings.Contains(string(states[0]), part) {
+			t.Errorf("%s is not in %s", part, states[0])
+		}
+	}
+	if !strings.Contains(string(states[1]), `"intervalInMinuets":null`) {
+		t.Errorf("state = %s", states[1])
+	}
+	if got, err := c.Cursor(ctx, "work-item", 5); err != nil || !got.IsZero() {
+		t.Errorf("Cursor = %v, %v, want none", got, err)
+	}
+	if err := c.SetCursor(ctx, "work-item", 5, at); err != nil {
+		t.Error(err)
+	}
+	if got, err := c.Cursor(ctx, "work-item", 5); err != nil || !got.Equal(at) {
+		t.Errorf("Cursor = %v, %v, want %v", got, err, at)
+	}
+	if got, err := c.ResyncRequest(ctx); err != nil || got != "" {
+		t.Errorf("ResyncRequest = %q, %v, want none", got, err)
+	}
+	srv.TriggerResync()
+	if got, err := c.ResyncRequest(ctx); err != nil || got == "" {
+		t.Errorf("ResyncRequest = %q, %v", got, err)
+	}
+	if err := c.SendExamples(ctx, "project", [][]byte{[]byte(`{"u":"` + testSecret + `"}`), []byte(`{"n":1}`)}); err != nil {
+		t.Error(err)
+	}
+	if got := string(srv.Integration().Examples["project"]); got != `[{"u":"[REDACTED]"},{"n":1}]` {
+		t.Errorf("examples = %s", got)
+	}
+	if err := c.SyncMetrics(ctx, port.SyncReport{KindIdentifier: "work-item-5", EventID: "e", State: port.SyncPending}); err != nil {
+		t.Error(err)
+	}
+	if err := c.SyncKindMetrics(ctx, port.SyncReport{KindIdentifier: "work-item-5", EventID: "e", State: port.SyncCompleted, RawExtracted: 10}); err != nil {
+		t.Error(err)
+	}
+	got := fmt.Sprintf("%s", srv.Metrics())
+	for _, part := range []string{`"kind":"work-item"`, `"kindIndex":5`, `"raw_extracted":{"object_count":10}`, `"syncState":"completed"`} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%s is not in %s", part, got)
+		}
+	}
+}

@@ -1,0 +1,250 @@
+package port_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/porttest"
+)
+
+const (
+	getIntegration   = "GET /v1/integration/{id}"
+	patchIntegration = "PATCH /v1/integration/{id}"
+	postBlueprint    = "POST /v1/blueprints"
+)
+
+// fresh is an organization without anything.
+func fresh(t *testing.T, opt porttest.Options) (*porttest.Server, *port.Client) {
+	t.Helper()
+	srv := porttest.NewUnstarted(opt)
+	t.Cleanup(srv.Close)
+	return srv, client(t, srv)
+}
+
+var defaults = port.SetupConfig{InitializeResources: true, CheckMapping: func(doc []byte) error {
+	if !json.Valid(doc) {
+		return errors.New("no JSON")
+	}
+	return nil
+}}
+
+func TestSetupCreates(t *testing.T) {
+	t.Parallel()
+	srv, c := fresh(t, porttest.Options{})
+	if err := c.Setup(t.Context(), defaults); err != nil {
+		t.Fatal(err)
+	}
+	i := srv.Integration()
+	if i.Identifier != "mine" || i.Type != "azure-devops" || i.Version != "1.2.3" || i.Origin != "Default" || !i.Initialized {
+		t.Errorf("integration = %+v", i)
+	}
+	if !strings.Contains(string(i.Config), `"useDefaultBranch":true`) || !strings.Contains(string(i.Document), `"processingMode":"ocean-core"`) {
+		t.Errorf("config or processing mode: %s", i.Document)
+	}
+	var mapping struct {
+		Resources []struct{ Kind string }
+	}
+	if err := json.Unmarshal(i.Config, &mapping); err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, r := range mapping.Resources {
+		kinds = append(kinds, r.Kind)
+	}
+	want := []string{"project", "repository", "repository-policy", "repository-policy", "board", "work-item", "column", "release"}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("kinds = %q, want %q", kinds, want)
+	}
+	if got := len(srv.Blueprints()); got != 6 {
+		t.Errorf("%d blueprints, want 6", got)
+	}
+	repo := string(srv.Blueprints()["azureDevopsWorkItem"])
+	for _, part := range []string{`"column.board.$title"`, `"azureDevopsColumn"`, `"User Story"`} {
+		if !strings.Contains(repo, part) {
+			t.Errorf("%s is not in %s", part, repo)
+		}
+	}
+	if got := len(srv.Documents("page")); got != 2 {
+		t.Errorf("%d pages, want 2", got)
+	}
+	// The next start changes nothing.
+	srv.ForgetRequests()
+	if err := client(t, srv).Setup(t.Context(), defaults); err != nil {
+		t.Fatal(err)
+	}
+	if got := srv.Requests(); len(got) != 2 { // token, integration
+		t.Errorf("second start: %d requests, want 2: %v", len(got), got)
+	}
+}
+
+// A failed answer is not "does not exist".
+func TestSetupUnknown(t *testing.T) {
+	t.Parallel()
+	for _, rule := range []porttest.Rule{
+		porttest.Status(getIntegration, 403), porttest.Status(getIntegration, 500), porttest.HTML(getIntegration),
+		porttest.Status(getIntegration, 404).Body("<html>nothing here</html>"), porttest.Reset(getIntegration),
+		porttest.Status(getIntegration, 404).Body(`{"ok":false,"error":"not_found","message":"Route GET:/v1/integration not found"}`),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			srv, c := fresh(t, porttest.Options{})
+			srv.Fault(rule)
+			if err := c.Setup(t.Context(), defaults); err == nil || errors.Is(err, port.ErrNotFound) {
+				t.Errorf("err = %v", err)
+			}
+			if got := len(srv.Integrations()); got != 0 {
+				t.Errorf("%d integrations created on doubt", got)
+			}
+		})
+	}
+}
+
+// Every write of the set-up may lose its answer.
+func TestSetupLostAnswers(t *testing.T) {
+	t.Parallel()
+	for _, route := range []string{"POST /v1/integration", patchIntegration, postBlueprint, "PATCH /v1/blueprints/{blueprint}", "POST /v1/pages"} {
+		t.Run(route, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv, c := fresh(t, porttest.Options{})
+				srv.Fault(porttest.LostAnswer(route).Times(1))
+				if err := c.Setup(t.Context(), defaults); err != nil {
+					t.Fatal(err)
+				}
+				if !srv.Integration().Initialized || len(srv.Blueprints()) != 6 || len(srv.Documents("page")) != 2 {
+					t.Errorf("set-up is not complete: %+v", srv.Integration())
+				}
+			})
+		})
+	}
+}
+
+// Blueprints that cannot be made are rolled back, and tried again at the next start.
+func TestSetupRollsBack(t *testing.T) {
+	t.Parallel()
+	srv, c := fresh(t, porttest.Options{})
+	srv.Fault(porttest.Status("PATCH /v1/blueprints/{blueprint}", 422).After(3).Times(1))
+	if err := c.Setup(t.Context(), defaults); err != nil {
+		t.Fatal(err)
+	}
+	if i := srv.Integration(); i.Initialized || len(srv.Blueprints()) != 0 {
+		t.Errorf("initialized = %v, blueprints = %d, want a rolled back set-up", i.Initialized, len(srv.Blueprints()))
+	}
+	if err := client(t, srv).Setup(t.Context(), defaults); err != nil {
+		t.Fatal(err)
+	}
+	if i := srv.Integration(); !i.Initialized || len(srv.Blueprints()) != 6 {
+		t.Errorf("second start: initialized = %v, blueprints = %d", i.Initialized, len(srv.Blueprints()))
+	}
+}
+
+func TestSetupExistingBlueprint(t *testing.T) {
+	t.Parallel()
+	srv, c := fresh(t, porttest.Options{})
+	srv.AddBlueprint(`{"identifier":"azureDevopsBoard","schema":{"properties":{}}}`)
+	if err := c.Setup(t.Context(), defaults); err != nil {
+		t.Fatal(err)
+	}
+	if len(srv.Blueprints()) != 1 || len(srv.Documents("page")) != 0 || !srv.Integration().Initialized {
+		t.Error("resources were made although a default blueprint exists")
+	}
+}
+
+func TestSetupOrigins(t *testing.T) {
+	t.Parallel()
+	t.Run("empty", func(t *testing.T) {
+		t.Parallel()
+		srv, c := fresh(t, porttest.Options{})
+		if err := c.Setup(t.Context(), port.SetupConfig{Origin: port.OriginEmpty, InitializeResources: true}); err != nil {
+			t.Fatal(err)
+		}
+		if i := srv.Integration(); !i.Initialized || !strings.Contains(string(i.Config), `"resources":[]`) || len(srv.Blueprints()) != 0 {
+			t.Errorf("integration = %+v", i)
+		}
+	})
+	t.Run("off", func(t *testing.T) {
+		t.Parallel()
+		srv, c := fresh(t, porttest.Options{})
+		if err := c.Setup(t.Context(), port.SetupConfig{}); err != nil {
+			t.Fatal(err)
+		}
+		if i := srv.Integration(); i.Initialized || len(srv.Blueprints()) != 0 || !strings.Contains(string(i.Config), "project") {
+			t.Errorf("integration = %+v", i)
+		}
+	})
+	t.Run("port", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv, c := fresh(t, porttest.Options{
+				Provision: []string{"azure-devops"}, FeatureFlags: []string{"USE_PROVISIONED_DEFAULTS"}, ProvisionPolls: 4,
+			})
+			start := time.Now()
+			if err := c.Setup(t.Context(), defaults); err != nil {
+				t.Fatal(err)
+			}
+			if i := srv.Integration(); i.Origin != "Port" || len(srv.Blueprints()) != 0 {
+				t.Errorf("integration = %+v", i)
+			}
+			if d := time.Since(start); d == 0 || d > time.Minute {
+				t.Errorf("waited %v", d)
+			}
+		})
+	})
+	t.Run("kept", func(t *testing.T) {
+		t.Parallel()
+		srv, c := fresh(t, porttest.Options{})
+		if _, err := c.CreateIntegration(t.Context(), port.NewIntegration{Origin: port.OriginEmpty, Config: json.RawMessage(`{"resources":[{"kind":"mine"}]}`)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Setup(t.Context(), defaults); err != nil {
+			t.Fatal(err)
+		}
+		if i := srv.Integration(); !strings.Contains(string(i.Config), "mine") || !i.Initialized || len(srv.Blueprints()) != 0 {
+			t.Errorf("integration = %+v", i)
+		}
+	})
+}
+
+func TestSetupFromDisk(t *testing.T) {
+	t.Parallel()
+	srv, c := fresh(t, porttest.Options{})
+	cfg := defaults
+	cfg.Resources = fstest.MapFS{
+		"port-app-config.yml": {Data: []byte("resources:\n- kind: own\n  selector: {query: 'true'}\n")},
+		"blueprints.json":     {Data: []byte(`[{"identifier":"a","schema":{"properties":{}},"relations":{"b":{"target":"b"}}},{"identifier":"b","schema":{"properties":{}},"relations":{"a":{"target":"a"}}}]`)},
+		"actions.yaml":        {Data: []byte(`[]`)},
+		"notes.txt":           {Data: []byte(`x`)},
+	}
+	if err := c.Setup(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(srv.Integration().Config); !strings.Contains(got, `"own"`) || !strings.Contains(got, `"query":"true"`) || len(srv.Blueprints()) != 2 {
+		t.Errorf("config = %s", got)
+	}
+	cfg.Resources = fstest.MapFS{"pages.toml": {Data: []byte("x")}}
+	if err := client(t, porttest.NewUnstarted(porttest.Options{})).Setup(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "pages.toml") {
+		t.Errorf("err = %v, want one that names pages.toml", err)
+	}
+}
+
+func TestSetupDrift(t *testing.T) {
+	t.Parallel()
+	srv, c := fresh(t, porttest.Options{})
+	if err := c.Setup(t.Context(), defaults); err != nil {
+		t.Fatal(err)
+	}
+	cfg := defaults
+	cfg.ChangelogDestination = json.RawMessage(`{"type":"KAFKA"}`)
+	if err := client(t, srv).Setup(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(srv.Integration().Document); !strings.Contains(got, `"KAFKA"`) {
+		t.Errorf("the listener did not reach Port: %s", got)
+	}
+}
