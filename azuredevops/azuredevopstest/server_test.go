@@ -255,7 +255,7 @@ func TestHosts(t *testing.T) {
 		"https://contoso.vsrm.visualstudio.com/" + p.ID + "/_apis/release/releases": 200,
 		"https://contoso.visualstudio.com/" + p.ID + "/_apis/git/repositories":      200,
 		"https://vsrm.dev.azure.com/contoso/" + p.ID + "/_apis/git/repositories":    404,
-		"https://dev.azure.com/other/_apis/projects":                               404,
+		"https://dev.azure.com/other/_apis/projects":                                404,
 	} {
 		if got := ask(addr); got != want {
 			t.Errorf("%s: status %d, want %d", addr, got, want)
