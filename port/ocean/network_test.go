@@ -224,7 +224,7 @@ type forwardProxy struct {
 	target  string
 	tunnels atomic.Int32
 	plain   atomic.Int32
-	wait    sync.WaitGroup
+	ended   chan struct{} // one value per tunnel
 }
 
 func (p *forwardProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -245,22 +245,31 @@ func (p *forwardProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
+	var copies sync.WaitGroup
 	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
-		p.wait.Go(func() {
+		copies.Go(func() {
 			io.Copy(pair[0], pair[1])
 			pair[0].Close()
 			pair[1].Close()
 		})
 	}
+	copies.Wait()
+	p.ended <- struct{}{}
 }
 
 func TestForwardProxy(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "private")
 	server := ca.server(t)
-	proxy := &forwardProxy{target: server.Listener.Addr().String()}
+	proxy := &forwardProxy{target: server.Listener.Addr().String(), ended: make(chan struct{}, 10)}
 	front := httptest.NewServer(proxy)
-	t.Cleanup(func() { front.Close(); server.CloseClientConnections(); proxy.wait.Wait() })
+	t.Cleanup(func() {
+		front.Close()
+		server.CloseClientConnections()
+		for range proxy.tunnels.Load() {
+			<-proxy.ended
+		}
+	})
 	root := t.TempDir()
 	write(t, root, "usr/local/share/ca-certificates/cert.crt", ca.pem())
 	address := strings.TrimPrefix(front.URL, "http://")

@@ -80,3 +80,26 @@ func TestSettingsHelpers(t *testing.T) {
 		}
 	}
 }
+
+func TestSailFlags(t *testing.T) {
+	t.Parallel()
+	overrides, fallbacks, err := ocean.SailFlags([]string{"-O", "-l", "DEBUG", "--port=9000", "-i", "false", "."})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, _, err := load(ocean.Sources{
+		Overrides: overrides, Fallbacks: fallbacks,
+		Environ: map[string]string{"OCEAN__EVENT_LISTENER": `{"type":"KAFKA"}`, "APPLICATION__PORT": "8001", "OCEAN__INITIALIZE_PORT_RESOURCES": "true"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Ocean.EventListener.Type != ocean.ListenOnce || cfg.Ocean.InitializePortResources || cfg.Application.LogLevel != "DEBUG" || cfg.Application.Port != 8001 {
+		t.Errorf("listener %s, resources %t, application %+v", cfg.Ocean.EventListener.Type, cfg.Ocean.InitializePortResources, cfg.Application)
+	}
+	for _, args := range [][]string{{"-l"}, {"--forever"}} {
+		if _, _, err := ocean.SailFlags(args); err == nil {
+			t.Errorf("SailFlags(%q) is no error", args)
+		}
+	}
+}
