@@ -22,32 +22,32 @@ const (
 // (export.md 1.1).
 type Config struct {
 	// "Single Account": a personal access token and one organization. "Multiple Accounts": a service principal and a list of organizations.
-	AccountMode string `env:"ACCOUNT_MODE" envDefault:"Single Account"`
+	AccountMode string `env:"ACCOUNT_MODE" envDefault:"Single Account" oneof:"Single Account,Multiple Accounts" doc:"Single Account: a personal access token and one organization. Multiple Accounts: a service principal and a list of organizations."`
 	// URL of the organization (https://dev.azure.com/acme) or, on Azure DevOps Server, of the collection. Needed in Single Account mode.
-	OrganizationURL string `env:"ORGANIZATION_URL"`
+	OrganizationURL string `env:"ORGANIZATION_URL" form:"url" doc:"URL of the organization (https://dev.azure.com/acme) or, on Azure DevOps Server, of the collection; needed in Single Account mode."`
 	// Personal access token. Needed in Single Account mode.
-	PersonalAccessToken Secret `env:"PERSONAL_ACCESS_TOKEN,unset"`
+	PersonalAccessToken Secret `env:"PERSONAL_ACCESS_TOKEN,unset" doc:"Personal access token; needed in Single Account mode."`
 	// Application (client) id of the service principal. Needed in Multiple Accounts mode.
-	ClientID string `env:"CLIENT_ID"`
+	ClientID string `env:"CLIENT_ID" doc:"Application (client) id of the service principal; needed in Multiple Accounts mode."`
 	// Client secret of the service principal. Needed in Multiple Accounts mode.
-	ClientSecret Secret `env:"CLIENT_SECRET,unset"`
+	ClientSecret Secret `env:"CLIENT_SECRET,unset" doc:"Client secret of the service principal; needed in Multiple Accounts mode."`
 	// Directory (tenant) id of the service principal. Needed in Multiple Accounts mode.
-	TenantID string `env:"TENANT_ID"`
+	TenantID string `env:"TENANT_ID" doc:"Directory (tenant) id of the service principal; needed in Multiple Accounts mode."`
 	// URLs of the organizations, as a JSON list or separated by commas. Needed in Multiple Accounts mode.
-	OrganizationURLs StringList `env:"ORGANIZATION_URLS"`
+	OrganizationURLs StringList `env:"ORGANIZATION_URLS" doc:"URLs of the organizations; needed in Multiple Accounts mode."`
 	// Whether service hooks are created per project (true) or once for the organization (false). Does not limit what is exported.
-	IsProjectsLimited bool `env:"IS_PROJECTS_LIMITED" envDefault:"true"`
+	IsProjectsLimited bool `env:"IS_PROJECTS_LIMITED" envDefault:"true" doc:"Create service hooks per project (true) or once for the organization (false); what is exported does not depend on it."`
 	// Project tags, as a JSON list or separated by commas: a project that carries one of them is left out.
-	ExcludedTags StringList `env:"EXCLUDED_TAGS"`
+	ExcludedTags StringList `env:"EXCLUDED_TAGS" doc:"Project tags: a project that carries one of them is left out."`
 	// Most requests to one organization at the same time. Our own addition.
-	MaxConcurrentRequests int `env:"MAX_CONCURRENT_REQUESTS" envDefault:"15"`
+	MaxConcurrentRequests int `env:"MAX_CONCURRENT_REQUESTS" envDefault:"15" min:"1" max:"1000" doc:"Most requests to one organization at the same time."`
 
 	// Public base URL for live events. Deprecated in favour of OCEAN__BASE_URL.
-	AppHost string `env:"APP_HOST"`
+	AppHost string `env:"APP_HOST" form:"url" doc:"Deprecated name of OCEAN__BASE_URL."`
 	// Password that service hooks send with every delivery.
-	WebhookSecret Secret `env:"WEBHOOK_SECRET,unset"`
+	WebhookSecret Secret `env:"WEBHOOK_SECRET,unset" doc:"Password that service hooks send with every delivery."`
 	// User name that service hooks send with every delivery.
-	WebhookAuthUsername string `env:"WEBHOOK_AUTH_USERNAME" envDefault:"port"`
+	WebhookAuthUsername string `env:"WEBHOOK_AUTH_USERNAME" envDefault:"port" doc:"User name that service hooks send with every delivery."`
 }
 
 // A StringList is a list in an environment variable: a JSON list of strings or

@@ -14,20 +14,20 @@ import (
 // OCEAN__PORT__, as in section 1.4 of Port's Ocean settings.
 type Config struct {
 	// ClientID names the credential that Port shows under Credentials.
-	ClientID Secret `env:"CLIENT_ID,required"`
+	ClientID Secret `env:"CLIENT_ID,required" doc:"Client id of the organization, as Port shows it under Credentials."`
 	// ClientSecret belongs to ClientID.
-	ClientSecret Secret `env:"CLIENT_SECRET,required"`
+	ClientSecret Secret `env:"CLIENT_SECRET,required" doc:"Client secret that belongs to OCEAN__PORT__CLIENT_ID."`
 	// BaseURL is the address of the region, without /v1. The region of the United States has https://api.us.getport.io.
-	BaseURL string `env:"BASE_URL" envDefault:"https://api.getport.io"`
+	BaseURL string `env:"BASE_URL" envDefault:"https://api.getport.io" form:"url" doc:"Address of the region, without /v1; in the United States it is https://api.us.getport.io."`
 	// MappingTTL is how long live events use a mapping before they ask Port for it again, in seconds.
-	MappingTTL Seconds `env:"PORT_APP_CONFIG_CACHE_TTL" envDefault:"60"`
+	MappingTTL Seconds `env:"PORT_APP_CONFIG_CACHE_TTL" envDefault:"60" doc:"How long live events use a mapping before they ask Port for it again."`
 	// FlagsTTL is how long the feature flags of the organization are remembered, in seconds.
-	FlagsTTL Seconds `env:"FEATURE_FLAGS_CACHE_TTL_SECONDS" envDefault:"300"`
+	FlagsTTL Seconds `env:"FEATURE_FLAGS_CACHE_TTL_SECONDS" envDefault:"300" doc:"How long the feature flags of the organization are remembered."`
 	// BlueprintTTL is how long a blueprint is remembered, in seconds.
-	BlueprintTTL Seconds `env:"BLUEPRINT_CACHE_TTL_SECONDS" envDefault:"120"`
+	BlueprintTTL Seconds `env:"BLUEPRINT_CACHE_TTL_SECONDS" envDefault:"120" doc:"How long a blueprint is remembered."`
 	// UserAgentLayout orders identifier and version in the name under which entities are written: auto, documented or ocean.
 	// auto keeps the order of the entities that Port already holds of this installation.
-	UserAgentLayout Layout `env:"USER_AGENT_LAYOUT" envDefault:"auto"`
+	UserAgentLayout Layout `env:"USER_AGENT_LAYOUT" envDefault:"auto" oneof:"auto,documented,ocean" doc:"Order of identifier and version in the name under which entities are written; auto keeps that of the entities which Port holds."`
 }
 
 // ClientConfig returns what the settings say about a client; the caller adds
@@ -44,11 +44,11 @@ func (c Config) ClientConfig() ClientConfig {
 // below OCEAN__. Values above what Port accepts are lowered to it.
 type Limits struct {
 	// UpsertCount is the number of entities written with one request, at most 20.
-	UpsertCount int `env:"UPSERT_ENTITIES_BATCH_MAX_LENGTH" envDefault:"20"`
+	UpsertCount int `env:"UPSERT_ENTITIES_BATCH_MAX_LENGTH" envDefault:"20" doc:"Entities written with one request, at most 20."`
 	// UpsertBytes is the size of a request that writes entities, at most 1048576.
-	UpsertBytes int `env:"UPSERT_ENTITIES_BATCH_MAX_SIZE_IN_BYTES" envDefault:"1048576"`
+	UpsertBytes int `env:"UPSERT_ENTITIES_BATCH_MAX_SIZE_IN_BYTES" envDefault:"1048576" doc:"Size of a request that writes entities, at most 1048576 bytes."`
 	// DeleteCount is the number of entities deleted with one request, at most 100.
-	DeleteCount int `env:"DELETE_ENTITIES_MAX_BATCH_SIZE" envDefault:"1000"`
+	DeleteCount int `env:"DELETE_ENTITIES_MAX_BATCH_SIZE" envDefault:"1000" doc:"Entities deleted with one request, at most 100."`
 }
 
 // What Port accepts in one request (Port's API reference, entities).
