@@ -62,7 +62,7 @@ func (r *Repository) commitJSON(c *Commit, whole bool) object {
 	counts := map[string]any{"Add": 0, "Edit": 0, "Delete": 0}
 	for _, ch := range c.changes() {
 		name := strings.ToUpper(ch.kind[:1]) + ch.kind[1:]
-		counts[name] = counts[name].(int) + 1 //nolint:forcetypeassert // set above
+		counts[name] = counts[name].(int) + 1
 	}
 	parents := []string{}
 	if c.Parent != nil {

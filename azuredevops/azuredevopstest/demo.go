@@ -19,7 +19,7 @@ func DemoWorld(seed uint64) *World { return DemoWorldAt(seed, time.Now) }
 func DemoWorldAt(seed uint64, now func() time.Time) *World {
 	w := NewWorld("harborline")
 	w.Seed = seed
-	d := &demo{w: w, end: now().UTC().Truncate(time.Second), rng: rand.New(rand.NewPCG(seed, 2))} //nolint:gosec // reproducible
+	d := &demo{w: w, end: now().UTC().Truncate(time.Second), rng: rand.New(rand.NewPCG(seed, 2))}
 	w.Now = func() time.Time { return d.at }
 	d.at = d.end.AddDate(-3, 0, 0)
 	for _, name := range demoPeople() {

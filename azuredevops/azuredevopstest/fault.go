@@ -32,8 +32,9 @@ type Fault struct {
 	header  http.Header
 	delay   time.Duration
 
-	before func(*request) (*response, error) // instead of the answer
-	after  func(*response) error             // damages the answer
+	prepare func()
+	before  func(*request) (*response, error) // instead of the answer
+	after   func(*response) error             // damages the answer
 
 	seen, hits int // guarded by Server.mu
 }
@@ -154,6 +155,24 @@ func Malformed(pattern string) *Fault {
 func Slow(pattern string, d time.Duration) *Fault {
 	f := newFault("slow", pattern)
 	f.delay = d
+	return f
+}
+
+// SlowBody pauses in the middle of the body.
+func SlowBody(pattern string, d time.Duration) *Fault {
+	f := newFault("slow body", pattern)
+	f.after = func(r *response) error {
+		r.pause = d
+		return nil
+	}
+	return f
+}
+
+// Do runs a function before the request is answered as usual: a change of the
+// world between two pages, for instance. Narrow it with Skip and Times.
+func Do(pattern string, run func()) *Fault {
+	f := newFault("do", pattern)
+	f.prepare = run
 	return f
 }
 

@@ -106,7 +106,7 @@ func appendObject(b []byte, o object) []byte {
 			b = append(b, ',')
 		}
 		first = false
-		b = appendString(b, o[i].(string)) //nolint:forcetypeassert // keys are literals of this package
+		b = appendString(b, o[i].(string))
 		b = append(b, ':')
 		b = appendJSON(b, o[i+1])
 	}

@@ -31,7 +31,7 @@ func (w *World) Live(ctx context.Context, ticks <-chan time.Time) error {
 // itself.
 func (w *World) Step() string {
 	if w.rng == nil {
-		w.rng = rand.New(rand.NewPCG(w.Seed, 3)) //nolint:gosec // reproducible
+		w.rng = rand.New(rand.NewPCG(w.Seed, 3))
 	}
 	w.mu.RLock()
 	projects := slices.DeleteFunc(slices.Clone(w.Projects), func(p *Project) bool { return p.Forbidden || p.State != "wellFormed" })

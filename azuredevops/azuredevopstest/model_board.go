@@ -210,7 +210,7 @@ func (t *Team) boardJSON(b *Board) object {
 	allowed := map[string]any{"Incoming": map[string]any{}, "InProgress": map[string]any{}, "Outgoing": map[string]any{}}
 	for _, c := range b.Columns {
 		columns = append(columns, c.json())
-		kind := allowed[strings.ToUpper(c.Type[:1])+c.Type[1:]].(map[string]any) //nolint:forcetypeassert // built above
+		kind := allowed[strings.ToUpper(c.Type[:1])+c.Type[1:]].(map[string]any)
 		for typ, state := range c.States {
 			states, _ := kind[typ].([]string)
 			kind[typ] = append(states, state)

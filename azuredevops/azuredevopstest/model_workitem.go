@@ -121,7 +121,7 @@ func (wi *WorkItem) update(before object) object {
 	old := map[string]string{}
 	for i := 0; i+1 < len(before); i += 2 {
 		if _, gone := before[i+1].(absent); !gone {
-			old[before[i].(string)] = string(encode(before[i+1])) //nolint:forcetypeassert // names of fields
+			old[before[i].(string)] = string(encode(before[i+1]))
 		}
 	}
 	changed := object{"System.Rev", object{"oldValue", wi.Rev - 1, "newValue", wi.Rev}}

@@ -1,17 +1,53 @@
 package azuredevopstest
 
 import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
-// A response is an answer before it is written. cut is the number of bytes that
-// Content-Length promises and that never come.
+// A response is an answer before it is written.
 type response struct {
 	status int
 	header http.Header
 	body   []byte
-	cut    int
+	cut    int           // bytes that Content-Length promises and that never come
+	pause  time.Duration // in the middle of the body
+}
+
+// write writes the body, with its pause.
+func (r *response) write(ctx context.Context, w io.Writer, flush func() error) error {
+	half := 0
+	if r.pause > 0 {
+		half = len(r.body) / 2
+		if _, err := w.Write(r.body[:half]); err != nil {
+			return err
+		}
+		_ = flush() // an error shows itself at the next write
+		if err := wait(ctx, r.pause); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(r.body[half:])
+	return err
+}
+
+// compress is worth it from about one packet on.
+func (r *response) compress() {
+	const packet = 1400
+	if len(r.body) < packet {
+		return
+	}
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is a valid one
+	_, _ = w.Write(r.body)                          // a buffer takes everything
+	_ = w.Close()
+	r.body = b.Bytes()
+	r.header.Set("Content-Encoding", "gzip")
 }
 
 const jsonType = "application/json; charset=utf-8"

@@ -35,6 +35,8 @@ type Options struct {
 	LatestVersion string
 	// Latency delays every answer.
 	Latency time.Duration
+	// Gzip compresses for clients that accept it, as the service does.
+	Gzip bool
 }
 
 // A Server answers the REST API of Azure DevOps from a World. It is safe for
@@ -77,7 +79,7 @@ func NewUnstarted(o Options) *Server {
 	}
 	s := &Server{
 		URL: cloudURL, world: o.World, options: o, pat: o.PAT, tokens: map[string]bool{},
-		rng: rand.New(rand.NewPCG(o.World.Seed, 1)), //nolint:gosec // reproducible faults
+		rng: rand.New(rand.NewPCG(o.World.Seed, 1)),
 	}
 	s.versions = version{major: 7, minor: 2}
 	if v, ok := parseVersion(o.LatestVersion); ok {
@@ -104,7 +106,7 @@ func (s *Server) areas() []route {
 
 // Start begins to listen.
 func (s *Server) Start() {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0") //nolint:forbidigo // nothing to cancel
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(fmt.Sprintf("azuredevopstest: no port to listen on: %v", err))
 	}
@@ -156,11 +158,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Length", fmt.Sprint(len(resp.body)+resp.cut))
 	w.WriteHeader(resp.status)
+	flush := http.NewResponseController(w).Flush
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(resp.body)
+		err = resp.write(r.Context(), w, flush)
 	}
-	if resp.cut > 0 {
-		_ = http.NewResponseController(w).Flush() // an error means that the client is gone
+	if err != nil || resp.cut > 0 {
+		_ = flush() // an error means that the client is gone
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -189,6 +192,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	body := io.Reader(bytes.NewReader(resp.body))
+	if half := len(resp.body) / 2; resp.pause > 0 {
+		body = io.MultiReader(bytes.NewReader(resp.body[:half]), pauseReader{r.Context(), resp.pause}, bytes.NewReader(resp.body[half:]))
+	}
 	if resp.cut > 0 {
 		body = io.MultiReader(body, brokenReader{})
 	}
@@ -209,6 +215,19 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// pauseReader is empty, after a while.
+type pauseReader struct {
+	ctx context.Context
+	d   time.Duration
+}
+
+func (p pauseReader) Read([]byte) (int, error) {
+	if err := wait(p.ctx, p.d); err != nil {
+		return 0, err
+	}
+	return 0, io.EOF
+}
 
 // errReset is the answer that is none.
 var errReset = errors.New("azuredevopstest: connection reset by peer")
@@ -242,12 +261,18 @@ func (s *Server) dispatch(q *request) (*response, *Fault, error) {
 		if err := wait(q.Context(), f.delay); err != nil {
 			return nil, f, err
 		}
+		if f.prepare != nil {
+			f.prepare()
+		}
 		if f.before != nil {
 			resp, err := f.before(q)
 			return finish(resp, f), f, err
 		}
 	}
 	resp := s.handle(q)
+	if s.options.Gzip && strings.Contains(q.Header.Get("Accept-Encoding"), "gzip") {
+		resp.compress()
+	}
 	if f != nil && f.after != nil {
 		if err := f.after(resp); err != nil {
 			return nil, f, err

@@ -287,6 +287,7 @@ func TestFaults(t *testing.T) {
 		{"reset", azuredevopstest.Reset(route), func(a answer) bool { return a.err != nil && a.status == 0 }},
 		{"lost answer", azuredevopstest.LostAnswer(route), func(a answer) bool { return a.err != nil && a.status == 0 }},
 		{"slow", azuredevopstest.Slow(route, time.Millisecond), func(a answer) bool { return a.status == 200 }},
+		{"slow body", azuredevopstest.SlowBody(route, time.Millisecond), func(a answer) bool { return a.status == 200 && json.Valid([]byte(a.body)) }},
 		{"other method", azuredevopstest.Status("POST /{project}/_apis/git/repositories", 500), func(a answer) bool { return a.status == 200 }},
 		{"other project", azuredevopstest.Status(route, 500).In("Elsewhere"), func(a answer) bool { return a.status == 200 }},
 		{"this project", azuredevopstest.Status("GET /Web & API's/_apis/git/...", 500), func(a answer) bool { return a.status == 500 }},
@@ -353,5 +354,30 @@ func TestRequestLog(t *testing.T) {
 	s.ClearRequests()
 	if s.Calls("") != 0 || len(s.Requests()) != 0 {
 		t.Error("the log was not cleared")
+	}
+}
+
+func TestChangeBetweenPages(t *testing.T) {
+	t.Parallel()
+	w := azuredevopstest.NewWorld("contoso")
+	for i := range 4 {
+		w.AddProject(fmt.Sprint("Project ", i))
+	}
+	s := azuredevopstest.NewUnstarted(azuredevopstest.Options{World: w})
+	s.Fault(azuredevopstest.Do("GET /_apis/projects", w.Projects[0].Delete).Query("continuationToken", "*"))
+	if values, _ := list(t, s, "/_apis/projects?$top=2"); len(values) != 3 {
+		t.Errorf("%d projects, want one lost", len(values))
+	}
+}
+
+func TestGzip(t *testing.T) {
+	t.Parallel()
+	s := azuredevopstest.New(azuredevopstest.Options{World: azuredevopstest.DemoWorldAt(1, fixedClock), Gzip: true})
+	defer s.Close()
+	if a := get(t, s, "/_apis/git/repositories"); !json.Valid([]byte(a.body)) || a.header.Get("Content-Length") != "" {
+		t.Errorf("%v %.40s", a.header, a.body)
+	}
+	if a := get(t, s, "/_apis/git/repositories", "Accept-Encoding", "gzip"); a.header.Get("Content-Encoding") != "gzip" || len(a.body) > 20_000 {
+		t.Errorf("%v", a.header)
 	}
 }

@@ -1,7 +1,7 @@
 package azuredevopstest
 
 import (
-	"crypto/sha1" //nolint:gosec // identifiers, not security
+	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
@@ -158,7 +158,7 @@ func (w *World) newID(kind string) string {
 
 // idOf derives a GUID from what it belongs to.
 func (w *World) idOf(parts ...any) string {
-	h := sha1.Sum(fmt.Appendln(nil, append([]any{w.Seed, w.Organization}, parts...)...)) //nolint:gosec // identifiers, not security
+	h := sha1.Sum(fmt.Appendln(nil, append([]any{w.Seed, w.Organization}, parts...)...))
 	h[6] = h[6]&0x0f | 0x40
 	h[8] = h[8]&0x3f | 0x80
 	s := hex.EncodeToString(h[:16])
