@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -45,28 +44,28 @@ func (s *Server) sign(text string) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-// authorize finds the organization by the token.
-func (c *call) authorize() error {
+// authorize finds the organization by the token, or says why there is none.
+func (c *call) authorize() (complaint string) {
 	token, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return errors.New("Missing authorization header") //nolint:staticcheck // Port's words
+		return "Missing authorization header"
 	}
 	end := strings.LastIndexByte(token, '.')
 	if end < 0 || !hmac.Equal([]byte(c.s.sign(token[:end])), []byte(token[end+1:])) {
-		return errors.New("Invalid token") //nolint:staticcheck // Port's words
+		return "Invalid token"
 	}
 	_, payload, _ := strings.Cut(token[:end], ".")
 	claims, err := base64.RawURLEncoding.DecodeString(payload)
 	if err != nil {
-		return errors.New("Invalid token") //nolint:staticcheck // Port's words
+		return "Invalid token"
 	}
 	doc := gjson.ParseBytes(claims)
 	c.s.mu.Lock()
 	generation := c.s.generation
 	c.s.mu.Unlock()
 	if c.now.Unix() >= doc.Get("exp").Int() || int(doc.Get("generation").Int()) < generation {
-		return errors.New("Token expired") //nolint:staticcheck // Port's words
+		return "Token expired"
 	}
 	c.o = c.s.For(doc.Get("clientId").Str)
-	return nil
+	return ""
 }

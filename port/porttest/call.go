@@ -2,7 +2,6 @@ package porttest
 
 import (
 	"context"
-	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -137,8 +136,8 @@ func (c *call) answer(h handler) reply {
 		return h(c)
 	}
 	if c.route != tokenRoute {
-		if err := c.authorize(); err != nil {
-			return fail(http.StatusUnauthorized, "unauthorized", err.Error())
+		if complaint := c.authorize(); complaint != "" {
+			return fail(http.StatusUnauthorized, "unauthorized", complaint)
 		}
 		if !c.s.admit(c.o, c.now) {
 			return fail(http.StatusTooManyRequests, "too_many_requests", "Rate limit exceeded")
@@ -200,6 +199,7 @@ func send(w http.ResponseWriter, limits http.Header, rule *activeRule, out reply
 	for k, v := range limits {
 		h[k] = v
 	}
+	h.Set("x-trace-id", hash(rule.name(), string(out.body)))
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	if out.kind != "" {
 		h.Set("Content-Type", out.kind)
@@ -219,7 +219,7 @@ func send(w http.ResponseWriter, limits http.Header, rule *activeRule, out reply
 // connection.
 func abort(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
-	if errors.Is(err, http.ErrNotSupported) || err != nil {
+	if err != nil { // none to take: Transport
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {

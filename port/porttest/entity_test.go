@@ -202,6 +202,7 @@ func TestMissingRelatedEntitiesAreMade(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "b"}, e.Relation("uses")); diff != "" || srv.Writes() != 1 {
 		t.Errorf("relation uses (-want +got):\n%s; %d writes, want 1", diff, srv.Writes())
 	}
+	a.upsert(200, "service", true, false, `{"identifier":"self","relations":{"uses":["self"]}}`)
 	a.upsert(200, "project", true, true, `{"identifier":"p","title":"P"}`)
 	if p, _ = srv.Entity("project", "p"); p.Stub || p.Title != "P" {
 		t.Errorf("Entity(p) = %+v, want it to be written", p)

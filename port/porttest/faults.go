@@ -218,6 +218,7 @@ func (r *activeRule) after(out *reply, handled bool) {
 		out.body = out.body[:len(out.body)*2/3]
 	case lose:
 		*out = r.reply
+	default: // the answer stays, whether or not it arrives
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 )
 
 // Transport returns a transport to the server without any socket, for use with
-// testing/synctest and wherever a listener is one part too many. Hosts in URLs are ignored.
+// testing/synctest (make the server inside the bubble) and wherever a listener
+// is one part too many. Hosts in URLs are ignored.
 func (s *Server) Transport() http.RoundTripper { return transport{s} }
 
 type transport struct{ s *Server }
