@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -141,7 +142,7 @@ func stageOf(member string) int {
 
 func newDefaultBlueprint(doc []byte) (b defaultBlueprint, err error) {
 	if b.id = text(member(doc, "identifier")); b.id == "" {
-		return b, fmt.Errorf("a blueprint without identifier")
+		return b, errors.New("a blueprint without identifier")
 	}
 	for n := range b.stages {
 		out := []byte{'{'}

@@ -97,8 +97,6 @@ func number(value []byte) int {
 	return n
 }
 
-func isNull(value []byte) bool { return len(value) == 0 || string(value) == "null" }
-
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
 		i++

@@ -125,6 +125,23 @@ func TestSetupLostAnswers(t *testing.T) {
 	}
 }
 
+// A page of a proxy is not Port's consent, even where the answer is of no interest.
+func TestSetupBehindProxy(t *testing.T) {
+	t.Parallel()
+	for _, route := range []string{postBlueprint, "PATCH /v1/blueprints/{blueprint}", "POST /v1/pages"} {
+		synctest.Test(t, func(t *testing.T) {
+			srv, c := fresh(t, porttest.Options{})
+			srv.Fault(porttest.HTML(route).Times(2))
+			if err := c.Setup(t.Context(), defaults); err != nil {
+				t.Fatal(err)
+			}
+			if !srv.Integration().Initialized || len(srv.Blueprints()) != 6 || len(srv.Documents("page")) != 2 {
+				t.Errorf("%s: set-up is not complete: %+v", route, srv.Integration())
+			}
+		})
+	}
+}
+
 // Blueprints that cannot be made are rolled back, and tried again at the next start.
 func TestSetupRollsBack(t *testing.T) {
 	t.Parallel()

@@ -31,7 +31,8 @@ type call struct {
 	// repeatable says that a POST may be sent again although the first may have
 	// had its effect.
 	repeatable bool
-	// opaque says that the answer's body is not looked at.
+	// opaque says that the answer's body is not looked at, unless it is a web
+	// page: then something else than Port has answered.
 	opaque bool
 	// quiet says that nothing about this call is logged: the shipping of logs
 	// would feed itself.
@@ -233,12 +234,12 @@ func (k *call) size() int64 {
 
 // read takes the body of an answer in the 2xx range.
 func (c *Client) read(k *call, res *http.Response) (*answer, error) {
+	if t, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); t == "text/html" {
+		return nil, fmt.Errorf("%w: an HTML page instead of JSON; is OCEAN__PORT__BASE_URL (%s) the API of Port?", errAnswer, c.base)
+	}
 	if k.opaque {
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, errorBodyLimit)) // lets the connection be used again
 		return &answer{status: res.StatusCode}, nil
-	}
-	if t, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); t == "text/html" {
-		return nil, fmt.Errorf("%w: an HTML page instead of JSON; is OCEAN__PORT__BASE_URL (%s) the API of Port?", errAnswer, c.base)
 	}
 	buf, _ := c.buffers.Get().(*bytes.Buffer)
 	if buf == nil {

@@ -1,7 +1,6 @@
 package port
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -223,9 +222,9 @@ func bulkSize(entities []Entity) int64 {
 type bulkReader struct {
 	entities []Entity
 	part     []byte // what is read now
-	next     int    // entity after part; twice for the comma before it
-	comma    bool
-	closed   bool
+	next     int    // the entity after part
+	comma    bool   // part is the comma before it
+	closed   bool   // part is the end
 }
 
 func (r *bulkReader) Read(p []byte) (n int, err error) {
@@ -267,44 +266,23 @@ func (r *bulkReader) Close() error { return nil }
 // parseBulk reads the answer to a bulk. Its lists name entities by index;
 // identifiers receives what Port wrote, fail is told of the others.
 func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, *EntityError)) (created int, err error) {
-	var good, bad []byte
-	eachMember(body, func(k, v []byte) bool {
-		switch string(k) {
-		case "entities":
-			good = v
-		case "errors":
-			bad = v
-		}
-		return true
-	})
+	good, bad := member(body, "entities"), member(body, "errors")
 	if good == nil && bad == nil {
 		return 0, fmt.Errorf("port: bulk upsert: %w: neither entities nor errors", errAnswer)
 	}
 	told := make([]bool, len(sent))
 	eachElement(good, func(v []byte) bool {
-		isNew := false
-		index, id := -1, []byte(nil)
-		eachMember(v, func(k, v []byte) bool {
-			switch string(k) {
-			case "index":
-				index = number(v)
-			case "identifier":
-				id = v
-			case "created":
-				isNew = string(v) == "true"
-			}
-			return true
-		})
-		if index < 0 || index >= len(sent) {
+		w := parseWritten(v)
+		if w.index < 0 || w.index >= len(sent) || told[w.index] {
 			return true
 		}
-		if isNew && !told[index] {
+		told[w.index] = true
+		if w.created {
 			created++
 		}
-		told[index] = true
-		identifiers[index] = sent[index].Identifier
-		if s := id; !sameText(s, sent[index].Identifier) && text(s) != "" {
-			identifiers[index] = text(s)
+		identifiers[w.index] = sent[w.index].Identifier
+		if !sameText(w.identifier, sent[w.index].Identifier) && text(w.identifier) != "" {
+			identifiers[w.index] = text(w.identifier)
 		}
 		return true
 	})
@@ -329,6 +307,29 @@ func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, 
 	return created, nil
 }
 
+// written is an entity that Port reports as written.
+type written struct {
+	index      int
+	identifier []byte // a JSON string
+	created    bool
+}
+
+func parseWritten(v []byte) written {
+	w := written{index: -1}
+	eachMember(v, func(k, v []byte) bool {
+		switch string(k) {
+		case "index":
+			w.index = number(v)
+		case "identifier":
+			w.identifier = v
+		case "created":
+			w.created = string(v) == "true"
+		}
+		return true
+	})
+	return w
+}
+
 func parseEntityError(v []byte) (*EntityError, int) {
 	e, index := &EntityError{}, -1
 	eachMember(v, func(k, v []byte) bool {
@@ -342,7 +343,7 @@ func parseEntityError(v []byte) (*EntityError, int) {
 		case "error":
 			e.Code = shorten(text(v), 100)
 		case "message":
-			e.Message = shorten(text(bytes.TrimSpace(v)), messageLimit)
+			e.Message = shorten(text(v), messageLimit)
 		}
 		return true
 	})
