@@ -116,7 +116,7 @@ func listBuildChanges(q *request) *response {
 			"location", r.url() + "/commits/" + c.ID, "displayUri", r.web() + "/commit/" + c.ID, "pusher", c.Author.ID,
 		})
 	}
-	return paged(q, list, 50, same1)
+	return paged(q, list, 50, itself)
 }
 
 // listPipelines lists without configurations.

@@ -16,11 +16,11 @@ func coreRoutes() []route {
 		{method: "GET", pattern: "/_apis/projects/{project}/teams/{team}/members", handler: listTeamMembers},
 		{method: "GET", pattern: "/_apis/teams", handler: listTeams, preview: true},
 		{method: "GET", pattern: "/_apis/connectiondata", handler: connectionData, preview: true},
-		{method: "GET", pattern: "/_apis/resourceareas", handler: func(*request) *response { return collection([]object{}, same1) }, preview: true},
+		{method: "GET", pattern: "/_apis/resourceareas", handler: func(*request) *response { return collection([]object{}, itself) }, preview: true},
 	}
 }
 
-func same1(o object) object { return o }
+func itself(o object) object { return o }
 
 // listProjects lists well-formed projects unless stateFilter asks for others.
 //
@@ -56,7 +56,7 @@ func projectProperties(q *request) *response {
 			list = append(list, p)
 		}
 	}
-	return collection(list, same1)
+	return collection(list, itself)
 }
 
 func listProjectTeams(q *request) *response { return skipped(q, q.project.Teams, 100, (*Team).json) }

@@ -88,7 +88,7 @@ func (r *Repository) commitJSON(c *Commit, whole bool) object {
 func listCommits(q *request) *response {
 	r := q.repository
 	if len(r.branches) == 0 {
-		return collection([]object{}, same1)
+		return collection([]object{}, itself)
 	}
 	kind, name := q.get("searchcriteria.itemversion.versiontype"), q.get("searchcriteria.itemversion.version")
 	c, resp := r.at(kind, name)

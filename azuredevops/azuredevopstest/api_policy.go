@@ -46,5 +46,5 @@ func listPolicyTypes(q *request) *response {
 			list = append(list, c.typeJSON())
 		}
 	}
-	return collection(list, same1)
+	return collection(list, itself)
 }

@@ -14,8 +14,8 @@ func pullRoutes() []route {
 		{method: "GET", pattern: one, handler: listPullRequests},
 		{method: "GET", pattern: one + "/{pull}", handler: getPullRequest},
 		{method: "GET", pattern: one + "/{pull}/reviewers", handler: listReviewers},
-		{method: "GET", pattern: one + "/{pull}/workitems", handler: func(*request) *response { return collection([]object{}, same1) }},
-		{method: "GET", pattern: one + "/{pull}/threads", handler: func(*request) *response { return collection([]object{}, same1) }},
+		{method: "GET", pattern: one + "/{pull}/workitems", handler: func(*request) *response { return collection([]object{}, itself) }},
+		{method: "GET", pattern: one + "/{pull}/threads", handler: func(*request) *response { return collection([]object{}, itself) }},
 		{method: "GET", pattern: "/[{project}/]_apis/git/pullrequests", handler: listPullRequests},
 		{method: "GET", pattern: "/[{project}/]_apis/git/pullrequests/{pull}", handler: getPullRequest},
 	}

@@ -86,5 +86,5 @@ func listDeployments(q *request) *response {
 			}
 		}
 	}
-	return paged(q, list, 50, same1)
+	return paged(q, list, 50, itself)
 }

@@ -49,12 +49,7 @@ func (r *Repository) Project() *Project { return r.project }
 // default branch when there is one. The first branch of a repository becomes
 // its default branch. The author is the first person of the organization.
 func (r *Repository) Push(branch string, files Files) *Commit {
-	return r.commit(branch, "Updated "+strings.Join(sortedKeys(files), ", "), nil, func(t tree) {
-		for path, text := range files {
-			t[strings.Trim(path, "/")] = newBlob(text)
-			r.Size += len(text)
-		}
-	})
+	return r.PushAs(nil, branch, "Updated "+strings.Join(sortedKeys(files), ", "), files)
 }
 
 // PushAs is Push with an author and a message.

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,9 @@ type Options struct {
 	// LatestVersion is the highest REST version that is served; empty is 7.2.
 	// "6.0" imitates an older Azure DevOps Server.
 	LatestVersion string
+	// Links is scheme and host of the links in answers; empty is the server's
+	// own address, which changes from run to run.
+	Links string
 	// Latency delays every answer.
 	Latency time.Duration
 	// Gzip compresses for clients that accept it, as the service does.
@@ -81,6 +85,9 @@ func NewUnstarted(o Options) *Server {
 		URL: cloudURL, world: o.World, options: o, pat: o.PAT, tokens: map[string]bool{},
 		rng: rand.New(rand.NewPCG(o.World.Seed, 1)),
 	}
+	if o.Links != "" {
+		o.World.Edit(func() { o.World.base = o.Links })
+	}
 	s.versions = version{major: 7, minor: 2}
 	if v, ok := parseVersion(o.LatestVersion); ok {
 		s.versions = v
@@ -117,7 +124,9 @@ func (s *Server) Start() {
 // block.
 func (s *Server) Serve(l net.Listener) {
 	s.URL = "http://" + l.Addr().String()
-	s.world.Edit(func() { s.world.base = s.URL })
+	if s.options.Links == "" {
+		s.world.Edit(func() { s.world.base = s.URL })
+	}
 	s.listener = l
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	s.done = make(chan struct{})
@@ -140,11 +149,7 @@ func (s *Server) Close() {
 func (s *Server) World() *World { return s.world }
 
 // OrganizationURL is the address of the organization without a trailing slash.
-func (s *Server) OrganizationURL() string {
-	s.world.mu.RLock()
-	defer s.world.mu.RUnlock()
-	return s.world.orgURL()
-}
+func (s *Server) OrganizationURL() string { return s.URL + "/" + url.PathEscape(s.world.Organization) }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
