@@ -30,8 +30,8 @@ func BenchmarkBulk(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		res, _, err := a.try("POST", "/v1/blueprints/service/entities/bulk?upsert=true&merge=true&create_missing_related_entities=true", body)
-		if err != nil || res.StatusCode != 200 {
+		res, err := a.try("POST", "/v1/blueprints/service/entities/bulk?upsert=true&merge=true&create_missing_related_entities=true", body)
+		if err != nil || res.status != 200 {
 			b.Fatal(res, err)
 		}
 	}

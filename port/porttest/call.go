@@ -3,6 +3,7 @@ package porttest
 import (
 	"context"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -196,9 +197,7 @@ func send(w http.ResponseWriter, limits http.Header, rule *activeRule, out reply
 		abort(w)
 	}
 	h := w.Header()
-	for k, v := range limits {
-		h[k] = v
-	}
+	maps.Copy(h, limits)
 	h.Set("x-trace-id", hash(rule.name(), string(out.body)))
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	if out.kind != "" {

@@ -22,8 +22,16 @@ const (
 	ownedRoute  = "POST /v1/blueprints/entities/datasource-entities"
 )
 
-// The tests with the real client run in a bubble: its retries take no time.
-func withClient(t *testing.T, opt porttest.Options, f func(t *testing.T, srv *porttest.Server, c *port.Client)) {
+// bubble is a server and the real client inside a synctest bubble, where its
+// retries take no time.
+type bubble struct {
+	*testing.T
+	srv *porttest.Server
+	c   *port.Client
+}
+
+func withClient(t *testing.T, opt porttest.Options, f func(b bubble)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := porttest.NewUnstarted(opt)
@@ -35,7 +43,7 @@ func withClient(t *testing.T, opt porttest.Options, f func(t *testing.T, srv *po
 		if err != nil {
 			t.Fatal(err)
 		}
-		f(t, srv, c)
+		f(bubble{t, srv, c})
 	})
 }
 
@@ -51,39 +59,39 @@ func changes(srv *porttest.Server) (out []string) {
 }
 
 func TestClientSetsUpFromNothing(t *testing.T) {
-	withClient(t, porttest.Options{}, func(t *testing.T, srv *porttest.Server, c *port.Client) {
-		if err := c.Setup(t.Context(), defaults); err != nil {
+	withClient(t, porttest.Options{}, func(t bubble) {
+		if err := t.c.Setup(t.Context(), defaults); err != nil {
 			t.Fatal(err)
 		}
-		in := srv.Integration()
+		in := t.srv.Integration()
 		if in.Identifier != "my-ado" || in.Type != "azure-devops" || !in.Initialized || in.Origin != "Default" || !gjson.GetBytes(in.Config, "useDefaultBranch").Bool() {
 			t.Errorf("integration = %s", in.Document)
 		}
 		if got := gjson.GetBytes(in.Document, "processingMode").Str; got != "ocean-core" {
 			t.Errorf("processingMode = %q, want ocean-core", got)
 		}
-		blueprints, pages := len(srv.Blueprints()), len(srv.Documents("page"))
+		blueprints, pages := len(t.srv.Blueprints()), len(t.srv.Documents("page"))
 		if blueprints != 6 || pages != 2 {
 			t.Errorf("%d blueprints and %d pages, want 6 and 2", blueprints, pages)
 		}
-		srv.ForgetRequests()
-		if err := c.Setup(t.Context(), defaults); err != nil {
+		t.srv.ForgetRequests()
+		if err := t.c.Setup(t.Context(), defaults); err != nil {
 			t.Fatal(err)
 		}
-		if got := changes(srv); len(got) != 0 {
+		if got := changes(t.srv); len(got) != 0 {
 			t.Errorf("second set-up changed %v", got)
 		}
 	})
 }
 
 func TestClientLeavesExistingBlueprintsAlone(t *testing.T) {
-	withClient(t, porttest.Options{}, func(t *testing.T, srv *porttest.Server, c *port.Client) {
-		srv.AddBlueprint(`{"identifier":"azureDevopsProject","schema":{"properties":{}}}`)
-		if err := c.Setup(t.Context(), defaults); err != nil {
+	withClient(t, porttest.Options{}, func(t bubble) {
+		t.srv.AddBlueprint(`{"identifier":"azureDevopsProject","schema":{"properties":{}}}`)
+		if err := t.c.Setup(t.Context(), defaults); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(srv.Blueprints()); n != 1 || len(srv.Documents("page")) != 0 || !srv.Integration().Initialized {
-			t.Errorf("%d blueprints, %d pages, initialized %t, want 1, none, true", n, len(srv.Documents("page")), srv.Integration().Initialized)
+		if n := len(t.srv.Blueprints()); n != 1 || len(t.srv.Documents("page")) != 0 || !t.srv.Integration().Initialized {
+			t.Errorf("%d blueprints, %d pages, initialized %t, want 1, none, true", n, len(t.srv.Documents("page")), t.srv.Integration().Initialized)
 		}
 	})
 }
@@ -106,24 +114,24 @@ func TestClientSetUpSurvivesFaults(t *testing.T) {
 		{"token expired", porttest.ExpireTokens("PATCH /v1/blueprints/{id}").Times(1), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			withClient(t, porttest.Options{}, func(t *testing.T, srv *porttest.Server, c *port.Client) {
-				srv.Fault(tt.rule)
-				if err := c.Setup(t.Context(), defaults); err != nil {
+			withClient(t, porttest.Options{}, func(t bubble) {
+				t.srv.Fault(tt.rule)
+				if err := t.c.Setup(t.Context(), defaults); err != nil {
 					t.Fatal(err)
 				}
 				want := 0
 				if tt.complete {
 					want = 6
 				}
-				if n := len(srv.Blueprints()); n != want || srv.Integration().Initialized != tt.complete {
-					t.Errorf("%d blueprints, initialized %t, want %d, %t", n, srv.Integration().Initialized, want, tt.complete)
+				if n := len(t.srv.Blueprints()); n != want || t.srv.Integration().Initialized != tt.complete {
+					t.Errorf("%d blueprints, initialized %t, want %d, %t", n, t.srv.Integration().Initialized, want, tt.complete)
 				}
-				srv.ClearFaults()
-				if err := c.Setup(t.Context(), defaults); err != nil {
+				t.srv.ClearFaults()
+				if err := t.c.Setup(t.Context(), defaults); err != nil {
 					t.Fatal(err)
 				}
-				if n := len(srv.Blueprints()); n != 6 || !srv.Integration().Initialized {
-					t.Errorf("after another start: %d blueprints, initialized %t, want 6, true", n, srv.Integration().Initialized)
+				if n := len(t.srv.Blueprints()); n != 6 || !t.srv.Integration().Initialized {
+					t.Errorf("after another start: %d blueprints, initialized %t, want 6, true", n, t.srv.Integration().Initialized)
 				}
 			})
 		})
@@ -133,12 +141,12 @@ func TestClientSetUpSurvivesFaults(t *testing.T) {
 func TestClientWaitsForProvisioning(t *testing.T) {
 	withClient(t, porttest.Options{
 		Provision: []string{"azure-devops"}, FeatureFlags: []string{"USE_PROVISIONED_DEFAULTS"}, ProvisionedMapping: `{"resources":[]}`, ProvisionPolls: 4,
-	}, func(t *testing.T, srv *porttest.Server, c *port.Client) {
-		if err := c.Setup(t.Context(), port.SetupConfig{InitializeResources: true}); err != nil {
+	}, func(t bubble) {
+		if err := t.c.Setup(t.Context(), port.SetupConfig{InitializeResources: true}); err != nil {
 			t.Fatal(err)
 		}
-		if in := srv.Integration(); string(in.Config) != `{"resources":[]}` || in.Origin != "Port" || len(srv.Blueprints()) != 0 {
-			t.Errorf("integration = %s, %d blueprints", in.Document, len(srv.Blueprints()))
+		if in := t.srv.Integration(); string(in.Config) != `{"resources":[]}` || in.Origin != "Port" || len(t.srv.Blueprints()) != 0 {
+			t.Errorf("integration = %s, %d blueprints", in.Document, len(t.srv.Blueprints()))
 		}
 	})
 }
@@ -159,16 +167,16 @@ var resync = port.UpsertOptions{Merge: true, CreateMissing: true, EventType: "re
 
 // roundTrip writes 45 entities, reads them back as a diff does, and deletes
 // what is not wanted any more.
-func roundTrip(t *testing.T, srv *porttest.Server, c *port.Client) {
+func roundTrip(t bubble) {
 	t.Helper()
 	ctx := t.Context()
-	res, err := c.Upsert(ctx, resync, services(45))
+	res, err := t.c.Upsert(ctx, resync, services(45))
 	if err != nil || res.Failed() != 0 {
 		t.Fatalf("Upsert = %d failed, %v", res.Failed(), err)
 	}
 	ids := []string{"e00", "e44", "none"}
 	var found []string
-	for doc, err := range c.Search(ctx, "service", ids, []string{"properties.stars", "relations.project"}) {
+	for doc, err := range t.c.Search(ctx, "service", ids, []string{"properties.stars", "relations.project"}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +186,7 @@ func roundTrip(t *testing.T, srv *porttest.Server, c *port.Client) {
 		t.Errorf("Search = %v", found)
 	}
 	var stale []string
-	for ref, err := range c.Owned(ctx, port.OwnedQuery{}) {
+	for ref, err := range t.c.Owned(ctx, port.OwnedQuery{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,19 +194,19 @@ func roundTrip(t *testing.T, srv *porttest.Server, c *port.Client) {
 			stale = append(stale, ref.Identifier)
 		}
 	}
-	if _, err := c.Delete(ctx, port.DeleteOptions{Dependents: true, EventType: "resync", ResyncID: "r1"}, "service", stale); err != nil {
+	if _, err := t.c.Delete(ctx, port.DeleteOptions{Dependents: true, EventType: "resync", ResyncID: "r1"}, "service", stale); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(srv.Entities("service")); n != 20 || len(stale) != 25 {
+	if n := len(t.srv.Entities("service")); n != 20 || len(stale) != 25 {
 		t.Errorf("%d entities left, %d stale, want 20, 25", n, len(stale))
 	}
 }
 
 func TestClientRoundTrip(t *testing.T) {
-	withClient(t, porttest.Options{}, func(t *testing.T, srv *porttest.Server, c *port.Client) {
-		srv.AddBlueprint(serviceBlueprint, projectBlueprint)
-		roundTrip(t, srv, c)
-		bulks := srv.Requests(bulkRoute)
+	withClient(t, porttest.Options{}, func(t bubble) {
+		t.srv.AddBlueprint(serviceBlueprint, projectBlueprint)
+		roundTrip(t)
+		bulks := t.srv.Requests(bulkRoute)
 		if len(bulks) != 3 {
 			t.Errorf("%d bulks, want 3", len(bulks))
 		}
@@ -210,7 +218,7 @@ func TestClientRoundTrip(t *testing.T) {
 				t.Errorf("%s = %q, want %q", name, got, want)
 			}
 		}
-		e, _ := srv.Entity("service", "e00")
+		e, _ := t.srv.Entity("service", "e00")
 		if e.Datasource != "port-ocean/azure-devops/my-ado/1.0.0/exporter" {
 			t.Errorf("datasource = %q", e.Datasource)
 		}
@@ -234,13 +242,13 @@ func TestClientRoundTripUnderFaults(t *testing.T) {
 	} {
 		for _, route := range []string{bulkRoute, searchRoute, ownedRoute, deleteRoute} {
 			t.Run(name+" "+route, func(t *testing.T) {
-				withClient(t, porttest.Options{}, func(t *testing.T, srv *porttest.Server, c *port.Client) {
-					srv.AddBlueprint(serviceBlueprint, projectBlueprint)
-					if _, err := c.Organization(t.Context()); err != nil { // Port has been reached
+				withClient(t, porttest.Options{}, func(t bubble) {
+					t.srv.AddBlueprint(serviceBlueprint, projectBlueprint)
+					if _, err := t.c.Organization(t.Context()); err != nil { // Port has been reached
 						t.Fatal(err)
 					}
-					srv.Fault(fault(route).Times(1))
-					roundTrip(t, srv, c)
+					t.srv.Fault(fault(route).Times(1))
+					roundTrip(t)
 				})
 			})
 		}
@@ -248,13 +256,13 @@ func TestClientRoundTripUnderFaults(t *testing.T) {
 }
 
 func TestClientMeetsLimits(t *testing.T) {
-	withClient(t, porttest.Options{}, func(t *testing.T, srv *porttest.Server, c *port.Client) {
-		srv.AddBlueprint(serviceBlueprint, projectBlueprint)
+	withClient(t, porttest.Options{}, func(t bubble) {
+		t.srv.AddBlueprint(serviceBlueprint, projectBlueprint)
 		list := services(5)
 		list[1] = service("bad identifier", `"properties":{}`)
 		list[2] = service("huge", `"properties":{"raw":{"x":"`+strings.Repeat("y", 1<<20)+`"}}`)
 		list[3] = service("bad", `"properties":{"stars":[]}`)
-		res, err := c.Upsert(t.Context(), resync, list)
+		res, err := t.c.Upsert(t.Context(), resync, list)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -265,21 +273,21 @@ func TestClientMeetsLimits(t *testing.T) {
 				status[i] = e.Status
 			}
 		}
-		if !slices.Equal(status, []int{0, 422, 413, 422, 0}) || len(srv.Entities("service")) != 2 {
-			t.Errorf("status = %v with %d entities, want 0 422 413 422 0 with 2", status, len(srv.Entities("service")))
+		if !slices.Equal(status, []int{0, 422, 413, 422, 0}) || len(t.srv.Entities("service")) != 2 {
+			t.Errorf("status = %v with %d entities, want 0 422 413 422 0 with 2", status, len(t.srv.Entities("service")))
 		}
 	})
 }
 
 func TestClientResolvesSearchIdentifiers(t *testing.T) {
-	withClient(t, porttest.Options{}, func(t *testing.T, srv *porttest.Server, c *port.Client) {
-		srv.AddBlueprint(serviceBlueprint, projectBlueprint)
-		srv.PutEntity("someone", `{"identifier":"web","blueprint":"service","title":"Web"}`)
+	withClient(t, porttest.Options{}, func(t bubble) {
+		t.srv.AddBlueprint(serviceBlueprint, projectBlueprint)
+		t.srv.PutEntity("someone", `{"identifier":"web","blueprint":"service","title":"Web"}`)
 		body := func(title string) port.Entity {
 			return port.Entity{Blueprint: "service", Search: true, Body: fmt.Appendf(nil,
 				`{"identifier":{"combinator":"and","rules":[{"property":"$title","operator":"=","value":%q}]},"blueprint":"service","properties":{"stars":1}}`, title)}
 		}
-		res, err := c.Upsert(t.Context(), resync, []port.Entity{body("Web"), body("None")})
+		res, err := t.c.Upsert(t.Context(), resync, []port.Entity{body("Web"), body("None")})
 		if err != nil || res.Failed() != 0 || res.Identifiers[0] != "web" || !res.Dropped(1) {
 			t.Errorf("Upsert = %+v, %v", res, err)
 		}
@@ -287,10 +295,10 @@ func TestClientResolvesSearchIdentifiers(t *testing.T) {
 }
 
 func TestClientWithWrongCredentials(t *testing.T) {
-	withClient(t, porttest.Options{}, func(t *testing.T, srv *porttest.Server, c *port.Client) {
-		srv.RejectCredentials(true)
+	withClient(t, porttest.Options{}, func(t bubble) {
+		t.srv.RejectCredentials(true)
 		start := time.Now()
-		if err := c.Setup(t.Context(), defaults); !errors.Is(err, port.ErrUnauthorized) {
+		if err := t.c.Setup(t.Context(), defaults); !errors.Is(err, port.ErrUnauthorized) {
 			t.Errorf("Setup = %v, want ErrUnauthorized", err)
 		}
 		if d := time.Since(start); d > 15*time.Second {
@@ -300,26 +308,26 @@ func TestClientWithWrongCredentials(t *testing.T) {
 }
 
 func TestClientReports(t *testing.T) {
-	withClient(t, porttest.Options{}, func(t *testing.T, srv *porttest.Server, c *port.Client) {
+	withClient(t, porttest.Options{}, func(t bubble) {
 		ctx := t.Context()
-		if err := c.Setup(ctx, defaults); err != nil {
+		if err := t.c.Setup(ctx, defaults); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Integration(ctx); err != nil {
+		if _, err := t.c.Integration(ctx); err != nil {
 			t.Fatal(err)
 		}
 		if err := errors.Join(
-			c.SetResyncState(ctx, port.ResyncState{Status: port.ResyncRunning}), c.Heartbeat(ctx, "r1"),
-			c.SendExamples(ctx, "work item", [][]byte{[]byte(`{"id":1}`)}), c.SetCursor(ctx, "a", 1, time.Now()),
+			t.c.SetResyncState(ctx, port.ResyncState{Status: port.ResyncRunning}), t.c.Heartbeat(ctx, "r1"),
+			t.c.SendExamples(ctx, "work item", [][]byte{[]byte(`{"id":1}`)}), t.c.SetCursor(ctx, "a", 1, time.Now()),
 		); err != nil {
 			t.Fatal(err)
 		}
-		in := srv.Integration()
+		in := t.srv.Integration()
 		if len(in.States) != 1 || len(in.Heartbeats) != 1 || string(in.Examples["work item"]) != `[{"id":1}]` || len(in.Cursors) != 1 {
 			t.Errorf("integration = %+v", in)
 		}
-		srv.TriggerResync()
-		if at, err := c.ResyncRequest(ctx); err != nil || at == "" {
+		t.srv.TriggerResync()
+		if at, err := t.c.ResyncRequest(ctx); err != nil || at == "" {
 			t.Errorf("ResyncRequest = %q, %v", at, err)
 		}
 	})

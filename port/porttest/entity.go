@@ -112,7 +112,6 @@ type input struct {
 type problem struct {
 	status        int
 	code, message string
-	id            string // empty means that of the entity
 }
 
 func bad(message string) *problem {

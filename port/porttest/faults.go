@@ -1,6 +1,7 @@
 package porttest
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -229,7 +230,5 @@ func (r *activeRule) headers(h http.Header) {
 	if r == nil {
 		return
 	}
-	for k, v := range r.header {
-		h[k] = v
-	}
+	maps.Copy(h, r.header)
 }

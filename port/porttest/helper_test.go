@@ -25,9 +25,9 @@ type api struct {
 	agent string
 }
 
-func newAPI(t testing.TB, srv *porttest.Server) *api {
-	t.Helper()
-	a := &api{t: t, http: &http.Client{Transport: srv.Transport()}, url: "http://port.example", agent: agent}
+func newAPI(tb testing.TB, srv *porttest.Server) *api {
+	tb.Helper()
+	a := &api{t: tb, http: &http.Client{Transport: srv.Transport()}, url: "http://port.example", agent: agent}
 	a.login("client-id", "secret")
 	return a
 }
@@ -40,8 +40,16 @@ func (a *api) login(id, secret string) int {
 	return status
 }
 
+// answer is an answer that has been read.
+type answer struct {
+	status int
+	line   string // status with its text
+	header http.Header
+	body   string
+}
+
 // try sends a request; err is what the transport or reading the body reported.
-func (a *api) try(method, path, body string) (*http.Response, string, error) {
+func (a *api) try(method, path, body string) (answer, error) {
 	a.t.Helper()
 	var r io.Reader
 	if body != "" {
@@ -58,23 +66,23 @@ func (a *api) try(method, path, body string) (*http.Response, string, error) {
 	}
 	res, err := a.http.Do(req)
 	if err != nil {
-		return nil, "", err
+		return answer{}, err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	return res, string(b), err
+	return answer{res.StatusCode, res.Status, res.Header, string(b)}, err
 }
 
 func (a *api) do(method, path, body string) (int, gjson.Result) {
 	a.t.Helper()
-	res, text, err := a.try(method, path, body)
+	got, err := a.try(method, path, body)
 	if err != nil {
 		a.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	if !gjson.Valid(text) {
-		a.t.Fatalf("%s %s = %q, want JSON", method, path, text)
+	if !gjson.Valid(got.body) {
+		a.t.Fatalf("%s %s = %q, want JSON", method, path, got.body)
 	}
-	return res.StatusCode, gjson.Parse(text)
+	return got.status, gjson.Parse(got.body)
 }
 
 func (a *api) want(status int, method, path, body string) gjson.Result {
@@ -124,10 +132,10 @@ const (
 		"relations":{"project":{"target":"project","required":true}}}`
 )
 
-func newServer(t testing.TB, opt porttest.Options) *porttest.Server {
-	t.Helper()
+func newServer(tb testing.TB, opt porttest.Options) *porttest.Server {
+	tb.Helper()
 	srv := porttest.NewUnstarted(opt)
-	t.Cleanup(srv.Close)
+	tb.Cleanup(srv.Close)
 	srv.AddBlueprint(serviceBlueprint, projectBlueprint, strictBlueprint)
 	return srv
 }
