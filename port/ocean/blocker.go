@@ -55,10 +55,8 @@ func (b *blocker) dialContext(ctx context.Context, network, address string) (net
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
-	for _, a := range addrs {
-		if b.blocked(a) {
-			return nil, fmt.Errorf("dial %s: %w", address, ErrBlocked)
-		}
+	if slices.ContainsFunc(addrs, b.blocked) {
+		return nil, fmt.Errorf("dial %s: %w", address, ErrBlocked)
 	}
 	errs := make([]error, 0, len(addrs))
 	for _, a := range addrs {

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // A Row describes one variable and, in an [Effective], its value.
@@ -66,11 +67,25 @@ func WriteHelp(w io.Writer, rows []Row) error {
 		}
 		b.WriteString(".\n")
 		if r.Meaning != "" {
-			fmt.Fprintf(&b, "        %s\n", strings.ReplaceAll(r.Meaning, "`", ""))
+			wrap(&b, strings.ReplaceAll(r.Meaning, "`", ""))
 		}
 	}
 	_, err := w.Write(b.Bytes())
-	return err //nolint:wrapcheck // the writer is the caller's
+	return err
+}
+
+// wrap writes a sentence, indented, in lines that fit a terminal of 80 columns.
+func wrap(b *bytes.Buffer, text string) {
+	const indent, width = "       ", 80 // and the blank before every word
+	line := indent
+	for word := range strings.FieldsSeq(text) {
+		if line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			b.WriteString(line + "\n")
+			line = indent
+		}
+		line += " " + word
+	}
+	b.WriteString(line + "\n")
 }
 
 // WriteText prints the effective configuration as a table, then what is worth
@@ -96,7 +111,7 @@ func (e *Effective) WriteText(w io.Writer, err error) error {
 	problems := Problems(err)
 	section(&b, "Errors:", len(problems), func(i int) string { return problems[i] })
 	_, werr := w.Write(b.Bytes())
-	return werr //nolint:wrapcheck // the writer is the caller's
+	return werr
 }
 
 func section(b *bytes.Buffer, title string, n int, line func(int) string) {
@@ -148,7 +163,7 @@ func (e *Effective) WriteJSON(w io.Writer, err error) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(out) //nolint:wrapcheck // the writer is the caller's
+	return enc.Encode(out)
 }
 
 // Markdown is the table of variables for the README.

@@ -3,6 +3,7 @@ package ocean
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -269,8 +270,8 @@ func decodeObject(text string) (map[string]any, error) {
 	if err := d.Decode(&out); err != nil {
 		return nil, fmt.Errorf("JSON: %w", err)
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Token returns io.EOF itself
-		return nil, fmt.Errorf("JSON: text behind the object")
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("JSON: text behind the object")
 	}
 	return out, nil
 }

@@ -31,7 +31,7 @@ func TestBlocker(t *testing.T) {
 				return nil, errors.New("refused")
 			}
 			dialed = address
-			return nil, nil //nolint:nilnil // nobody talks over it
+			return nil, nil
 		},
 		resolve: func(_ context.Context, _, host string) ([]netip.Addr, error) {
 			var out []netip.Addr

@@ -2,6 +2,7 @@ package ocean_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -187,8 +188,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	if len(ocean.Problems(err)) != 7 || strings.Contains(got, "hush") {
 		t.Errorf("errors = %s", got)
 	}
-	var bad *ocean.ValueError
-	if !errors.As(err, &bad) {
+	if _, ok := errors.AsType[*ocean.ValueError](err); !ok {
 		t.Errorf("%T holds no *ValueError", err)
 	}
 	if len(eff.Rows) == 0 {
@@ -328,11 +328,12 @@ ssl:
 
 func TestBadFiles(t *testing.T) {
 	t.Parallel()
-	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+	lines := []string{"a: &a [x,x,x,x,x,x,x,x,x,x]"}
 	for c := 'b'; c < 'i'; c++ {
-		p := string(c - 1)
-		bomb += string(c) + ": &" + string(c) + " [" + strings.TrimSuffix(strings.Repeat("*"+p+",", 10), ",") + "]\n"
+		ten := strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c,", c-1), 10), ",")
+		lines = append(lines, fmt.Sprintf("%c: &%c [%s]", c, c, ten))
 	}
+	bomb := strings.Join(lines, "\n")
 	for name, src := range map[string]ocean.Sources{
 		"yaml syntax": {YAML: []byte("port: [")},
 		"yaml list":   {YAML: []byte("- port")},

@@ -101,7 +101,7 @@ func (n *Network) transport(v Verification) *http.Transport {
 	if v.Verify {
 		conf.RootCAs = n.roots()
 	} else {
-		conf.InsecureSkipVerify = true //nolint:gosec // the user asked for it, and is warned
+		conf.InsecureSkipVerify = true // the user asked for it, and is warned
 	}
 	return &http.Transport{
 		Proxy:                 n.proxies.For,

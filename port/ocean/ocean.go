@@ -81,7 +81,7 @@ func (e *ValueError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Variable)
 	if e.Origin == "" {
-		b.WriteString(" is not set: want " + e.Expected)
+		b.WriteString(" is not set; it is required: " + e.Expected)
 		return b.String()
 	}
 	fmt.Fprintf(&b, " from %s: want %s", e.Origin, e.Expected)
@@ -171,7 +171,7 @@ func validate(v reflect.Value) []error {
 		}
 	}
 	if v.CanAddr() && v.Addr().CanInterface() {
-		if check, ok := v.Addr().Interface().(validator); ok {
+		if check, ok := reflect.TypeAssert[validator](v.Addr()); ok {
 			errs = append(errs, split(check.Validate())...)
 		}
 	}
@@ -183,7 +183,7 @@ func split(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the outermost layer is taken apart
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		return many.Unwrap()
 	}
 	return []error{err}

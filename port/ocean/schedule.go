@@ -40,7 +40,7 @@ func parseCron(text string) (cron.Schedule, error) {
 	if strings.Contains(text, "TZ=") && len(strings.Fields(text)) < 2 {
 		return nil, errors.New("no expression behind the time zone")
 	}
-	return cron.ParseStandard(text) //nolint:wrapcheck // callers replace it
+	return cron.ParseStandard(text)
 }
 
 // Next is the first time after t at which a resync is due; the zero time when

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -53,7 +54,7 @@ func trustedDirs() []string {
 // names. Nothing is replaced, so SSL_CERT_FILE with a private authority does not
 // cut off Port. What cannot be read is skipped with a warning.
 func (t Trust) Pool() *x509.CertPool {
-	l := loader{trust: t, pool: x509.NewCertPool(), seen: map[[32]byte]bool{}, files: map[string]bool{}, log: t.Log}
+	l := loader{trust: t, pool: t.base(), seen: map[[32]byte]bool{}, files: map[string]bool{}, log: t.Log}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -62,7 +63,7 @@ func (t Trust) Pool() *x509.CertPool {
 	}
 	// A volume over /etc/ssl/certs hides the bundle, and a private authority
 	// alone is no system store.
-	if len(l.seen) < leastSystem {
+	if len(l.seen) < leastSystem && !t.platform() {
 		l.builtIn()
 	}
 	for _, p := range trustedDirs() {
@@ -77,6 +78,21 @@ func (t Trust) Pool() *x509.CertPool {
 		}
 	}
 	return l.pool
+}
+
+// platform reports whether the operating system verifies certificates itself,
+// with authorities that lie in no file.
+func (t Trust) platform() bool {
+	return t.Root == "" && (runtime.GOOS == "windows" || runtime.GOOS == "darwin")
+}
+
+func (t Trust) base() *x509.CertPool {
+	if t.platform() {
+		if pool, err := x509.SystemCertPool(); err == nil {
+			return pool
+		}
+	}
+	return x509.NewCertPool()
 }
 
 // leastSystem is how many authorities make a system store. Mozilla's list has

@@ -3,6 +3,7 @@ package ocean
 import (
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -52,7 +53,11 @@ func (v *values) take(fd *field, settings map[string]setting) {
 		row.Problem = true
 	} else if fd.required && fd.def == "" {
 		v.missing[fd.name] = true
-		v.errs = append(v.errs, &ValueError{Variable: fd.name, Expected: fd.expected()})
+		e := &ValueError{Variable: fd.name, Expected: strings.TrimSuffix(fd.doc, ".")}
+		if fd.doc == "" {
+			e.Expected = fd.expected()
+		}
+		v.errs = append(v.errs, e)
 		row.Problem = true
 	}
 	if fd.def == "" {
@@ -163,8 +168,8 @@ func canonical(fd *field, text string) (string, error) {
 	case b == durationType:
 		return duration(fd, text)
 	case fd.isCustom():
-		u, _ := reflect.New(b).Interface().(encoding.TextUnmarshaler)
-		return text, u.UnmarshalText([]byte(text)) //nolint:wrapcheck // the type's own words are the message
+		u, _ := reflect.TypeAssert[encoding.TextUnmarshaler](reflect.New(b))
+		return text, u.UnmarshalText([]byte(text))
 	case fd.isList():
 		return list(text)
 	}
@@ -188,9 +193,9 @@ func (f *field) expected() string {
 	case f.min != "" && f.max != "":
 		limits = fmt.Sprintf(" between %s and %s", f.min, f.max)
 	case f.min != "":
-		limits = fmt.Sprintf(" of at least %s", f.min)
+		limits = " of at least " + f.min
 	case f.max != "":
-		limits = fmt.Sprintf(" of at most %s", f.max)
+		limits = " of at most " + f.max
 	}
 	switch {
 	case len(f.oneof) > 0:
@@ -221,12 +226,13 @@ func unitName(unit time.Duration) string {
 		return "minutes"
 	case time.Hour:
 		return "hours"
+	default:
+		return "seconds"
 	}
-	return "seconds"
 }
 
 // errForm says that a text does not have the form that expected describes.
-var errForm = fmt.Errorf("not of the expected form")
+var errForm = errors.New("not of the expected form")
 
 func enum(fd *field, text string) (string, error) {
 	for _, v := range fd.oneof {

@@ -73,7 +73,7 @@ func (r *yamlReader) value(n *yaml.Node, depth int) (any, error) {
 	switch n.Kind {
 	case yaml.DocumentNode:
 		if len(n.Content) == 0 {
-			return nil, nil //nolint:nilnil // an empty document is null
+			return nil, nil
 		}
 		return r.value(n.Content[0], depth+1)
 	case yaml.AliasNode:
@@ -94,11 +94,11 @@ func (r *yamlReader) value(n *yaml.Node, depth int) (any, error) {
 		return list, nil
 	case yaml.ScalarNode:
 		if n.Tag == "!!null" {
-			return nil, nil //nolint:nilnil // null is a value
+			return nil, nil
 		}
 		return r.scalar(n.Value), nil
 	}
-	return nil, nil //nolint:nilnil // an empty file has a node of no kind
+	return nil, nil
 }
 
 func (r *yamlReader) mapping(n *yaml.Node, depth int) (any, error) {
