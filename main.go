@@ -31,6 +31,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	_ "time/tzdata" // the image has no zone files, and CRON_TZ=… names zones
 
 	"github.com/caarlos0/env/v11"
 	"github.com/mattn/go-isatty"

@@ -128,6 +128,12 @@ func Clients(cfg Config, shared Shared) ([]*Client, error) {
 	return clients, nil
 }
 
+// Validate checks what the account mode needs, with the messages of Clients.
+func (cfg *Config) Validate() error {
+	_, err := Clients(*cfg, Shared{})
+	return err
+}
+
 // single checks what Single Account mode needs.
 func (cfg Config) single() ([]string, Credential, error) {
 	var errs []error

@@ -165,6 +165,8 @@ func NewID() string {
 func (r *run) full(ctx context.Context) (*Summary, error) {
 	load, stop := r.loadContext(ctx)
 	defer stop()
+	r.catalog.ForgetBlueprints()
+	defer r.catalog.ForgetBlueprints()
 	r.setState(load, port.ResyncRunning)
 	m, err := r.cfg.Mapping(ctx)
 	if err == nil {
