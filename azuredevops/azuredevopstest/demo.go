@@ -18,7 +18,7 @@ func DemoWorld(seed uint64) *World { return DemoWorldAt(seed, time.Now) }
 // DemoWorldAt is DemoWorld with another clock.
 func DemoWorldAt(seed uint64, now func() time.Time) *World {
 	w := NewWorld("harborline")
-	w.Seed = seed
+	w.Seed, w.silent = seed, true
 	d := &demo{w: w, end: now().UTC().Truncate(time.Second), rng: rand.New(rand.NewPCG(seed, 2))}
 	w.Now = func() time.Time { return d.at }
 	d.at = d.end.AddDate(-3, 0, 0)
@@ -29,7 +29,7 @@ func DemoWorldAt(seed uint64, now func() time.Time) *World {
 		d.project(p)
 	}
 	d.workItems()
-	w.Now = now
+	w.Now, w.silent = now, false
 	return w
 }
 

@@ -72,10 +72,17 @@ func (w *World) Subscribe(f func(Event)) (cancel func()) {
 	}
 }
 
-// change runs f under the lock and then announces the events that it returns.
-func (w *World) change(f func() []Event) []Event {
+// news makes the events of a change; nil when nothing changed.
+type news func() []Event
+
+// change runs f under the lock and then announces the events that its result
+// makes there.
+func (w *World) change(f func() news) []Event {
 	w.mu.Lock()
-	events := f()
+	var events []Event
+	if tell := f(); tell != nil && !w.silent {
+		events = tell()
+	}
 	w.mu.Unlock()
 	if len(events) == 0 {
 		return nil

@@ -64,7 +64,7 @@ func (p *Project) AddPipeline(name string, r *Repository) *Pipeline {
 // branch when it is empty.
 func (d *Pipeline) QueueBuild(branch string) *Build {
 	b := &Build{Pipeline: d, Status: "notStarted", Reason: "individualCI", project: d.project}
-	d.project.world.change(func() []Event {
+	d.project.world.change(func() news {
 		w, p := d.project.world, d.project
 		b.ID = w.next("build")
 		b.Queued, b.For = w.now(), w.someone()
@@ -93,40 +93,40 @@ func (d *Pipeline) QueueBuild(branch string) *Build {
 
 // Start begins the run.
 func (b *Build) Start() []Event {
-	return b.project.world.change(func() []Event {
+	return b.project.world.change(func() news {
 		b.Status, b.Started = "inProgress", b.project.world.now()
-		events := []Event{b.runEvent()}
-		for i, s := range b.Stages {
-			if i == 0 {
-				s.State, s.Started = "inProgress", b.Started
-				events = append(events, b.stageEvent(s))
-			}
-		}
-		return events
+		first := b.Stages[0] // there is always one
+		first.State, first.Started = "inProgress", b.Started
+		return func() []Event { return []Event{b.runEvent(), b.stageEvent(first)} }
 	})
 }
 
 // Finish ends the run with a result: succeeded, partiallySucceeded, failed or
 // canceled.
 func (b *Build) Finish(result string) []Event {
-	return b.project.world.change(func() []Event {
+	return b.project.world.change(func() news {
 		now := b.project.world.now()
 		if b.Started.IsZero() {
 			b.Started = now
 		}
 		b.Status, b.Result, b.Finished = "completed", result, now
-		var events []Event
 		for _, s := range b.Stages {
 			s.State, s.Result, s.Finished = "completed", result, now
 			if s.Started.IsZero() {
 				s.Started = b.Started
 			}
-			events = append(events, b.stageEvent(s))
 		}
-		w := b.project.world
-		return append(events, b.runEvent(), w.event(b.project, "build.complete", "tfs", "2.0", "Build "+b.Number+" "+result,
-			map[string]string{"definitionName": b.Pipeline.Name, "buildStatus": result}, b.json()))
+		return b.finished
 	})
+}
+
+func (b *Build) finished() []Event {
+	var events []Event
+	for _, s := range b.Stages {
+		events = append(events, b.stageEvent(s))
+	}
+	return append(events, b.runEvent(), b.project.world.event(b.project, "build.complete", "tfs", "2.0", "Build "+b.Number+" "+b.Result,
+		map[string]string{"definitionName": b.Pipeline.Name, "buildStatus": b.Result}, b.json()))
 }
 
 func (b *Build) runEvent() Event {

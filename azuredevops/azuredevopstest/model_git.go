@@ -33,11 +33,13 @@ type Files map[string]string
 // AddRepository adds an empty repository and announces it.
 func (p *Project) AddRepository(name string) *Repository {
 	r := &Repository{Name: name, project: p, branches: map[string]*Commit{}, commits: map[string]*Commit{}}
-	p.world.change(func() []Event {
+	p.world.change(func() news {
 		r.ID = p.world.newID("repository")
 		r.Created = p.world.now()
 		p.Repositories = append(p.Repositories, r)
-		return []Event{r.event("git.repo.created", "A new Git repository was created with name "+name+".", nil)}
+		return func() []Event {
+			return []Event{r.event("git.repo.created", "A new Git repository was created with name "+name+".", nil)}
+		}
 	})
 	return r
 }
@@ -79,7 +81,7 @@ func (r *Repository) Remove(branch string, paths ...string) *Commit {
 func (r *Repository) commit(branch, message string, author *Person, edit func(tree)) *Commit {
 	ref := fullRef(branch)
 	var c *Commit
-	r.project.world.change(func() []Event {
+	r.project.world.change(func() news {
 		w := r.project.world
 		if author == nil {
 			author = w.someone()
@@ -96,7 +98,7 @@ func (r *Repository) commit(branch, message string, author *Person, edit func(tr
 		if r.DefaultBranch == "" {
 			r.DefaultBranch = ref
 		}
-		return []Event{r.pushEvent(ref, old, c, author)}
+		return func() []Event { return []Event{r.pushEvent(ref, old, c, author)} }
 	})
 	return c
 }
@@ -110,7 +112,7 @@ func (r *Repository) Branch(name string) *Commit {
 
 // DeleteBranch removes a branch; the event has a zero new object id.
 func (r *Repository) DeleteBranch(name string) Event {
-	return only(r.project.world.change(func() []Event {
+	return only(r.project.world.change(func() news {
 		ref := fullRef(name)
 		old := r.branches[ref]
 		if old == nil {
@@ -120,35 +122,41 @@ func (r *Repository) DeleteBranch(name string) Event {
 		if r.DefaultBranch == ref {
 			r.DefaultBranch = ""
 		}
-		return []Event{r.pushEvent(ref, old, nil, r.project.world.someone())}
+		return func() []Event { return []Event{r.pushEvent(ref, old, nil, r.project.world.someone())} }
 	}))
 }
 
 // Rename gives the repository another name.
 func (r *Repository) Rename(name string) Event {
-	return only(r.project.world.change(func() []Event {
+	return only(r.project.world.change(func() news {
 		old := r.Name
 		r.Name = name
-		return []Event{r.event("git.repo.renamed", "The Git repository "+old+" was renamed to "+name+".", object{"oldName", old, "newName", name})}
+		return func() []Event {
+			return []Event{r.event("git.repo.renamed", "The Git repository "+old+" was renamed to "+name+".", object{"oldName", old, "newName", name})}
+		}
 	}))
 }
 
 // SetDisabled disables or enables the repository.
 func (r *Repository) SetDisabled(disabled bool) Event {
-	return only(r.project.world.change(func() []Event {
+	return only(r.project.world.change(func() news {
 		r.Disabled = disabled
-		return []Event{r.event("git.repo.statuschanged", "The status of the Git repository "+r.Name+" changed.", object{"disabled", disabled})}
+		return func() []Event {
+			return []Event{r.event("git.repo.statuschanged", "The status of the Git repository "+r.Name+" changed.", object{"disabled", disabled})}
+		}
 	}))
 }
 
 // Delete removes the repository with its pull requests.
 func (r *Repository) Delete() Event {
 	p := r.project
-	return only(p.world.change(func() []Event {
+	return only(p.world.change(func() news {
 		p.Repositories = slices.DeleteFunc(p.Repositories, func(x *Repository) bool { return x == r })
 		p.PullRequests = slices.DeleteFunc(p.PullRequests, func(x *PullRequest) bool { return x.repo == r })
-		return []Event{r.event("git.repo.deleted", "The Git repository "+r.Name+" was deleted.",
-			object{"repositoryId", r.ID, "repositoryName", r.Name, "isHardDelete", false})}
+		return func() []Event {
+			return []Event{r.event("git.repo.deleted", "The Git repository "+r.Name+" was deleted.",
+				object{"repositoryId", r.ID, "repositoryName", r.Name, "isHardDelete", false})}
+		}
 	}))
 }
 

@@ -1,6 +1,7 @@
 package azuredevopstest
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -35,7 +36,7 @@ type Reviewer struct {
 // OpenPullRequest opens a pull request between two branches of the repository.
 func (r *Repository) OpenPullRequest(title, source, target string) *PullRequest {
 	pr := &PullRequest{Title: title, Status: "active", Source: fullRef(source), Target: fullRef(target), repo: r}
-	r.project.world.change(func() []Event {
+	r.project.world.change(func() news {
 		w := r.project.world
 		pr.ID = w.next("pull request")
 		pr.Author = w.someone()
@@ -43,16 +44,16 @@ func (r *Repository) OpenPullRequest(title, source, target string) *PullRequest 
 		pr.source, pr.target = r.branches[pr.Source], r.branches[pr.Target]
 		pr.merge = objectID("commit", []byte(strconv.Itoa(pr.ID)))
 		r.project.PullRequests = append(r.project.PullRequests, pr)
-		return []Event{pr.event("git.pullrequest.created", " created ")}
+		return func() []Event { return []Event{pr.event("git.pullrequest.created", " created ")} }
 	})
 	return pr
 }
 
 // Update edits the pull request and announces it.
 func (pr *PullRequest) Update(edit func(*PullRequest)) Event {
-	return only(pr.repo.project.world.change(func() []Event {
+	return only(pr.repo.project.world.change(func() news {
 		edit(pr)
-		return []Event{pr.event("git.pullrequest.updated", " updated ")}
+		return func() []Event { return []Event{pr.event("git.pullrequest.updated", " updated ")} }
 	}))
 }
 
@@ -60,21 +61,26 @@ func (pr *PullRequest) Update(edit func(*PullRequest)) Event {
 // branch. It announces the push, the update and the merge.
 func (pr *PullRequest) Complete() []Event {
 	w, r := pr.repo.project.world, pr.repo
-	return w.change(func() []Event {
+	return w.change(func() news {
 		pr.Status, pr.Closed = "completed", w.now()
-		var events []Event
+		by, old := pr.Author, r.branches[pr.Target]
+		var c *Commit
 		if pr.source != nil {
-			by, old := pr.Author, r.branches[pr.Target]
 			r.pushes++
-			c := newCommit(old, by, "Merged PR "+strconv.Itoa(pr.ID)+": "+pr.Title, w.now(), r.pushes, func(t tree) {
+			c = newCommit(old, by, "Merged PR "+strconv.Itoa(pr.ID)+": "+pr.Title, w.now(), r.pushes, func(t tree) {
 				for path, b := range r.head(pr.Source, pr.source).files {
 					t[path] = b
 				}
 			})
 			r.commits[c.ID], r.branches[pr.Target], pr.merge = c, c, c.ID
-			events = append(events, r.pushEvent(pr.Target, old, c, by))
 		}
-		return append(events, pr.event("git.pullrequest.updated", " completed "), pr.event("git.pullrequest.merged", " merged "))
+		return func() []Event {
+			events := []Event{pr.event("git.pullrequest.updated", " completed "), pr.event("git.pullrequest.merged", " merged ")}
+			if c != nil {
+				events = slices.Insert(events, 0, r.pushEvent(pr.Target, old, c, by))
+			}
+			return events
+		}
 	})
 }
 

@@ -58,7 +58,7 @@ func (p *Project) AddReleaseDefinition(name string, environments ...string) *Rel
 // Release creates an active release of the definition.
 func (d *ReleaseDefinition) Release() *Release {
 	r := &Release{Status: "active", Reason: "continuousIntegration", Definition: d, project: d.project}
-	d.project.world.change(func() []Event {
+	d.project.world.change(func() news {
 		w := d.project.world
 		r.ID = w.next("release")
 		r.Name = "Release-" + strconv.Itoa(w.next("release of "+strconv.Itoa(d.ID)))
@@ -68,17 +68,17 @@ func (d *ReleaseDefinition) Release() *Release {
 			r.Environments = append(r.Environments, &ReleaseEnvironment{ID: w.next("release environment"), Name: name, Status: "notStarted"})
 		}
 		d.project.Releases = append(d.project.Releases, r)
-		return []Event{r.event("ms.vss-release.release-created-event", "created", nil)}
+		return func() []Event { return []Event{r.event("ms.vss-release.release-created-event", "created", nil)} }
 	})
 	return r
 }
 
 // Abandon ends the release.
 func (r *Release) Abandon() Event {
-	return only(r.project.world.change(func() []Event {
+	return only(r.project.world.change(func() news {
 		r.Status = "abandoned"
 		r.touch()
-		return []Event{r.event("ms.vss-release.release-abandoned-event", "abandoned", nil)}
+		return func() []Event { return []Event{r.event("ms.vss-release.release-abandoned-event", "abandoned", nil)} }
 	}))
 }
 
@@ -92,7 +92,7 @@ func (r *Release) FinishDeploy(environment, status string) Event {
 }
 
 func (r *Release) deploy(environment, status string) Event {
-	return only(r.project.world.change(func() []Event {
+	return only(r.project.world.change(func() news {
 		for _, e := range r.Environments {
 			if e.Name != environment {
 				continue
@@ -106,7 +106,7 @@ func (r *Release) deploy(environment, status string) Event {
 				e.Finished = r.project.world.now()
 			}
 			r.touch()
-			return []Event{r.event(typ, "deployment to "+environment+" "+verb, e)}
+			return func() []Event { return []Event{r.event(typ, "deployment to "+environment+" "+verb, e)} }
 		}
 		return nil
 	}))

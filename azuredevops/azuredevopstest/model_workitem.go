@@ -39,7 +39,7 @@ type WorkItem struct {
 // AddWorkItem adds an item in the first state of its type.
 func (p *Project) AddWorkItem(typ, title string) *WorkItem {
 	wi := &WorkItem{Type: typ, Title: title, Rev: 1, Priority: 2, Reason: "New", State: "New", Fields: map[string]any{}, project: p}
-	p.world.change(func() []Event {
+	p.world.change(func() news {
 		w := p.world
 		wi.ID = w.next("work item")
 		wi.Created, wi.CreatedBy = w.now(), w.someone()
@@ -50,7 +50,7 @@ func (p *Project) AddWorkItem(typ, title string) *WorkItem {
 			}
 		}
 		p.WorkItems = append(p.WorkItems, wi)
-		return []Event{wi.event("workitem.created", "created", wi.json("all", nil, true))}
+		return func() []Event { return []Event{wi.event("workitem.created", "created", wi.json("all", nil, true))} }
 	})
 	return wi
 }
@@ -60,36 +60,39 @@ func (wi *WorkItem) Project() *Project { return wi.project }
 
 // Update edits the item, raises its revision and announces the change.
 func (wi *WorkItem) Update(edit func(*WorkItem)) Event {
-	return only(wi.project.world.change(func() []Event {
+	return only(wi.project.world.change(func() news {
 		w := wi.project.world
-		before := wi.fields(false, true)
+		var before object
+		if !w.silent {
+			before = wi.fields(false, true)
+		}
 		edit(wi)
 		wi.Rev++
 		wi.Changed = w.now()
-		return []Event{wi.event("workitem.updated", "updated", wi.update(before))}
+		return func() []Event { return []Event{wi.event("workitem.updated", "updated", wi.update(before))} }
 	}))
 }
 
 // Delete moves the item to the recycle bin, where the API does not find it.
 func (wi *WorkItem) Delete() Event {
 	p := wi.project
-	return only(p.world.change(func() []Event {
+	return only(p.world.change(func() news {
 		p.WorkItems = slices.DeleteFunc(p.WorkItems, func(x *WorkItem) bool { return x == wi })
-		return []Event{wi.event("workitem.deleted", "deleted", wi.json("", nil, true))}
+		return func() []Event { return []Event{wi.event("workitem.deleted", "deleted", wi.json("", nil, true))} }
 	}))
 }
 
 // Restore brings a deleted item back.
 func (wi *WorkItem) Restore() Event {
 	p := wi.project
-	return only(p.world.change(func() []Event {
+	return only(p.world.change(func() news {
 		i, found := slices.BinarySearchFunc(p.WorkItems, wi.ID, byWorkItemID)
 		if found {
 			return nil
 		}
 		p.WorkItems = slices.Insert(p.WorkItems, i, wi)
 		wi.Rev++
-		return []Event{wi.event("workitem.restored", "restored", wi.json("", nil, true))}
+		return func() []Event { return []Event{wi.event("workitem.restored", "restored", wi.json("", nil, true))} }
 	}))
 }
 

@@ -32,6 +32,7 @@ type World struct {
 	base   string // scheme and host of all links
 	serial map[string]int
 	rng    *rand.Rand
+	silent bool // no events, while the world is made
 
 	subMu sync.Mutex
 	subs  map[int]func(Event)
