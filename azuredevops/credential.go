@@ -27,23 +27,22 @@ type Credential interface {
 
 // PersonalAccessToken is Basic authorization with an empty user name.
 func PersonalAccessToken(token Secret) Credential {
-	return staticCredential(Secret("Basic " + base64.StdEncoding.EncodeToString([]byte(":"+token.Reveal()))))
+	return &staticCredential{"Basic " + base64.StdEncoding.EncodeToString([]byte(":"+token.Reveal()))}
 }
 
-type staticCredential Secret
+// A staticCredential is a header. It is used by pointer: printed as a part of
+// something else it is an address.
+type staticCredential struct{ header string }
 
-func (c staticCredential) Authorize(_ context.Context, r *http.Request) error {
-	r.Header.Set("Authorization", Secret(c).Reveal())
+func (c *staticCredential) Authorize(_ context.Context, r *http.Request) error {
+	r.Header.Set("Authorization", c.header)
 	return nil
 }
 
-func (c staticCredential) Invalidate(*http.Request) bool { return false }
+func (c *staticCredential) Invalidate(*http.Request) bool { return false }
 
-// String hides the token.
-func (c staticCredential) String() string { return redacted }
-
-// GoString hides the token.
-func (c staticCredential) GoString() string { return redacted }
+// Format hides the token.
+func (c *staticCredential) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 const (
 	defaultAuthority = "https://login.microsoftonline.com"
@@ -101,7 +100,7 @@ func (c *ClientSecret) Authorize(ctx context.Context, r *http.Request) error {
 		return ctx.Err()
 	}
 	defer func() { <-c.turn }()
-	if c.token == "" || time.Until(c.expires) < renewEarly {
+	if c.token == "" || time.Until(c.expires) <= renewEarly {
 		if err := c.renew(ctx); err != nil {
 			return err
 		}
@@ -120,11 +119,8 @@ func (c *ClientSecret) Invalidate(r *http.Request) bool {
 	return true
 }
 
-// String hides the secret.
-func (c *ClientSecret) String() string { return redacted }
-
-// GoString hides the secret.
-func (c *ClientSecret) GoString() string { return redacted }
+// Format hides the secret and the token.
+func (c *ClientSecret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // renew asks for a token. A token that lives shorter than renewEarly is used
 // until it expires.
@@ -172,7 +168,7 @@ func (c *ClientSecret) keep(status int, body []byte) error {
 	c.token = found[0].String()
 	c.expires = time.Now().Add(life)
 	if life <= renewEarly {
-		c.expires = c.expires.Add(renewEarly)
+		c.expires = c.expires.Add(renewEarly) // used to its end
 	}
 	return nil
 }

@@ -69,17 +69,38 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.err }
 
 // listed turns a 404 into an error that is not ErrNotFound: what was asked for
-// had just been listed, so the answer proves nothing.
+// had just been listed, so the answer proves nothing (design rule 2.2).
 func listed(err error) error {
-	if e, ok := errors.AsType[*Error](err); ok && errors.Is(e.err, ErrNotFound) {
-		c := *e
-		c.err = errGone
-		return &c
+	if errors.Is(err, ErrNotFound) {
+		return &goneError{err}
 	}
 	return err
 }
 
-var errGone = errors.New("listed, but not found")
+var errGone = errors.New("it was listed a moment ago")
+
+// A goneError hides that an error is ErrNotFound, from whoever looks inside too.
+type goneError struct{ err error }
+
+func (e *goneError) Error() string { return e.err.Error() + " (" + errGone.Error() + ")" }
+
+// Is finds what the error wraps, but not ErrNotFound.
+func (e *goneError) Is(target error) bool {
+	return target == errGone || target != ErrNotFound && errors.Is(e.err, target) //nolint:errorlint // identity is the question
+}
+
+// As gives the *Error without its meaning.
+func (e *goneError) As(target any) bool {
+	to, ok := target.(**Error)
+	found, has := errors.AsType[*Error](e.err)
+	if !ok || !has {
+		return false
+	}
+	c := *found
+	c.err = errGone
+	*to = &c
+	return true
+}
 
 // firstLine shortens a message for people.
 func firstLine(s string) string {

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	treeCacheBytes    = 8 << 20
-	contentCacheBytes = 4 << 20
+	folderCacheBytes  = 6 << 20
+	contentCacheBytes = 2 << 20
 	// maxFileBytes bounds a file that becomes part of a record; Port takes
 	// entities of 1 MiB.
 	maxFileBytes = 8 << 20
@@ -32,7 +32,7 @@ type fileCaches struct {
 
 func newFileCaches() *fileCaches {
 	return &fileCaches{
-		folders:  cache[folderKey, *folder]{most: treeCacheBytes, size: func(f *folder) int { return f.size() }},
+		folders:  cache[folderKey, *folder]{most: folderCacheBytes, size: func(f *folder) int { return f.size() }},
 		contents: cache[contentKey, []byte]{most: contentCacheBytes, size: func(b []byte) int { return len(b) }},
 	}
 }
@@ -118,6 +118,7 @@ func (l *lister) folder(ctx context.Context, r *repository, path string) (*folde
 			}
 			p.free()
 		}
+		out.b = bytes.Clone(out.b) // without the room to grow
 		return out, nil
 	})
 }

@@ -32,7 +32,7 @@ func listWorkItems(l *lister, sel workItemSelector) stream[Record] {
 	chunks := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[workItemIDs, error] {
 		return within(p.scope, l.workItemIDs(ctx, p, sel.WIQL))
 	})
-	pages := each(widePages, chunks, func(ctx context.Context, ids workItemIDs) iter.Seq2[batch, error] {
+	pages := each(wideChunks, chunks, func(ctx context.Context, ids workItemIDs) iter.Seq2[batch, error] {
 		return within(ids.project.scope, l.workItems(ctx, ids, sel.Expand))
 	})
 	return records(l, pages)

@@ -155,6 +155,10 @@ func (d *selectorDecoder) value(path string, val any, v reflect.Value, tag refle
 			d.fail(path, "want a list")
 			return
 		}
+		if len(list) == 0 {
+			v.SetZero() // the same key as without the option
+			return
+		}
 		out := reflect.MakeSlice(v.Type(), len(list), len(list))
 		for i, e := range list {
 			d.value(path+"["+strconv.Itoa(i)+"]", e, out.Index(i), tag)

@@ -17,7 +17,8 @@ const (
 	// in flight; these bound what is held in memory: a page each for pages, a
 	// record each for records.
 	widePages   = 8
-	wideRecords = 16
+	wideChunks  = 6 // of 200 work items: more than a MB each
+	wideRecords = 32
 
 	projectTop = "1000" // an organization has at most 1,000 projects
 )

@@ -217,9 +217,6 @@ func (t *transport) finish(ctx context.Context, r *http.Request, resp *http.Resp
 	if resp.StatusCode < 200 || resp.StatusCode >= 300 || resp.StatusCode == http.StatusNonAuthoritativeInfo {
 		return t.refused(r, resp, after)
 	}
-	if !c.content && isHTML(resp.Header) {
-		return &Error{Method: r.Method, URL: plainURL(r.URL), StatusCode: resp.StatusCode, Message: "got a page for people, as for signing in, instead of data", err: ErrUnauthorized}
-	}
 	whole, err := t.memory.read(resp.Body, resp.ContentLength)
 	if err != nil {
 		e, _ := errors.AsType[*Error](t.broken(ctx, r, fmt.Errorf("reading the answer: %w", err)))
@@ -230,30 +227,33 @@ func (t *transport) finish(ctx context.Context, r *http.Request, resp *http.Resp
 	if !c.content {
 		p.b = trimBOM(whole)
 	}
-	if problem := t.judge(p, resp, c); problem != "" {
+	if problem, meaning := t.judge(p, resp, c); problem != "" {
 		p.free()
-		return &Error{Method: r.Method, URL: plainURL(r.URL), StatusCode: resp.StatusCode, Message: problem, RetryAfter: after, err: ErrMalformed}
+		return &Error{Method: r.Method, URL: plainURL(r.URL), StatusCode: resp.StatusCode, Message: problem, RetryAfter: after, err: meaning}
 	}
 	resp.Body, resp.ContentLength = p, int64(len(p.b))
 	return nil
 }
 
-// judge looks at a body that arrived with a good status.
-func (t *transport) judge(p *page, resp *http.Response, c *call) string {
+// judge looks at a body that arrived with a good status: what is wrong with it,
+// and what that means.
+func (t *transport) judge(p *page, resp *http.Response, c *call) (problem string, meaning error) {
 	switch {
 	case resp.ContentLength >= 0 && int64(len(p.whole)) != resp.ContentLength:
-		return fmt.Sprintf("%d bytes arrived, %d were announced", len(p.whole), resp.ContentLength)
+		return fmt.Sprintf("%d bytes arrived, %d were announced", len(p.whole), resp.ContentLength), ErrMalformed
 	case c.content:
-		return ""
+		return "", nil
 	case len(bytes.TrimSpace(p.b)) == 0:
 		if c.mayBeEmpty {
-			return ""
+			return "", nil
 		}
-		return "the answer is empty"
+		return "the answer is empty", ErrMalformed
+	case isHTML(resp.Header):
+		return "got a page for people, as for signing in, instead of data", ErrUnauthorized
 	case !gjson.ValidBytes(p.b):
-		return "the answer is not JSON, or cut short"
+		return "the answer is not JSON, or cut short", ErrMalformed
 	}
-	return ""
+	return "", nil
 }
 
 // refused makes an error of a response that is not a success.

@@ -1,0 +1,209 @@
+package azuredevops
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	testOrg   = "https://dev.azure.com/acme"
+	testToken = "pat-0123456789"
+)
+
+// fakeService answers requests in the process: no sockets, so that a fake clock
+// moves.
+type fakeService struct {
+	mu    sync.Mutex
+	log   []string // "METHOD path?query" of what was sent
+	serve func(r *http.Request) *http.Response
+}
+
+func (f *fakeService) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	f.log = append(f.log, r.Method+" "+r.URL.RequestURI())
+	f.mu.Unlock()
+	resp := f.serve(r)
+	if resp == nil {
+		return nil, io.ErrUnexpectedEOF
+	}
+	resp.Request = r
+	return resp, nil
+}
+
+func (f *fakeService) sent() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.log...)
+}
+
+// count is how many requests contain a text.
+func (f *fakeService) count(text string) int {
+	n := 0
+	for _, s := range f.sent() {
+		if strings.Contains(s, text) {
+			n++
+		}
+	}
+	return n
+}
+
+func answer(status int, body string, header ...string) *http.Response {
+	h := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
+	for i := 0; i+1 < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
+}
+
+// routes serves by the beginning of the path below the organization; the longest
+// one wins.
+func routes(table map[string]func(r *http.Request) *http.Response) func(*http.Request) *http.Response {
+	return func(r *http.Request) *http.Response {
+		path := strings.TrimPrefix(r.URL.Path, "/acme/")
+		best := ""
+		for p := range table {
+			if strings.HasPrefix(path, p) && len(p) > len(best) {
+				best = p
+			}
+		}
+		if best == "" {
+			return answer(404, `{"message":"no controller"}`)
+		}
+		return table[best](r)
+	}
+}
+
+func always(body string) func(*http.Request) *http.Response {
+	return func(*http.Request) *http.Response { return answer(200, body) }
+}
+
+func status(code int, body string, header ...string) func(*http.Request) *http.Response {
+	return func(*http.Request) *http.Response { return answer(code, body, header...) }
+}
+
+type options struct {
+	cred Credential
+	tags []string
+	most int
+	log  io.Writer
+	wait time.Duration
+}
+
+func newTestClient(t testing.TB, f *fakeService, o options) *Client {
+	t.Helper()
+	if o.cred == nil {
+		o.cred = PersonalAccessToken(testToken)
+	}
+	if o.log == nil {
+		o.log = io.Discard
+	}
+	c, err := New(ClientConfig{
+		OrganizationURL: testOrg, Credential: o.cred, Transport: f, ExcludedTags: o.tags, MaxInFlight: o.most, Timeout: o.wait,
+		Log: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func newLister(c *Client) *lister { return &lister{Snapshot: c.Snapshot(), kind: "test"} }
+
+// collect lists a kind: records as text, and errors.
+func collect(t testing.TB, s *Snapshot, kind, selector string, opt ListOptions) (recs []Record, errs []error) {
+	t.Helper()
+	l, _, err := Bind(kind, []byte(selector))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range l.Records(t.Context(), s, opt) {
+		if err != nil {
+			errs = append(errs, err)
+		} else {
+			recs = append(recs, r)
+		}
+	}
+	return recs, errs
+}
+
+func texts(recs []Record) string {
+	var out []string
+	for _, r := range recs {
+		out = append(out, string(r.JSON))
+	}
+	return strings.Join(out, "\n")
+}
+
+// orgKeys are the members that every record ends with.
+const orgKeys = `,"__organizationUrl":"https://dev.azure.com/acme","__organizationName":"acme"`
+
+func blobID(content string) string {
+	sum := sha1.Sum([]byte("blob " + strconv.Itoa(len(content)) + "\x00" + content))
+	return hex.EncodeToString(sum[:])
+}
+
+// values makes the list of a page.
+func values(objects ...string) string {
+	return `{"count":` + strconv.Itoa(len(objects)) + `,"value":[` + strings.Join(objects, ",") + `]}`
+}
+
+func numbered(from, to int) stream[int] {
+	return func(ctx context.Context) iter.Seq2[int, error] {
+		return func(yield func(int, error) bool) {
+			for i := from; i < to && ctx.Err() == nil; i++ {
+				if !yield(i, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func mustNotShow(t *testing.T, what string, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if strings.Contains(text, what) {
+			t.Errorf("shows %q: %s", what, text)
+		}
+	}
+}
+
+func projectsOf(names ...string) string {
+	var out []string
+	for i, n := range names {
+		out = append(out, fmt.Sprintf(`{"id":"p%d","name":%q}`, i+1, n))
+	}
+	return values(out...)
+}
