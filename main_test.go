@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/port/ocean"
+	"github.com/ado-port/ado-port/port/porttest"
+)
+
+var update = flag.Bool("update", false, "write the generated parts of README.md")
+
+// A buffer that several goroutines write to.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+const pat = "pat-that-nobody-may-see"
+
+// start runs the program against simulators and returns its exit code and what it printed.
+func start(t *testing.T, ctx context.Context, args []string, environ map[string]string) (code int, out, errs string) {
+	t.Helper()
+	var o, e buffer
+	dir := t.TempDir()
+	if environ["OCEAN__STATE_DIRECTORY"] == "" {
+		environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
+	}
+	code = run(ctx, process{args: args, environ: environ, dir: dir, out: &o, err: &e})
+	for _, secret := range []string{pat, "port-secret-that-nobody-may-see"} {
+		if strings.Contains(o.String()+e.String(), secret) {
+			t.Errorf("the output holds a secret")
+		}
+	}
+	return code, o.String(), e.String()
+}
+
+// servers are a small organization and an empty catalog, and the environment that leads there.
+func servers(t *testing.T) (*azuredevopstest.Server, *porttest.Server, map[string]string) {
+	t.Helper()
+	w := azuredevopstest.NewWorld("contoso")
+	p := w.AddProject("Payments")
+	r := p.AddRepository("checkout")
+	r.Push("main", azuredevopstest.Files{"README.md": "# Checkout", "CODEOWNERS": "* @payments"})
+	p.AddWorkItem("Bug", "Totals are wrong")
+	ado := azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat})
+	t.Cleanup(ado.Close)
+	catalog := porttest.New(porttest.Options{ClientID: "cid", ClientSecret: "port-secret-that-nobody-may-see"})
+	t.Cleanup(catalog.Close)
+	return ado, catalog, map[string]string{
+		"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "port-secret-that-nobody-may-see", "OCEAN__PORT__BASE_URL": catalog.URL,
+		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL":      ado.OrganizationURL(),
+		"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
+		"OCEAN__EVENT_LISTENER":                             `{"type":"ONCE"}`,
+	}
+}
+
+func TestOnceFillsAnEmptyCatalog(t *testing.T) {
+	t.Parallel()
+	_, catalog, environ := servers(t)
+	code, out, errs := start(t, t.Context(), nil, environ)
+	if code != exitGood {
+		t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
+	}
+	e := catalog.Entities("azureDevopsRepository")
+	if len(e) != 1 || e[0].Title != "checkout" || e[0].Property("readme") != `"# Checkout"` {
+		t.Errorf("repositories %+v", e)
+	}
+	if got := len(catalog.Entities("azureDevopsWorkItem")); got != 1 {
+		t.Errorf("%d work items, want 1", got)
+	}
+	for _, want := range []string{"repository-1", "Payments", "resync "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the summary does not show %q:\n%s", want, out)
+		}
+	}
+	if len(catalog.Logs()) == 0 {
+		t.Error("no log line reached Port")
+	}
+	agent := e[0].Datasource
+	if !strings.HasPrefix(agent, "port-ocean/azure-devops/my-azure-devops-integration/") || !strings.HasSuffix(agent, "/exporter") {
+		t.Errorf("entities are written as %q", agent)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		args []string
+		set  map[string]string
+		drop string
+		code int
+		want string // on standard error
+	}{
+		{name: "missing variable", drop: "OCEAN__PORT__CLIENT_ID", code: exitFailed, want: "OCEAN__PORT__CLIENT_ID is not set"},
+		{name: "missing organization", drop: "OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL", code: exitFailed, want: "OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL is not set"},
+		{name: "bad value", set: map[string]string{"OCEAN__CLIENT_TIMEOUT": "soon"}, code: exitFailed, want: "OCEAN__CLIENT_TIMEOUT"},
+		{name: "refused by Port", set: map[string]string{"OCEAN__PORT__CLIENT_SECRET": "wrong"}, code: exitFailed, want: "OCEAN__PORT__CLIENT_SECRET"},
+		{name: "refused by Azure DevOps", set: map[string]string{"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": "wrong"}, code: exitGood, want: "PERSONAL_ACCESS_TOKEN"},
+		{name: "refused by Azure DevOps, strict", set: map[string]string{"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": "wrong", "OCEAN__STRICT_EXIT": "true"}, code: exitFailed, want: "PERSONAL_ACCESS_TOKEN"},
+		{name: "unknown command", args: []string{"dance"}, code: exitUsage, want: "dance"},
+		{name: "unknown flag", args: []string{"sail", "--dance"}, code: exitUsage, want: "--dance"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, _, environ := servers(t)
+			for k, v := range tt.set {
+				environ[k] = v
+			}
+			delete(environ, tt.drop)
+			code, _, errs := start(t, t.Context(), tt.args, environ)
+			if code != tt.code || !strings.Contains(errs, tt.want) {
+				t.Errorf("exit code %d, want %d and %q in:\n%s", code, tt.code, tt.want, errs)
+			}
+		})
+	}
+}
+
+func TestPollingResyncsOnRequestUntilStopped(t *testing.T) {
+	t.Parallel()
+	_, catalog, environ := servers(t)
+	environ["OCEAN__EVENT_LISTENER"] = `{"type":"POLLING","interval":1}`
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	completed := make(chan struct{}, 10)
+	catalog.Fault(porttest.Do("PATCH /v1/integration/{identifier}/resync-state", func() { completed <- struct{}{} }))
+	done := make(chan int)
+	go func() {
+		code, _, _ := start(t, ctx, nil, environ)
+		done <- code
+	}()
+	<-completed // running
+	<-completed // completed
+	catalog.TriggerResync()
+	<-completed
+	cancel()
+	if code := <-done; code != exitGood {
+		t.Errorf("exit code %d after a stop, want %d", code, exitGood)
+	}
+}
+
+func TestDemoOnce(t *testing.T) {
+	t.Parallel()
+	code, out, errs := start(t, t.Context(), []string{"demo", "-once"}, map[string]string{})
+	if code != exitGood || !strings.Contains(out, "resync completed") {
+		t.Errorf("exit code %d\n%s\n%s", code, out, errs)
+	}
+}
+
+func TestConfigCommand(t *testing.T) {
+	t.Parallel()
+	_, _, environ := servers(t)
+	code, out, _ := start(t, t.Context(), []string{"config"}, environ)
+	if code != exitGood || !strings.Contains(out, "OCEAN__PORT__CLIENT_ID") || !strings.Contains(out, "environment") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	delete(environ, "OCEAN__PORT__CLIENT_ID")
+	if code, out, _ := start(t, t.Context(), []string{"config", "--output", "json"}, environ); code != exitFailed || !strings.Contains(out, `"errors"`) {
+		t.Errorf("exit code %d with a missing variable\n%s", code, out)
+	}
+}
+
+func TestHelpNamesEveryVariable(t *testing.T) {
+	t.Parallel()
+	_, out, _ := start(t, t.Context(), []string{"--help"}, map[string]string{})
+	rows, err := ocean.Describe[config]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if !strings.Contains(out, r.Variable) {
+			t.Errorf("%s is missing", r.Variable)
+		}
+		if r.Meaning == "" {
+			t.Errorf("%s has no description", r.Variable)
+		}
+	}
+}
+
+// TestReadme keeps the generated tables current: go test -run TestReadme -update .
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	rows, err := ocean.Describe[config]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := ocean.Splice(old, "config", ocean.Markdown(rows))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Equal(old, want) {
+		return
+	}
+	if !*update {
+		t.Fatal("the table of variables in README.md is not current: go test -run TestReadme -update .")
+	}
+	if err := os.WriteFile("README.md", want, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,392 @@
+package resync_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/resync"
+	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/porttest"
+)
+
+const (
+	bulk       = "POST /v1/blueprints/{blueprint}/entities/bulk"
+	bulkDelete = "POST /v1/blueprints/{blueprint}/bulk/entities/delete"
+	ownedRoute = "POST /v1/blueprints/entities/datasource-entities"
+	reposRoute = "GET /{project}/_apis/git/repositories"
+	itemsRoute = "GET /{project}/_apis/git/repositories/{repositoryId}/items"
+)
+
+// A bench is a small organization, a catalog and the runner between them.
+type bench struct {
+	t       *testing.T
+	world   *ado.World
+	ado     *ado.Server
+	port    *porttest.Server
+	mapping string
+	state   string
+	grace   time.Duration
+}
+
+// newBench has two projects with two repositories each.
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	w := ado.NewWorld("contoso")
+	for _, p := range []string{"Alpha", "Beta"} {
+		project := w.AddProject(p)
+		for _, r := range []string{"api", "web"} {
+			project.AddRepository(strings.ToLower(p)+"-"+r).Push("main", ado.Files{"README.md": "# " + p + " " + r})
+		}
+	}
+	b := &bench{t: t, world: w, ado: ado.New(ado.Options{World: w, PAT: "pat"}), port: porttest.New(porttest.Options{})}
+	t.Cleanup(b.ado.Close)
+	t.Cleanup(b.port.Close)
+	b.port.AddBlueprint(
+		`{"identifier":"repo","schema":{"properties":{"readme":{"type":"string"},"size":{"type":"number"},"note":{"type":"string"}}},"relations":{"project":{"target":"project","many":false,"required":false}}}`,
+		`{"identifier":"project","schema":{"properties":{"name":{"type":"string"}}},"relations":{}}`,
+		`{"identifier":"task","schema":{"properties":{}},"relations":{}}`,
+	)
+	b.mapping = doc(repositories)
+	return b
+}
+
+const (
+	repositories = `{"kind":"repository","selector":{"query":"true"},"port":{"entity":{"mappings":{"identifier":".name","title":".name","blueprint":"\"repo\"","properties":{"note":".project.name"}}}}}`
+	withReadme   = `{"kind":"repository","selector":{"query":"true","includedFiles":["README.md"]},"port":{"entity":{"mappings":{"identifier":".name","blueprint":"\"repo\"","properties":{"readme":".__includedFiles[\"README.md\"]"}}}}}`
+	related      = `{"kind":"repository","selector":{"query":"true"},"port":{"entity":{"mappings":{"identifier":".name","blueprint":"\"repo\"","relations":{"project":".project.name"}}}}}`
+	projects     = `{"kind":"project","selector":{"query":"true"},"port":{"entity":{"mappings":{"identifier":".name","title":".name","blueprint":"\"project\"","properties":{"name":".name"}}}}}`
+)
+
+func doc(blocks ...string) string {
+	return `{"resources":[` + strings.Join(blocks, ",") + `]}`
+}
+
+func (b *bench) runner() *resync.Runner {
+	b.t.Helper()
+	client, err := azuredevops.New(azuredevops.ClientConfig{OrganizationURL: b.ado.OrganizationURL(), Credential: azuredevops.PersonalAccessToken("pat")})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	catalog, err := port.New(port.ClientConfig{
+		ClientID: "client-id", ClientSecret: "secret", BaseURL: b.port.URL, IntegrationType: "azure-devops", Identifier: "ado", Version: "0.0.1",
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := catalog.Setup(b.t.Context(), port.SetupConfig{Origin: port.OriginEmpty}); err != nil {
+		b.t.Fatal(err)
+	}
+	r, err := resync.New(resync.Config{
+		Organizations: []*azuredevops.Client{client}, Catalog: catalog, StateDirectory: b.state, TempDirectory: b.t.TempDir(), Grace: b.grace,
+		Mapping: func(context.Context) (*mapping.Mapping, error) {
+			return mapping.Parse([]byte(b.mapping), mapping.Options{Bind: func(kind string, selector json.RawMessage) ([]string, error) {
+				_, w, err := azuredevops.Bind(kind, selector)
+				return w, err
+			}})
+		},
+		Log: slog.New(slog.NewTextHandler(b.t.Output(), nil)),
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+// resync runs one resync in a process of its own, as it were.
+func (b *bench) resync(want resync.State) *resync.Summary {
+	b.t.Helper()
+	sum, err := b.runner().Full(b.t.Context())
+	if err != nil || sum.State != want {
+		b.t.Fatalf("Full = %s, %v; want %s\n%+v", sum.State, err, want, sum)
+	}
+	return sum
+}
+
+// catalog names the entities of a blueprint with one property.
+func (b *bench) catalog(blueprint, property string) string {
+	var out []string
+	for _, e := range b.port.Entities(blueprint) {
+		out = append(out, strings.TrimSpace(e.Identifier+" "+strings.Trim(e.Property(property), `"`)))
+	}
+	return strings.Join(out, ", ")
+}
+
+func (b *bench) want(blueprint, property, want string) {
+	b.t.Helper()
+	if got := b.catalog(blueprint, property); got != want {
+		b.t.Errorf("%s of the catalog:\n got %s\nwant %s", blueprint, got, want)
+	}
+}
+
+const everything = "alpha-api Alpha, alpha-web Alpha, beta-api Beta, beta-web Beta"
+
+func TestResyncFollowsTheOrganization(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sum := b.resync(resync.StateCompleted)
+	b.want("repo", "note", everything)
+	if c := sum.Total; c.Listed != 4 || c.Mapped != 4 || c.Upserted != 4 || c.Deleted != 0 {
+		t.Errorf("first resync counts %+v", c)
+	}
+	writes := b.port.Writes()
+	sum = b.resync(resync.StateCompleted)
+	if b.port.Writes() != writes || sum.Total.Unchanged != 4 {
+		t.Errorf("second resync wrote %d entities, %+v", b.port.Writes()-writes, sum.Total)
+	}
+	alpha := b.world.Project("Alpha")
+	alpha.AddRepository("alpha-new")
+	b.world.Repository(repository(t, b, "beta-web")).Rename("beta-site")
+	sum = b.resync(resync.StateCompleted)
+	b.want("repo", "note", "alpha-api Alpha, alpha-new Alpha, alpha-web Alpha, beta-api Beta, beta-site Beta")
+	if c := sum.Total; c.Upserted != 2 || c.Deleted != 1 || c.Unchanged != 3 {
+		t.Errorf("third resync counts %+v", c)
+	}
+}
+
+// repository returns the id of a repository by name.
+func repository(t *testing.T, b *bench, name string) string {
+	t.Helper()
+	for _, p := range b.world.Projects {
+		for _, r := range p.Repositories {
+			if r.Name == name {
+				return r.ID
+			}
+		}
+	}
+	t.Fatalf("no repository %s", name)
+	return ""
+}
+
+func TestUnreadableProjectIsUnknownNotEmpty(t *testing.T) {
+	t.Parallel()
+	for _, memory := range []bool{false, true} {
+		t.Run(fmt.Sprint("memory ", memory), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			if memory {
+				b.state = t.TempDir()
+			}
+			b.resync(resync.StateCompleted)
+			b.world.Repository(repository(t, b, "alpha-web")).Delete()
+			b.ado.Fault(ado.Status(reposRoute, 404).In("Beta"))
+			sum := b.resync(resync.StateFailed)
+			if memory { // Alpha was read completely: what is gone from it is deleted
+				b.want("repo", "note", "alpha-api Alpha, beta-api Beta, beta-web Beta")
+			} else {
+				b.want("repo", "note", everything)
+			}
+			if len(sum.Unread) != 1 || sum.Unread[0].Scope != "Beta" {
+				t.Errorf("unread %+v, want Beta named", sum.Unread)
+			}
+			b.ado.ClearFaults()
+			b.resync(resync.StateCompleted)
+			b.want("repo", "note", "alpha-api Alpha, beta-api Beta, beta-web Beta")
+		})
+	}
+}
+
+func TestUnreadFileLeavesTheEntityAlone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mapping = doc(withReadme)
+	b.resync(resync.StateCompleted)
+	b.want("repo", "readme", "alpha-api # Alpha api, alpha-web # Alpha web, beta-api # Beta api, beta-web # Beta web")
+	b.world.Project("Alpha").AddRepository("alpha-new").Push("main", ado.Files{"README.md": "new"})
+	b.ado.Fault(ado.Status(itemsRoute, 404).In("Alpha"))
+	sum := b.resync(resync.StateFailed)
+	b.want("repo", "readme", "alpha-api # Alpha api, alpha-new null, alpha-web # Alpha web, beta-api # Beta api, beta-web # Beta web")
+	if c := sum.Total; c.Incomplete != 3 || c.Kept != 2 || c.Deleted != 0 {
+		t.Errorf("counts %+v, want 3 incomplete records, 2 of them kept", c)
+	}
+}
+
+func TestDeletionBrake(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.resync(resync.StateCompleted)
+	for _, name := range []string{"alpha-api", "alpha-web", "beta-api"} {
+		b.world.Repository(repository(t, b, name)).Delete()
+	}
+	b.mapping = `{"entityDeletionThreshold":0.7,` + b.mapping[1:]
+	sum := b.resync(resync.StateCompleted)
+	b.want("repo", "note", everything)
+	if sum.Braked != 3 {
+		t.Errorf("braked %d, want 3", sum.Braked)
+	}
+	b.mapping = strings.Replace(b.mapping, "0.7", "0.75", 1)
+	b.resync(resync.StateCompleted)
+	b.want("repo", "note", "beta-web Beta")
+}
+
+func TestUnlistableCatalogDeletesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.resync(resync.StateCompleted)
+	b.world.Repository(repository(t, b, "alpha-web")).Delete()
+	b.port.Fault(porttest.Status(ownedRoute, 400))
+	b.resync(resync.StateFailed)
+	b.want("repo", "note", everything)
+}
+
+func TestLostAnswersLoseNothing(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]porttest.Rule{
+		"upsert stored, answer 500":       porttest.LostAnswer(bulk).Times(1),
+		"upsert stored, connection reset": porttest.LostConnection(bulk).Times(1),
+		"upsert answer truncated":         porttest.Truncate(bulk).Times(1),
+		"upsert refused for a moment":     porttest.Status(bulk, 503).Times(1),
+		"tokens expire":                   porttest.ExpireTokens(bulk).Times(1),
+		"list of entities truncated":      porttest.Truncate(ownedRoute).Times(1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.port.Fault(fault)
+			b.resync(resync.StateCompleted)
+			b.want("repo", "note", everything)
+		})
+	}
+}
+
+func TestBlocksOfOneBlueprintAreMerged(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	second := strings.Replace(repositories, ".project.name", `"from the second"`, 1)
+	b.mapping = doc(repositories, withReadme, second)
+	b.resync(resync.StateCompleted)
+	b.want("repo", "note", "alpha-api from the second, alpha-web from the second, beta-api from the second, beta-web from the second")
+	b.want("repo", "readme", "alpha-api # Alpha api, alpha-web # Alpha web, beta-api # Beta api, beta-web # Beta web")
+	writes := b.port.Writes()
+	b.resync(resync.StateCompleted)
+	if n := b.port.Writes() - writes; n != 0 {
+		t.Errorf("a second resync wrote %d entities, want none", n)
+	}
+	if got := b.ado.Calls(reposRoute); got != 4 { // two projects, two resyncs: the third block shares the list of the first
+		t.Errorf("%d lists of repositories, want 4", got)
+	}
+}
+
+func TestRejectedBlockRunsTheOthersAndDeletesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.resync(resync.StateCompleted)
+	b.world.Repository(repository(t, b, "alpha-web")).Delete()
+	b.mapping = doc(repositories, projects, strings.Replace(withReadme, `["README.md"]`, `5`, 1))
+	sum := b.resync(resync.StateFailed)
+	b.want("repo", "note", everything)
+	b.want("project", "name", "Alpha Alpha, Beta Beta")
+	if len(sum.Rejected) != 1 || !strings.Contains(sum.Rejected[0], "resources[2].selector.includedFiles") {
+		t.Errorf("rejected %q, want the path of the block", sum.Rejected)
+	}
+}
+
+func TestRefusedEntitiesAreTriedAgainWhenTheirTargetsExist(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mapping = `{"createMissingRelatedEntities":false,` + doc(related, projects)[1:]
+	sum := b.resync(resync.StateCompleted)
+	for _, e := range b.port.Entities("repo") {
+		if len(e.Relation("project")) != 1 {
+			t.Errorf("%s has no project", e.Identifier)
+		}
+	}
+	if sum.Total.Failed != 0 {
+		t.Errorf("%d entities refused at the end: %+v", sum.Total.Failed, sum.Refused)
+	}
+}
+
+func TestNewerResyncReplacesTheOlder(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r := b.runner()
+	begun, open := make(chan struct{}), make(chan struct{})
+	b.port.Fault(porttest.Gate(bulk, open).Times(1).Calling(func() { close(begun) }))
+	first := make(chan error)
+	go func() {
+		_, err := r.Full(t.Context())
+		first <- err
+	}()
+	<-begun
+	second := make(chan error)
+	go func() {
+		sum, err := r.Full(t.Context())
+		if err == nil && sum.State != resync.StateCompleted {
+			err = errors.New(string(sum.State))
+		}
+		second <- err
+	}()
+	close(open)
+	if err := <-first; err != nil && !errors.Is(err, resync.ErrSuperseded) {
+		t.Errorf("older resync: %v, want %v", err, resync.ErrSuperseded)
+	}
+	if err := <-second; err != nil {
+		t.Errorf("newer resync: %v", err)
+	}
+	b.want("repo", "note", everything)
+}
+
+func TestStoppedResyncDeletesNothingAndSaysSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.resync(resync.StateCompleted)
+	b.world.Repository(repository(t, b, "alpha-web")).Delete()
+	ctx, cancel := context.WithCancel(t.Context())
+	r := b.runner()
+	b.ado.Fault(ado.Slow(reposRoute, time.Hour).In("Beta")) // never answers: the stop has to end that
+	b.port.Fault(porttest.Do(ownedRoute, cancel))
+	sum, err := r.Full(ctx)
+	if !errors.Is(err, context.Canceled) || sum.State != resync.StateAborted {
+		t.Errorf("Full = %s, %v, want %s and the reason", sum.State, err, resync.StateAborted)
+	}
+	b.want("repo", "note", everything)
+	states := b.port.Integration().States
+	if last := string(states[len(states)-1]); !strings.Contains(last, "aborted") {
+		t.Errorf("port was told %s, want aborted", last)
+	}
+}
+
+func TestRelatedEntitiesAreKept(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mapping = doc(related, projects)
+	b.resync(resync.StateCompleted)
+	b.mapping = doc(related, strings.Replace(projects, `"query":"true"`, `"query":".name != \"Beta\""`, 1))
+	b.resync(resync.StateCompleted)
+	b.want("project", "name", "Alpha Alpha, Beta Beta") // repositories still refer to Beta
+	b.mapping = doc(strings.Replace(repositories, ".project.name", ".name", 1), strings.Replace(projects, `"query":"true"`, `"query":".name != \"Beta\""`, 1))
+	b.resync(resync.StateCompleted)
+	b.want("project", "name", "Alpha Alpha")
+}
+
+func TestBadCredentialsDeleteNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.resync(resync.StateCompleted)
+	b.ado.SetPAT("another")
+	sum := b.resync(resync.StateFailed)
+	b.want("repo", "note", everything)
+	if !sum.Unauthorized() {
+		t.Errorf("Unauthorized = false: %+v", sum.Unread)
+	}
+}
+
+func TestSearchIdentifierIsNotDeletedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.port.PutEntity("someone", `{"blueprint":"repo","identifier":"custom","title":"alpha-api","properties":{}}`)
+	search := `{"kind":"repository","selector":{"query":".name == \"alpha-api\""},"port":{"entity":{"mappings":{"identifier":{"combinator":"\"and\"","rules":[{"property":"\"$title\"","operator":"\"=\"","value":".name"}]},"blueprint":"\"repo\"","properties":{"note":"\"found\""}}}}}`
+	b.mapping = doc(search)
+	for range 3 {
+		b.resync(resync.StateCompleted)
+		b.want("repo", "note", "custom found")
+	}
+}
