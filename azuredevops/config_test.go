@@ -54,13 +54,15 @@ func TestStringList(t *testing.T) {
 	}
 }
 
-func TestClients(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		environ map[string]string
-		want    []string // organizations
-		errors  []string // texts of the error
-	}{
+type clientCase struct {
+	name    string
+	environ map[string]string
+	want    []string // organizations
+	errors  []string // texts of the error
+}
+
+func clientCases() []clientCase {
+	return []clientCase{
 		{
 			name:    "single",
 			environ: map[string]string{"ORGANIZATION_URL": " https://me:" + secret + "@dev.azure.com/Acme// ", "PERSONAL_ACCESS_TOKEN": secret},
@@ -103,7 +105,11 @@ func TestClients(t *testing.T) {
 			environ: map[string]string{"ORGANIZATION_URL": "https://x", "PERSONAL_ACCESS_TOKEN": secret, "MAX_CONCURRENT_REQUESTS": "-1"},
 			errors:  []string{"MAX_CONCURRENT_REQUESTS is -1"},
 		},
-	} {
+	}
+}
+
+func TestClients(t *testing.T) {
+	for _, tt := range clientCases() {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg, err := parse(t, tt.environ)
 			if err != nil {

@@ -115,40 +115,11 @@ func (l *lister) workItems(ctx context.Context, of workItemIDs, expand string) i
 			yield(batch{}, fmt.Errorf("work items %s to %s: %w", of.ids[0], of.ids[len(of.ids)-1], err))
 			return
 		}
-		gone, err := lost(p, of.ids)
-		if err != nil {
+		if _, ok := list(p.b, "value"); !ok {
 			p.free()
-			yield(batch{}, err)
+			yield(batch{}, fmt.Errorf("%w: no list of work items", ErrMalformed))
 			return
 		}
-		if !yield(batch{page: p, key: "value", id: "id", scope: of.project.scope, added: of.added}, nil) {
-			return
-		}
-		for _, id := range gone {
-			s := of.project.scope
-			s.ID = id
-			if !yield(batch{}, unknown(s, fmt.Errorf("work item %s: %w", id, errGone))) {
-				return
-			}
-		}
+		yield(batch{page: p, key: "value", id: "id", scope: of.project.scope, added: of.added, want: of.ids}, nil)
 	}
-}
-
-// lost are the ids that did not come back.
-func lost(p *page, ids []string) ([]string, error) {
-	items, ok := list(p.b, "value")
-	if !ok {
-		return nil, fmt.Errorf("%w: no list of work items", ErrMalformed)
-	}
-	back := make(map[string]bool, len(ids))
-	for obj := range items {
-		back[textAt(obj, "id")] = true
-	}
-	var gone []string
-	for _, id := range ids {
-		if !back[id] {
-			gone = append(gone, id)
-		}
-	}
-	return gone, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -283,6 +284,41 @@ func TestRepositoriesOfOneProjectUnknown(t *testing.T) {
 	want := []KindCalls{{"repository", "", 1}, {"repository", "p1", 1}, {"repository", "p2", 1}, {"repository", "p3", 1}}
 	if got := c.Stats().By; !slices.Equal(got, want) {
 		t.Errorf("calls = %v, want %v", got, want)
+	}
+}
+
+// Kinds that live in repositories: one that cannot be read hides no other.
+func TestPerRepository(t *testing.T) {
+	f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+		"_apis/projects":                     always(projectsOf("A")),
+		"p1/_apis/git/repositories":          always(values(repo("r1", ""), repo("r2", `,"isDisabled":true`), repo("r3", `,"project":{"state":"deleting"}`), repo("r4", ""), repo("r5", ""))),
+		"p1/_apis/git/repositories/r1/refs/": always(values(`{"name":"a"}`, `{"name":"b"}`)),
+		"p1/_apis/git/repositories/r4/refs/": status(404, ""),
+		"p1/_apis/git/repositories/r5/refs/": always(values(`{"name":"c"}`)),
+	})}
+	l := newLister(newTestClient(t, f, options{}))
+	refs := l.perRepository((*repository).healthy, func(ctx context.Context, r *repository) iter.Seq2[batch, error] {
+		return l.batches(ctx, &request{Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/refs/{filter}", Args: []string{r.ID, "heads/x y"}},
+			batch{scope: r.inside(), id: "name"})
+	})
+	var recs []Record
+	var errs []error
+	for r, err := range refs(t.Context()) {
+		if err != nil {
+			errs = append(errs, err)
+		} else {
+			recs = append(recs, r)
+		}
+	}
+	want := `{"name":"a"` + orgKeys + "}\n" + `{"name":"b"` + orgKeys + "}\n" + `{"name":"c"` + orgKeys + `}`
+	if texts(recs) != want || scopes(errs) != "p1/r4/" {
+		t.Errorf("records =\n%s, errors %v, want\n%s and r4 unknown", texts(recs), errs, want)
+	}
+	if got := recs[2].Scope; got.Repository != "r5" || got.ID != "c" {
+		t.Errorf("scope = %+v", got)
+	}
+	if f.count("/refs/heads%2Fx%20y") != 3 {
+		t.Errorf("requests = %q", f.sent())
 	}
 }
 

@@ -2,6 +2,7 @@ package azuredevops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 )
@@ -10,10 +11,11 @@ import (
 // what waits in a stream is pages only.
 type batch struct {
 	page  *page
-	key   string  // of the array in the page
-	added members // for every record, besides the keys of all kinds
-	scope Scope   // of the parent
-	id    string  // member that tells the records apart
+	key   string   // of the array in the page
+	added members  // for every record, besides the keys of all kinds
+	scope Scope    // of the parent
+	id    string   // member that tells the records apart
+	want  []string // ids that the page was asked for, in order; nil for a list
 }
 
 // perProject streams the records that fetch finds in each project. An error of
@@ -21,6 +23,19 @@ type batch struct {
 func (l *lister) perProject(fetch func(ctx context.Context, p *project) iter.Seq2[batch, error]) stream[Record] {
 	return records(l, each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return within(p.scope, fetch(ctx, p))
+	}))
+}
+
+// perRepository streams the records that fetch finds in each repository for which
+// keep holds; nil keeps all. An error of fetch makes the repository unknown.
+func (l *lister) perRepository(
+	keep func(*repository) bool, fetch func(ctx context.Context, r *repository) iter.Seq2[batch, error],
+) stream[Record] {
+	return records(l, each(wideRecords, l.eachRepository, func(ctx context.Context, r *repository) iter.Seq2[batch, error] {
+		if keep != nil && !keep(r) {
+			return func(func(batch, error) bool) {}
+		}
+		return within(r.inside(), fetch(ctx, r))
 	}))
 }
 
@@ -85,13 +100,41 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 	if !ok {
 		return yield(Record{}, unknown(b.scope, fmt.Errorf("%w: no list %q in the answer", ErrMalformed, b.key)))
 	}
+	next := 0
 	for obj := range objects {
-		if !yield(l.record(obj, b.scope, textAt(obj, b.id), b.added), nil) {
+		id := textAt(obj, b.id)
+		if next < len(b.want) && b.want[next] == id {
+			next++
+		}
+		if !yield(l.record(obj, b.scope, id, b.added), nil) {
+			return false
+		}
+	}
+	return next == len(b.want) || b.lost(yield)
+}
+
+// lost yields an error for every record that was asked for and did not come
+// back: it is unknown.
+func (b batch) lost(yield func(Record, error) bool) bool {
+	back := make(map[string]bool, len(b.want))
+	objects, _ := list(b.page.b, b.key)
+	for obj := range objects {
+		back[textAt(obj, b.id)] = true
+	}
+	for _, id := range b.want {
+		if back[id] {
+			continue
+		}
+		s := b.scope
+		s.ID = id
+		if !yield(Record{}, unknown(s, fmt.Errorf("%s: %w", id, errLost))) {
 			return false
 		}
 	}
 	return true
 }
+
+var errLost = errors.New("asked for by its id, but left out of the answer")
 
 // record copies an object and adds the keys of its kind, and those of all kinds.
 func (l *lister) record(obj []byte, s Scope, id string, added members) Record {

@@ -10,6 +10,8 @@ import (
 	"iter"
 	"slices"
 	"strings"
+
+	"github.com/tidwall/gjson"
 )
 
 const (
@@ -203,9 +205,26 @@ type repository struct {
 // says when there are none (design rule 2.2).
 func (r *repository) readable() bool { return !r.Disabled && r.Branch != "" }
 
-func (r *repository) scope() Scope {
+// healthy is the filter of export.md 3.9 for kinds that live in a repository.
+func (r *repository) healthy() bool {
+	switch gjson.Get(view(r.JSON), "project.state").Str {
+	case "deleted", "deleting", "new", "createPending":
+		return false
+	}
+	return !r.Disabled
+}
+
+// inside is the scope of what is in the repository.
+func (r *repository) inside() Scope {
 	s := r.Project.scope
-	s.Repository, s.ID = r.ID, r.ID
+	s.Repository = r.ID
+	return s
+}
+
+// scope is that of the repository as a record.
+func (r *repository) scope() Scope {
+	s := r.inside()
+	s.ID = r.ID
 	return s
 }
 

@@ -14,15 +14,16 @@ import (
 
 var errNetwork = io.ErrUnexpectedEOF
 
-// Which answers are repeated, how often, what they mean in the end.
-func TestRetryMatrix(t *testing.T) {
+type retryCase struct {
+	name     string
+	answer   func(*http.Request) *http.Response
+	attempts int
+	want     error
+}
+
+func retryCases() []retryCase {
 	html := []string{"Content-Type", "text/html; charset=utf-8"}
-	for _, tt := range []struct {
-		name     string
-		answer   func(*http.Request) *http.Response
-		attempts int
-		want     error
-	}{
+	return []retryCase{
 		{"no answer", func(*http.Request) *http.Response { return nil }, 4, errNetwork},
 		{"400", status(400, `{"message":"bad","typeKey":"X"}`), 1, nil},
 		{"401", status(401, ""), 1, ErrUnauthorized},
@@ -52,7 +53,12 @@ func TestRetryMatrix(t *testing.T) {
 			r.Body, r.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(`{"va`), failing{})), -1
 			return r
 		}, 4, errNetwork},
-	} {
+	}
+}
+
+// Which answers are repeated, how often, what they mean in the end.
+func TestRetryMatrix(t *testing.T) {
+	for _, tt := range retryCases() {
 		for _, post := range []bool{false, true} {
 			t.Run(tt.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
