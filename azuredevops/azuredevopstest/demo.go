@@ -29,6 +29,7 @@ func DemoWorldAt(seed uint64, now func() time.Time) *World {
 		d.project(p)
 	}
 	d.workItems()
+	d.more()
 	w.Now, w.silent = now, false
 	return w
 }
@@ -92,7 +93,7 @@ func (d *demo) repository(p *Project, in demoRepo, team string) {
 	r.PushAs(d.someone(), "main", "Start of "+in.name, demoFiles(in, slug))
 	for i := range 2 + d.rng.IntN(4) {
 		d.ago(300 / (i + 1))
-		r.PushAs(d.someone(), "main", "Describe decision "+fmt.Sprint(i+2), Files{fmt.Sprintf("docs/adr/%04d.md", i+2): "# Decision\n\nAccepted.\n"})
+		r.PushAs(d.someone(), "main", fmt.Sprintf("Describe decision %d", i+2), Files{fmt.Sprintf("docs/adr/%04d.md", i+2): "# Decision\n\nAccepted.\n"})
 	}
 	switch in.kind {
 	case "disabled":

@@ -24,7 +24,7 @@
 // DevOps Server; requests that name the real hosts, which reach it through
 // [Server.Transport], find each area on its own host only.
 //
-// The package holds one pair of files per area, model_<area>.go for the state
-// and api_<area>.go for the routes; a new area adds a pair and a line in
-// (*Server).routes. Not imitated: TFVC, uploads, permissions below projects.
+// An area is a pair of files, model_<area>.go for the state and api_<area>.go
+// for the routes, or a single file when it is small; a new area adds that and a
+// line in (*Server).areas. Not imitated: TFVC, uploads, permissions below projects.
 package azuredevopstest

@@ -20,6 +20,7 @@ type Repository struct {
 	Created     time.Time
 	Parent      *Repository // of a fork
 	Size        int         // bytes of all blobs ever pushed
+	Alerts      []*Alert    // nil without Advanced Security
 
 	project  *Project
 	branches map[string]*Commit // by full ref name

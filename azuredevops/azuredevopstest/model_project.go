@@ -33,6 +33,11 @@ type Project struct {
 	WorkItems          []*WorkItem // in the order of their ids
 	ReleaseDefinitions []*ReleaseDefinition
 	Releases           []*Release // in the order of their ids
+	Environments       []*Environment
+	TestRuns           []*TestRun
+	Wikis              []*Wiki
+	Areas              []*Node
+	Iterations         []*Node
 
 	world *World
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -105,6 +106,7 @@ func (s *Server) areas() []route {
 	var all []route
 	for _, area := range [][]route{
 		coreRoutes(), gitRoutes(), itemRoutes(), pullRoutes(), policyRoutes(), buildRoutes(), releaseRoutes(), workItemRoutes(), boardRoutes(),
+		graphRoutes(), classificationRoutes(), environmentRoutes(), testRoutes(), wikiRoutes(), alertRoutes(),
 	} {
 		all = append(all, area...)
 	}
@@ -161,7 +163,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for k, v := range resp.header {
 		h[k] = v
 	}
-	h.Set("Content-Length", fmt.Sprint(len(resp.body)+resp.cut))
+	h.Set("Content-Length", strconv.Itoa(len(resp.body)+resp.cut))
 	w.WriteHeader(resp.status)
 	flush := http.NewResponseController(w).Flush
 	if r.Method != http.MethodHead {

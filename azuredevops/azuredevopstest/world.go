@@ -26,6 +26,7 @@ type World struct {
 	Now func() time.Time
 
 	People   []*Person
+	Groups   []*Group
 	Projects []*Project
 
 	mu     sync.RWMutex
