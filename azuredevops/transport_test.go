@@ -209,7 +209,7 @@ func TestBudgetRecovers(t *testing.T) {
 
 // stalling gives a byte whenever it is asked, after a pause.
 type stalling struct {
-	ctx   context.Context //nolint:containedctx // of the request
+	ctx   context.Context
 	pause time.Duration
 	left  int
 }
