@@ -1,0 +1,398 @@
+package jq
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// field is `.name`: the case that mappings are made of.
+type field struct {
+	target node
+	name   string
+}
+
+func newField(target node, name string) node {
+	if t, ok := target.(single); ok {
+		return fieldOne{t, name}
+	}
+	return field{target, name}
+}
+
+func (n field) eval(r *run, e *env, in any, out func(any) error) error {
+	return n.target.eval(r, e, in, func(t any) error {
+		v, err := getField(t, n.name)
+		if err != nil {
+			return err
+		}
+		return out(v)
+	})
+}
+
+func (n field) paths(r *run, e *env, in place, out func(place) error) error {
+	return evalPaths(n.target, r, e, in, func(p place) error {
+		p, err := p.down(n.name)
+		if err != nil {
+			return err
+		}
+		return out(p)
+	})
+}
+
+type fieldOne struct {
+	target single
+	name   string
+}
+
+func (n fieldOne) one(r *run, e *env, in any) (any, error) {
+	t, err := n.target.one(r, e, in)
+	if err != nil {
+		return nil, err
+	}
+	return getField(t, n.name)
+}
+
+func (n fieldOne) eval(r *run, e *env, in any, out func(any) error) error {
+	return evalOne(n, r, e, in, out)
+}
+
+func (n fieldOne) paths(r *run, e *env, in place, out func(place) error) error {
+	return field{n.target, n.name}.paths(r, e, in, out)
+}
+
+func getField(t any, name string) (any, error) {
+	switch t := t.(type) {
+	case *Object:
+		v, _ := t.Get(name)
+		return v, nil
+	case nil:
+		return nil, nil
+	}
+	return nil, errorf("Cannot index %s with string (%q)", typeName(t), name)
+}
+
+// down follows one step of a path.
+func (p place) down(key any) (place, error) {
+	if !p.ok {
+		return place{}, errorf("Invalid path expression near attempt to access element %s of %s", AppendText(nil, key), AppendText(nil, p.val))
+	}
+	v, err := getIndex(p.val, key)
+	if err != nil {
+		return place{}, err
+	}
+	return place{path: &step{p.path, key}, val: v, ok: true}, nil
+}
+
+// index is `.[key]` with any key.
+type index struct{ target, key node }
+
+func (n index) eval(r *run, e *env, in any, out func(any) error) error {
+	return n.key.eval(r, e, in, func(k any) error {
+		return n.target.eval(r, e, in, func(t any) error {
+			v, err := getIndex(t, k)
+			if err != nil {
+				return err
+			}
+			return out(v)
+		})
+	})
+}
+
+func (n index) paths(r *run, e *env, in place, out func(place) error) error {
+	return n.key.eval(r, e, in.val, func(k any) error {
+		return evalPaths(n.target, r, e, in, func(p place) error {
+			p, err := p.down(k)
+			if err != nil {
+				return err
+			}
+			return out(p)
+		})
+	})
+}
+
+type indexOne struct{ target, key single }
+
+func (n indexOne) one(r *run, e *env, in any) (any, error) {
+	k, err := n.key.one(r, e, in)
+	if err != nil {
+		return nil, err
+	}
+	t, err := n.target.one(r, e, in)
+	if err != nil {
+		return nil, err
+	}
+	return getIndex(t, k)
+}
+
+func (n indexOne) eval(r *run, e *env, in any, out func(any) error) error {
+	return evalOne(n, r, e, in, out)
+}
+
+func (n indexOne) paths(r *run, e *env, in place, out func(place) error) error {
+	return index{n.target, n.key}.paths(r, e, in, out)
+}
+
+// sliceKey makes the key object of `.[from:to]`.
+type sliceKey struct{ from, to node }
+
+func (n sliceKey) eval(r *run, e *env, in any, out func(any) error) error {
+	return n.from.eval(r, e, in, func(from any) error {
+		return n.to.eval(r, e, in, func(to any) error {
+			o := newObject(2)
+			o.set("start", from)
+			o.set("end", to)
+			return out(o)
+		})
+	})
+}
+
+// getIndex is `t[key]` for every pair of types.
+func getIndex(t, key any) (any, error) {
+	switch k := key.(type) {
+	case string:
+		return getField(t, k)
+	case float64, *Number:
+		switch t := t.(type) {
+		case []any:
+			return getElement(t, toFloat(k)), nil
+		case nil:
+			return nil, nil
+		}
+		return nil, errorf("Cannot index %s with number (%s)", typeName(t), AppendText(nil, key))
+	case *Object:
+		return getSlice(t, k)
+	case []any:
+		if list, ok := t.([]any); ok {
+			return indicesOfList(list, k), nil
+		}
+	}
+	return nil, errorf("Cannot index %s with %s", typeName(t), describe(key))
+}
+
+func getElement(list []any, at float64) any {
+	if at != at {
+		return nil
+	}
+	i := math.Floor(at)
+	if i < 0 {
+		i += float64(len(list))
+	}
+	if i < 0 || i >= float64(len(list)) {
+		return nil
+	}
+	return list[int(i)]
+}
+
+func getSlice(t any, key *Object) (any, error) {
+	if t == nil {
+		return nil, nil
+	}
+	switch t := t.(type) {
+	case []any:
+		from, to, err := sliceBounds(key, len(t))
+		if err != nil {
+			return nil, err
+		}
+		return slices.Clip(t[from:to]), nil
+	case string:
+		n := utf8.RuneCountInString(t)
+		from, to, err := sliceBounds(key, n)
+		if err != nil {
+			return nil, err
+		}
+		return sliceString(t, from, to), nil
+	}
+	return nil, errorf("Cannot index %s with object", typeName(t))
+}
+
+// sliceBounds clamps start and end to 0…n.
+func sliceBounds(key *Object, n int) (from, to int, err error) {
+	start, ok1 := key.Get("start")
+	end, ok2 := key.Get("end")
+	if !ok1 || !ok2 || start != nil && !isNumber(start) || end != nil && !isNumber(end) {
+		return 0, 0, errorf("Array/string slice indices must be integers")
+	}
+	size := float64(n)
+	lo, hi := 0.0, size
+	if start != nil {
+		lo = toFloat(start)
+	}
+	if end != nil {
+		hi = toFloat(end)
+	}
+	if lo < 0 {
+		lo += size
+	}
+	if hi < 0 {
+		hi += size
+	}
+	lo = min(max(lo, 0), size)
+	hi = min(max(hi, lo), size)
+	if lo != lo || hi != hi {
+		lo, hi = 0, size
+	}
+	return int(math.Floor(lo)), int(min(math.Ceil(hi), size)), nil
+}
+
+// sliceString cuts by code points.
+func sliceString(s string, from, to int) string {
+	if from >= to {
+		return ""
+	}
+	i := 0
+	for range from {
+		_, w := utf8.DecodeRuneInString(s[i:])
+		i += w
+	}
+	j := i
+	for range to - from {
+		_, w := utf8.DecodeRuneInString(s[j:])
+		j += w
+	}
+	return strings.Clone(s[i:j])
+}
+
+// indicesOfList is `.[[…]]`: where the sublist begins.
+func indicesOfList(list, sub []any) any {
+	found := []any{}
+	if len(sub) == 0 {
+		return nil
+	}
+	for i := 0; i+len(sub) <= len(list); i++ {
+		if slices.EqualFunc(list[i:i+len(sub)], sub, equal) {
+			found = append(found, float64(i))
+		}
+	}
+	return found
+}
+
+// iterate is `.[]`.
+type iterate struct{ target node }
+
+func (n iterate) eval(r *run, e *env, in any, out func(any) error) error {
+	return n.target.eval(r, e, in, func(t any) error { return each(r, t, out) })
+}
+
+func each(r *run, t any, out func(any) error) error {
+	var vals []any
+	switch t := t.(type) {
+	case []any:
+		vals = t
+	case *Object:
+		vals = t.vals
+	default:
+		return errorf("Cannot iterate over %s", describeShort(t))
+	}
+	for _, v := range vals {
+		if err := r.tick(); err != nil {
+			return err
+		}
+		if err := out(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func describeShort(v any) string {
+	if v == nil {
+		return "null"
+	}
+	return describe(v)
+}
+
+func (n iterate) paths(r *run, e *env, in place, out func(place) error) error {
+	return evalPaths(n.target, r, e, in, func(p place) error { return p.each(r, out) })
+}
+
+func (p place) each(r *run, out func(place) error) error {
+	if !p.ok {
+		return errorf("Invalid path expression near attempt to iterate through %s", AppendText(nil, p.val))
+	}
+	var i int
+	return each(r, p.val, func(v any) error {
+		key := any(float64(i))
+		if o, ok := p.val.(*Object); ok {
+			key = o.keys[i]
+		}
+		i++
+		return out(place{path: &step{p.path, key}, val: v, ok: true})
+	})
+}
+
+// recurse is `..`.
+type recurse struct{}
+
+func (n recurse) eval(r *run, e *env, in any, out func(any) error) error {
+	if err := out(in); err != nil {
+		return err
+	}
+	switch in.(type) {
+	case []any, *Object:
+		return each(r, in, func(v any) error { return n.eval(r, e, v, out) })
+	}
+	return nil
+}
+
+func (n recurse) paths(r *run, e *env, in place, out func(place) error) error {
+	if err := out(in); err != nil {
+		return err
+	}
+	switch in.val.(type) {
+	case []any, *Object:
+		return in.each(r, func(p place) error { return n.paths(r, e, p, out) })
+	}
+	return nil
+}
+
+// optional is `…?` after an index: only that one step may fail.
+func optionalStep(n node) node {
+	switch n := n.(type) {
+	case fieldOne:
+		return stepOf{n.target, func(t node) node { return newField(t, n.name) }}.build()
+	case field:
+		return stepOf{n.target, func(t node) node { return newField(t, n.name) }}.build()
+	case iterate:
+		return stepOf{n.target, func(t node) node { return iterate{t} }}.build()
+	case index:
+		return optionalIndex{n.target, n.key}
+	case indexOne:
+		return optionalIndex{n.target, n.key}
+	}
+	return try{body: n}
+}
+
+type stepOf struct {
+	target node
+	last   func(node) node
+}
+
+func (s stepOf) build() node { return newPipe(s.target, try{body: s.last(identity{})}) }
+
+// optionalIndex is `target[key]?`: key sees the input of the whole.
+type optionalIndex struct{ target, key node }
+
+func (n optionalIndex) eval(r *run, e *env, in any, out func(any) error) error {
+	return n.key.eval(r, e, in, func(k any) error {
+		return n.target.eval(r, e, in, func(t any) error {
+			v, err := getIndex(t, k)
+			if err != nil {
+				return nil //nolint:nilerr // that is what `?` is for
+			}
+			return out(v)
+		})
+	})
+}
+
+func (n optionalIndex) paths(r *run, e *env, in place, out func(place) error) error {
+	return n.key.eval(r, e, in.val, func(k any) error {
+		return evalPaths(n.target, r, e, in, func(p place) error {
+			p, err := p.down(k)
+			if err != nil {
+				return nil //nolint:nilerr // that is what `?` is for
+			}
+			return out(p)
+		})
+	})
+}

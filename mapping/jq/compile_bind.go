@@ -1,0 +1,275 @@
+package jq
+
+import (
+	"fmt"
+
+	"github.com/itchyny/gojq"
+)
+
+// binding compiles `source as pattern | …`; rest gets the scope in which the
+// names are known.
+func (c *compiler) binding(source *gojq.Query, alts []*gojq.Pattern, s *scope, rest func(*scope) (node, error)) (node, error) {
+	src, err := c.query(source, s)
+	if err != nil {
+		return nil, err
+	}
+	ps, inner, err := c.patterns(alts, s)
+	if err != nil {
+		return nil, err
+	}
+	body, err := rest(inner)
+	if err != nil {
+		return nil, err
+	}
+	return newBind(src, ps, body), nil
+}
+
+// patterns compiles alternatives; every variable of any of them gets one slot.
+func (c *compiler) patterns(alts []*gojq.Pattern, s *scope) (patterns, *scope, error) {
+	names := &slots{}
+	ps := patterns{}
+	for _, a := range alts {
+		p, err := c.pattern(a, s, names)
+		if err != nil {
+			return ps, nil, err
+		}
+		ps.alts = append(ps.alts, p)
+	}
+	ps.slots = len(names.names)
+	for _, name := range names.names {
+		s = s.variable(name)
+	}
+	return ps, s, nil
+}
+
+type slots struct{ names []string }
+
+func (n *slots) of(name string) int {
+	for i, known := range n.names {
+		if known == name {
+			return i
+		}
+	}
+	n.names = append(n.names, name)
+	return len(n.names) - 1
+}
+
+func (c *compiler) pattern(p *gojq.Pattern, s *scope, names *slots) (*pattern, error) {
+	if p.Name != "" {
+		return &pattern{slot: names.of(p.Name)}, nil
+	}
+	out := &pattern{slot: -1}
+	for _, sub := range p.Array {
+		compiled, err := c.pattern(sub, s, names)
+		if err != nil {
+			return nil, err
+		}
+		out.list = append(out.list, compiled)
+	}
+	for _, o := range p.Object {
+		m, err := c.patternMember(o, s, names)
+		if err != nil {
+			return nil, err
+		}
+		out.members = append(out.members, m)
+	}
+	return out, nil
+}
+
+func (c *compiler) patternMember(o *gojq.PatternObject, s *scope, names *slots) (m patternMember, err error) {
+	m.slot = -1
+	switch {
+	case o.Key != "" && o.Key[0] == '$':
+		m.slot = names.of(o.Key)
+		m.key = constant{o.Key[1:]}
+	case o.Key != "":
+		m.key = constant{o.Key}
+	case o.KeyString != nil:
+		m.key, err = c.str(o.KeyString, formats["@text"], s)
+	default:
+		m.key, err = c.query(o.KeyQuery, s)
+	}
+	if err != nil || o.Val == nil {
+		return m, err
+	}
+	m.val, err = c.pattern(o.Val, s, names)
+	return m, err
+}
+
+func (c *compiler) reduce(t *gojq.Reduce, s *scope) (node, error) {
+	n := reduceNode{}
+	var err error
+	if n.source, err = c.query(t.Query, s); err != nil {
+		return nil, err
+	}
+	if n.start, err = c.query(t.Start, s); err != nil {
+		return nil, err
+	}
+	var inner *scope
+	if n.ps, inner, err = c.patterns(t.Patterns, s); err != nil {
+		return nil, err
+	}
+	err = c.inner(func() (err error) { n.update, err = c.query(t.Update, inner); return err })
+	return n, err
+}
+
+func (c *compiler) foreach(t *gojq.Foreach, s *scope) (node, error) {
+	n := foreachNode{}
+	var err error
+	if n.source, err = c.query(t.Query, s); err != nil {
+		return nil, err
+	}
+	if n.start, err = c.query(t.Start, s); err != nil {
+		return nil, err
+	}
+	var inner *scope
+	if n.ps, inner, err = c.patterns(t.Patterns, s); err != nil {
+		return nil, err
+	}
+	err = c.inner(func() (err error) {
+		if n.update, err = c.query(t.Update, inner); err != nil {
+			return err
+		}
+		n.extract, err = c.optional(t.Extract, inner, identity{})
+		return err
+	})
+	return n, err
+}
+
+func (c *compiler) object(o *gojq.Object, s *scope) (node, error) {
+	var members []member
+	for _, kv := range o.KeyVals {
+		m, err := c.member(kv, s)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, m)
+	}
+	return newObjectNode(members), nil
+}
+
+func (c *compiler) member(kv *gojq.ObjectKeyVal, s *scope) (m member, err error) {
+	switch {
+	case kv.Key != "" && kv.Key[0] == '$':
+		m.key = constant{kv.Key[1:]}
+		m.val, err = c.variable(kv.Key, s)
+		return m, err
+	case kv.Key != "":
+		m.key = constant{kv.Key}
+	case kv.KeyString != nil:
+		m.key, err = c.str(kv.KeyString, formats["@text"], s)
+	default:
+		m.key, err = c.query(kv.KeyQuery, s)
+	}
+	if err != nil {
+		return m, err
+	}
+	if kv.Val == nil { // {"a"} is {"a": .a}
+		m.val = c.shorthand(m.key)
+		return m, nil
+	}
+	m.val, err = c.query(kv.Val, s)
+	return m, err
+}
+
+// shorthand is the value of `{"a"}`.
+func (c *compiler) shorthand(key node) node {
+	if k, ok := key.(constant); ok {
+		if name, ok := k.v.(string); ok && c.root {
+			return rootPath{c.prog.addPath([]string{name})}
+		}
+	}
+	return newIndex(c.identity(), key)
+}
+
+// call compiles the call of a function: of the program, of the
+// built-ins in Go, of those in jq, in this order.
+func (c *compiler) call(f *gojq.Func, s *scope) (node, error) {
+	if hops, found := s.find(f.Name, len(f.Args)); found != nil {
+		args, err := c.args(f.Args, s)
+		if err != nil {
+			return nil, err
+		}
+		return call{hops: hops, args: args}, nil
+	}
+	args := make([]node, len(f.Args))
+	for i, a := range f.Args {
+		var err error
+		if args[i], err = c.query(a, s); err != nil {
+			return nil, err
+		}
+	}
+	name := fmt.Sprintf("%s/%d", f.Name, len(f.Args))
+	if build, ok := c.nodes[name]; ok {
+		if n := build(c, args); n != nil {
+			return n, nil
+		}
+	}
+	if fn, ok := nativeFuncs[name]; ok {
+		return newNative(fn, args), nil
+	}
+	if fn := mathFunc(f.Name, len(f.Args)); fn != nil {
+		return newNative(fn, args), nil
+	}
+	def, err := c.builtin(name)
+	if err != nil {
+		return nil, err
+	}
+	n := call{builtin: def}
+	for _, a := range args {
+		n.args = append(n.args, &funcDef{body: a})
+	}
+	return n, nil
+}
+
+func (c *compiler) variable(name string, s *scope) (node, error) {
+	if hops, found := s.find(name, 0); found != nil {
+		return variable{hops}, nil
+	}
+	switch name {
+	case "$ENV":
+		return constant{c.prog.environ}, nil
+	case "$__loc__":
+		o := newObject(2)
+		o.set("file", "<top-level>")
+		o.set("line", 1.0)
+		return constant{o}, nil
+	}
+	return nil, fmt.Errorf("%s is not defined", name)
+}
+
+func (c *compiler) args(qs []*gojq.Query, s *scope) ([]*funcDef, error) {
+	var defs []*funcDef
+	for _, q := range qs {
+		body, err := c.query(q, s)
+		if err != nil {
+			return nil, err
+		}
+		defs = append(defs, &funcDef{body: body})
+	}
+	return defs, nil
+}
+
+// builtin compiles a function of builtinDefs, once per compiler: it may call
+// itself.
+func (c *compiler) builtin(name string) (*funcDef, error) {
+	if def, ok := c.builtins[name]; ok {
+		return def, nil
+	}
+	src, ok := builtinDefs[name]
+	if !ok {
+		return nil, fmt.Errorf("%s is not defined", name)
+	}
+	q, err := gojq.Parse(src + " .")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	fd := q.FuncDefs[0]
+	def := &funcDef{name: fd.Name, params: fd.Args}
+	c.builtins[name] = def
+	if err := c.functionBody(def, fd, nil); err != nil {
+		delete(c.builtins, name)
+		return nil, err
+	}
+	return def, nil
+}

@@ -1,0 +1,174 @@
+package jq
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// formats are the `@name` strings: each turns a value into text.
+var formats = map[string]func(r *run, v any) (string, error){
+	"@text":    func(r *run, v any) (string, error) { return textOf(r, v) },
+	"@json":    func(r *run, v any) (string, error) { s := string(AppendText(nil, v)); return s, r.growString(len(s)) },
+	"@html":    formatWith(htmlEscapes.Replace),
+	"@uri":     formatWith(escapeURI),
+	"@urid":    formatUnescape,
+	"@csv":     func(_ *run, v any) (string, error) { return formatRow(v, "csv", ",", csvCell) },
+	"@tsv":     func(_ *run, v any) (string, error) { return formatRow(v, "tsv", "\t", tsvEscapes.Replace) },
+	"@sh":      func(_ *run, v any) (string, error) { return formatShell(v) },
+	"@base64":  formatWith(func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }),
+	"@base64d": formatUnbase64,
+}
+
+func formatFunc(r *run, in any, a []any) (any, error) {
+	name, ok := a[0].(string)
+	if !ok {
+		return nil, errorf("%s is not a valid format", describe(a[0]))
+	}
+	f, ok := formats["@"+name]
+	if !ok {
+		return nil, errorf("%s is not a valid format", name)
+	}
+	return f(r, in)
+}
+
+func textOf(r *run, v any) (string, error) {
+	if s, ok := v.(string); ok {
+		return s, nil
+	}
+	s := string(AppendText(nil, v))
+	return s, r.growString(len(s))
+}
+
+func formatWith(f func(string) string) func(*run, any) (string, error) {
+	return func(r *run, v any) (string, error) {
+		s, err := textOf(r, v)
+		if err != nil {
+			return "", err
+		}
+		s = f(s)
+		return s, r.growString(len(s))
+	}
+}
+
+var (
+	htmlEscapes = strings.NewReplacer("<", "&lt;", ">", "&gt;", "&", "&amp;", "'", "&apos;", `"`, "&quot;")
+	tsvEscapes  = strings.NewReplacer("\t", `\t`, "\n", `\n`, "\r", `\r`, `\`, `\\`)
+)
+
+func csvCell(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+const upperHex = "0123456789ABCDEF"
+
+func escapeURI(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.~", c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(upperHex[c>>4])
+		b.WriteByte(upperHex[c&15])
+	}
+	return b.String()
+}
+
+func formatUnescape(r *run, v any) (string, error) {
+	s, err := textOf(r, v)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+2 >= len(s) || unhex(s[i+1]) < 0 || unhex(s[i+2]) < 0 {
+			return "", errorf("%s is not a valid uri encoding", describe(v))
+		}
+		b.WriteByte(byte(unhex(s[i+1])<<4 | unhex(s[i+2])))
+		i += 2
+	}
+	return strings.ToValidUTF8(b.String(), "\uFFFD"), nil
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+func formatRow(v any, name, sep string, quote func(string) string) (string, error) {
+	list, ok := v.([]any)
+	if !ok {
+		return "", errorf("%s cannot be %s-formatted, only array", describe(v), name)
+	}
+	var b strings.Builder
+	for i, cell := range list {
+		if i > 0 {
+			b.WriteString(sep)
+		}
+		switch c := cell.(type) {
+		case nil:
+		case string:
+			b.WriteString(quote(c))
+		case []any, *Object:
+			return "", errorf("%s is not valid in a csv row", describe(cell))
+		default:
+			b.Write(AppendText(nil, cell))
+		}
+	}
+	return b.String(), nil
+}
+
+func formatShell(v any) (string, error) {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	var b strings.Builder
+	for i, word := range list {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		switch w := word.(type) {
+		case string:
+			b.WriteString("'" + strings.ReplaceAll(w, "'", `'\''`) + "'")
+		case []any, *Object:
+			return "", errorf("%s can not be escaped for shell", describe(word))
+		default:
+			b.Write(AppendText(nil, word))
+		}
+	}
+	return b.String(), nil
+}
+
+// formatUnbase64 stops at the first padding and needs none.
+func formatUnbase64(r *run, v any) (string, error) {
+	s, err := textOf(r, v)
+	if err != nil {
+		return "", err
+	}
+	body, _, _ := strings.Cut(s, "=")
+	if len(body)%4 == 1 {
+		if _, err := base64.RawStdEncoding.DecodeString(body[:len(body)-1]); err == nil {
+			return "", errorf("%s trailing base64 byte found", describe(v))
+		}
+	}
+	if strings.ContainsAny(body, "\r\n") { // which the decoder would skip
+		return "", errorf("%s is not valid base64 data", describe(v))
+	}
+	data, err := base64.RawStdEncoding.DecodeString(body)
+	if err != nil {
+		return "", errorf("%s is not valid base64 data", describe(v))
+	}
+	return strings.ToValidUTF8(string(data), "\uFFFD"), nil
+}

@@ -1,0 +1,267 @@
+package jq
+
+// Built-ins that take expressions and are written in Go because loops in jq
+// would nest calls, or because mappings use them everywhere.
+
+// selectNode is select/1.
+type selectNode struct{ cond node }
+
+func (n selectNode) eval(r *run, e *env, in any, out func(any) error) error {
+	if c, ok := n.cond.(single); ok {
+		v, err := c.one(r, e, in)
+		if err != nil || !truthy(v) {
+			return err
+		}
+		return out(in)
+	}
+	return n.cond.eval(r, e, in, func(c any) error {
+		if truthy(c) {
+			return out(in)
+		}
+		return nil
+	})
+}
+
+func (n selectNode) paths(r *run, e *env, in place, out func(place) error) error {
+	return n.cond.eval(r, e, in.val, func(c any) error {
+		if truthy(c) {
+			return out(in)
+		}
+		return nil
+	})
+}
+
+// recurseNode is recurse/1.
+type recurseNode struct{ next node }
+
+func (n recurseNode) eval(r *run, e *env, in any, out func(any) error) error {
+	if err := r.enter(); err != nil {
+		return err
+	}
+	err := out(in)
+	if err == nil {
+		err = n.next.eval(r, e, in, func(v any) error { return n.eval(r, e, v, out) })
+	}
+	r.leave()
+	return err
+}
+
+func (n recurseNode) paths(r *run, e *env, in place, out func(place) error) error {
+	if err := r.enter(); err != nil {
+		return err
+	}
+	err := out(in)
+	if err == nil {
+		err = evalPaths(n.next, r, e, in, func(p place) error { return n.paths(r, e, p, out) })
+	}
+	r.leave()
+	return err
+}
+
+// firstNode is first/1.
+type firstNode struct{ body node }
+
+func (n firstNode) eval(r *run, e *env, in any, out func(any) error) error {
+	v, found, err := first(n.body, r, e, in)
+	if err != nil || !found {
+		return err
+	}
+	return out(v)
+}
+
+func (n firstNode) paths(r *run, e *env, in place, out func(place) error) error {
+	var got place
+	found := false
+	stop := &breakError{&env{}}
+	err := evalPaths(n.body, r, e, in, func(p place) error {
+		got, found = p, true
+		return stop
+	})
+	if err != nil && err != error(stop) { //nolint:errorlint // identity is what is asked
+		return err
+	}
+	if !found {
+		return nil
+	}
+	return out(got)
+}
+
+// lastNode is last/1.
+type lastNode struct{ body node }
+
+func (n lastNode) eval(r *run, e *env, in any, out func(any) error) error {
+	var last any
+	found := false
+	err := n.body.eval(r, e, in, func(v any) error { last, found = v, true; return r.tick() })
+	if err != nil || !found {
+		return err
+	}
+	return out(last)
+}
+
+func (n lastNode) paths(r *run, e *env, in place, out func(place) error) error {
+	var last place
+	found := false
+	err := evalPaths(n.body, r, e, in, func(p place) error { last, found = p, true; return r.tick() })
+	if err != nil || !found {
+		return err
+	}
+	return out(last)
+}
+
+// untilNode is until/2 for conditions and updates of one output; others loop in jq.
+type untilNode struct{ cond, next single }
+
+func (n untilNode) one(r *run, e *env, in any) (any, error) {
+	for {
+		if err := r.tick(); err != nil {
+			return nil, err
+		}
+		c, err := n.cond.one(r, e, in)
+		if err != nil || truthy(c) {
+			return in, err
+		}
+		if in, err = n.next.one(r, e, in); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (n untilNode) eval(r *run, e *env, in any, out func(any) error) error {
+	return evalOne(n, r, e, in, out)
+}
+
+// whileNode is while/2, and repeat/1 with a constant condition.
+type whileNode struct{ cond, next single }
+
+func (n whileNode) eval(r *run, e *env, in any, out func(any) error) error {
+	for {
+		if err := r.tick(); err != nil {
+			return err
+		}
+		c, err := n.cond.one(r, e, in)
+		if err != nil || !truthy(c) {
+			return err
+		}
+		if err := out(in); err != nil {
+			return err
+		}
+		if in, err = n.next.one(r, e, in); err != nil {
+			return err
+		}
+	}
+}
+
+// rangeNode is range/3.
+type rangeNode struct{ from, to, by node }
+
+func (n rangeNode) eval(r *run, e *env, in any, out func(any) error) error {
+	return n.from.eval(r, e, in, func(from any) error {
+		return n.to.eval(r, e, in, func(to any) error {
+			return n.by.eval(r, e, in, func(by any) error {
+				if !isNumber(from) || !isNumber(to) || !isNumber(by) {
+					return errorf("Range bounds must be numeric")
+				}
+				return countTo(r, toFloat(from), toFloat(to), toFloat(by), out)
+			})
+		})
+	})
+}
+
+func countTo(r *run, from, to, by float64, out func(any) error) error {
+	for v := from; by > 0 && v < to || by < 0 && v > to; v += by {
+		if err := r.tick(); err != nil {
+			return err
+		}
+		if err := out(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quantifier is any/2 and all/2.
+type quantifier struct {
+	gen, cond node
+	all       bool
+}
+
+func (n quantifier) one(r *run, e *env, in any) (any, error) {
+	_, found, err := first(node(pipe{n.gen, pipe{n.cond, testNode{n.all}}}), r, e, in)
+	return found != n.all, err
+}
+
+func (n quantifier) eval(r *run, e *env, in any, out func(any) error) error {
+	return evalOne(n, r, e, in, out)
+}
+
+// testNode lets pass what decides a quantifier.
+type testNode struct{ all bool }
+
+func (n testNode) eval(_ *run, _ *env, in any, out func(any) error) error {
+	if truthy(in) == n.all {
+		return nil
+	}
+	return out(in)
+}
+
+// mapNode is map/1.
+func mapNode(f node) node { return collect{pipe{iterate{identity{}}, f}} }
+
+// native calls a Go function with every combination of its arguments; the last
+// one is the outer loop.
+type native struct {
+	fn   func(r *run, in any, args []any) (any, error)
+	args []node
+}
+
+func newNative(fn func(*run, any, []any) (any, error), args []node) node {
+	if singles(args...) {
+		one := nativeOne{fn: fn}
+		for _, a := range args {
+			one.args = append(one.args, a.(single))
+		}
+		return one
+	}
+	return native{fn, args}
+}
+
+func (n native) eval(r *run, e *env, in any, out func(any) error) error {
+	return n.from(r, e, in, make([]any, len(n.args)), len(n.args)-1, out)
+}
+
+func (n native) from(r *run, e *env, in any, vals []any, i int, out func(any) error) error {
+	if i < 0 {
+		v, err := n.fn(r, in, vals)
+		if err != nil {
+			return err
+		}
+		return out(v)
+	}
+	return n.args[i].eval(r, e, in, func(v any) error {
+		vals[i] = v
+		return n.from(r, e, in, vals, i-1, out)
+	})
+}
+
+type nativeOne struct {
+	fn   func(r *run, in any, args []any) (any, error)
+	args []single
+}
+
+func (n nativeOne) one(r *run, e *env, in any) (any, error) {
+	var room [3]any
+	vals := room[:len(n.args)]
+	for i := len(n.args) - 1; i >= 0; i-- {
+		v, err := n.args[i].one(r, e, in)
+		if err != nil {
+			return nil, err
+		}
+		vals[i] = v
+	}
+	return n.fn(r, in, vals)
+}
+
+func (n nativeOne) eval(r *run, e *env, in any, out func(any) error) error {
+	return evalOne(n, r, e, in, out)
+}

@@ -1,0 +1,225 @@
+package jq
+
+import (
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+)
+
+// A Number is a JSON number that keeps its text until it is calculated with:
+// integers beyond 2^53 stay exact, and tostring shows `1.50` as jq 1.8 does.
+type Number struct {
+	text string
+	// literal marks a number of the program: it is a double when it becomes
+	// part of a result, as in jq. Numbers of the input stay as they are.
+	literal bool
+}
+
+// maxExponent bounds the decimals that are compared exactly: beyond, a Rat
+// would need memory in proportion to the exponent.
+const maxExponent = 400
+
+func (n *Number) float() float64 {
+	f, err := strconv.ParseFloat(n.text, 64)
+	if err != nil && math.IsInf(f, 0) {
+		return math.Copysign(math.MaxFloat64, f)
+	}
+	return f
+}
+
+// overflows says that no double is near the number.
+func (n *Number) overflows() bool {
+	if len(n.text) < 300 && !strings.ContainsAny(n.text, "eE") {
+		return false
+	}
+	return math.Abs(n.float()) >= math.MaxFloat64
+}
+
+func (n *Number) rat() (*big.Rat, bool) {
+	if _, _, exp := n.decimal(); len(n.text) > maxExponent || exp > maxExponent || exp < -maxExponent {
+		return nil, false
+	}
+	return ratOf(n.text)
+}
+
+// decimal splits the number into sign, digits without leading zeros, and the
+// exponent of the last digit.
+func (n *Number) decimal() (neg bool, digits string, exp int) {
+	s := n.text
+	if strings.HasPrefix(s, "-") {
+		neg, s = true, s[1:]
+	}
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		exp, _ = strconv.Atoi(s[i+1:]) // out of range: the largest int, which is as good
+		exp = max(min(exp, 1<<30), -1<<30)
+		s = s[:i]
+	}
+	if whole, frac, ok := strings.Cut(s, "."); ok {
+		exp -= len(frac)
+		s = whole + frac
+	}
+	if s = strings.TrimLeft(s, "0"); s == "" {
+		s = "0"
+	}
+	return neg, s, exp
+}
+
+// String is the number as jq's decimal library writes it: scientific notation
+// with a capital E when the exponent is positive or the number very small.
+func (n *Number) String() string {
+	neg, digits, exp := n.decimal()
+	var b strings.Builder
+	if neg && digits != "0" {
+		b.WriteByte('-')
+	}
+	adjusted := exp + len(digits) - 1
+	switch {
+	case exp == 0:
+		b.WriteString(digits)
+	case exp < 0 && adjusted >= -6:
+		writePlain(&b, digits, -exp)
+	default:
+		b.WriteByte(digits[0])
+		if len(digits) > 1 {
+			b.WriteByte('.')
+			b.WriteString(digits[1:])
+		}
+		b.WriteByte('E')
+		if adjusted >= 0 {
+			b.WriteByte('+')
+		}
+		b.WriteString(strconv.Itoa(adjusted))
+	}
+	return b.String()
+}
+
+// writePlain writes digits with the point before the last frac ones.
+func writePlain(b *strings.Builder, digits string, frac int) {
+	if len(digits) <= frac {
+		b.WriteString("0.")
+		b.WriteString(strings.Repeat("0", frac-len(digits)))
+		b.WriteString(digits)
+		return
+	}
+	b.WriteString(digits[:len(digits)-frac])
+	b.WriteByte('.')
+	b.WriteString(digits[len(digits)-frac:])
+}
+
+// newNumber makes a value of a valid JSON number. Short integers are doubles at
+// once: their text is the canonical one.
+func newNumber(text string, literal bool) any {
+	if n := len(text); n <= 15 && text[0] != '-' || n <= 16 && text[0] == '-' && text != "-0" {
+		if i, ok := smallInt(text); ok {
+			return float64(i)
+		}
+	}
+	return &Number{text: text, literal: literal}
+}
+
+func smallInt(text string) (int64, bool) {
+	s, neg := text, false
+	if s[0] == '-' {
+		s, neg = s[1:], true
+	}
+	var v int64
+	for i := range len(s) {
+		c := s[i] - '0'
+		if c > 9 {
+			return 0, false
+		}
+		v = v*10 + int64(c)
+	}
+	if neg {
+		v = -v
+	}
+	return v, len(s) > 0
+}
+
+func toFloat(v any) float64 {
+	switch v := v.(type) {
+	case float64:
+		return v
+	case *Number:
+		return v.float()
+	}
+	return math.NaN()
+}
+
+func isNumber(v any) bool { return kindOf(v) == kindNumber }
+
+func negate(v any) any {
+	n, ok := v.(*Number)
+	if !ok {
+		return 0 - toFloat(v) // never -0, which jq does not print either
+	}
+	text, minus := strings.CutPrefix(n.text, "-")
+	if !minus {
+		text = "-" + text
+	}
+	return &Number{text: text, literal: n.literal}
+}
+
+// appendFloat writes a double as jq's printer does: the shortest digits that
+// read back, plain unless the exponent is far from the digits.
+func appendFloat(dst []byte, f float64) []byte {
+	switch {
+	case f != f:
+		return append(dst, "null"...)
+	case math.IsInf(f, 1) || f > math.MaxFloat64:
+		return append(dst, "1.7976931348623157e+308"...)
+	case math.IsInf(f, -1):
+		return append(dst, "-1.7976931348623157e+308"...)
+	case f == 0 && math.Signbit(f):
+		return append(dst, "-0"...)
+	case f == math.Trunc(f) && math.Abs(f) < 1e15:
+		return strconv.AppendInt(dst, int64(f), 10)
+	}
+	var buf [32]byte
+	s := strconv.AppendFloat(buf[:0], f, 'e', -1, 64)
+	return appendDigits(dst, s)
+}
+
+// appendDigits turns "-d.ddde±xx" into the form of jq.
+func appendDigits(dst, s []byte) []byte {
+	if s[0] == '-' {
+		dst, s = append(dst, '-'), s[1:]
+	}
+	e := len(s) - 1
+	for s[e] != 'e' {
+		e--
+	}
+	exp, _ := strconv.Atoi(string(s[e+1:])) // written by AppendFloat
+	digits := append([]byte{s[0]}, s[min(2, e):e]...)
+	point := exp + 1
+	switch {
+	case point <= -4 || point > len(digits)+15:
+		dst = append(dst, digits[0])
+		if len(digits) > 1 {
+			dst = append(append(dst, '.'), digits[1:]...)
+		}
+		dst = append(dst, 'e')
+		if exp >= 0 {
+			dst = append(dst, '+')
+		}
+		if exp > -10 && exp < 0 { // two digits at least, as C prints them
+			return append(append(dst, "-0"...), byte('0'-exp))
+		}
+		return strconv.AppendInt(dst, int64(exp), 10)
+	case point <= 0:
+		dst = append(dst, "0."...)
+		for range -point {
+			dst = append(dst, '0')
+		}
+		return append(dst, digits...)
+	case point >= len(digits):
+		dst = append(dst, digits...)
+		for range point - len(digits) {
+			dst = append(dst, '0')
+		}
+		return dst
+	}
+	dst = append(dst, digits[:point]...)
+	return append(append(dst, '.'), digits[point:]...)
+}
