@@ -45,17 +45,22 @@ func (l *lister) pages(ctx context.Context, rq *request, key string) iter.Seq2[*
 // behind what arrived, and the end is an empty page, because the service may
 // give less than it is asked for.
 func (l *lister) skipPages(ctx context.Context, rq *request, key string, top int) iter.Seq2[*page, error] {
+	return l.offsetPages(ctx, rq, key, "$top", "$skip", top)
+}
+
+// offsetPages is skipPages for services that call the parameters something else.
+func (l *lister) offsetPages(ctx context.Context, rq *request, key, topName, skipName string, top int) iter.Seq2[*page, error] {
 	return func(yield func(*page, error) bool) {
 		var guard progressGuard
 		skip := 0
 		for n := 1; ; n++ {
-			p, err := l.page(ctx, rq.with("$top", strconv.Itoa(top), "$skip", strconv.Itoa(skip)), key, n, &guard)
+			p, err := l.page(ctx, rq.with(topName, strconv.Itoa(top), skipName, strconv.Itoa(skip)), key, n, &guard)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			got := 0
-			for range elements(p.b, memberAt(p.b, key)) {
+			for range elements(p.b, listAt(p.b, key)) {
 				got++
 			}
 			skip += got
@@ -108,8 +113,8 @@ func (g *progressGuard) token(token string) bool {
 
 // page checks that p holds a list, and not the previous page again.
 func (g *progressGuard) page(p *page, key string) error {
-	at := memberAt(p.b, key)
-	if at < 0 || p.b[at] != '[' {
+	at := listAt(p.b, key)
+	if at < 0 {
 		return fmt.Errorf("%w: no list %q in the answer", ErrMalformed, key)
 	}
 	if i := skipSpace(p.b, at+1); p.b[i] == ']' {

@@ -29,10 +29,6 @@ type trial struct {
 	} `json:"folders"`
 }
 
-type ignoredDefaultTeam struct {
-	DefaultTeam bool `json:"defaultTeam" ignored:"true"`
-}
-
 // any1 is a string or a list of strings.
 type any1 []string
 

@@ -3,6 +3,7 @@ package azuredevops
 import (
 	"bytes"
 	"iter"
+	"strings"
 
 	"github.com/tidwall/gjson"
 )
@@ -102,12 +103,23 @@ func elements(b []byte, i int) iter.Seq[[]byte] {
 	}
 }
 
+// listAt returns the index of the array under key, or -1. Where versions of the
+// service differ, key names several, as "items|members": the first array counts.
+func listAt(b []byte, key string) int {
+	for name := range strings.SplitSeq(key, "|") {
+		if at := memberAt(b, name); at >= 0 && at < len(b) && b[at] == '[' {
+			return at
+		}
+	}
+	return -1
+}
+
 // list returns the objects of a list in its envelope, as parts of b: the array
-// under key. Null entries are left out. ok is false when there is no such array,
+// at listAt. Null entries are left out. ok is false when there is no such array,
 // which is not the same as an empty one.
 func list(b []byte, key string) (objects iter.Seq[[]byte], ok bool) {
-	at := memberAt(b, key)
-	if at < 0 || at >= len(b) || b[at] != '[' {
+	at := listAt(b, key)
+	if at < 0 {
 		return nil, false
 	}
 	return func(yield func([]byte) bool) {
