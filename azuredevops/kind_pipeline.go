@@ -16,12 +16,9 @@ type pipelineSelector struct {
 // with IncludeRepo also `__repository`: the repository of the pipeline's
 // definition, and in it the definition's project (export.md 4.8). A pipeline
 // whose definition cannot be read is listed without it, incomplete (S8).
-//
-// https://learn.microsoft.com/rest/api/azure/devops/pipelines/pipelines/list
 func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
 	pipelines := l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
-		return l.batches(ctx, &request{Project: p, Route: "_apis/pipelines", Query: []string{"$top", "1000"}},
-			batch{scope: p.scope, added: newMembers(1).text("__projectId", p.ID)})
+		return l.batches(ctx, pipelinesOf(p), batch{scope: p.scope, added: newMembers(1).text("__projectId", p.ID)})
 	})
 	if !sel.IncludeRepo {
 		return pipelines

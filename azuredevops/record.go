@@ -31,7 +31,10 @@ type Scope struct {
 	Project      string // id
 	ProjectName  string // for people only
 	Repository   string // id
-	ID           string // of the record, unique below its kind and the fields above
+	// ID is the record's, unique below its kind and the fields above. Records
+	// that are listed per parent, and known or unknown with it (the stages of a
+	// build, the runs of a pipeline), have the id of the parent.
+	ID string
 }
 
 // String names the scope for people: the project's name where it is known.

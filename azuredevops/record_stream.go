@@ -13,7 +13,7 @@ type batch struct {
 	page  *page
 	key   string   // of the array in the page
 	added members  // for every record, besides the keys of all kinds
-	scope Scope    // of the parent
+	scope Scope    // of the parent; with an ID, that of the records too
 	id    string   // member that tells the records apart
 	want  []string // ids that the page was asked for, in order; nil for a list
 }
@@ -105,6 +105,9 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 		id := textAt(obj, b.id)
 		if next < len(b.want) && b.want[next] == id {
 			next++
+		}
+		if b.scope.ID != "" {
+			id = b.scope.ID
 		}
 		if !yield(l.record(obj, b.scope, id, b.added), nil) {
 			return false

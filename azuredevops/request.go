@@ -31,6 +31,7 @@ type request struct {
 	Body    []byte   // JSON of a POST that only reads
 	Content bool     // ask for the bytes of a file instead of JSON
 	Empty   bool     // 204 is an answer
+	Shared  bool     // the answer is kept for the other kinds of the resync
 }
 
 // scope is the part of Azure DevOps that a request is about.

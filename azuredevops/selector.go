@@ -27,6 +27,7 @@ const (
 //	json:"name"      as usual; every field has one
 //	alias:"name"     another spelling that is accepted
 //	default:"text"   of a string or a number
+//	null:"none"      null is a value of its own: none, whatever the default
 //	oneof:"A,B"      the only values of a string
 //	min:"1"          the smallest integer
 //	required:"true"  must be there
@@ -96,6 +97,9 @@ func (d *selectorDecoder) object(path string, doc map[string]any, v reflect.Valu
 			}
 		}
 		field := v.FieldByIndex(f.Index)
+		if ok && val == nil && f.Tag.Get("null") == "none" {
+			continue
+		}
 		if !ok || val == nil {
 			d.byDefault(at, f, field)
 			continue

@@ -35,12 +35,13 @@ type Snapshot struct {
 	projects     *memo[*projectList]
 	details      memos[string, []byte]
 	repositories memos[string, *packed]
+	shared       *cache[string, *sharedPage] // by address
 	caches       *fileCaches
 }
 
 // Snapshot begins a resync.
 func (c *Client) Snapshot() *Snapshot {
-	return &Snapshot{c: c, budget: &budget{}, projects: newMemo[*projectList](), caches: newFileCaches()}
+	return &Snapshot{c: c, budget: &budget{}, projects: newMemo[*projectList](), caches: newFileCaches(), shared: newSharedPages()}
 }
 
 // A lister is one listing under way: a snapshot, seen by a kind.
@@ -52,6 +53,9 @@ type lister struct {
 
 // send makes a request on behalf of the kind.
 func (l *lister) send(ctx context.Context, rq *request) (*page, error) {
+	if rq.Shared {
+		return l.sendShared(ctx, rq)
+	}
 	return l.c.send(ctx, rq, caller{l.kind, l.budget})
 }
 

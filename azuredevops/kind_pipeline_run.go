@@ -1,0 +1,29 @@
+package azuredevops
+
+import (
+	"context"
+	"iter"
+)
+
+var _ = register(row[pipelineRunSelector]{
+	Name: "pipeline-run", List: listPipelineRuns,
+	Events: []string{"ms.vss-pipelines.run-state-changed-event"},
+})
+
+type pipelineRunSelector struct {
+	DefaultTeam bool `json:"defaultTeam" ignored:"true"`
+}
+
+// listPipelineRuns lists the runs of every pipeline with `__project` and
+// `__pipeline`, the pipeline as it stands in its list (export.md 4.9). The
+// service gives the newest 10,000 runs of a pipeline in one answer, and is not
+// asked for fewer: it would not say that there are more.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/pipelines/runs/list
+func listPipelineRuns(l *lister, _ pipelineRunSelector) stream[Record] {
+	return l.eachBelow(l.eachOf(widePages, pipelinesOf), func(ctx context.Context, p *parent) iter.Seq2[batch, error] {
+		return l.batches(ctx,
+			&request{Project: p.Project, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{p.ID}},
+			batch{scope: p.scope(), added: newMembers(2+len(p.JSON)/64).raw("__project", p.Project.JSON).raw("__pipeline", p.JSON)})
+	})
+}

@@ -1,0 +1,47 @@
+package azuredevops
+
+import "context"
+
+// sharedBytes bounds the packed pages of shared lists. A page that had to go is
+// fetched again, which costs one call per page and kind.
+const sharedBytes = 8 << 20
+
+// A sharedPage is an answer that several kinds of a resync ask for.
+type sharedPage struct {
+	body   *packed
+	token  string
+	status int
+}
+
+// newSharedPages makes room for the pages of lists that several kinds start
+// from (pipelines, builds, environments …), by address.
+func newSharedPages() *cache[string, *sharedPage] {
+	return &cache[string, *sharedPage]{most: sharedBytes, size: func(p *sharedPage) int {
+		if p == nil {
+			return 0 // a failure
+		}
+		return cap(p.body.b)
+	}}
+}
+
+// sendShared answers a Shared request from what another kind was answered
+// already, a failure included.
+func (l *lister) sendShared(ctx context.Context, rq *request) (*page, error) {
+	var fresh *page
+	kept, err := l.shared.get(ctx, string(rq.Host)+rq.url(""), func(ctx context.Context) (*sharedPage, error) {
+		p, err := l.c.send(ctx, rq, caller{l.kind, l.budget})
+		if err != nil {
+			return nil, err
+		}
+		fresh = p
+		return &sharedPage{pack(p.b), p.token, p.status}, nil
+	})
+	if err != nil || fresh != nil {
+		return fresh, err
+	}
+	b, err := kept.body.unpack()
+	if err != nil {
+		return nil, err
+	}
+	return &page{b: b, token: kept.token, status: kept.status}, nil
+}
