@@ -1,0 +1,29 @@
+package azuredevops
+
+import (
+	"context"
+	"iter"
+)
+
+var _ = register(row[pipelineDeploymentSelector]{
+	Name: "pipeline-deployment", List: listPipelineDeployments,
+	Events: []string{"ms.vss-pipelines.stage-state-changed-event"},
+})
+
+type pipelineDeploymentSelector struct {
+	DefaultTeam bool `json:"defaultTeam" ignored:"true"`
+}
+
+// listPipelineDeployments lists the deployment records of every environment with
+// `__project`: the environment's own stub of a project, whose name is usually
+// null (export.md 4.13).
+//
+// https://learn.microsoft.com/rest/api/azure/devops/environments/environmentdeployment-records/list
+func listPipelineDeployments(l *lister, _ pipelineDeploymentSelector) stream[Record] {
+	return l.eachBelow(l.eachOf(widePages, environmentsOf), func(ctx context.Context, env *parent) iter.Seq2[batch, error] {
+		return l.batches(ctx, &request{
+			Project: env.Project, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
+			Args: []string{env.ID}, Query: []string{"top", listTop}, // not $top, which is not known here
+		}, batch{scope: env.scope(), added: newMembers(1).raw("__project", orNull(rawAt(env.JSON, "project")))})
+	})
+}
