@@ -1,0 +1,31 @@
+package azuredevops
+
+import (
+	"context"
+	"iter"
+	"strings"
+)
+
+var _ = register(row[releaseDefinitionSelector]{
+	Name: "release-definition", List: listReleaseDefinitions,
+	Events: []string{"ms.vss-release.release-created-event", "ms.vss-release.release-abandoned-event"},
+})
+
+// releaseDefinitionSelector: Expand is empty when it was given as null.
+type releaseDefinitionSelector struct {
+	Expand    string   `json:"expand" default:"environments" null:"none" oneof:"environments,artifacts,triggers,variables,tags,lastRelease"`
+	TagFilter []string `json:"tagFilter"`
+}
+
+// listReleaseDefinitions lists the classic release pipelines of every project
+// with `__project` (export.md 4.15).
+//
+// https://learn.microsoft.com/rest/api/azure/devops/release/definitions/list
+func listReleaseDefinitions(l *lister, sel releaseDefinitionSelector) stream[Record] {
+	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
+		return l.batches(ctx, &request{
+			Host: vsrm, Project: p, Route: "_apis/release/definitions",
+			Query: []string{"$top", listTop, "$expand", sel.Expand, "tagFilter", strings.Join(sel.TagFilter, ",")},
+		}, batch{scope: p.scope, added: newMembers(1+len(p.JSON)/64).raw("__project", p.JSON)})
+	})
+}

@@ -1,0 +1,26 @@
+package azuredevops
+
+import (
+	"context"
+	"iter"
+)
+
+var _ = register(row[releaseDeploymentSelector]{
+	Name: "release-deployment", List: listReleaseDeployments,
+	Events: []string{"ms.vss-release.deployment-started-event", "ms.vss-release.deployment-completed-event"},
+})
+
+type releaseDeploymentSelector struct {
+	DefaultTeam bool `json:"defaultTeam" ignored:"true"`
+}
+
+// listReleaseDeployments lists the deployments of classic releases of every
+// project as they are (export.md 4.16).
+//
+// https://learn.microsoft.com/rest/api/azure/devops/release/deployments/list
+func listReleaseDeployments(l *lister, _ releaseDeploymentSelector) stream[Record] {
+	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
+		return l.batches(ctx, &request{Host: vsrm, Project: p, Route: "_apis/release/deployments", Query: []string{"$top", listTop}},
+			batch{scope: p.scope})
+	})
+}
