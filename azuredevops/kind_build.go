@@ -1,0 +1,161 @@
+package azuredevops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+var _ = register(row[buildSelector]{
+	Name: "build", List: listBuilds,
+	Events: []string{"build.complete", "ms.vss-pipelines.run-state-changed-event"},
+})
+
+type buildSelector struct {
+	EnrichWithFirstCommit bool `json:"enrichWithFirstCommit"`
+	DefaultTeam           bool `json:"defaultTeam" ignored:"true"`
+}
+
+// listBuilds lists the builds of every project, latest queued first, with
+// `__projectId` and `__project`, and with EnrichWithFirstCommit also
+// `__firstCommit` where there is one (export.md 4.10).
+func listBuilds(l *lister, sel buildSelector) stream[Record] {
+	builds := records(l, each(wideBuilds, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[batch, error] {
+		return within(p.scope, l.batches(ctx, buildsOf(p), batch{scope: p.scope, added: buildMembers(p)}))
+	}))
+	if !sel.EnrichWithFirstCommit {
+		return builds
+	}
+	return each(wideCalls, builds, one(func(ctx context.Context, rec Record) (Record, error) {
+		commit, err := l.firstCommit(ctx, &parent{
+			ID: rec.Scope.ID, JSON: rec.JSON,
+			Project: &project{ID: rec.Scope.Project, Name: rec.Scope.ProjectName},
+		})
+		switch {
+		case err != nil:
+			rec.Missing = append(rec.Missing, fmt.Errorf("first commit: %w", listed(err)))
+		case commit != nil:
+			rec.JSON = object(rec.JSON, newMembers(1).raw("__firstCommit", commit))
+		}
+		return rec, nil
+	}))
+}
+
+// firstCommit is the earliest change of a build with `__sha`, `__timestamp` and
+// `__commitCount`, the number of all its changes; without dated changes it is
+// the commit that was built. nil means that there is none. For a finished build
+// it depends on ID and revision only.
+func (l *lister) firstCommit(ctx context.Context, build *parent) ([]byte, error) {
+	first, err := l.firstChange(ctx, build)
+	if first != nil || err != nil {
+		return first, err
+	}
+	return l.builtCommit(ctx, build)
+}
+
+// firstChange is the earliest of the changes with a timestamp; one that cannot
+// be read counts as late.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/build/builds/get-build-changes
+func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error) {
+	var first []byte
+	var earliest time.Time
+	count := 0
+	rq := &request{
+		Project: build.Project, Route: "_apis/build/builds/{buildId}/changes", Args: []string{build.ID},
+		Query: []string{"$top", listTop},
+	}
+	for p, err := range l.pages(ctx, rq, "value") {
+		if err != nil {
+			return nil, err
+		}
+		changes, _ := list(p.b, "value")
+		for obj := range changes {
+			count++
+			stamp := textAt(obj, "timestamp")
+			if stamp == "" {
+				continue
+			}
+			at, ok := timestamp(stamp)
+			if first == nil || ok && (earliest.IsZero() || at.Before(earliest)) {
+				first = object(obj, newMembers(2).raw("__sha", orNull(rawAt(obj, "id"))).raw("__timestamp", rawAt(obj, "timestamp")))
+				earliest = at
+			}
+		}
+		p.free()
+	}
+	if first == nil {
+		return nil, nil
+	}
+	return object(first, newMembers(1).raw("__commitCount", strconv.AppendInt(nil, int64(count), 10))), nil
+}
+
+// builtCommit is the commit that a build says it was made of, if that is dated.
+// Only repositories of Azure DevOps itself are asked.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/commits/get
+func (l *lister) builtCommit(ctx context.Context, build *parent) ([]byte, error) {
+	sha, repo := textAt(build.JSON, "sourceVersion"), rawAt(build.JSON, "repository")
+	id := textAt(repo, "id")
+	if sha == "" || id == "" || textAt(repo, "type") != "TfsGit" {
+		return nil, nil
+	}
+	p, err := l.send(ctx, &request{
+		Project: build.Project, Route: "_apis/git/repositories/{repositoryId}/commits/{commitId}", Args: []string{id, sha},
+		Version: "7.1", Shared: true,
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil, l.repositoryGone(ctx, build.Project, id, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer p.free()
+	date := gjson.Get(view(p.b), "committer.date")
+	if date.String() == "" {
+		return nil, nil
+	}
+	name := rawAt(p.b, "commitId")
+	if name == nil {
+		name = rawAt(build.JSON, "sourceVersion")
+	}
+	return object(p.b, newMembers(3).raw("__sha", name).raw("__timestamp", []byte(date.Raw)).raw("__commitCount", []byte("1"))), nil
+}
+
+// repositoryGone is nil when the list of repositories says that the repository
+// is not there any more, or disabled: builds outlive them. Otherwise it is err.
+func (l *lister) repositoryGone(ctx context.Context, p *project, id string, err error) error {
+	b, listErr := l.repositoryList(ctx, p)
+	if listErr != nil {
+		return err
+	}
+	repositories, _ := list(b, "value")
+	for obj := range repositories {
+		if textAt(obj, "id") == id && textAt(obj, "isDisabled") != "true" {
+			return err
+		}
+	}
+	return nil
+}
+
+// timestamp reads a time of the service; without a zone it is UTC.
+func timestamp(s string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+func orNull(raw []byte) []byte {
+	if raw == nil {
+		return []byte("null")
+	}
+	return raw
+}

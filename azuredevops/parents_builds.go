@@ -1,0 +1,44 @@
+package azuredevops
+
+import "strings"
+
+const (
+	// A build takes 3 to 5 kB in the list and an organization may have 100,000
+	// of them: these bound the part of the list that is held at once to a few MB.
+	buildsTop  = "500"
+	wideBuilds = 3
+
+	wideCalls = 16 // calls per build or run: as many as may be in flight
+)
+
+// buildsOf asks for all builds of a project that are still retained.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
+func buildsOf(p *project) *request {
+	return &request{
+		Project: p, Route: "_apis/build/builds", Shared: true,
+		Query: []string{"queryOrder", "queueTimeDescending", "$top", buildsTop},
+	}
+}
+
+// buildMembers are the keys that a build gets.
+func buildMembers(p *project) members {
+	return newMembers(2+len(p.JSON)/64).text("__projectId", p.ID).raw("__project", p.JSON)
+}
+
+// buildRevision tells versions of a finished build apart; "" means that the
+// build may still change. What belongs to a finished build, its timeline and its
+// changes, depends on its id and revision only.
+func buildRevision(build []byte) string {
+	if textAt(build, "status") != "completed" {
+		return ""
+	}
+	return textAt(build, "lastChangedDate")
+}
+
+// started tells whether the build itself says that it has begun. Before that it
+// has no timeline (design rule 2.2).
+func started(build []byte) bool {
+	at := textAt(build, "startTime")
+	return at != "" && !strings.HasPrefix(at, "0001-01-01")
+}
