@@ -1,15 +1,181 @@
 package mapping
 
+import (
+	"bytes"
+	"slices"
+
+	"github.com/ado-port/ado-port/mapping/jq"
+)
+
 // Equal says whether the entity that Port holds already has everything that
-// body sets: title, icon, team, each property and each relation.
-func Equal(body, held []byte) bool { panic("mapping") }
+// body sets: title, icon, team, each property and each relation. Both are JSON
+// objects of the shape of port.Entity.Body. Null is the same as absent; numbers
+// are equal by value; the targets of a relation and the members of a team have
+// no order, and one of them is the same as a list of one. False also when
+// either is not an object.
+func Equal(body, held []byte) bool {
+	there, ok := membersOf(held)
+	if !ok {
+		return false
+	}
+	equal := true
+	ok = eachMember(body, func(key, val []byte) bool {
+		switch string(key) {
+		case `"identifier"`, `"blueprint"`:
+		case `"team"`:
+			equal = sameSet(val, there.get(key))
+		case `"relations"`:
+			equal = sameGroup(val, there.get(key), sameSet)
+		case `"properties"`:
+			equal = sameGroup(val, there.get(key), sameOrNull)
+		default:
+			equal = sameOrNull(val, there.get(key))
+		}
+		return equal
+	})
+	return ok && equal
+}
 
-// MergeBodies lays the body later over earlier: per key, and per member for
-// properties and relations.
-func MergeBodies(earlier, later []byte) ([]byte, error) { panic("mapping") }
+// rawMembers are the members of an object, undecoded.
+type rawMembers []rawMember
 
-// Merge adds what other counted.
-func (r *Report) Merge(other *Report) { panic("mapping") }
+type rawMember struct{ key, val []byte }
 
-// Lines are the report for the log, one line per expression, sorted by path.
-func (r *Report) Lines() []string { panic("mapping") }
+func membersOf(d []byte) (rawMembers, bool) {
+	list := make(rawMembers, 0, 16)
+	ok := eachMember(d, func(key, val []byte) bool {
+		list = append(list, rawMember{key, val})
+		return true
+	})
+	return list, ok
+}
+
+// get returns the last member with the key, nil when there is none.
+func (ms rawMembers) get(key []byte) []byte {
+	for _, m := range slices.Backward(ms) {
+		if sameString(m.key, key) {
+			return m.val
+		}
+	}
+	return nil
+}
+
+func isNull(val []byte) bool { return len(val) == 0 || val[0] == 'n' }
+
+func sameOrNull(a, b []byte) bool {
+	if isNull(a) || isNull(b) {
+		return isNull(a) && isNull(b)
+	}
+	return SameJSON(a, b)
+}
+
+func sameGroup(mine, theirs []byte, same func(a, b []byte) bool) bool {
+	there, _ := membersOf(theirs)
+	equal := true
+	eachMember(mine, func(key, val []byte) bool {
+		equal = same(val, there.get(key))
+		return equal
+	})
+	return equal
+}
+
+// sameSet compares lists without order and repetition; none, null and the empty
+// list are the same, and so are a value and the list of it.
+func sameSet(a, b []byte) bool {
+	if sameOrNull(a, b) {
+		return true
+	}
+	as, bs := elements(a), elements(b)
+	return subset(as, bs) && subset(bs, as)
+}
+
+func elements(val []byte) [][]byte {
+	if isNull(val) {
+		return nil
+	}
+	if val[0] != '[' {
+		return [][]byte{val}
+	}
+	var list [][]byte
+	eachElement(val, func(raw []byte) bool { list = append(list, raw); return true })
+	return list
+}
+
+func subset(as, bs [][]byte) bool {
+	for _, a := range as {
+		if !slices.ContainsFunc(bs, func(b []byte) bool { return SameJSON(a, b) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// SameJSON compares two encoded values: numbers by value, objects without
+// order, lists with it.
+func SameJSON(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	switch {
+	case a[0] == '"' && b[0] == '"':
+		return sameString(a, b)
+	case a[0] == '{' && b[0] == '{':
+		return sameObject(a, b)
+	case a[0] == '[' && b[0] == '[':
+		return sameList(a, b)
+	case isDigit(a[0]) && isDigit(b[0]):
+		return jq.SameNumber(string(a), string(b))
+	}
+	return false
+}
+
+func isDigit(c byte) bool { return c == '-' || c >= '0' && c <= '9' }
+
+func sameString(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	if bytes.IndexByte(a, '\\') < 0 && bytes.IndexByte(b, '\\') < 0 {
+		return false
+	}
+	return textValue(a) == textValue(b)
+}
+
+func sameList(a, b []byte) bool {
+	as, bs := elements(a), elements(b)
+	return slices.EqualFunc(as, bs, SameJSON)
+}
+
+func sameObject(a, b []byte) bool {
+	as, ok1 := membersOf(a)
+	bs, ok2 := membersOf(b)
+	if !ok1 || !ok2 || len(as) != len(bs) {
+		return false
+	}
+	if inOrder(as, bs) {
+		return true
+	}
+	there := make(map[string][]byte, len(bs))
+	for _, m := range bs {
+		there[textValue(m.key)] = m.val
+	}
+	for _, m := range as {
+		val, ok := there[textValue(m.key)]
+		if !ok || !SameJSON(m.val, val) {
+			return false
+		}
+	}
+	return true
+}
+
+func inOrder(as, bs rawMembers) bool {
+	for i := range as {
+		if !bytes.Equal(as[i].key, bs[i].key) || !SameJSON(as[i].val, bs[i].val) {
+			return false
+		}
+	}
+	return true
+}

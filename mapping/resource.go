@@ -3,6 +3,10 @@ package mapping
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/ado-port/ado-port/port"
 )
@@ -13,7 +17,23 @@ type Resource struct {
 	Index    int             // position in the document, from 0
 	Kind     string          // as checked by Options.Bind
 	Selector json.RawMessage // the selector object as written, query included
+
+	query   *expression
+	items   *items // nil without itemsToParse
+	entity  []namedForm
+	scan    *scan
+	timeout time.Duration
+
+	files           []string
+	keys            []string
+	searchRelations []string
+	searchID        bool
+	searchTeam      bool
+	pool            sync.Pool // of *mapper
 }
+
+// defaultTimeout bounds one record (port.md 6.8).
+const defaultTimeout = 120 * time.Second
 
 // A Result is what became of one record.
 type Result struct {
@@ -24,42 +44,109 @@ type Result struct {
 	SelectorErrors int // items whose selector was neither true nor false
 }
 
-// Parse reads a mapping document. It fails only when the document as a whole
-// cannot be used; blocks that are invalid become Problems.
-func Parse(doc []byte, opt Options) (*Mapping, error) { panic("mapping: Parse") }
-
 // KindIndex is kind and position, "work-item-5", as Port shows it.
-func (r *Resource) KindIndex() string { panic("mapping") }
+func (r *Resource) KindIndex() string { return fmt.Sprintf("%s-%d", r.Kind, r.Index) }
 
 // Blueprint is the blueprint that the block writes when that is a literal.
-func (r *Resource) Blueprint() (id string, literal bool) { panic("mapping") }
+func (r *Resource) Blueprint() (id string, literal bool) {
+	return r.part("blueprint").expr.literalString()
+}
 
 // Files lists the paths of `file://` mappings, each once.
-func (r *Resource) Files() []string { panic("mapping") }
+func (r *Resource) Files() []string { return r.files }
 
 // Keys lists what the block sets besides identifier and blueprint: "title",
 // "icon", "team", "properties.x", "relations.y".
-func (r *Resource) Keys() []string { panic("mapping") }
+func (r *Resource) Keys() []string { return r.keys }
 
-// Properties and Relations list the names that the block sets.
-func (r *Resource) Properties() []string { panic("mapping") }
+// Properties lists the properties that the block sets.
+func (r *Resource) Properties() []string { return r.part("properties").names() }
 
 // Relations lists the relations that the block sets.
-func (r *Resource) Relations() []string { panic("mapping") }
+func (r *Resource) Relations() []string { return r.part("relations").names() }
 
-// UsesSearch says that identifier, team or a relation is a search that Port resolves.
-func (r *Resource) UsesSearch() bool { panic("mapping") }
+// UsesSearch says that identifier, team or a relation is a search that Port
+// resolves.
+func (r *Resource) UsesSearch() bool {
+	return r.searchID || r.searchTeam || len(r.searchRelations) > 0
+}
 
 // SearchRelations lists the relations that are searches.
-func (r *Resource) SearchRelations() []string { panic("mapping") }
+func (r *Resource) SearchRelations() []string { return r.searchRelations }
 
 // SearchIdentifier says that the identifier is a search.
-func (r *Resource) SearchIdentifier() bool { panic("mapping") }
+func (r *Resource) SearchIdentifier() bool { return r.searchID }
+
+// HasItems says that records are expanded by itemsToParse.
+func (r *Resource) HasItems() bool { return r.items != nil }
+
+func (r *Resource) part(name string) *form {
+	for i := range r.entity {
+		if r.entity[i].name == name {
+			return &r.entity[i].form
+		}
+	}
+	return &form{}
+}
+
+func (f *form) names() []string {
+	var names []string
+	for _, m := range f.members {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// finish derives what callers ask for.
+func (r *Resource) finish() {
+	for _, part := range r.entity {
+		part.form.expressions(func(e *expression) {
+			if e.isFile && !slices.Contains(r.files, e.file) {
+				r.files = append(r.files, e.file)
+			}
+		})
+		switch part.name {
+		case "identifier":
+			r.searchID = part.form.search
+		case "blueprint":
+		case "properties", "relations":
+			for _, m := range part.form.members {
+				r.keys = append(r.keys, part.name+"."+m.name)
+				if m.form.search && part.name == "relations" {
+					r.searchRelations = append(r.searchRelations, m.name)
+				}
+			}
+		default:
+			r.keys = append(r.keys, part.name)
+			r.searchTeam = r.searchTeam || part.name == "team" && part.form.search
+		}
+	}
+	if r.timeout <= 0 {
+		r.timeout = defaultTimeout
+	}
+}
 
 // Map applies the block to one record. files holds the texts of Files by path;
 // nil texts are null, a path that is missing leaves its key out of the entity.
-// The error is for a deadline, a cancelled ctx or a limit: then the resource
-// has failed as a whole.
+// The error is for a record that is not an object, a deadline, a cancelled ctx
+// or a limit: then the resource has failed as a whole. The entities share no
+// memory with record.
 func (r *Resource) Map(ctx context.Context, record []byte, files map[string]*string, rep *Report) (Result, error) {
-	panic("mapping: Map")
+	m, _ := r.pool.Get().(*mapper)
+	if m == nil {
+		m = &mapper{r: r, slots: make([]slot, r.scan.slots), vals: make([]any, r.scan.slots), have: make([]bool, r.scan.slots)}
+	}
+	if rep == nil {
+		rep = &Report{}
+	}
+	m.ctx, m.files, m.rep = ctx, files, rep
+	m.deadline = time.Now().Add(r.timeout)
+	var res Result
+	err := m.record(record, &res)
+	m.release()
+	r.pool.Put(m)
+	if err != nil {
+		return res, fmt.Errorf("mapping %s: %w", r.KindIndex(), err)
+	}
+	return res, nil
 }

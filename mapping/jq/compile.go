@@ -231,7 +231,7 @@ func (c *compiler) rootPath(t *gojq.Term) (node, int, error) {
 	var path []string
 	optional := func(i int) bool { return i < len(t.SuffixList) && t.SuffixList[i].Optional }
 	if t.Type == gojq.TermTypeIndex {
-		name, ok := plainStep(t.Index)
+		name, ok := PlainStep(t.Index)
 		if !ok || optional(0) {
 			return nil, 0, nil
 		}
@@ -239,7 +239,7 @@ func (c *compiler) rootPath(t *gojq.Term) (node, int, error) {
 	}
 	done := 0
 	for ; done < len(t.SuffixList); done++ {
-		name, ok := plainStep(t.SuffixList[done].Index)
+		name, ok := PlainStep(t.SuffixList[done].Index)
 		if !ok || optional(done+1) {
 			break
 		}
@@ -251,8 +251,8 @@ func (c *compiler) rootPath(t *gojq.Term) (node, int, error) {
 	return rootPath{c.prog.addPath(path)}, done, nil
 }
 
-// plainStep is the name in `.name`, `."name"` or `["name"]`.
-func plainStep(x *gojq.Index) (string, bool) {
+// PlainStep is the name in `.name`, `."name"` or `["name"]`.
+func PlainStep(x *gojq.Index) (string, bool) {
 	switch {
 	case x == nil || x.IsSlice:
 		return "", false

@@ -2,6 +2,7 @@ package jq
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/itchyny/gojq"
 )
@@ -200,11 +201,15 @@ func (c *compiler) call(f *gojq.Func, s *scope) (node, error) {
 		}
 	}
 	name := fmt.Sprintf("%s/%d", f.Name, len(f.Args))
+	if strings.HasSuffix(name, "sub/2") || strings.HasSuffix(name, "sub/3") {
+		c.remark(name, args)
+	}
 	if build, ok := c.nodes[name]; ok {
 		if n := build(c, args); n != nil {
 			return n, nil
 		}
 	}
+	c.remark(name, args)
 	if fn, ok := nativeFuncs[name]; ok {
 		return newNative(fn, args), nil
 	}
@@ -220,6 +225,29 @@ func (c *compiler) call(f *gojq.Func, s *scope) (node, error) {
 		n.args = append(n.args, &funcDef{body: a})
 	}
 	return n, nil
+}
+
+// remark notes what differs from jq in a call of a built-in.
+func (c *compiler) remark(name string, args []node) {
+	switch name {
+	case "localtime/0", "strflocaltime/1":
+		c.prog.note("%s: local time is UTC", name)
+	case "test/1", "test/2", "match/1", "match/2", "capture/1", "capture/2", "scan/1", "scan/2",
+		"split/2", "splits/1", "splits/2", "sub/2", "sub/3", "gsub/2", "gsub/3":
+		c.remarkPattern(args)
+	}
+}
+
+func (c *compiler) remarkPattern(args []node) {
+	pattern, ok := args[0].(constant)
+	if !ok {
+		return
+	}
+	if text, ok := pattern.v.(string); ok {
+		if _, err := newExpression(text, matchFlags{}, c.prog.regexpTimeout); err != nil {
+			c.prog.note("regular expression %q: %v", text, err)
+		}
+	}
 }
 
 func (c *compiler) variable(name string, s *scope) (node, error) {

@@ -223,3 +223,14 @@ func appendDigits(dst, s []byte) []byte {
 	dst = append(dst, digits[:point]...)
 	return append(append(dst, '.'), digits[point:]...)
 }
+
+// SameNumber compares two JSON numbers by value, exactly.
+func SameNumber(a, b string) bool {
+	na, da, ea := (&Number{text: a}).decimal()
+	nb, db, eb := (&Number{text: b}).decimal()
+	ta, tb := strings.TrimRight(da, "0"), strings.TrimRight(db, "0")
+	if ta == "" || tb == "" {
+		return ta == tb
+	}
+	return na == nb && ta == tb && ea+len(da)-len(ta) == eb+len(db)-len(tb)
+}

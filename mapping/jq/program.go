@@ -68,6 +68,16 @@ type Program struct {
 	body  node
 	paths [][]string
 	whole bool
+	notes []string
+}
+
+// Notes are remarks on what the program does differently here than in jq.
+func (p *Program) Notes() []string { return p.notes }
+
+func (p *Program) note(format string, args ...any) {
+	if n := fmt.Sprintf(format, args...); !slices.Contains(p.notes, n) {
+		p.notes = append(p.notes, n)
+	}
 }
 
 // Input is the value that a program runs on.
@@ -142,14 +152,16 @@ func (p *Program) Literal() (any, bool) {
 // Run evaluates the program and returns its first output; ok is false when
 // there is none. An error that is not a jq error (*Error) is a deadline, a
 // limit (ErrLimit) or a bug, and ends the record.
-func (p *Program) Run(ctx context.Context, in Input) (v any, ok bool, err error) {
+// A deadline that is not zero bounds the run besides ctx: a timer for each of
+// many short runs would cost more than they do.
+func (p *Program) Run(ctx context.Context, in Input, deadline time.Time) (v any, ok bool, err error) {
 	defer func() {
 		if bug := recover(); bug != nil {
 			v, ok = nil, false
 			err = fmt.Errorf("jq: internal error: %v\n%s", bug, debug.Stack())
 		}
 	}()
-	r := &run{ctx: ctx, prog: p, input: in}
+	r := &run{ctx: ctx, prog: p, input: in, deadline: deadline}
 	v, ok, err = first(p.body, r, nil, nil)
 	if errors.Is(err, errHalt) {
 		return nil, false, nil

@@ -3,6 +3,7 @@ package jq
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Limits of one run; see Runner.
@@ -20,17 +21,22 @@ type run struct {
 	prog  *Program
 	input Input
 	steps int
-	depth int
-	total int
+
+	deadline time.Time // zero: none
+	depth    int
+	total    int
 }
 
 // tick is called in every loop, so that a deadline ends any program.
 func (r *run) tick() error {
 	r.steps++
-	if r.steps%tickEvery == 0 {
-		return r.ctx.Err()
+	if r.steps%tickEvery != 0 {
+		return nil
 	}
-	return nil
+	if !r.deadline.IsZero() && time.Now().After(r.deadline) {
+		return fmt.Errorf("jq: %w", context.DeadlineExceeded)
+	}
+	return r.ctx.Err()
 }
 
 func (r *run) enter() error {
