@@ -37,11 +37,16 @@ type Snapshot struct {
 	repositories memos[string, *packed]
 	shared       *cache[string, *sharedPage] // by address
 	caches       *fileCaches
+	work         *workParents
+	groups       *memo[*groupList]
 }
 
 // Snapshot begins a resync.
 func (c *Client) Snapshot() *Snapshot {
-	return &Snapshot{c: c, budget: &budget{}, projects: newMemo[*projectList](), caches: newFileCaches(), shared: newSharedPages()}
+	return &Snapshot{
+		c: c, budget: &budget{}, projects: newMemo[*projectList](), caches: newFileCaches(), shared: newSharedPages(),
+		work: newWorkParents(), groups: newMemo[*groupList](),
+	}
 }
 
 // A lister is one listing under way: a snapshot, seen by a kind.

@@ -1,0 +1,130 @@
+package azuredevops
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/tidwall/gjson"
+)
+
+// teamBoards are the boards of a team: an array, and by position why a board is
+// only as the list has it.
+type teamBoards struct {
+	packed  *packed
+	lacking map[int]error
+}
+
+func (b *teamBoards) size() int {
+	if b == nil {
+		return 0
+	}
+	return b.packed.kept()
+}
+
+// A board is an entry of teamBoards.
+type board struct {
+	JSON    []byte // valid while the board is being worked on
+	lacking error  // the details could not be read
+}
+
+// eachBoard streams the boards of a team. A team without an iteration has none
+// that the service could tell: it answers 500, which is unknown (S15).
+func (l *lister) eachBoard(ctx context.Context, t *team) iter.Seq2[board, error] {
+	return within(t.scope(), func(yield func(board, error) bool) {
+		kept, err := l.work.boards.get(ctx, t.ID, func(ctx context.Context) (*teamBoards, error) { return l.fetchBoards(ctx, t) })
+		var b []byte
+		if err == nil {
+			b, err = kept.packed.unpack()
+		}
+		if err != nil {
+			yield(board{}, fmt.Errorf("boards of team %s: %w", textAt(t.JSON, "name"), err))
+			return
+		}
+		n := 0
+		for obj := range elements(b, 0) {
+			if !yield(board{obj, kept.lacking[n]}, nil) {
+				return
+			}
+			n++
+		}
+	})
+}
+
+// fetchBoards lists the boards of a team and reads each: the list has the names
+// only.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/work/boards/list
+func (l *lister) fetchBoards(ctx context.Context, t *team) (*teamBoards, error) {
+	b, err := l.gather(l.pages(ctx, &request{Project: t.Project, Team: t.ID, Route: "_apis/work/boards"}, "value"), 0)
+	if err != nil {
+		return nil, err
+	}
+	boards := each(widePages, streamOf(elements(b, 0)), one(func(ctx context.Context, obj []byte) (board, error) {
+		detail, err := l.boardDetail(ctx, t, textAt(obj, "id"))
+		if err != nil {
+			return board{obj, listed(err)}, nil
+		}
+		return board{over(obj, detail), nil}, nil
+	}))
+	out := &teamBoards{lacking: map[int]error{}}
+	var array []byte
+	n := 0
+	for bd := range boards(ctx) {
+		array = appendElement(array, bd.JSON)
+		if bd.lacking != nil {
+			out.lacking[n] = bd.lacking
+		}
+		n++
+	}
+	out.packed = l.work.packer.pack(closeArray(array))
+	return out, ctx.Err()
+}
+
+// boardDetail is a board with columns, rows and fields.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/work/boards/get
+func (l *lister) boardDetail(ctx context.Context, t *team, id string) ([]byte, error) {
+	if id == "" {
+		return nil, fmt.Errorf("%w: a board without id", ErrMalformed)
+	}
+	return l.object(ctx, &request{Project: t.Project, Team: t.ID, Route: "_apis/work/boards/{board}", Args: []string{id}})
+}
+
+// over is an object whose members give way to those of another.
+func over(obj, by []byte) []byte {
+	by = bytes.TrimSpace(by)
+	inner := bytes.TrimSpace(by[1 : len(by)-1])
+	if len(inner) == 0 {
+		return obj
+	}
+	m := members{b: slices.Concat([]byte{','}, inner)}
+	gjson.Parse(view(by)).ForEach(func(key, _ gjson.Result) bool {
+		m.names = append(m.names, key.String())
+		return true
+	})
+	return object(obj, m)
+}
+
+// streamOf makes a stream of what is there already.
+func streamOf[T any](seq iter.Seq[T]) stream[T] {
+	return func(ctx context.Context) iter.Seq2[T, error] {
+		return func(yield func(T, error) bool) {
+			for v := range seq {
+				if ctx.Err() != nil || !yield(v, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// missing names what a record lacks.
+func (b board) missing() []error {
+	if b.lacking == nil {
+		return nil
+	}
+	return []error{fmt.Errorf("details: %w", b.lacking)}
+}

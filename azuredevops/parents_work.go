@@ -1,0 +1,286 @@
+package azuredevops
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+)
+
+const (
+	teamTop = 1000
+	// defaultTop is what lists of teams and members give when no number is asked
+	// for (azure-devops-rest.md 2.4): no limit of the service lies below it.
+	defaultTop = 100
+
+	boardCacheBytes  = 6 << 20
+	memberCacheBytes = 6 << 20
+	packTeamAbove    = 2 << 10
+)
+
+// workParents are the teams, and what several kinds want of a team. Boards and
+// members are bounded: what had to go is fetched again.
+type workParents struct {
+	teams   *memo[*teamList]
+	own     memos[string, *packed] // teams by project
+	boards  cache[string, *teamBoards]
+	members cache[string, *packed]
+	packer  packer
+}
+
+func newWorkParents() *workParents {
+	return &workParents{
+		teams:   newMemo[*teamList](),
+		boards:  cache[string, *teamBoards]{most: boardCacheBytes, size: func(b *teamBoards) int { return b.size() }},
+		members: cache[string, *packed]{most: memberCacheBytes, size: func(p *packed) int { return p.kept() }},
+	}
+}
+
+// A team is an entry of a list of teams.
+type team struct {
+	ID      string
+	Project *project // only ID, Name and scope in a list of the organization
+	JSON    []byte   // as listed; valid while the team is being worked on
+}
+
+// scope is that of everything listed below the team.
+func (t *team) scope() Scope {
+	s := t.Project.scope
+	s.ID = t.ID
+	return s
+}
+
+// A teamList is the organization's list of teams by project, in the order in
+// which the projects appear. With err, what there is may not be all.
+type teamList struct {
+	order []*project
+	of    map[string]*packed // arrays by project
+	err   error
+}
+
+// teamList is what a single list says of the teams of all projects. It leaves
+// out projects that the identity may not read, without a word.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/core/teams/get-all-teams
+func (l *lister) teamList(ctx context.Context) (*teamList, error) {
+	return l.work.teams.get(ctx, func(ctx context.Context) (*teamList, error) {
+		out := &teamList{of: map[string]*packed{}}
+		arrays, seen := map[string][]byte{}, map[string]bool{}
+		for p, err := range l.skipPages(ctx, &request{Route: "_apis/teams"}, "value", teamTop) {
+			if err != nil {
+				out.err = listed(err)
+				break
+			}
+			objects, _ := list(p.b, "value")
+			for obj := range objects {
+				id, of := textAt(obj, "id"), textAt(obj, "projectId")
+				if seen[id] {
+					continue // the list moved on between two pages
+				}
+				seen[id] = true
+				if _, ok := arrays[of]; !ok {
+					s := Scope{Organization: l.c.Organization(), Project: of, ProjectName: textAt(obj, "projectName")}
+					out.order = append(out.order, &project{ID: of, Name: s.ProjectName, scope: s})
+				}
+				arrays[of] = appendElement(arrays[of], obj)
+			}
+			p.free()
+		}
+		for of, b := range arrays {
+			out.of[of] = l.work.packer.pack(closeArray(b))
+		}
+		return out, ctx.Err()
+	})
+}
+
+// appendElement adds a value to an array that lacks its closing bracket.
+func appendElement(array, value []byte) []byte {
+	if len(array) == 0 {
+		array = append(array, '[')
+	} else {
+		array = append(array, ',')
+	}
+	return append(array, value...)
+}
+
+// closeArray ends an array of appendElement.
+func closeArray(array []byte) []byte {
+	if len(array) == 0 {
+		array = append(array, '[')
+	}
+	return append(array, ']')
+}
+
+// eachTeam streams the teams of the organization, whether or not their projects
+// carry an excluded tag (export.md 1.6). Every project has a team: one that the
+// list leaves out is asked itself, and then says why.
+func (l *lister) eachTeam(ctx context.Context) iter.Seq2[*team, error] {
+	return func(yield func(*team, error) bool) {
+		org := Scope{Organization: l.c.Organization()}
+		all, err := l.teamList(ctx)
+		if err != nil {
+			yield(nil, unknown(org, err))
+			return
+		}
+		for _, p := range all.order {
+			for t, err := range teamsIn(p, all.of[p.ID]) {
+				if !yield(t, err) {
+					return
+				}
+			}
+		}
+		if all.err != nil {
+			yield(nil, unknown(org, fmt.Errorf("list of teams: %w", all.err)))
+			return
+		}
+		for t, err := range l.hiddenTeams(ctx, all) {
+			if !yield(t, err) {
+				return
+			}
+		}
+	}
+}
+
+// hiddenTeams streams the teams of projects that a list leaves out.
+func (l *lister) hiddenTeams(ctx context.Context, all *teamList) iter.Seq2[*team, error] {
+	hidden := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[*team, error] {
+		if all.of[p.ID] != nil {
+			return func(func(*team, error) bool) {}
+		}
+		return l.teamsOf(ctx, p)
+	})
+	return func(yield func(*team, error) bool) {
+		for t, err := range hidden(ctx) {
+			// Tags that cannot be read matter to lists below projects only.
+			if se, ok := errors.AsType[*ScopeError](err); ok && se.Scope.Project != "" && all.of[se.Scope.Project] != nil {
+				continue
+			}
+			if !yield(t, err) {
+				return
+			}
+		}
+	}
+}
+
+// eachProjectTeam streams the teams of the projects. A *ScopeError stands for a
+// project.
+func (l *lister) eachProjectTeam(ctx context.Context) iter.Seq2[*team, error] {
+	return each(widePages, l.eachProject, l.teamsOf)(ctx)
+}
+
+// teamsOf lists the teams of a project: from the organization's list if that is
+// whole and has some.
+func (l *lister) teamsOf(ctx context.Context, p *project) iter.Seq2[*team, error] {
+	return within(p.scope, func(yield func(*team, error) bool) {
+		all, err := l.teamList(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		kept := all.of[p.ID]
+		if kept == nil || all.err != nil {
+			if kept, err = l.ownTeams(ctx, p); err != nil {
+				yield(nil, fmt.Errorf("list of teams: %w", err))
+				return
+			}
+		}
+		teamsIn(p, kept)(yield)
+	})
+}
+
+// ownTeams asks a project for its teams.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/core/teams/get-teams
+func (l *lister) ownTeams(ctx context.Context, p *project) (*packed, error) {
+	return l.work.own.get(ctx, p.ID, func(ctx context.Context) (*packed, error) {
+		rq := &request{Route: "_apis/projects/{projectId}/teams", Args: []string{p.ID}}
+		b, err := l.gather(l.skipPages(ctx, rq, "value", teamTop), 0)
+		return l.work.packer.pack(b), err
+	})
+}
+
+// gather makes one array of the objects of all pages. A page with less than
+// enough objects is the last one; 0 means that only the pages know.
+func (l *lister) gather(pages iter.Seq2[*page, error], enough int) ([]byte, error) {
+	var out []byte
+	for p, err := range pages {
+		if err != nil {
+			return nil, listed(err)
+		}
+		objects, _ := list(p.b, "value")
+		n := 0
+		for obj := range objects {
+			out = appendElement(out, obj)
+			n++
+		}
+		p.free()
+		if n < enough {
+			break
+		}
+	}
+	return closeArray(out), nil
+}
+
+// teamsIn reads an array of teams.
+func teamsIn(p *project, kept *packed) iter.Seq2[*team, error] {
+	return func(yield func(*team, error) bool) {
+		b, err := kept.unpack()
+		if err != nil {
+			yield(nil, unknown(p.scope, err))
+			return
+		}
+		for obj := range elements(b, 0) {
+			if !yield(&team{ID: textAt(obj, "id"), Project: p, JSON: obj}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// teamMembers is the array of the members of a team. A page that is shorter than
+// any limit of the service is the last one; that saves a call per team.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/core/teams/get-team-members-with-extended-properties
+func (l *lister) teamMembers(ctx context.Context, t *team) ([]byte, error) {
+	kept, err := l.work.members.get(ctx, t.ID, func(ctx context.Context) (*packed, error) {
+		rq := &request{Route: "_apis/projects/{projectId}/teams/{teamId}/members", Args: []string{t.Project.ID, t.ID}}
+		b, err := l.gather(l.skipPages(ctx, rq, "value", teamTop), defaultTop)
+		return l.work.packer.pack(b), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("members: %w", err)
+	}
+	return kept.unpack()
+}
+
+// A packer packs many small things: it keeps what packing needs.
+type packer struct{ writers sync.Pool }
+
+func (k *packer) pack(b []byte) *packed {
+	if len(b) < packTeamAbove {
+		return &packed{b: bytes.Clone(b)}
+	}
+	var out bytes.Buffer
+	w, ok := k.writers.Get().(*flate.Writer)
+	if ok {
+		w.Reset(&out)
+	} else {
+		w, _ = flate.NewWriter(&out, flate.BestSpeed) // fails for unknown levels only
+	}
+	defer k.writers.Put(w)
+	if _, err := w.Write(b); err != nil || w.Close() != nil {
+		return &packed{b: bytes.Clone(b)}
+	}
+	return &packed{b: bytes.Clone(out.Bytes()), size: len(b)}
+}
+
+// kept is what the packed bytes take.
+func (p *packed) kept() int {
+	if p == nil {
+		return 0
+	}
+	return len(p.b)
+}
