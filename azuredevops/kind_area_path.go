@@ -1,0 +1,85 @@
+package azuredevops
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var _ = register(row[areaPathSelector]{Name: "area-path", List: listAreaPaths})
+
+// areaPathSelector: without Depth the service gives the root of a project only
+// (S49).
+type areaPathSelector struct {
+	Depth *int `json:"depth"`
+}
+
+// listAreaPaths lists the nodes of every project's tree of areas, parents first,
+// without `children` and with `__project`, `__parentIdentifier` (null for the
+// root) and `__normalizedPath` (export.md 4.22).
+//
+// https://learn.microsoft.com/rest/api/azure/devops/wit/classification-nodes/get
+func listAreaPaths(l *lister, sel areaPathSelector) stream[Record] {
+	depth := ""
+	if sel.Depth != nil {
+		depth = strconv.Itoa(*sel.Depth)
+	}
+	return each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[Record, error] {
+		return within(p.scope, func(yield func(Record, error) bool) {
+			pg, err := l.send(ctx, &request{
+				Project: p, Route: "_apis/wit/classificationnodes/Areas", Version: "7.1", Query: []string{"$depth", depth},
+			})
+			if err != nil {
+				yield(Record{}, fmt.Errorf("areas: %w", err))
+				return
+			}
+			defer pg.free()
+			root := pg.b[skipSpace(pg.b, 0):]
+			if root[0] != '{' {
+				yield(Record{}, fmt.Errorf("areas: %w: not an object", ErrMalformed))
+				return
+			}
+			l.areas(p, root, []byte("null"), yield)
+		})
+	})
+}
+
+// areas yields a node and what is below it. parent is the JSON of the identifier
+// of the node above.
+func (l *lister) areas(p *project, node, parent []byte, yield func(Record, error) bool) bool {
+	id := rawAt(node, "identifier")
+	if id == nil {
+		id = []byte("null")
+	}
+	if textAt(node, "structureType") == "area" {
+		added := newMembers(3+len(p.JSON)/64).raw("__project", p.JSON).raw("__parentIdentifier", parent).
+			text("__normalizedPath", normalizedPath(textAt(node, "path")))
+		alone := append(appendOthers(nil, node, []members{{names: []string{"children"}}}), '}')
+		if !yield(l.record(alone, p.scope, textAt(node, "identifier"), added), nil) {
+			return false
+		}
+	}
+	children, ok := list(node, "children")
+	if !ok {
+		return true
+	}
+	for child := range children {
+		if !l.areas(p, child, id, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// normalizedPath is the path of an area as work items have it: `\Fab\Area\Web` is
+// `Fab\Web`.
+func normalizedPath(path string) string {
+	parts := strings.Split(strings.TrimLeft(path, `\`), `\`)
+	if len(parts) > 1 && parts[1] == "Area" {
+		parts = slices.Delete(parts, 1, 2)
+	}
+	return strings.Join(parts, `\`)
+}
