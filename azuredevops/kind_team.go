@@ -1,0 +1,49 @@
+package azuredevops
+
+import (
+	"context"
+	"fmt"
+)
+
+var _ = register(row[teamSelector]{Name: "team", List: listTeams})
+
+type teamSelector struct {
+	IncludeMembers   bool `json:"includeMembers"`
+	IncludeAreaPaths bool `json:"includeAreaPaths"`
+}
+
+// listTeams lists the teams of the organization; as asked for with `__members`,
+// the list of them, and `__areaPaths`, the team's field values (export.md 4.23).
+// What cannot be read is left out, the record incomplete.
+func listTeams(l *lister, sel teamSelector) stream[Record] {
+	return each(wideRecords, l.eachTeam, one(func(ctx context.Context, t *team) (Record, error) {
+		var missing []error
+		added := newMembers(2)
+		if sel.IncludeMembers {
+			list, err := l.teamMembers(ctx, t)
+			if err != nil {
+				missing = append(missing, err)
+			} else {
+				added = added.raw("__members", list)
+			}
+		}
+		if sel.IncludeAreaPaths {
+			values, err := l.teamFieldValues(ctx, t)
+			if err != nil {
+				missing = append(missing, fmt.Errorf("area paths: %w", listed(err)))
+			} else {
+				added = added.raw("__areaPaths", values)
+			}
+		}
+		rec := l.record(t.JSON, t.Project.scope, t.ID, added)
+		rec.Missing = missing
+		return rec, nil
+	}))
+}
+
+// teamFieldValues are the areas of a team.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/work/teamfieldvalues/get
+func (l *lister) teamFieldValues(ctx context.Context, t *team) ([]byte, error) {
+	return l.object(ctx, &request{Project: t.Project, Team: t.ID, Route: "_apis/work/teamsettings/teamfieldvalues", Version: "7.1"})
+}
