@@ -1,0 +1,28 @@
+package azuredevops
+
+import (
+	"context"
+	"iter"
+)
+
+var _ = register(row[ignoredDefaultTeam]{Name: "member", List: listMembers})
+
+// listMembers lists the members of every team with `__teamId`: a person appears
+// once per team (export.md 4.24).
+func listMembers(l *lister, _ ignoredDefaultTeam) stream[Record] {
+	return each(wideRecords, l.eachTeam, func(ctx context.Context, t *team) iter.Seq2[Record, error] {
+		return within(t.scope(), func(yield func(Record, error) bool) {
+			list, err := l.teamMembers(ctx, t)
+			if err != nil {
+				yield(Record{}, err)
+				return
+			}
+			added := newMembers(1).text("__teamId", t.ID)
+			for obj := range elements(list, 0) {
+				if !yield(l.record(obj, t.scope(), t.ID, added), nil) {
+					return
+				}
+			}
+		})
+	})
+}
