@@ -1,0 +1,174 @@
+package azuredevops
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+var _ = register(row[userSelector]{Name: "user", List: listUsers})
+
+const (
+	sourceGraph = "graph"
+	// entitlementTop is far below the 10,000 that old versions allow, because an
+	// entitlement takes kilobytes.
+	entitlementTop = 1000
+)
+
+// userSelector chooses where users come from. The options of the other source are
+// checked and have no effect.
+type userSelector struct {
+	Source string `json:"source" default:"entitlements" oneof:"graph,entitlements"`
+
+	// Of graph users.
+	SubjectTypes            []string `json:"subjectTypes"`
+	IncludeGroupMemberships bool     `json:"includeGroupMemberships"`
+
+	// Of entitlements.
+	IncludeFields []string `json:"includeFields" oneof:"license,extensions,projects,groupRules"`
+	APIVersion    string   `json:"apiVersion"`
+}
+
+// listUsers lists the users of the organization: those with a license, or those
+// of the graph (export.md 4.25).
+func listUsers(l *lister, sel userSelector) stream[Record] {
+	switch {
+	case sel.Source != sourceGraph:
+		return l.entitlements(sel)
+	case sel.IncludeGroupMemberships:
+		return l.usersWithGroups(sel)
+	}
+	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
+		org := Scope{Organization: l.c.Organization()}
+		return within(org, l.batches(ctx, graphUsers(sel), batch{scope: org, id: "descriptor"}))
+	})
+}
+
+// entitlements lists the users with a license. Since version 7 the service pages
+// by a token and calls the list items, or members (S51); before, by top and skip.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/memberentitlementmanagement/user-entitlements/search-user-entitlements
+func (l *lister) entitlements(sel userSelector) stream[Record] {
+	rq := &request{
+		Host: vsaex, Route: "_apis/userentitlements", Version: sel.APIVersion,
+		Query: []string{"select", strings.Join(sel.IncludeFields, ",")},
+	}
+	org := Scope{Organization: l.c.Organization()}
+	b := batch{scope: org, key: "items|members", id: "id"}
+	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
+		if !beforeVersion7(sel.APIVersion) {
+			return within(org, l.batches(ctx, rq, b))
+		}
+		b.key = "value|items|members"
+		return within(org, func(yield func(batch, error) bool) {
+			for p, err := range l.offsetPages(ctx, rq, b.key, "top", "skip", entitlementTop) {
+				b.page = p
+				if !yield(b, err) {
+					return
+				}
+			}
+		})
+	})
+}
+
+// beforeVersion7 tells whether an api-version names an older one.
+func beforeVersion7(version string) bool {
+	major, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && n < 7
+}
+
+// graphUsers asks for users, service identities included.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/graph/users/list
+func graphUsers(sel userSelector) *request {
+	return &request{
+		Host: vssps, Route: "_apis/graph/users", Version: "7.1-preview.1",
+		Query: []string{"subjectTypes", strings.Join(sel.SubjectTypes, ",")},
+	}
+}
+
+// usersWithGroups lists graph users with `__groups`, the groups that they belong
+// to directly, and `__projects`, the names in brackets before those groups' names,
+// sorted (S43: the organization's own among them). Where the groups cannot be
+// read, both are left out, the record incomplete.
+func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
+	org := Scope{Organization: l.c.Organization()}
+	users := func(ctx context.Context) iter.Seq2[[]byte, error] {
+		return within(org, func(yield func([]byte, error) bool) {
+			for p, err := range l.pages(ctx, graphUsers(sel), "value") {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				objects, _ := list(p.b, "value")
+				for obj := range objects {
+					if !yield(bytes.Clone(obj), nil) {
+						p.free()
+						return
+					}
+				}
+				p.free()
+			}
+		})
+	}
+	owners := each(wideRecords, users, one(func(ctx context.Context, obj []byte) (owner, error) {
+		o := owner{JSON: obj, scope: org}
+		if d := textAt(obj, "descriptor"); d != "" {
+			o.ids, o.err = l.memberships(ctx, d, "Up", "containerDescriptor")
+		}
+		return o, nil
+	}))
+	return l.lookedUp(owners, func(o owner, s *subjects, yield func(Record, error) bool) bool {
+		added, err := groupMembers(o, s)
+		rec := l.record(o.JSON, o.scope, cmp.Or(textAt(o.JSON, "id"), textAt(o.JSON, "descriptor")), added)
+		if err != nil {
+			rec.Missing = append(rec.Missing, fmt.Errorf("groups: %w", err))
+		}
+		return yield(rec, nil)
+	})
+}
+
+// groupMembers are the members that tell the groups of a user.
+func groupMembers(o owner, s *subjects) (members, error) {
+	if o.err != nil {
+		return members{}, o.err
+	}
+	var groups, projects []byte
+	names := map[string]bool{}
+	for _, id := range o.ids {
+		obj, err := s.get(id)
+		if err != nil {
+			return members{}, err
+		}
+		groups = appendElement(groups, obj)
+		if name := projectOfGroup(textAt(obj, "principalName")); name != "" {
+			names[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		projects = appendElement(projects, gjson.AppendJSONString(nil, name))
+	}
+	return newMembers(2+len(groups)/64).raw("__groups", closeArray(groups)).raw("__projects", closeArray(projects)), nil
+}
+
+// projectOfGroup is the name in brackets: [Fabrikam]\Readers.
+func projectOfGroup(principal string) string {
+	rest, ok := strings.CutPrefix(principal, "[")
+	if !ok {
+		return ""
+	}
+	name, _, ok := strings.Cut(rest, "]")
+	if !ok {
+		return ""
+	}
+	return name
+}
