@@ -1,0 +1,29 @@
+package azuredevops
+
+import (
+	"context"
+	"iter"
+)
+
+var _ = register(row[groupSelector]{Name: "group", List: listGroups})
+
+// groupSelector has no options.
+type groupSelector struct{}
+
+// listGroups lists the groups of the organization as they are (export.md 4.26).
+func listGroups(l *lister, _ groupSelector) stream[Record] {
+	return func(ctx context.Context) iter.Seq2[Record, error] {
+		return func(yield func(Record, error) bool) {
+			org := Scope{Organization: l.c.Organization()}
+			for g, err := range l.eachGroup(ctx) {
+				var rec Record
+				if err == nil {
+					rec = l.record(g.JSON, org, g.Descriptor, members{})
+				}
+				if !yield(rec, err) {
+					return
+				}
+			}
+		}
+	}
+}
