@@ -18,7 +18,6 @@ const maxFetches = 6
 // extract runs every listing in every organization. Listings begin in mapping
 // order, so that the lanes are fed in the order in which they load.
 func (r *run) extract(ctx context.Context) {
-	r.seat()
 	slots := semaphore.NewWeighted(maxFetches)
 	snapshots := make([]*azuredevops.Snapshot, len(r.cfg.Organizations))
 	for i, org := range r.cfg.Organizations {

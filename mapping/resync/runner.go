@@ -205,6 +205,7 @@ func (r *run) loadContext(ctx context.Context) (context.Context, context.CancelF
 
 // transfer runs extraction and loading side by side until both are done.
 func (r *run) transfer(ctx, load context.Context) {
+	r.seat()
 	var wg sync.WaitGroup
 	wg.Go(func() { r.loadOwned(load) })
 	for _, l := range r.lanes {
