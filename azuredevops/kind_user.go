@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"maps"
@@ -35,6 +36,18 @@ type userSelector struct {
 	// Of entitlements.
 	IncludeFields []string `json:"includeFields" oneof:"license,extensions,projects,groupRules"`
 	APIVersion    string   `json:"apiVersion"`
+}
+
+// MarshalJSON leaves out the options of the other source: they do not decide what
+// is fetched, so listings are shared whatever they are.
+func (s userSelector) MarshalJSON() ([]byte, error) {
+	type plain userSelector
+	if s.Source == sourceGraph {
+		s.IncludeFields, s.APIVersion = nil, ""
+	} else {
+		s.SubjectTypes, s.IncludeGroupMemberships = nil, false
+	}
+	return json.Marshal(plain(s))
 }
 
 // listUsers lists the users of the organization: those with a license, or those
