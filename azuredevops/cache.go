@@ -5,12 +5,15 @@ import (
 	"sync"
 )
 
-// A cache keeps what was fetched within a bound; the oldest goes first and is
-// fetched again when needed. Like a memo, it fetches a key once at a time, and
+// A cache keeps what was fetched within a bound; what had to go, the oldest first,
+// is fetched again when needed. Like a memo, it fetches a key once at a time, and
 // remembers failures.
 type cache[K comparable, T any] struct {
 	most int // bytes
 	size func(T) int
+	// lists are gone through from the beginning to the end: then what comes after
+	// the bound goes, because the oldest would be missed first.
+	lists bool
 
 	mu   sync.Mutex
 	m    map[K]*memo[T]
@@ -50,6 +53,10 @@ func (c *cache[K, T]) get(ctx context.Context, key K, fetch func(context.Context
 func (c *cache[K, T]) keep(key K, size int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.lists && c.used+size > c.most {
+		delete(c.m, key)
+		return
+	}
 	c.old = append(c.old, cached[K]{key, size})
 	c.used += size
 	for c.used > c.most && len(c.old) > 0 {

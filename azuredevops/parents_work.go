@@ -34,8 +34,8 @@ type workParents struct {
 func newWorkParents() *workParents {
 	return &workParents{
 		teams:   newMemo[*teamList](),
-		boards:  cache[string, *teamBoards]{most: boardCacheBytes, size: func(b *teamBoards) int { return b.size() }},
-		members: cache[string, *packed]{most: memberCacheBytes, size: func(p *packed) int { return p.kept() }},
+		boards:  cache[string, *teamBoards]{most: boardCacheBytes, lists: true, size: func(b *teamBoards) int { return b.size() }},
+		members: cache[string, *packed]{most: memberCacheBytes, lists: true, size: func(p *packed) int { return p.kept() }},
 	}
 }
 

@@ -1,6 +1,7 @@
 package azuredevops
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -104,6 +105,28 @@ func TestPackerKeeps(t *testing.T) {
 		}
 		if n > 0 && p.kept() > len(text)/4 {
 			t.Errorf("%d bytes take %d", len(text), p.kept())
+		}
+	}
+}
+
+// Two passes over more than a cache holds: what fits is fetched once.
+func TestCacheOfLists(t *testing.T) {
+	for _, tt := range []struct {
+		lists bool
+		want  int
+	}{{true, 10 + 6}, {false, 10 + 10}} {
+		c := &cache[int, string]{most: 4 * (cacheEntry + 1), size: func(s string) int { return len(s) }, lists: tt.lists}
+		fetched := 0
+		for range 2 {
+			for key := range 10 {
+				v, err := c.get(t.Context(), key, func(context.Context) (string, error) { fetched++; return strconv.Itoa(key), nil })
+				if v != strconv.Itoa(key) || err != nil {
+					t.Fatalf("get(%d) = %q, %v", key, v, err)
+				}
+			}
+		}
+		if fetched != tt.want {
+			t.Errorf("lists %v: %d fetched, want %d", tt.lists, fetched, tt.want)
 		}
 	}
 }
