@@ -1,0 +1,174 @@
+// Package webhook receives the service hooks of Azure DevOps and hands them to a
+// Handler: each at least once, in order within an object, in parallel across
+// objects, after they have been stored durably.
+//
+// A Server is the HTTP surface of the program: hook route, health, metrics and
+// POST /resync. A delivery is answered 200 when package webhook/spool has it on
+// disk; from there workers take all waiting deliveries of one object at once.
+// The package does not know what handling means, nor what a payload means: main
+// gives it a function that reads the envelope and a Handler.
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ado-port/ado-port/webhook/spool"
+)
+
+// Settings are what the environment says about deliveries, below OCEAN__HOOKS__.
+// Zero fields mean the defaults.
+type Settings struct {
+	// MaxBodyBytes is the largest delivery that is taken, in bytes.
+	MaxBodyBytes int64 `env:"MAX_BODY_BYTES" envDefault:"8388608" min:"1024" max:"67108864" doc:"Largest delivery of a service hook that is taken, in bytes."`
+	// SpoolMaxBytes bounds what waits, in bytes as stored (compressed).
+	SpoolMaxBytes int64 `env:"SPOOL_MAX_BYTES" envDefault:"1073741824" min:"1048576" doc:"Most bytes that deliveries may take while they wait; more are answered 503, and Azure DevOps sends them again."`
+	// SpoolMaxDeliveries bounds how many wait.
+	SpoolMaxDeliveries int `env:"SPOOL_MAX_DELIVERIES" envDefault:"500000" min:"1" doc:"Most deliveries that may wait; more are answered 503, and Azure DevOps sends them again."`
+	// MaxAge is how long a delivery is tried again before it becomes a dead letter.
+	MaxAge time.Duration `env:"MAX_AGE" envDefault:"24h" min:"1s" doc:"Time for which a failing delivery is tried again before it becomes a dead letter."`
+	// Workers is the number of objects whose deliveries are handled at the same time.
+	Workers int `env:"WORKERS" envDefault:"8" min:"1" max:"256" doc:"Objects whose deliveries are handled at the same time."`
+}
+
+// Config is what a Server needs. Zero fields mean what their comments say.
+type Config struct {
+	Settings Settings
+
+	Listener net.Listener // nil: New listens on Addr
+	Addr     string       // such as :8000
+	Prefix   string       // of every route but /docs, /isHealthy and /resync; slashes around it do not matter
+
+	Secret  Secret // password of the hooks; empty: none is asked for
+	Lenient bool   // deliveries without Authorization are taken although there is a secret
+
+	Directory string        // of the spool; empty or not writable: deliveries wait in memory, with a warning
+	LockWait  time.Duration // for a process that still has the directory; default 60 s
+
+	Parse         func(body []byte) (Envelope, error) // an error means that the body is no delivery: 400. Needed
+	Handler       Handler                             // nil: nobody handles deliveries here, and they are answered 503
+	HandleTimeout time.Duration                       // of one call of the Handler; default 2 min
+	ShutdownWait  time.Duration                       // for handlers that run when Run has to end; default 5 s
+
+	Ready       func() bool // nil: always ready
+	Resync      func()      // starts a resync without waiting for it; nil: there is no POST /resync
+	CoreVersion string      // shown by the health routes
+
+	Registry *prometheus.Registry // gets the metrics and is what /metrics shows; nil: an own one
+	Log      *slog.Logger         // nil: nothing is logged
+	Now      func() time.Time     // nil: time.Now
+}
+
+// An Envelope is what the Server needs to know of a delivery.
+type Envelope struct {
+	// Key names the object that the delivery is about, organization included.
+	// Deliveries of one key are handled in order and together.
+	Key string
+	// EventType such as git.push. Labels metrics.
+	EventType string
+	// EventID is the event's own id, the same in every resend; may be empty.
+	EventID string
+	// SubscriptionID tells deliveries of one event to several subscriptions from
+	// several events; may be empty.
+	SubscriptionID string
+	// Resource is the part of the body that says what happened, to recognize
+	// one event that several subscriptions deliver under different ids; may be nil.
+	Resource []byte
+}
+
+// A Delivery is one accepted POST of a hook.
+type Delivery = spool.Delivery
+
+// DeadLetter is a delivery that was given up.
+type DeadLetter = spool.DeadLetter
+
+// A Handler brings the catalog up to date with deliveries.
+type Handler interface {
+	// Handle gets all deliveries that wait for key, oldest first; never two calls
+	// at once for one key. nil: they are done. An error that wraps ErrPermanent:
+	// they are dead letters at once (several are tried one by one first). Any other
+	// error: they are tried again, together with what has arrived until then.
+	// The bodies belong to the handler.
+	Handle(ctx context.Context, key string, deliveries []Delivery) error
+}
+
+// ErrPermanent is wrapped by errors of a Handler after which another try is of
+// no use.
+var ErrPermanent = spool.ErrPermanent
+
+// ErrNotFound means that there is no dead letter of that id.
+var ErrNotFound = spool.ErrNotFound
+
+// ErrLocked means that another process has the directory of the spool.
+var ErrLocked = spool.ErrLocked
+
+const (
+	defaultMaxBody       = 8 << 20
+	defaultWorkers       = 8
+	defaultHandleTimeout = 2 * time.Minute
+	defaultShutdownWait  = 5 * time.Second
+	defaultLockWait      = time.Minute
+)
+
+// withDefaults checks the configuration and fills its zero fields.
+func (c Config) withDefaults() (Config, error) {
+	if c.Parse == nil {
+		return c, errors.New("webhook: Config.Parse is needed")
+	}
+	if c.Listener == nil && c.Addr == "" {
+		return c, errors.New("webhook: Config.Listener or Config.Addr is needed")
+	}
+	s := &c.Settings
+	for name, v := range map[string]int64{
+		"MAX_BODY_BYTES": s.MaxBodyBytes, "SPOOL_MAX_BYTES": s.SpoolMaxBytes, "SPOOL_MAX_DELIVERIES": int64(s.SpoolMaxDeliveries),
+		"MAX_AGE": int64(s.MaxAge), "WORKERS": int64(s.Workers),
+	} {
+		if v < 0 {
+			return c, fmt.Errorf("OCEAN__HOOKS__%s is %d: want a positive value", name, v)
+		}
+	}
+	setDefault(&s.MaxBodyBytes, defaultMaxBody)
+	setDefault(&s.Workers, defaultWorkers)
+	setDefault(&c.HandleTimeout, defaultHandleTimeout)
+	setDefault(&c.ShutdownWait, defaultShutdownWait)
+	setDefault(&c.LockWait, defaultLockWait)
+	if c.Registry == nil {
+		c.Registry = prometheus.NewRegistry()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c, nil
+}
+
+func setDefault[T int | int64 | time.Duration](v *T, def T) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+// A Secret prints as [redacted] wherever it is formatted, logged or encoded.
+type Secret string
+
+const redacted = "[redacted]"
+
+// String hides the secret.
+func (Secret) String() string { return redacted }
+
+// GoString hides the secret.
+func (Secret) GoString() string { return redacted }
+
+// LogValue hides the secret.
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText hides the secret.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
