@@ -30,7 +30,7 @@ type Scope struct {
 	Organization string // URL without a trailing slash
 	Project      string // id
 	ProjectName  string // for people only
-	Repository   string // id
+	Repository   string // id; for the members of a group, its descriptor
 	// ID is the record's, unique below its kind and the fields above. Records
 	// that are listed per parent, and known or unknown with it (the stages of a
 	// build, the runs of a pipeline), have the id of the parent.
