@@ -331,16 +331,25 @@ func (a *app) setup() port.SetupConfig {
 // once runs one resync. A failed one is no error unless that was asked for, as
 // in the Python integration (port.md 4.6).
 func (a *app) once(ctx context.Context) error {
-	sum, err := a.runner.Full(ctx)
-	if err != nil || sum.State != resync.StateFailed || !a.cfg.Ocean.StrictExit {
+	sum, _ := a.full(ctx) // its error is a stop, which is a good end
+	if sum.State != resync.StateFailed || !a.cfg.Ocean.StrictExit {
 		return nil
 	}
 	return fmt.Errorf("the resync failed: %s", sum.Reason())
 }
 
 func (a *app) resync(ctx context.Context) error {
-	_, err := a.runner.Full(ctx)
+	_, err := a.full(ctx)
 	return err
+}
+
+// full runs a resync and says what to do when Azure DevOps refuses us.
+func (a *app) full(ctx context.Context) (*resync.Summary, error) {
+	sum, err := a.runner.Full(ctx)
+	if sum.Unauthorized() {
+		a.log.ErrorContext(ctx, "Azure DevOps refuses the credentials: check that OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN is complete, not expired and may read the organization of OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL; nothing was deleted")
+	}
+	return sum, err
 }
 
 // requested is when Port was last asked for a resync.
@@ -473,7 +482,7 @@ func demo(ctx context.Context, p process, args []string) error {
 		return fmt.Errorf("demo takes -once and nothing else: %w", errUsage)
 	}
 	world := azuredevopstest.DemoWorld(demoSeed)
-	ado := azuredevopstest.New(azuredevopstest.Options{World: world, PAT: "demo-token"})
+	ado := azuredevopstest.New(azuredevopstest.Options{World: world, PAT: "demo-token"}) //nolint:contextcheck // it lives as long as the demo
 	defer ado.Close()
 	catalog := porttest.New(porttest.Options{ClientID: "demo"})
 	defer catalog.Close()
@@ -503,7 +512,7 @@ func demo(ctx context.Context, p process, args []string) error {
 	defer live.Wait()
 	tick := time.NewTicker(demoChange)
 	defer tick.Stop()
-	live.Go(func() { world.Live(ctx, tick.C) })
+	live.Go(func() { _ = world.Live(ctx, tick.C) }) // ends with ctx
 	p.showTable = true
 	return serve(ctx, p, nil)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -125,9 +126,7 @@ func TestExitCodes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, _, environ := servers(t)
-			for k, v := range tt.set {
-				environ[k] = v
-			}
+			maps.Copy(environ, tt.set)
 			delete(environ, tt.drop)
 			code, _, errs := start(t, t.Context(), tt.args, environ)
 			if code != tt.code || !strings.Contains(errs, tt.want) {

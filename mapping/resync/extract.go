@@ -116,9 +116,12 @@ func (t *taker) unread(ctx context.Context, organization string, err error) {
 		scope, err = se.Scope, se.Err
 	}
 	if ctx.Err() == nil {
+		if scope.Project == "" && errors.Is(err, azuredevops.ErrUnauthorized) {
+			t.run.unauthorized.Store(true)
+		}
 		t.block.source(scope)
 		t.block.fail(scope, err.Error(), 0)
-		t.run.log.WarnContext(ctx, "not everything could be listed", "kind", t.block.Kind, "kind_index", t.block.Index, "scope", scope.String(), "err", err)
+		t.run.log.DebugContext(ctx, "not everything could be listed", "kind", t.block.Kind, "kind_index", t.block.Index, "scope", scope.String(), "err", err)
 		return
 	}
 	t.block.fail(scope, "the resync was stopped", 0)

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/port"
-	"github.com/tidwall/gjson"
 )
 
 // handle takes one entity in its order. It runs on the lane's goroutine only.
@@ -106,7 +107,7 @@ func (l *lane) upsert(ctx context.Context, u *unit) {
 		l.batches[bp] = b
 	}
 	if len(b.units) > 0 && b.bytes+size > maxBatchBytes {
-		l.startUpsert(ctx, bp, b)
+		l.startUpsert(ctx, b)
 		b = &batch{bytes: batchEnvelope}
 		l.batches[bp] = b
 	}
@@ -117,7 +118,7 @@ func (l *lane) upsert(ctx context.Context, u *unit) {
 	}
 	if len(b.units) == maxBatch {
 		delete(l.batches, bp)
-		l.startUpsert(ctx, bp, b)
+		l.startUpsert(ctx, b)
 	}
 }
 
@@ -152,8 +153,8 @@ func (l *lane) startCompare(ctx context.Context, bp string, b *batch) {
 	l.start(ctx, b, func(ctx context.Context, b *batch) { l.compareBatch(ctx, bp, b) })
 }
 
-func (l *lane) startUpsert(ctx context.Context, bp string, b *batch) {
-	l.start(ctx, b, func(ctx context.Context, b *batch) { l.upsertBatch(ctx, bp, b) })
+func (l *lane) startUpsert(ctx context.Context, b *batch) {
+	l.start(ctx, b, l.upsertBatch)
 }
 
 // flush sends everything that waits, in an order in which what is found to
@@ -167,7 +168,7 @@ func (l *lane) flush(ctx context.Context) {
 	l.flushPending(ctx)
 	for bp, b := range l.batches {
 		delete(l.batches, bp)
-		l.startUpsert(ctx, bp, b)
+		l.startUpsert(ctx, b)
 	}
 	l.settle()
 }
@@ -220,7 +221,7 @@ func (l *lane) body(u *unit) ([]byte, error) {
 }
 
 // upsertBatch writes a batch and counts what became of it.
-func (l *lane) upsertBatch(ctx context.Context, bp string, b *batch) {
+func (l *lane) upsertBatch(ctx context.Context, b *batch) {
 	entities := make([]port.Entity, len(b.units))
 	for i, u := range b.units {
 		entities[i] = u.layers[len(u.layers)-1].Entity
@@ -259,7 +260,7 @@ func (l *lane) settleUnit(ctx context.Context, u *unit, res port.UpsertResult, i
 	case len(u.layers) > 1:
 		// One layer may be refused and the others not.
 		for j := range u.layers {
-			l.upsertBatch(ctx, last.Blueprint, &batch{units: []*unit{{key: u.key, layers: u.layers[j : j+1]}}})
+			l.upsertBatch(ctx, &batch{units: []*unit{{key: u.key, layers: u.layers[j : j+1]}}})
 		}
 	default:
 		l.run.upsertFailed(u, err)

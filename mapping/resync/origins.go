@@ -72,13 +72,17 @@ func (o *originWriter) add(og origin) {
 	if o.err != nil {
 		return
 	}
-	b := o.buf[:0]
-	for _, s := range [...]string{og.Kind, og.Scope.Organization, og.Scope.Project, og.Scope.Repository, og.Scope.ID, og.Ref.Blueprint, og.Ref.Identifier} {
+	o.buf = og.append(o.buf[:0])
+	_, o.err = o.w.Write(o.buf)
+}
+
+// append adds the origin as it stands in the file.
+func (o *origin) append(b []byte) []byte {
+	for _, s := range [...]string{o.Kind, o.Scope.Organization, o.Scope.Project, o.Scope.Repository, o.Scope.ID, o.Ref.Blueprint, o.Ref.Identifier} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
-	o.buf = b
-	_, o.err = o.w.Write(b)
+	return b
 }
 
 // commit makes the new file the current one. keep decides which origins of the
@@ -158,31 +162,74 @@ func readOrigins(path string, visit func(*origin)) error {
 const maxOriginField = 1 << 16
 
 func parseOrigins(f io.Reader, visit func(*origin)) error {
-	r := bufio.NewReaderSize(f, 64<<10)
+	return parseOriginsAt(f, func(o *origin, _ int64) { visit(o) })
+}
+
+// parseOriginsAt also says where in the file each origin begins.
+func parseOriginsAt(f io.Reader, visit func(o *origin, offset int64)) error {
+	r := &countingReader{r: bufio.NewReaderSize(f, 64<<10)}
 	head := make([]byte, len(originsHeader))
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != originsHeader {
 		return errors.New("origins: not a file of this version")
 	}
 	for {
-		var field [7]string
-		for i := range field {
-			n, err := binary.ReadUvarint(r)
-			if i == 0 && errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil || n > maxOriginField {
-				return fmt.Errorf("origins: damaged: %w", errors.Join(err, io.ErrUnexpectedEOF))
-			}
-			b := make([]byte, n)
-			if _, err := io.ReadFull(r, b); err != nil {
-				return fmt.Errorf("origins: damaged: %w", err)
-			}
-			field[i] = string(b)
+		at := r.n
+		o, err := readOrigin(r)
+		if errors.Is(err, io.EOF) && r.n == at {
+			return nil
 		}
-		visit(&origin{
-			Kind:  field[0],
-			Scope: azuredevops.Scope{Organization: field[1], Project: field[2], Repository: field[3], ID: field[4]},
-			Ref:   port.Ref{Blueprint: field[5], Identifier: field[6]},
-		})
+		if err != nil {
+			return fmt.Errorf("origins: damaged: %w", err)
+		}
+		visit(o, at)
 	}
+}
+
+// readOrigin reads one origin; io.EOF before its first byte means the end.
+func readOrigin(r byteReader) (*origin, error) {
+	var field [7]string
+	for i := range field {
+		n, err := binary.ReadUvarint(r)
+		if err != nil {
+			return nil, err
+		}
+		if n > maxOriginField {
+			return nil, io.ErrUnexpectedEOF
+		}
+		b := make([]byte, n)
+		if _, err := io.ReadFull(r, b); err != nil {
+			return nil, io.ErrUnexpectedEOF
+		}
+		field[i] = string(b)
+	}
+	return &origin{
+		Kind:  field[0],
+		Scope: azuredevops.Scope{Organization: field[1], Project: field[2], Repository: field[3], ID: field[4]},
+		Ref:   port.Ref{Blueprint: field[5], Identifier: field[6]},
+	}, nil
+}
+
+type byteReader interface {
+	io.Reader
+	io.ByteReader
+}
+
+// A countingReader knows how many bytes were taken from it.
+type countingReader struct {
+	r *bufio.Reader
+	n int64
+}
+
+func (c *countingReader) ReadByte() (byte, error) {
+	b, err := c.r.ReadByte()
+	if err == nil {
+		c.n++
+	}
+	return b, err
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }

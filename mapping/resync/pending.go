@@ -26,7 +26,7 @@ func (p *pending) join(k key, it item) bool {
 	if e == nil {
 		return false
 	}
-	u := e.Value.(*unit) //nolint:errcheck,forcetypeassert // the list holds nothing else
+	u := e.Value.(*unit) // the list holds nothing else
 	u.layers = append(u.layers, it)
 	p.bytes += len(it.Body) + 1
 	return true
@@ -38,7 +38,7 @@ func (p *pending) oldest() *unit {
 	if e == nil {
 		return nil
 	}
-	u := p.order.Remove(e).(*unit) //nolint:errcheck,forcetypeassert // the list holds nothing else
+	u := p.order.Remove(e).(*unit) // the list holds nothing else
 	delete(p.byKey, u.key)
 	p.bytes -= u.size()
 	return u

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
@@ -139,6 +140,8 @@ type run struct {
 	gone      map[key]struct{}   // deleted entities
 	before    map[usageKey]usage // calls before this resync
 	portCalls int64
+	// unauthorized says that Azure DevOps refused the credentials for a whole organization.
+	unauthorized atomic.Bool
 }
 
 func (r *Runner) newRun(now time.Time) *run {
@@ -193,12 +196,17 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 // loadContext outlives ctx by the grace period: what is under way is finished.
 func (r *run) loadContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	load, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var timer *time.Timer
-	stop := context.AfterFunc(ctx, func() { timer = time.AfterFunc(r.cfg.Grace, cancel) })
-	return load, func() {
-		if !stop() && timer != nil {
-			timer.Stop()
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(r.cfg.Grace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-load.Done():
 		}
+	})
+	return load, func() {
+		stop()
 		cancel()
 	}
 }

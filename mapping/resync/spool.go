@@ -73,7 +73,7 @@ func (s *spool) len() int { return len(s.memory) + s.onDisk }
 func (s *spool) write(it item) error {
 	n, ok := s.names[it.source]
 	if !ok {
-		n = uint32(len(s.order)) //nolint:gosec // sources are resources times projects
+		n = uint32(len(s.order))
 		s.names[it.source] = n
 		s.order = append(s.order, it.source)
 	}

@@ -81,7 +81,7 @@ func (r *run) proven(ctx context.Context, stale []port.Ref) []port.Ref {
 		return nil
 	}
 	r.origins = r.originsOf(ctx, stale)
-	var keptFor = map[string]int{}
+	keptFor := map[string]int{}
 	out := stale[:0]
 	for _, ref := range stale {
 		if why := r.whyKeep(ref, r.origins[keyOf(ref.Blueprint, ref.Identifier)]); why != "" {

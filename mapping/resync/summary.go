@@ -50,6 +50,8 @@ type Summary struct {
 	// whether they still exist, Braked those that entityDeletionThreshold kept.
 	Kept   int `json:"kept,omitempty"`
 	Braked int `json:"braked,omitempty"`
+
+	unauthorized bool
 }
 
 // KindSummary is one resource of the mapping.
@@ -110,7 +112,7 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 }
 
 func (r *run) summary() *Summary {
-	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, Braked: r.braked}
+	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, Braked: r.braked, unauthorized: r.unauthorized.Load()}
 	s.PortCalls = r.catalog.Stats().Calls - r.portCalls
 	used := r.usage()
 	for _, u := range used {
@@ -206,9 +208,7 @@ func (s *Summary) log(ctx context.Context, r *run) {
 }
 
 // Unauthorized says whether Azure DevOps refused the credentials.
-func (s *Summary) Unauthorized() bool {
-	return slices.ContainsFunc(s.Unread, func(u Unread) bool { return strings.Contains(u.Reason, azuredevops.ErrUnauthorized.Error()) })
-}
+func (s *Summary) Unauthorized() bool { return s.unauthorized }
 
 // upsertFailed notes that Port did not take an entity.
 func (r *run) upsertFailed(u *unit, err error) {
@@ -249,7 +249,7 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 func plural(n int, one string) string {
 	if n == 1 {
-		return fmt.Sprintf("1 %s", one)
+		return "1 " + one
 	}
 	return fmt.Sprintf("%d %ss", n, one)
 }
