@@ -18,7 +18,8 @@ type Listing struct {
 	// canonical form. `query` is not among them.
 	Key string
 
-	list func(l *lister) stream[Record]
+	list  func(l *lister) stream[Record]
+	wants []want // nil: the records have no files
 }
 
 // ListOptions are what the mapping wants besides the records.
@@ -32,7 +33,8 @@ type ListOptions struct {
 type row[S any] struct {
 	Name   string
 	List   func(l *lister, sel S) stream[Record]
-	Events []string // types of service hook events after which records of the kind may differ
+	Events []string           // types of service hook events after which records of the kind may differ
+	Wants  func(sel S) []want // the folders that files of the records are read from, besides those of `file://`
 }
 
 // A kind is a row whose selector type is forgotten.
@@ -63,10 +65,14 @@ func register[S any](r row[S]) struct{} {
 		if err != nil {
 			return nil, warnings, err
 		}
-		return &Listing{
+		out := &Listing{
 			Kind: r.Name, Key: r.Name + " " + string(key),
 			list: func(l *lister) stream[Record] { return r.List(l, sel) },
-		}, warnings, nil
+		}
+		if r.Wants != nil {
+			out.wants = append([]want{}, r.Wants(sel)...)
+		}
+		return out, warnings, nil
 	}}
 	return struct{}{}
 }
@@ -97,7 +103,8 @@ func (l *Listing) Records(ctx context.Context, s *Snapshot, opt ListOptions) ite
 				none[path] = nil
 			}
 		}
-		under := &lister{Snapshot: s, kind: l.Kind, files: opt.Files}
+		s.Expect(l, opt)
+		under := &lister{Snapshot: s, kind: l.Kind, files: opt.Files, own: l.wanted(opt), all: s.expected()}
 		for rec, err := range l.list(under)(ctx) {
 			if ctx.Err() != nil {
 				break

@@ -8,6 +8,7 @@ import (
 
 var _ = register(row[repositorySelector]{
 	Name: "repository", List: listRepositories,
+	Wants:  func(sel repositorySelector) []want { return wantFiles(sel.IncludedFiles) },
 	Events: []string{"git.push", "git.repo.created", "git.repo.deleted", "git.repo.renamed", "git.repo.statuschanged"},
 })
 

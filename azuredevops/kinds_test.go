@@ -216,12 +216,13 @@ func TestRepositoryFiles(t *testing.T) {
 	if n := f.count("/r2/") + f.count("/r3/"); n != 0 {
 		t.Errorf("%d requests for a disabled and an empty repository", n)
 	}
-	// r1: three folders, four contents; r4: the root and README.
-	if n := f.count("/items?"); n != 9 {
-		t.Errorf("%d requests for items, want 9: %q", n, f.sent())
+	// r1: two folders, three contents; r4: the root and README. The batch that
+	// would list both folders is refused.
+	if n := f.count("/items?"); n != 7 {
+		t.Errorf("%d requests for items, want 7: %q", n, f.sent())
 	}
 	collect(t, s, "repository", `{"includedFiles":["README.md"]}`, ListOptions{})
-	if n := f.count("/items?"); n != 9 {
+	if n := f.count("/items?"); n != 7 {
 		t.Errorf("a second listing read folders or contents again")
 	}
 	if n := f.count("repositories?") + f.count("git/repositories "); n > 1 {

@@ -30,6 +30,7 @@ type request struct {
 	Version string   // api-version; empty where none is asked for (export.md 3.2)
 	Body    []byte   // JSON of a POST that only reads
 	Content bool     // ask for the bytes of a file instead of JSON
+	Most    int64    // larger answers are errTooLarge, in bytes; 0 means no limit of its own
 	Empty   bool     // 204 is an answer
 	Shared  bool     // the answer is kept for the other kinds of the resync
 }
@@ -107,7 +108,7 @@ func (rq request) with(query ...string) *request {
 func (c *Client) send(ctx context.Context, rq *request, by caller) (*page, error) {
 	cl := &call{
 		route: rq.method() + " " + rq.Route, kind: by.kind, content: rq.Content, mayBeEmpty: rq.Empty,
-		read: rq.Body != nil, urgent: c.urgent, budget: by.budget,
+		most: rq.Most, read: rq.Body != nil, urgent: c.urgent, budget: by.budget,
 	}
 	if rq.Project != nil {
 		cl.project = rq.Project.ID

@@ -54,6 +54,8 @@ type lister struct {
 	*Snapshot
 	kind  string
 	files []string // of ListOptions
+	own   []want   // of the kind
+	all   []want   // of all kinds of the resync, as far as known
 }
 
 // send makes a request on behalf of the kind.
@@ -265,28 +267,31 @@ func newRepository(p *project, obj []byte) *repository {
 }
 
 // repositoryList is the answer that lists a project's repositories.
-//
-// https://learn.microsoft.com/rest/api/azure/devops/git/repositories/list
 func (l *lister) repositoryList(ctx context.Context, p *project) ([]byte, error) {
-	kept, err := l.repositories.get(ctx, p.ID, func(ctx context.Context) (*packed, error) {
-		var only *packed
-		for pg, err := range l.pages(ctx, &request{Project: p, Route: "_apis/git/repositories"}, "value") {
-			switch {
-			case err != nil:
-				return nil, listed(err)
-			case only != nil:
-				pg.free()
-				return nil, fmt.Errorf("%w: the list is paged", ErrMalformed)
-			}
-			only = pack(pg.b)
-			pg.free()
-		}
-		return only, nil
-	})
+	kept, err := l.repositories.get(ctx, p.ID, func(ctx context.Context) (*packed, error) { return l.fetchRepositories(ctx, p) })
 	if err != nil {
 		return nil, err
 	}
 	return kept.unpack()
+}
+
+// fetchRepositories asks for a project's repositories.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/repositories/list
+func (l *lister) fetchRepositories(ctx context.Context, p *project) (*packed, error) {
+	var only *packed
+	for pg, err := range l.pages(ctx, &request{Project: p, Route: "_apis/git/repositories"}, "value") {
+		switch {
+		case err != nil:
+			return nil, listed(err)
+		case only != nil:
+			pg.free()
+			return nil, fmt.Errorf("%w: the list is paged", ErrMalformed)
+		}
+		only = pack(pg.b)
+		pg.free()
+	}
+	return only, nil
 }
 
 // packed are bytes that are kept for a whole resync. Long lists of repositories

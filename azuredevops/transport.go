@@ -19,9 +19,10 @@ import (
 // travels in the request's context, because the SDK stands between.
 type call struct {
 	route, kind, project string
-	content              bool // the bytes of a file: anything is a good answer
-	mayBeEmpty           bool // 204 is a good answer
-	read                 bool // a POST that only reads, and may be repeated
+	content              bool  // the bytes of a file: anything is a good answer
+	mayBeEmpty           bool  // 204 is a good answer
+	most                 int64 // bytes of a good answer; 0 means maxBodyBytes
+	read                 bool  // a POST that only reads, and may be repeated
 	urgent               bool
 	budget               *budget
 }
@@ -138,7 +139,7 @@ func repeatable(r *http.Request, c *call) bool {
 
 // worthRepeating tells whether an error may pass by itself.
 func worthRepeating(err error) bool {
-	if errors.Is(err, ErrUnauthorized) {
+	if errors.Is(err, ErrUnauthorized) || errors.Is(err, errTooLarge) {
 		return false
 	}
 	e, ok := errors.AsType[*Error](err)
@@ -217,7 +218,19 @@ func (t *transport) finish(ctx context.Context, r *http.Request, resp *http.Resp
 	if resp.StatusCode < 200 || resp.StatusCode >= 300 || resp.StatusCode == http.StatusNonAuthoritativeInfo {
 		return t.refused(r, resp, after)
 	}
-	whole, err := t.memory.read(resp.Body, resp.ContentLength)
+	tooLarge := &Error{Method: r.Method, URL: plainURL(r.URL), StatusCode: resp.StatusCode, err: errTooLarge}
+	body := io.Reader(resp.Body)
+	if c.most > 0 {
+		if resp.ContentLength > c.most {
+			return tooLarge
+		}
+		body = io.LimitReader(body, c.most+1)
+	}
+	whole, err := t.memory.read(body, resp.ContentLength)
+	if err == nil && c.most > 0 && int64(len(whole)) > c.most {
+		t.memory.put(whole)
+		return tooLarge
+	}
 	if err != nil {
 		e, _ := errors.AsType[*Error](t.broken(ctx, r, fmt.Errorf("reading the answer: %w", err)))
 		e.StatusCode = resp.StatusCode

@@ -1,0 +1,154 @@
+package azuredevops
+
+import (
+	"slices"
+	"strings"
+)
+
+// A want is a folder that a listing has to look into: what decides which calls
+// its files cost.
+type want struct {
+	path   string                 // "" is the root, others begin with a slash
+	full   bool                   // everything below it, not only what is in it
+	raw    bool                   // folders are wanted as the service describes them
+	branch string                 // empty means the default branch
+	of     func(*repository) bool // nil means every repository
+}
+
+// wantFile is the folder that would hold a file.
+func wantFile(path string) want { return want{path: parentOf(joinPath(cleanPath(path)))} }
+
+// wantFiles are the folders that would hold files.
+func wantFiles(paths []string) []want {
+	var out []want
+	for _, path := range paths {
+		out = append(out, wantFile(path))
+	}
+	return out
+}
+
+// Expect says that a listing will follow with these options, so that the trees of
+// repositories are fetched once, as deep as the listing that needs most. Without
+// it every listing asks for what those before it have not. Call it for all
+// listings of a resync before the first of them.
+func (s *Snapshot) Expect(l *Listing, opt ListOptions) {
+	if l.wants == nil {
+		return
+	}
+	key := l.Key + "\x00" + strings.Join(opt.Files, "\x00")
+	s.caches.mu.Lock()
+	defer s.caches.mu.Unlock()
+	if s.caches.expected[key] {
+		return
+	}
+	s.caches.expected[key] = true
+	s.caches.wants = append(slices.Clip(s.caches.wants), l.wanted(opt)...)
+}
+
+// expected are the wants of all listings so far.
+func (s *Snapshot) expected() []want {
+	s.caches.mu.Lock()
+	defer s.caches.mu.Unlock()
+	return s.caches.wants
+}
+
+// wanted are the wants of one listing.
+func (l *Listing) wanted(opt ListOptions) []want {
+	if l.wants == nil {
+		return nil
+	}
+	out := slices.Clone(l.wants)
+	for _, path := range opt.Files {
+		out = append(out, wantFile(path))
+	}
+	return out
+}
+
+// A plan are the folders of one repository and branch that one call lists: no two
+// of them hold the same entry.
+type plan []want
+
+// planFor joins the wants that concern a repository on its branch.
+func planFor(wants []want, r *repository) plan {
+	var p plan
+	for _, w := range wants {
+		if (w.branch == "" && r.onDefault() || w.branch == r.Branch) && (w.of == nil || w.of(r)) {
+			p = p.with(w)
+		}
+	}
+	if len(p) > 1 {
+		// What the root does not list is known to be absent, whatever else the
+		// answer leaves out.
+		p = p.with(want{})
+	}
+	slices.SortFunc(p, func(a, b want) int { return strings.Compare(a.path, b.path) })
+	return p
+}
+
+// with adds a folder.
+func (p plan) with(w want) plan {
+	for i := range p {
+		if p[i].covers(w) {
+			p[i].raw = p[i].raw || w.raw
+			return p
+		}
+	}
+	out := p[:0]
+	for _, old := range p {
+		if w.covers(old) || w.path == old.path {
+			w.raw = w.raw || old.raw
+			continue
+		}
+		out = append(out, old)
+	}
+	return append(out, want{path: w.path, full: w.full, raw: w.raw})
+}
+
+// covers tells whether what w lists includes what v lists.
+func (w want) covers(v want) bool {
+	if w.path == v.path {
+		return w.full || !v.full
+	}
+	return w.full && strings.HasPrefix(v.path, w.path+"/")
+}
+
+// key tells plans apart.
+func (p plan) key() string {
+	var b strings.Builder
+	for _, w := range p {
+		b.WriteString(w.path)
+		b.WriteByte(0)
+		if w.full {
+			b.WriteByte('f')
+		}
+		if w.raw {
+			b.WriteByte('r')
+		}
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
+// cleanPath splits a path; empty segments and "." do not count.
+func cleanPath(path string) []string {
+	var out []string
+	for s := range strings.SplitSeq(path, "/") {
+		if s != "" && s != "." {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// joinPath is the reverse of cleanPath: "" for the root, else with a slash.
+func joinPath(segments []string) string {
+	if len(segments) == 0 {
+		return ""
+	}
+	return "/" + strings.Join(segments, "/")
+}
+
+// parentOf is the folder of a path of joinPath.
+func parentOf(path string) string {
+	return path[:max(0, strings.LastIndexByte(path, '/'))]
+}

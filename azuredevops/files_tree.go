@@ -1,0 +1,398 @@
+package azuredevops
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+const (
+	routeItems = "_apis/git/repositories/{repositoryId}/items"
+	routeBatch = "_apis/git/repositories/{repositoryId}/itemsbatch"
+
+	// What the service says when a path, or a branch, is not there. Every other
+	// 404 says nothing about them (azure-devops-rest.md 4.3).
+	keyNoItem   = "GitItemNotFoundException"
+	keyNoBranch = "GitUnresolvableToCommitException"
+)
+
+// A tree is what is known of the files of a repository on a branch.
+type tree struct{ folders []*folder }
+
+func (t *tree) size() int {
+	n := 0
+	if t != nil {
+		for _, f := range t.folders {
+			n += f.size()
+		}
+	}
+	return n
+}
+
+// holder is the folder whose list would have path; nil when none was asked for.
+func (t *tree) holder(path string) *folder {
+	for _, f := range t.folders {
+		if f.covers(want{path: parentOf(path)}) {
+			return f
+		}
+	}
+	return nil
+}
+
+// broken is why one of the wants could not be listed.
+func (t *tree) broken(wants plan) error {
+	for _, f := range t.folders {
+		if f.err != nil && slices.ContainsFunc(wants, f.covers) {
+			return f.err
+		}
+	}
+	return nil
+}
+
+// tree lists what the listing needs of a repository, together with what the
+// others of the resync need. When that fails, its own needs are tried alone. Its
+// error is only ever that of ctx: what cannot be listed is a folder with one.
+func (l *lister) tree(ctx context.Context, r *repository) (*tree, error) {
+	own := planFor(l.own, r)
+	all := planFor(l.all, r)
+	t, err := l.planned(ctx, r, all)
+	if err == nil && t.broken(own) != nil && own.key() != all.key() {
+		return l.planned(ctx, r, own)
+	}
+	return t, err
+}
+
+type treeKey struct{ repository, branch, plan string }
+
+func (l *lister) planned(ctx context.Context, r *repository, p plan) (*tree, error) {
+	return l.caches.trees.get(ctx, treeKey{r.ID, r.Branch, p.key()}, func(ctx context.Context) (*tree, error) {
+		t := &tree{}
+		for _, w := range p {
+			t.folders = append(t.folders, &folder{want: w})
+		}
+		if len(p) < 2 || l.caches.single.Load() || !l.batchTree(ctx, r, t) {
+			l.stepTree(ctx, r, t)
+		}
+		return t, ctx.Err()
+	})
+}
+
+// stepTree lists the folders one by one. If the root is among them, it comes
+// first and says what is absent.
+func (l *lister) stepTree(ctx context.Context, r *repository, t *tree) {
+	for i, f := range t.folders {
+		if i > 0 {
+			root := t.folders[0]
+			first, _, _ := strings.Cut(f.path[1:], "/")
+			e, ok := root.entry("/" + first)
+			switch {
+			case root.err != nil:
+				f.err = root.err
+				continue
+			case !ok || e.kind != entryTree:
+				f.absent = true
+				continue
+			}
+			f.seen = f.path == e.path
+		}
+		l.fetchFolder(ctx, r, f)
+	}
+}
+
+// fetchFolder lists one folder.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/items/list
+func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
+	rq := &request{
+		Project: r.Project, Route: routeItems, Args: []string{r.ID}, Version: "7.1",
+		Query: append([]string{"scopePath", f.path + "/", "recursionLevel", f.level()}, r.version()...),
+	}
+	for p, err := range l.pages(ctx, rq, "value") {
+		if err != nil {
+			f.failed(r, err)
+			return
+		}
+		objects, _ := list(p.b, "value")
+		err = f.fill(objects)
+		p.free()
+		if err != nil {
+			f.failed(r, err)
+			return
+		}
+	}
+	f.close()
+}
+
+// batchTree lists the folders with one call. It reports false when they have to
+// be listed one by one, because some services refuse the whole batch when one of
+// its paths is absent (S14): then the snapshot sends no more of them.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/items/get-items-batch
+func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {
+	pg, err := l.send(ctx, &request{
+		Project: r.Project, Route: routeBatch, Args: []string{r.ID}, Version: "7.1", Body: batchBody(r, t),
+	})
+	if err != nil {
+		if e, ok := errors.AsType[*Error](err); ok && (e.TypeKey == keyNoItem || e.StatusCode == http.StatusBadRequest) {
+			l.caches.single.Store(true)
+		}
+		if errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrForbidden) {
+			t.folders[0].err = fmt.Errorf("folders: %w", err)
+			for _, f := range t.folders[1:] {
+				f.err = t.folders[0].err
+			}
+			return true
+		}
+		return false
+	}
+	defer pg.free()
+	at := listAt(pg.b, "value")
+	if at < 0 || l.unbatch(pg.b, at, t) != nil || !t.folders[0].complete {
+		for i, f := range t.folders {
+			t.folders[i] = &folder{want: f.want}
+		}
+		return false
+	}
+	for _, f := range t.folders[1:] {
+		switch e, _ := t.folders[0].entry(f.path); {
+		case f.complete:
+		case e.kind == entryTree:
+			f.err = fmt.Errorf("folder %s/: %w", f.path, errLost)
+		default:
+			f.absent = true
+		}
+	}
+	return true
+}
+
+func batchBody(r *repository, t *tree) []byte {
+	b := []byte(`{"itemDescriptors":[`)
+	for i, f := range t.folders {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = gjson.AppendJSONString(append(b, `{"path":`...), f.name())
+		b = append(b, `,"recursionLevel":"`+f.level()+`","version":`...)
+		b = gjson.AppendJSONString(b, r.Branch)
+		b = append(b, `,"versionType":"branch"}`...)
+	}
+	return append(b, "]}"...)
+}
+
+// unbatch takes the lists of a batch apart: each begins with the folder itself.
+func (l *lister) unbatch(b []byte, at int, t *tree) error {
+	for e := range elements(b, at) {
+		if e[0] != '[' {
+			continue
+		}
+		var path string
+		for obj := range elements(e, 0) {
+			path = textAt(obj, "path")
+			break
+		}
+		if path == "" {
+			continue
+		}
+		i := slices.IndexFunc(t.folders, func(f *folder) bool { return f.name() == path })
+		if i < 0 {
+			return fmt.Errorf("%w: a list of %q", ErrMalformed, path)
+		}
+		if err := t.folders[i].fill(elements(e, 0)); err != nil {
+			return err
+		}
+		t.folders[i].close()
+	}
+	return nil
+}
+
+// What a folder can hold.
+const (
+	entryBlob  = 'b'
+	entryTree  = 't'
+	entryOther = 'o' // a submodule
+)
+
+// An entry is a file or a folder. Paths begin with a slash; the root is one.
+type entry struct {
+	path   string
+	kind   byte
+	id     []byte // of the git object
+	commit string
+}
+
+// A folder is a compact list: what a want found.
+type folder struct {
+	want
+	seen     bool  // it was listed a moment ago
+	complete bool  // the list has arrived
+	absent   bool  // there is no such folder
+	err      error // unknown
+
+	// Per entry: the kind, the id and the commit with their lengths (the commit
+	// only when it differs from the one before), how much of the path is that of
+	// the one before, the rest of it with its length.
+	b       []byte
+	raws    []byte // objects of the folders, a list without its brackets
+	packed  *packed
+	last    string // path
+	commits string // the last one
+}
+
+func (f *folder) size() int {
+	n := cacheEntry/2 + cap(f.b)
+	if f.packed != nil {
+		n += cap(f.packed.b)
+	}
+	return n
+}
+
+// name is the path as the service spells it.
+func (f *folder) name() string {
+	if f.path == "" {
+		return "/"
+	}
+	return f.path
+}
+
+func (f *folder) level() string {
+	if f.full {
+		return "Full"
+	}
+	return "OneLevel"
+}
+
+// failed notes why the folder could not be listed. 404 means absent only for
+// what was asked for blindly, and only in the service's own words.
+func (f *folder) failed(r *repository, err error) {
+	f.b, f.raws = nil, nil
+	e, _ := errors.AsType[*Error](err)
+	switch {
+	case e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoItem && f.path != "" && !f.seen,
+		e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoBranch && !r.onDefault():
+		f.absent = true
+	default:
+		f.err = fmt.Errorf("folder %s/: %w", f.path, listed(err))
+	}
+}
+
+// fill takes in the items of an answer.
+func (f *folder) fill(items iter.Seq[[]byte]) error {
+	for obj := range items {
+		if err := f.add(obj); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close gives the room to grow back.
+func (f *folder) close() {
+	f.complete = true
+	f.b = bytes.Clone(f.b)
+	if f.raw {
+		f.packed = pack(append(append([]byte{'['}, f.raws...), ']'))
+	}
+	f.raws, f.last, f.commits = nil, "", ""
+}
+
+// add appends an item. The folder itself is among them; only that of the root is
+// kept, because it has no other place.
+func (f *folder) add(obj []byte) error {
+	path := textAt(obj, "path")
+	name, below := strings.CutPrefix(path, f.path+"/")
+	switch {
+	case !below && path != f.path:
+		return fmt.Errorf("%w: %q is not below it", ErrMalformed, path)
+	case !below, name == "" && f.path != "", !f.full && strings.Contains(name, "/"):
+		return nil
+	}
+	kind := byte(entryOther)
+	switch textAt(obj, "gitObjectType") {
+	case "blob":
+		kind = entryBlob
+	case "tree":
+		kind = entryTree
+		if f.raw {
+			if len(f.raws) > 0 {
+				f.raws = append(f.raws, ',')
+			}
+			f.raws = append(f.raws, obj...)
+		}
+	}
+	id, err := hex.DecodeString(textAt(obj, "objectId"))
+	commit := textAt(obj, "commitId")
+	if err != nil || len(id) > 255 || len(commit) > 254 {
+		return fmt.Errorf("%w: object id of %q", ErrMalformed, path)
+	}
+	f.b = append(f.b, kind, byte(len(id)))
+	f.b = append(f.b, id...)
+	if len(f.b) > 2+len(id) && commit == f.commits {
+		f.b = append(f.b, 255)
+	} else {
+		f.b = append(append(f.b, byte(len(commit))), commit...)
+	}
+	same := 0
+	for same < min(len(path), len(f.last)) && path[same] == f.last[same] {
+		same++
+	}
+	f.b = binary.AppendUvarint(f.b, uint64(same)) //nolint:gosec // not negative
+	f.b = binary.AppendUvarint(f.b, uint64(len(path)-same))
+	f.b = append(f.b, path[same:]...)
+	f.last, f.commits = path, commit
+	return nil
+}
+
+// entries are the files and folders in the order of the answer. The path and the
+// id of each are valid until the next.
+func (f *folder) entries() iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		var path []byte
+		var e entry
+		for b := f.b; len(b) > 2; {
+			n := int(b[1])
+			e.kind, e.id, b = b[0], b[2:2+n], b[2+n:]
+			if n = int(b[0]); n == 255 {
+				b = b[1:]
+			} else {
+				e.commit, b = string(b[1:1+n]), b[1+n:]
+			}
+			same, skip := binary.Uvarint(b)
+			more, skip2 := binary.Uvarint(b[skip:])
+			b = b[skip+skip2:]
+			path = append(path[:same], b[:more]...)
+			b = b[more:]
+			e.path = view(path)
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// entry finds an entry by its path.
+func (f *folder) entry(path string) (found entry, ok bool) {
+	for e := range f.entries() {
+		if e.path == path {
+			e.path = path
+			return e, true
+		}
+	}
+	return entry{}, false
+}
+
+// objects are the folders in it as the service describes them, if raw.
+func (f *folder) objects() ([]byte, error) {
+	if f.packed == nil {
+		return []byte("[]"), nil
+	}
+	return f.packed.unpack()
+}
