@@ -27,6 +27,11 @@ type ClientConfig struct {
 	MaxInFlight int               // requests at the same time; 0 means 15
 	UserAgent   string            // added to the library's own
 	Log         *slog.Logger      // nil means none
+
+	// Lists of a project that save calls, not used: each repository is asked. The
+	// records are the same.
+	PoliciesPerRepository     bool
+	PullRequestsPerRepository bool
 }
 
 // A Client is one organization seen with one credential. It is safe for
@@ -38,6 +43,8 @@ type Client struct {
 	excluded []string
 	log      *slog.Logger
 	urgent   bool
+
+	perRepository struct{ policies, pullRequests bool } // see ClientConfig
 
 	sdk       *sdk.Client
 	transport *transport
@@ -70,6 +77,7 @@ func New(cfg ClientConfig) (*Client, error) {
 		org: org, name: organizationName(org), base: map[service]string{},
 		excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", org.String()), versions: &versions{},
 	}
+	c.perRepository.policies, c.perRepository.pullRequests = cfg.PoliciesPerRepository, cfg.PullRequestsPerRepository
 	for _, s := range services() {
 		c.base[s] = serviceURL(org, s)
 	}

@@ -41,6 +41,10 @@ type Config struct {
 	ExcludedTags StringList `env:"EXCLUDED_TAGS" doc:"Project tags: a project that carries one of them is left out."`
 	// Most requests to one organization at the same time. Our own addition.
 	MaxConcurrentRequests int `env:"MAX_CONCURRENT_REQUESTS" envDefault:"15" min:"1" max:"1000" doc:"Most requests to one organization at the same time."`
+	// Ask each repository for its policies instead of each project. The same records for more calls. Our own addition.
+	PoliciesPerRepository bool `env:"POLICIES_PER_REPOSITORY" envDefault:"false" doc:"Ask each repository for its policies instead of each project: the same records for more calls."`
+	// Ask each repository for its pull requests instead of each project. The same records for more calls. Our own addition.
+	PullRequestsPerRepository bool `env:"PULL_REQUESTS_PER_REPOSITORY" envDefault:"false" doc:"Ask each repository for its pull requests instead of each project: the same records for more calls."`
 
 	// Public base URL for live events. Deprecated in favour of OCEAN__BASE_URL.
 	AppHost string `env:"APP_HOST" form:"url" doc:"Deprecated name of OCEAN__BASE_URL."`
@@ -119,6 +123,9 @@ func Clients(cfg Config, shared Shared) ([]*Client, error) {
 			MaxInFlight:     cfg.MaxConcurrentRequests,
 			UserAgent:       shared.UserAgent,
 			Log:             shared.Log,
+
+			PoliciesPerRepository:     cfg.PoliciesPerRepository,
+			PullRequestsPerRepository: cfg.PullRequestsPerRepository,
 		})
 		if err != nil {
 			return nil, err
