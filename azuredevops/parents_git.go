@@ -1,0 +1,116 @@
+package azuredevops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// wideRepositories is how many repositories of a project are asked at once where
+// its own list does not do.
+const wideRepositories = 8
+
+// perHealthyRepository streams the records of every healthy repository, width of
+// them at a time. An error of list makes the repository unknown.
+func (l *lister) perHealthyRepository(width int, list func(ctx context.Context, r *repository) iter.Seq2[Record, error]) stream[Record] {
+	return each(width, l.eachRepository, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
+		if !r.healthy() {
+			return func(func(Record, error) bool) {}
+		}
+		return within(r.inside(), list(ctx, r))
+	})
+}
+
+// perHealthyProject streams the records of every project that has healthy
+// repositories, width projects at a time.
+func (l *lister) perHealthyProject(
+	width int, list func(ctx context.Context, p *project, of []*repository) iter.Seq2[Record, error],
+) stream[Record] {
+	return each(width, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[Record, error] {
+		return within(p.scope, func(yield func(Record, error) bool) {
+			b, err := l.repositoryList(ctx, p)
+			if err != nil {
+				yield(Record{}, fmt.Errorf("list of repositories: %w", err))
+				return
+			}
+			if of := healthyIn(p, b); len(of) > 0 {
+				list(ctx, p, of)(yield)
+			}
+		})
+	})
+}
+
+// healthyIn are the healthy repositories in the answer that lists a project's.
+func healthyIn(p *project, b []byte) []*repository {
+	var out []*repository
+	for obj := range elements(b, memberAt(b, "value")) {
+		if obj[0] != '{' {
+			continue
+		}
+		if r := newRepository(p, obj); r.healthy() {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// byID finds repositories by the lower case of their ids; the value is their
+// place in the list.
+func byID(of []*repository) map[string]int {
+	out := make(map[string]int, len(of))
+	for i, r := range of {
+		out[strings.ToLower(r.ID)] = i
+	}
+	return out
+}
+
+// wholeOrEach reads what belongs to repositories with one list of the project.
+// Where that fails before it has given a record, every repository is asked
+// itself: what can be read is read, and what cannot is named exactly. Without a
+// second repository there is nothing to save.
+func (l *lister) wholeOrEach(
+	ctx context.Context, of []*repository, whole iter.Seq2[Record, error], list func(ctx context.Context, r *repository) iter.Seq2[Record, error],
+) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		if len(of) > 1 {
+			given := false
+			var failed error
+			for rec, err := range whole {
+				if err != nil && !given && ctx.Err() == nil && !errors.Is(err, ErrUnauthorized) {
+					failed = err
+					break
+				}
+				given = true
+				if !yield(rec, err) {
+					return
+				}
+			}
+			if failed == nil {
+				return
+			}
+			l.c.log.InfoContext(ctx, "list of a project not used, its repositories are asked one by one",
+				"kind", l.kind, "project", of[0].Project.ID, "err", failed)
+		}
+		l.inEach(ctx, of, list)(yield)
+	}
+}
+
+// inEach asks repositories one by one.
+func (l *lister) inEach(
+	ctx context.Context, of []*repository, list func(ctx context.Context, r *repository) iter.Seq2[Record, error],
+) iter.Seq2[Record, error] {
+	repositories := func(context.Context) iter.Seq2[*repository, error] {
+		return func(yield func(*repository, error) bool) {
+			for _, r := range of {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+	return each(wideRepositories, repositories, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
+		return within(r.inside(), list(ctx, r))
+	})(ctx)
+}
