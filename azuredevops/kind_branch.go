@@ -1,0 +1,60 @@
+package azuredevops
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+)
+
+var _ = register(row[ignoredDefaultTeam]{Name: "branch", List: listBranches, Events: []string{"git.push"}})
+
+const (
+	headsPrefix = "refs/heads/"
+	// The service gives 1,000 refs at most (azure-devops-rest.md 2.4).
+	refsTop = "1000"
+)
+
+// listBranches lists the branches of every healthy repository. A record has only
+// `name` without refs/heads/, `refName`, `objectId` and `__repository`
+// (export.md 4.4). A repository whose branches cannot be read is unknown (S4).
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/refs/list
+func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
+	return l.perHealthyRepository(wideRecords, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
+		return func(yield func(Record, error) bool) {
+			added := newMembers(1+len(r.JSON)/64).raw("__repository", r.JSON)
+			rq := &request{
+				Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{r.ID},
+				Query: []string{"filter", "heads/", "$top", refsTop},
+			}
+			for p, err := range l.pages(ctx, rq, "value") {
+				if err != nil {
+					yield(Record{}, fmt.Errorf("refs: %w", err))
+					return
+				}
+				if !l.branchesOf(p, r, added, yield) {
+					return
+				}
+			}
+		}
+	})
+}
+
+// branchesOf yields the branches of a page, and frees it.
+func (l *lister) branchesOf(p *page, r *repository, added members, yield func(Record, error) bool) bool {
+	defer p.free()
+	refs, _ := list(p.b, "value")
+	for obj := range refs {
+		ref := textAt(obj, "name")
+		if !strings.HasPrefix(ref, headsPrefix) {
+			continue
+		}
+		branch := newMembers(3).text("name", strings.ReplaceAll(ref, headsPrefix, "")).
+			text("refName", ref).raw("objectId", orNull(rawAt(obj, "objectId")))
+		if !yield(l.record(object([]byte("{}"), branch), r.inside(), ref, added), nil) {
+			return false
+		}
+	}
+	return true
+}
