@@ -1,0 +1,324 @@
+package azuredevops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+var _ = register(row[pullRequestSelector]{
+	Name: "pull-request", List: listPullRequests, Events: []string{"git.pullrequest.created", "git.pullrequest.updated"},
+})
+
+type pullRequestSelector struct {
+	MinTimeInDays int `json:"minTimeInDays" default:"7" min:"1"`
+	MaxResults    int `json:"maxResults" default:"100" min:"1"`
+}
+
+const (
+	widePulls = 4 // projects at a time: a page of pull requests takes 3 MB
+	// No pull request of Azure DevOps is older; times far in the past are refused.
+	mostDays = 36500
+)
+
+// A pullQuery asks for the pull requests of one status; most counts per
+// repository, 0 means all.
+type pullQuery struct {
+	status string
+	since  string // of their end; empty for those that have none
+	most   int
+}
+
+func (s pullRequestSelector) queries(now time.Time) []pullQuery {
+	since := now.UTC().AddDate(0, 0, -min(s.MinTimeInDays, mostDays)).Format("2006-01-02T15:04:05.000000Z")
+	return []pullQuery{
+		{status: "active"},
+		{status: "abandoned", since: since, most: s.MaxResults},
+		{status: "completed", since: since, most: s.MaxResults},
+	}
+}
+
+// listPullRequests lists the pull requests of every healthy repository: the
+// active ones, and of the abandoned and of the completed ones those that ended
+// lately, MaxResults of each (export.md 4.5). They are as the lists have them,
+// the description cut at 400 characters.
+func listPullRequests(l *lister, sel pullRequestSelector) stream[Record] {
+	queries := sel.queries(time.Now())
+	if l.c.perRepository.pullRequests {
+		return l.perHealthyRepository(2*widePages, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
+			return func(yield func(Record, error) bool) {
+				for _, q := range queries {
+					for rec, err := range l.repositoryPulls(ctx, r, q) {
+						if !yield(rec, err) {
+							return
+						}
+					}
+				}
+			}
+		})
+	}
+	return l.perHealthyProject(widePulls, func(ctx context.Context, p *project, of []*repository) iter.Seq2[Record, error] {
+		return l.pullsIn(ctx, p, of, queries)
+	})
+}
+
+// pullsIn lists the pull requests of a project. Its own lists leave out, without
+// a word, repositories that the identity may not read. So the repositories have
+// to be in their list still when everything has been read; one that is not is
+// unknown (design rule 2.2).
+func (l *lister) pullsIn(ctx context.Context, p *project, of []*repository, queries []pullQuery) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for _, q := range queries {
+			whole := l.activePulls(ctx, p, of, q)
+			if q.most > 0 {
+				whole = l.closedPulls(ctx, p, of, q)
+			}
+			single := func(ctx context.Context, r *repository) iter.Seq2[Record, error] { return l.repositoryPulls(ctx, r, q) }
+			for rec, err := range l.wholeOrEach(ctx, of, whole, single) {
+				if !yield(rec, err) {
+					return
+				}
+			}
+		}
+		if len(of) > 1 {
+			l.stillThere(ctx, p, of, func(err error) bool { return yield(Record{}, err) })
+		}
+	}
+}
+
+// stillThere yields an error for every repository that its project does not list
+// as healthy any more.
+func (l *lister) stillThere(ctx context.Context, p *project, of []*repository, yield func(error) bool) {
+	b, err := l.fetchRepositories(ctx, p)
+	if err == nil {
+		var now []byte
+		if now, err = b.unpack(); err == nil {
+			left := byID(healthyIn(p, now))
+			for _, r := range of {
+				if _, ok := left[strings.ToLower(r.ID)]; !ok && !yield(unknown(r.inside(), errLeft)) {
+					return
+				}
+			}
+			return
+		}
+	}
+	yield(fmt.Errorf("list of repositories, again: %w", err))
+}
+
+var errLeft = errors.New("the repository left the list of repositories while its pull requests were listed")
+
+// repositoryPulls asks a repository.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/pull-requests/get-pull-requests
+func (l *lister) repositoryPulls(ctx context.Context, r *repository, q pullQuery) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		rq := &request{Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID}, Query: q.query()}
+		for pulls, err := range l.pullPages(ctx, rq, q.most) {
+			if err != nil {
+				yield(Record{}, fmt.Errorf("%s pull requests: %w", q.status, err))
+				return
+			}
+			for _, obj := range pulls.fresh {
+				if !yield(l.pullRecord(obj, r), nil) {
+					return
+				}
+			}
+			pulls.page.free()
+		}
+	}
+}
+
+// activePulls finds the pull requests of all repositories in the list of the
+// project.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/pull-requests/get-pull-requests-by-project
+func (l *lister) activePulls(ctx context.Context, p *project, of []*repository, q pullQuery) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		place := byID(of)
+		for pulls, err := range l.pullPages(ctx, q.of(p), 0) {
+			if err != nil {
+				yield(Record{}, fmt.Errorf("%s pull requests: %w", q.status, err))
+				return
+			}
+			for _, obj := range pulls.fresh {
+				if i, ok := place[pullRepository(obj)]; ok && !yield(l.pullRecord(obj, of[i]), nil) {
+					return
+				}
+			}
+			pulls.page.free()
+		}
+	}
+}
+
+const (
+	// What the list of a project may bring before asking each repository is
+	// cheaper: as it is kept, packed, until it is known to be all.
+	mostClosed = 4 * pullsTop
+	// It may bring a quarter of what the repositories would.
+	closedShare = 4
+)
+
+var errCrowded = errors.New("more pull requests than it is worth to read")
+
+// closedPulls is activePulls for those that are bounded per repository. Which
+// ones a repository gives when it has more than it is asked for is for the service
+// to say: that repository is asked itself. So nothing depends on the order of the
+// project's list.
+func (l *lister) closedPulls(ctx context.Context, p *project, of []*repository, q pullQuery) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		place, count := byID(of), make([]int, len(of))
+		bound := min(mostClosed, max(pullsTop, len(of)*min(q.most, mostClosed)/closedShare))
+		var kept []*packed
+		read := 0
+		for pulls, err := range l.pullPages(ctx, q.of(p), 0) {
+			if err == nil && read >= bound {
+				pulls.page.free()
+				err = errCrowded
+			}
+			if err != nil {
+				yield(Record{}, fmt.Errorf("%s pull requests: %w", q.status, err))
+				return
+			}
+			read += len(pulls.fresh)
+			var array []byte
+			for _, obj := range pulls.fresh {
+				if i, ok := place[pullRepository(obj)]; ok {
+					if count[i]++; count[i] <= q.most {
+						array = appendElement(array, obj)
+					}
+				}
+			}
+			pulls.page.free()
+			kept = append(kept, l.work.packer.pack(closeArray(array)))
+		}
+		l.countedPulls(ctx, of, q, kept, count)(yield)
+	}
+}
+
+// countedPulls yields what was kept of repositories that have no more than they
+// are asked for, and asks the others.
+func (l *lister) countedPulls(ctx context.Context, of []*repository, q pullQuery, kept []*packed, count []int) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		place := byID(of)
+		for _, array := range kept {
+			b, err := array.unpack()
+			if err != nil {
+				yield(Record{}, err)
+				return
+			}
+			for obj := range elements(b, 0) {
+				if i := place[pullRepository(obj)]; count[i] <= q.most && !yield(l.pullRecord(obj, of[i]), nil) {
+					return
+				}
+			}
+		}
+		var more []*repository
+		for i, r := range of {
+			if count[i] > q.most {
+				more = append(more, r)
+			}
+		}
+		l.inEach(ctx, more, func(ctx context.Context, r *repository) iter.Seq2[Record, error] { return l.repositoryPulls(ctx, r, q) })(yield)
+	}
+}
+
+func (l *lister) pullRecord(obj []byte, r *repository) Record {
+	return l.record(obj, r.inside(), textAt(obj, "pullRequestId"), members{})
+}
+
+// pullRepository is the id of the repository of a pull request in lower case.
+func pullRepository(obj []byte) string {
+	return strings.ToLower(gjson.Get(view(obj), "repository.id").String())
+}
+
+// of asks the list of a project.
+func (q pullQuery) of(p *project) *request {
+	return &request{Project: p, Route: "_apis/git/pullrequests", Query: q.query()}
+}
+
+func (q pullQuery) query() []string {
+	out := []string{"searchCriteria.status", q.status}
+	if q.since != "" {
+		out = append(out, "searchCriteria.queryTimeRangeType", "closed", "searchCriteria.minTime", q.since)
+	}
+	return out
+}
+
+const (
+	pullsTop = 1000 // the service gives no more
+	// pullsShort is what the service gives when it is not told how many
+	// (azure-devops-rest.md 2.4): it never cuts a page shorter.
+	pullsShort = 101
+	// pages overlap by that many, see pullPages.
+	pullsOverlap = 20
+)
+
+// pulls are a page, and the pull requests in it that earlier pages did not have.
+type pulls struct {
+	page  *page
+	fresh [][]byte
+}
+
+var errMoved = errors.New("the list moved on while it was read")
+
+// pullPages follows $skip until a page is shorter than the service would make it
+// or most pull requests have arrived; 0 means all. Pull requests that are closed
+// while the list is read move the rest forward. Therefore each page begins with
+// the end of the one before: if nothing of that is in it, some may have been
+// missed, and the rest is unknown.
+func (l *lister) pullPages(ctx context.Context, rq *request, most int) iter.Seq2[pulls, error] {
+	return func(yield func(pulls, error) bool) {
+		var guard progressGuard
+		seen := map[string]bool{}
+		for n := 1; ; n++ {
+			skip, top := 0, pullsTop
+			if n > 1 {
+				skip = max(0, len(seen)-pullsOverlap)
+			}
+			if most > 0 {
+				top = min(top, most-skip)
+			}
+			p, err := l.page(ctx, rq.with("$top", strconv.Itoa(top), "$skip", strconv.Itoa(skip)), "value", n, &guard)
+			if err != nil {
+				yield(pulls{}, err)
+				return
+			}
+			got, all := freshPulls(p, seen, most)
+			last := all < min(top, pullsShort) || most > 0 && len(seen) >= most
+			switch {
+			case n > 1 && len(got.fresh) == all:
+				p.free()
+				yield(pulls{}, fmt.Errorf("page %d: %w: %w", n, ErrMalformed, errMoved))
+				return
+			case len(got.fresh) == 0:
+				p.free()
+				return
+			case !yield(got, nil) || last:
+				return
+			}
+		}
+	}
+}
+
+// freshPulls reads a page; at most most pull requests count. all is how many
+// entries there are.
+func freshPulls(p *page, seen map[string]bool, most int) (got pulls, all int) {
+	got.page = p
+	objects, _ := list(p.b, "value")
+	for obj := range objects {
+		all++
+		id := textAt(obj, "pullRequestId")
+		if seen[id] || most > 0 && len(seen) >= most {
+			continue
+		}
+		seen[id] = true
+		got.fresh = append(got.fresh, obj)
+	}
+	return got, all
+}
