@@ -16,6 +16,7 @@ type expression struct {
 	prog   *jq.Program // nil: file, or it does not compile
 	broken string      // why it does not compile
 	text   []byte      // encoded value of a literal
+	or     []byte      // of `path // literal`: the encoded literal
 	slots  []int       // of the resource's scan, by program path
 }
 
@@ -53,6 +54,9 @@ func (b *builder) newExpression(path, source string) *expression {
 	e.prog = p
 	if v, ok := p.Literal(); ok {
 		e.text = jq.AppendJSON(nil, v)
+	}
+	if v, ok := p.PathOr(); ok {
+		e.or = jq.AppendJSON(nil, v)
 	}
 	for _, note := range p.Notes() {
 		b.warn("%s: %s", path, note)

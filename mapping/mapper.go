@@ -90,11 +90,19 @@ func (m *mapper) Path(i int) (any, error) {
 func (m *mapper) run(e *expression) (v any, ok bool, failure, err error) {
 	m.prog = e
 	v, ok, err = e.prog.Run(m.ctx, m, m.deadline)
-	var own *jq.Error
-	if errors.As(err, &own) {
+	if isOwn(err) {
 		return nil, false, err, nil
 	}
 	return v, ok, nil, err
+}
+
+// isOwn says that an error was raised by a program and concerns one expression.
+func isOwn(err error) bool {
+	if err == nil {
+		return false
+	}
+	_, ok := errors.AsType[*jq.Error](err)
+	return ok
 }
 
 // record maps a record, expanding it if the resource says so.
@@ -335,7 +343,9 @@ func (m *mapper) leaf(e *expression) error {
 		m.buf = append(m.buf, e.text...)
 	case e.prog.IsIdentity():
 		return m.passWhole(e)
-	case e.prog.IsPath():
+	case e.or != nil && m.slots[e.slots[0]].blocked == nil && !m.truthy(e.slots[0]):
+		m.buf = append(m.buf, e.or...)
+	case e.or != nil, e.prog.IsPath():
 		if err := m.passSlot(e); err != nil {
 			return err
 		}
@@ -395,8 +405,7 @@ func (m *mapper) passSlot(e *expression) error {
 	}
 	m.prog = e
 	v, err := m.Path(0)
-	var own *jq.Error
-	if errors.As(err, &own) {
+	if isOwn(err) {
 		m.failed(e, err)
 		return nil
 	}
@@ -405,6 +414,12 @@ func (m *mapper) passSlot(e *expression) error {
 	}
 	m.buf = jq.AppendJSON(m.buf, v)
 	return nil
+}
+
+// truthy says what `//` takes for a value.
+func (m *mapper) truthy(n int) bool {
+	raw := m.slots[n].raw
+	return raw != nil && raw[0] != 'n' && raw[0] != 'f'
 }
 
 func (m *mapper) failed(e *expression, err error) {

@@ -203,7 +203,7 @@ func getSlice(t any, key *Object) (any, error) {
 		}
 		return sliceString(t, from, to), nil
 	}
-	return nil, errorf("Cannot index %s with object", typeName(t))
+	return nil, errorf("Cannot index %s with object (%s)", typeName(t), AppendText(nil, key))
 }
 
 // sliceBounds clamps start and end to 0…n.

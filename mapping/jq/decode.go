@@ -188,35 +188,28 @@ func parseNumber(s string, literal bool) (any, bool) {
 func (d *decoder) str() (string, error) {
 	d.i++
 	start := d.i
-	for {
-		n := strings.IndexAny(d.s[d.i:], "\"\\")
-		if n < 0 {
-			d.i = len(d.s)
-			return "", d.fail("unterminated string")
-		}
-		d.i += n
-		if d.s[d.i] == '"' {
-			s := d.s[start:d.i]
-			d.i++
-			return d.plain(s)
-		}
-		return d.escaped(start)
-	}
-}
-
-func (d *decoder) plain(s string) (string, error) {
 	ascii := true
-	for i := range len(s) {
-		if c := s[i]; c < ' ' {
+	for i := start; i < len(d.s); i++ {
+		switch c := d.s[i]; {
+		case c == '"':
+			d.i = i + 1
+			s := d.s[start:i]
+			if !ascii && !utf8.ValidString(s) {
+				s = toValidUTF8(s)
+			}
+			return s, nil
+		case c == '\\':
+			d.i = i
+			return d.escaped(start)
+		case c < ' ':
+			d.i = i
 			return "", d.fail("control characters from U+0000 through U+001F must be escaped")
-		} else if c >= utf8.RuneSelf {
+		case c >= utf8.RuneSelf:
 			ascii = false
 		}
 	}
-	if !ascii && !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, "\uFFFD")
-	}
-	return s, nil
+	d.i = len(d.s)
+	return "", d.fail("unterminated string")
 }
 
 // escaped reads a string that has a backslash at d.i.
@@ -247,7 +240,7 @@ func (d *decoder) plainEscaped(buf []byte) (string, error) {
 	if utf8.Valid(buf) {
 		return string(buf), nil
 	}
-	return strings.ToValidUTF8(string(buf), "\uFFFD"), nil
+	return toValidUTF8(string(buf)), nil
 }
 
 func (d *decoder) escape(buf []byte) ([]byte, error) {
@@ -400,4 +393,43 @@ func (d *decoder) object() (any, error) {
 			return o, nil
 		}
 	}
+}
+
+// toValidUTF8 replaces what is not UTF-8 as jq does: a sequence that is too long
+// for the text, or means no character, as a whole, else byte by byte.
+func toValidUTF8(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	buf := make([]byte, 0, len(s)+8)
+	for i := 0; i < len(s); {
+		c, w := utf8.DecodeRuneInString(s[i:])
+		if c == utf8.RuneError && w == 1 {
+			w = invalidLength(s[i:])
+		}
+		buf = utf8.AppendRune(buf, c)
+		i += w
+	}
+	return string(buf)
+}
+
+func invalidLength(s string) int {
+	want := 1
+	switch c := s[0]; {
+	case c >= 0xf0 && c <= 0xf4:
+		want = 4
+	case c >= 0xe0 && c < 0xf0:
+		want = 3
+	case c >= 0xc2 && c < 0xe0:
+		want = 2
+	}
+	if want > len(s) {
+		return len(s)
+	}
+	for i := 1; i < want; i++ {
+		if s[i]&0xc0 != 0x80 {
+			return i
+		}
+	}
+	return want
 }

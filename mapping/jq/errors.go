@@ -53,15 +53,20 @@ func guard(gen func(out func(any) error) error, out func(any) error) (own, down 
 	return own, nil
 }
 
-// describe shows a value in a message, at most 11 bytes of it, as jq does.
+// describe shows a value in a message, at most 29 bytes of it and the closing
+// bracket or quote, as jq does.
 func describe(v any) string {
 	s := string(AppendText(nil, v))
-	if len(s) > 11 {
-		cut := 10
+	if len(s) > 29 {
+		end := s[len(s)-1:]
+		if _, ok := v.(string); !ok && kindOf(v) < kindArray {
+			end = ""
+		}
+		cut := 25
 		for cut > 0 && s[cut]&0xc0 == 0x80 {
 			cut--
 		}
-		s = s[:cut] + "..."
+		s = s[:cut] + "..." + end
 	}
 	return fmt.Sprintf("%s (%s)", typeName(v), s)
 }

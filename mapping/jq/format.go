@@ -91,7 +91,7 @@ func formatUnescape(r *run, v any) (string, error) {
 		b.WriteByte(byte(unhex(s[i+1])<<4 | unhex(s[i+2])))
 		i += 2
 	}
-	return strings.ToValidUTF8(b.String(), "\uFFFD"), nil
+	return toValidUTF8(b.String()), nil
 }
 
 func unhex(c byte) int {
@@ -170,5 +170,5 @@ func formatUnbase64(r *run, v any) (string, error) {
 	if err != nil {
 		return "", errorf("%s is not valid base64 data", describe(v))
 	}
-	return strings.ToValidUTF8(string(data), "\uFFFD"), nil
+	return toValidUTF8(string(data)), nil
 }

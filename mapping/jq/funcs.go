@@ -357,6 +357,10 @@ func reverse(_ *run, in any, _ []any) (any, error) {
 		if v.Len() == 0 {
 			return []any{}, nil
 		}
+	case float64:
+		if v == 0 {
+			return []any{}, nil
+		}
 	case string:
 		if v == "" {
 			return []any{}, nil
@@ -456,6 +460,9 @@ func bsearch(_ *run, in any, a []any) (any, error) {
 
 func transpose(_ *run, in any, _ []any) (any, error) {
 	rows, ok := in.([]any)
+	if o, isObject := in.(*Object); isObject && o.Len() == 0 {
+		return []any{}, nil
+	}
 	if !ok {
 		return nil, errorf("%s cannot be transposed", describe(in))
 	}

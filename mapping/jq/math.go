@@ -2,12 +2,10 @@ package jq
 
 import "math"
 
+// numberTest makes a test of numbers; nothing else passes it.
 func numberTest(test func(float64) bool) func(*run, any, []any) (any, error) {
 	return func(_ *run, in any, _ []any) (any, error) {
-		if !isNumber(in) {
-			return nil, errorf("%s number required", describe(in))
-		}
-		return test(toFloat(in)), nil
+		return isNumber(in) && test(toFloat(in)), nil
 	}
 }
 

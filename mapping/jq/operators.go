@@ -200,7 +200,7 @@ func divide(r *run, a, b any) (any, error) {
 
 func modulo(_ *run, a, b any) (any, error) {
 	if !isNumber(a) || !isNumber(b) {
-		return nil, errorf("%s and %s cannot be divided", describe(a), describe(b))
+		return nil, errorf("%s and %s cannot be divided (remainder)", describe(a), describe(b))
 	}
 	x, y := toFloat(a), toFloat(b)
 	if x != x || y != y {

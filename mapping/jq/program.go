@@ -43,6 +43,7 @@ type shared struct {
 	regexpTimeout time.Duration
 	mu            sync.Mutex
 	regexps       map[string]*expression // guarded by mu
+	runs          sync.Pool              // of *run
 }
 
 // NewCompiler returns a Compiler with its own cache of regular expressions.
@@ -161,15 +162,30 @@ func (p *Program) Run(ctx context.Context, in Input, deadline time.Time) (v any,
 			err = fmt.Errorf("jq: internal error: %v\n%s", bug, debug.Stack())
 		}
 	}()
-	r := &run{ctx: ctx, prog: p, input: in, deadline: deadline}
-	v, ok, err = first(p.body, r, nil, nil)
-	if errors.Is(err, errHalt) {
-		return nil, false, nil
+	r, _ := p.runs.Get().(*run)
+	if r == nil {
+		r = new(run)
 	}
-	if _, left := err.(*breakError); left { //nolint:errorlint // never wrapped
+	*r = run{ctx: ctx, prog: p, input: in, deadline: deadline}
+	v, ok, err = first(p.body, r, nil, nil)
+	*r = run{}
+	p.runs.Put(r)
+	if err != nil && errors.Is(err, errHalt) {
 		return nil, false, nil
 	}
 	return v, ok, err
+}
+
+// PathOr says that the program is `path // literal`, with path the only one of
+// Paths, and returns the literal.
+func (p *Program) PathOr() (literal any, ok bool) {
+	alt, ok := p.body.(alternativeOne)
+	if !ok {
+		return nil, false
+	}
+	_, isPath := alt.left.(rootPath)
+	k, isLiteral := alt.right.(constant)
+	return k.v, isPath && isLiteral
 }
 
 // addPath returns the number of a path of the program.

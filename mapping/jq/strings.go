@@ -20,7 +20,11 @@ func trimAffix(in, arg any, left, right bool) (any, error) {
 	s, ok1 := in.(string)
 	part, ok2 := arg.(string)
 	if !ok1 || !ok2 {
-		return nil, errorf("startswith() requires string inputs")
+		name := "endswith"
+		if left {
+			name = "startswith"
+		}
+		return nil, errorf("%s() requires string inputs", name)
 	}
 	if left {
 		s = strings.TrimPrefix(s, part)
@@ -159,7 +163,7 @@ func oneIndex(in, arg any, first bool) (any, error) {
 	}
 	list, ok := all.([]any)
 	if !ok {
-		return all, nil
+		return getIndex(all, 0.0)
 	}
 	if len(list) == 0 {
 		return nil, nil
@@ -185,7 +189,7 @@ func toJSON(r *run, in any, _ []any) (any, error) {
 func fromJSON(_ *run, in any, _ []any) (any, error) {
 	s, ok := in.(string)
 	if !ok {
-		return nil, errorf("%s cannot be parsed as JSON", describe(in))
+		return nil, errorf("%s only strings can be parsed", describe(in))
 	}
 	v, err := decodeLenient(s)
 	if err != nil {

@@ -15,7 +15,7 @@ func now(*run, any, []any) (any, error) {
 
 func gmtime(in any) (any, error) {
 	if !isNumber(in) {
-		return nil, errorf("gmtime() requires a number")
+		return nil, errorf("gmtime() requires numeric inputs")
 	}
 	sec := toFloat(in)
 	whole := math.Floor(sec)
@@ -43,13 +43,13 @@ func brokenDown(t time.Time) []any {
 	}
 }
 
-// timeOf reads a list; missing fields are 0, fields out of range carry over.
+// timeOf reads a list; missing fields are 0, a missing year 1900, fields out of range carry over.
 func timeOf(in any) (time.Time, bool) {
 	list, ok := in.([]any)
 	if !ok {
 		return time.Time{}, false
 	}
-	var f [6]int
+	f := [6]int{1900}
 	for i, v := range list {
 		if i >= 8 {
 			break

@@ -267,6 +267,11 @@ func first(n node, r *run, e *env, in any) (v any, found bool, err error) {
 		v, err = s.one(r, e, in)
 		return v, err == nil, err
 	}
+	return firstOutput(n, r, e, in)
+}
+
+// firstOutput is a function of its own so that first needs no memory.
+func firstOutput(n node, r *run, e *env, in any) (v any, found bool, err error) {
 	stop := &breakError{&env{}} // its own value: generators nest
 	err = n.eval(r, e, in, func(got any) error {
 		v, found = got, true
