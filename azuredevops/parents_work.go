@@ -171,34 +171,23 @@ func (l *lister) eachProjectTeam(ctx context.Context) iter.Seq2[*team, error] {
 	return each(widePages, l.eachProject, l.teamsOf)(ctx)
 }
 
-// teamsOf lists the teams of a project: from the organization's list if that is
-// whole and has some.
-func (l *lister) teamsOf(ctx context.Context, p *project) iter.Seq2[*team, error] {
-	return within(p.scope, func(yield func(*team, error) bool) {
-		all, err := l.teamList(ctx)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		kept := all.of[p.ID]
-		if kept == nil || all.err != nil {
-			if kept, err = l.ownTeams(ctx, p); err != nil {
-				yield(nil, fmt.Errorf("list of teams: %w", err))
-				return
-			}
-		}
-		teamsIn(p, kept)(yield)
-	})
-}
-
-// ownTeams asks a project for its teams.
+// teamsOf lists the teams of a project in the project's own order, which is not
+// that of the organization's list: where columns of several boards make one
+// entity, the last team's board is the one that it belongs to.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/core/teams/get-teams
-func (l *lister) ownTeams(ctx context.Context, p *project) (*packed, error) {
-	return l.work.own.get(ctx, p.ID, func(ctx context.Context) (*packed, error) {
-		rq := &request{Route: "_apis/projects/{projectId}/teams", Args: []string{p.ID}}
-		b, err := l.gather(l.skipPages(ctx, rq, "value", teamTop), 0)
-		return l.work.packer.pack(b), err
+func (l *lister) teamsOf(ctx context.Context, p *project) iter.Seq2[*team, error] {
+	return within(p.scope, func(yield func(*team, error) bool) {
+		kept, err := l.work.own.get(ctx, p.ID, func(ctx context.Context) (*packed, error) {
+			rq := &request{Route: "_apis/projects/{projectId}/teams", Args: []string{p.ID}}
+			b, err := l.gather(l.skipPages(ctx, rq, "value", teamTop), defaultTop)
+			return l.work.packer.pack(b), err
+		})
+		if err != nil {
+			yield(nil, fmt.Errorf("list of teams: %w", err))
+			return
+		}
+		teamsIn(p, kept)(yield)
 	})
 }
 

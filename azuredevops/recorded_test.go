@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tidwall/gjson"
 )
 
 // recorded serves what the vendor documents, from testdata, by the end of the path.
@@ -27,6 +29,13 @@ func recorded(t *testing.T) *fakeService {
 		switch {
 		case strings.HasSuffix(path, "/_apis/projects"):
 			return answer(200, values(`{"id":"6ce954b1-ce1f-45d1-b94d-e6bf2464ba2c"}`, `{"id":"a7573007-bbb3-4341-b726-0c4148a07853"}`))
+		case strings.HasSuffix(path, "/teams") && strings.Contains(path, "/_apis/projects/") && r.URL.Query().Get("$skip") == "0":
+			b, err := os.ReadFile("testdata/team/list.json")
+			if err != nil {
+				t.Error(err)
+			}
+			id := path[strings.Index(path, "/_apis/projects/")+len("/_apis/projects/") : len(path)-len("/teams")]
+			return answer(200, values(gjson.GetBytes(b, `value.#(projectId=="`+id+`")`).Raw))
 		case strings.HasSuffix(path, "/_apis/graph/groups"):
 			return answer(200, values(groupJSON("a")))
 		case r.URL.Query().Get("$skip") != "" && r.URL.Query().Get("$skip") != "0":
