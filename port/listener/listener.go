@@ -38,7 +38,7 @@ func (e Every) Next(t time.Time) time.Time {
 		return time.Time{}
 	}
 	n := t.Sub(e.Start)/e.Interval + 1
-	return e.Start.Add(max(n, 1) * e.Interval)
+	return e.Start.Add(max(n, 1) * e.Interval) //nolint:durationcheck // n is a number of intervals
 }
 
 // Config says when to resync. Zero fields mean: do not.

@@ -19,7 +19,6 @@ func run(t *testing.T, d time.Duration, cfg listener.Config) {
 	if err := listener.Run(ctx, cfg); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("Run = %v, want the end of ctx", err)
 	}
-
 }
 
 func TestPollResyncsOncePerRequest(t *testing.T) {
