@@ -1,0 +1,140 @@
+package memory
+
+import (
+	"bytes"
+	"compress/flate"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+	"sync"
+)
+
+// A record is a header and a payload, little endian:
+//
+//	checksum of what follows   4 bytes, CRC-32C
+//	length of the payload      4
+//	name                      16
+//	length of the value        4
+//	flags                      4, packed or not
+const (
+	recordHeader = 32
+	alignment    = 8 // where records begin
+
+	flagPacked = 1
+
+	// packAbove is the size from which packing pays.
+	packAbove = 200
+)
+
+var (
+	padding    [alignment]byte
+	castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // a constant table
+)
+
+// A name stands for a key: half of its SHA-256, so that two keys do not meet.
+type name [16]byte
+
+func nameOf(key string) name {
+	sum := sha256.Sum256([]byte(key))
+	return name(sum[:16])
+}
+
+// short is what the index knows a name by. Where two names share it, one of them
+// is not kept.
+func (n name) short() uint64 { return binary.LittleEndian.Uint64(n[:8]) }
+
+func padded(n int) int64 { return int64(n+alignment-1) / alignment * alignment }
+
+// A packer makes records, one at a time: its state is half a megabyte.
+type packer struct {
+	mu  sync.Mutex
+	w   *flate.Writer
+	out bytes.Buffer
+}
+
+func (p *packer) record(n name, value []byte) []byte {
+	payload, flags := value, uint32(0)
+	if len(value) >= packAbove {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if b := p.pack(value); b != nil && len(b) < len(value) {
+			payload, flags = b, flagPacked
+		}
+	}
+	rec := make([]byte, recordHeader, recordHeader+len(payload))
+	binary.LittleEndian.PutUint32(rec[4:], uint32(len(payload))) //nolint:gosec // bounded by mostBytes / valueShare
+	copy(rec[8:], n[:])
+	binary.LittleEndian.PutUint32(rec[24:], uint32(len(value))) //nolint:gosec // as above
+	binary.LittleEndian.PutUint32(rec[28:], flags)
+	rec = append(rec, payload...)
+	binary.LittleEndian.PutUint32(rec, crc32.Checksum(rec[4:], castagnoli))
+	return rec
+}
+
+// pack deflates a value; the result is valid until the next call, nil when that
+// did not work.
+func (p *packer) pack(value []byte) []byte {
+	p.out.Reset()
+	if p.w == nil {
+		w, err := flate.NewWriter(&p.out, flate.BestSpeed)
+		if err != nil {
+			return nil
+		}
+		p.w = w
+	}
+	p.w.Reset(&p.out)
+	if _, err := p.w.Write(value); err != nil {
+		return nil
+	}
+	if err := p.w.Close(); err != nil {
+		return nil
+	}
+	return p.out.Bytes()
+}
+
+// rest gives the memory of the packer back.
+func (p *packer) rest() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.w, p.out = nil, bytes.Buffer{}
+}
+
+// intact tells whether rec is a whole record.
+func intact(rec []byte) bool {
+	return len(rec) >= recordHeader && int64(len(rec)) == recordHeader+int64(binary.LittleEndian.Uint32(rec[4:])) &&
+		binary.LittleEndian.Uint32(rec) == crc32.Checksum(rec[4:], castagnoli)
+}
+
+// An unpacker reads records. Its states are recycled: one takes 40 kB.
+type unpacker struct{ states sync.Pool }
+
+// value reads the value of a record. other says that it is whole, but that of
+// another name.
+func (u *unpacker) value(rec []byte, n name) (value []byte, other, ok bool) {
+	if !intact(rec) {
+		return nil, false, false
+	}
+	if name(rec[8:24]) != n {
+		return nil, true, false
+	}
+	payload := rec[recordHeader:]
+	if binary.LittleEndian.Uint32(rec[28:])&flagPacked == 0 {
+		return payload, false, true
+	}
+	size := binary.LittleEndian.Uint32(rec[24:])
+	if size > maxValueBytes {
+		return nil, false, false
+	}
+	value = make([]byte, size)
+	r, ok := u.states.Get().(io.Reader)
+	if !ok {
+		r = flate.NewReader(nil)
+	}
+	defer u.states.Put(r)
+	if err := r.(flate.Resetter).Reset(bytes.NewReader(payload), nil); err != nil { //nolint:forcetypeassert // flate promises it
+		return nil, false, false
+	}
+	_, err := io.ReadFull(r, value)
+	return value, false, err == nil
+}
