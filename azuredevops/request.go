@@ -28,7 +28,9 @@ type request struct {
 
 	Query   []string // names and values in turn; a pair with an empty value is left out
 	Version string   // api-version; empty where none is asked for (export.md 3.2)
-	Body    []byte   // JSON of a POST that only reads
+	Body    []byte   // JSON; of a POST that only reads, unless Write
+	Write   bool     // Body changes something: a POST is never repeated
+	Hide    Secret   // in Body; what the service says never repeats it
 	Content bool     // ask for the bytes of a file instead of JSON
 	Most    int64    // larger answers are errTooLarge, in bytes; 0 means no limit of its own
 	Empty   bool     // 204 is an answer
@@ -108,7 +110,7 @@ func (rq request) with(query ...string) *request {
 func (c *Client) send(ctx context.Context, rq *request, by caller) (*page, error) {
 	cl := &call{
 		route: rq.method() + " " + rq.Route, kind: by.kind, content: rq.Content, mayBeEmpty: rq.Empty,
-		most: rq.Most, read: rq.Body != nil, urgent: c.urgent, budget: by.budget,
+		most: rq.Most, read: rq.Body != nil && !rq.Write, hide: rq.Hide.Reveal(), urgent: c.urgent, budget: by.budget,
 	}
 	if rq.Project != nil {
 		cl.project = rq.Project.ID

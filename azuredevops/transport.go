@@ -24,6 +24,7 @@ type call struct {
 	most                 int64 // bytes of a good answer; 0 means maxBodyBytes
 	read                 bool  // a POST that only reads, and may be repeated
 	urgent               bool
+	hide                 string // a secret in the body, which the service may echo
 	budget               *budget
 }
 
@@ -216,7 +217,7 @@ func (t *transport) broken(ctx context.Context, r *http.Request, err error) erro
 func (t *transport) finish(ctx context.Context, r *http.Request, resp *http.Response, c *call) error {
 	after, _ := retryAfter(time.Now(), resp.Header)
 	if resp.StatusCode < 200 || resp.StatusCode >= 300 || resp.StatusCode == http.StatusNonAuthoritativeInfo {
-		return t.refused(r, resp, after)
+		return t.refused(r, resp, c, after)
 	}
 	tooLarge := &Error{Method: r.Method, URL: plainURL(r.URL), StatusCode: resp.StatusCode, err: errTooLarge}
 	body := io.Reader(resp.Body)
@@ -270,7 +271,7 @@ func (t *transport) judge(p *page, resp *http.Response, c *call) (problem string
 }
 
 // refused makes an error of a response that is not a success.
-func (t *transport) refused(r *http.Request, resp *http.Response, after time.Duration) error {
+func (t *transport) refused(r *http.Request, resp *http.Response, c *call, after time.Duration) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxMessageBytes))
 	e := newError(r, resp.StatusCode, body, statusError(resp.StatusCode))
 	e.RetryAfter = after
@@ -287,6 +288,9 @@ func (t *transport) refused(r *http.Request, resp *http.Response, after time.Dur
 		}
 	}
 	e.Message = withoutSecret(e.Message, r.Header.Get("Authorization"))
+	if c.hide != "" {
+		e.Message = strings.ReplaceAll(e.Message, c.hide, redacted)
+	}
 	return e
 }
 

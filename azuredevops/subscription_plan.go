@@ -1,0 +1,371 @@
+package azuredevops
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A hookScope is what is known of the projects: those that get subscriptions of
+// their own, in the order of the list.
+type hookScope struct {
+	projects []string
+	names    map[string]string
+	unknown  map[string]error // whether they carry an excluded tag
+	err      error            // why the list of projects is not complete; nil when it is
+}
+
+// has tells whether a project was listed, excluded ones aside.
+func (s *hookScope) has(project string) bool {
+	_, ok := s.names[project]
+	return ok
+}
+
+// scope lists the projects.
+func (h *Hooks) scope(ctx context.Context, l *lister) (*hookScope, error) {
+	s := &hookScope{names: map[string]string{}, unknown: map[string]error{}}
+	for p, err := range l.eachProject(ctx) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		e, _ := errors.AsType[*ScopeError](err)
+		switch {
+		case err == nil:
+			id := strings.ToLower(p.ID)
+			s.projects = append(s.projects, id)
+			s.names[id] = p.Name
+		case errors.Is(err, ErrUnauthorized):
+			return nil, err
+		case e != nil && e.Scope.Project != "":
+			id := strings.ToLower(e.Scope.Project)
+			s.unknown[id] = err
+			s.names[id] = e.Scope.ProjectName
+		default:
+			s.err = errors.Join(s.err, err)
+		}
+	}
+	return s, ctx.Err()
+}
+
+// Why a subscription is written. The order is that of urgency.
+type hookReason int
+
+const (
+	reasonOff         hookReason = iota // it does not deliver
+	reasonCredentials                   // it delivers without our credentials
+	reasonMoved                         // it delivers to an old address
+	reasonRepaired                      // something else is not as it should be
+	reasonRefreshed                     // it is not known which credentials it has
+)
+
+func (r hookReason) String() string {
+	return [...]string{"was switched off", "credentials", "moved from an old address", "version, details or address", "credentials not known"}[r]
+}
+
+type hookWrite struct {
+	sub    *Subscription
+	reason hookReason
+	gap    *HookGap // that ends when the subscription delivers again
+}
+
+type hookRemoval struct {
+	sub    *Subscription
+	reason string
+	needs  []hookKey // to exist before this one may go
+}
+
+// A hookLoss is a subscription that others have removed.
+type hookLoss struct {
+	id  string
+	gap *HookGap
+}
+
+// A hookPlan is what to do. It is made of what was listed and remembered alone.
+type hookPlan struct {
+	best   map[hookKey]*Subscription // of wanted keys
+	create []hookKey
+	write  []hookWrite
+	remove []hookRemoval
+
+	off      []*Subscription // switched off by a person, left alone
+	gaps     []HookGap       // that have ended
+	missing  map[hookKey]hookLoss
+	untaken  []*Subscription // ours, but nobody can tell whether they are wanted
+	filtered []*Subscription // with our address, but made by a person for a part of the events
+}
+
+// A planner makes a plan.
+type planner struct {
+	h       *Hooks
+	scope   *hookScope
+	list    *hookListing
+	events  []string
+	nothing bool // is wanted, so that nothing is known to be unwanted
+	old     map[string]bool
+	print   string
+	checked time.Time
+
+	groups map[hookKey][]*Subscription
+	wanted []hookKey
+	isWant map[hookKey]bool
+	plan   *hookPlan
+}
+
+// newPlan decides what to do about what was listed.
+func (h *Hooks) newPlan(w Wanted, scope *hookScope, list *hookListing, old map[string]bool) *hookPlan {
+	p := &planner{
+		h: h, scope: scope, list: list, old: old, print: h.print(), checked: h.state.checked(h.c.Organization()),
+		nothing: len(w.Kinds) == 0 && !w.GitOps && !w.Actions,
+		groups:  map[hookKey][]*Subscription{}, isWant: map[hookKey]bool{},
+		plan: &hookPlan{best: map[hookKey]*Subscription{}, missing: map[hookKey]hookLoss{}},
+	}
+	for _, e := range w.Events() {
+		if _, ok := hookEvents[e]; ok {
+			p.events = append(p.events, e)
+		}
+	}
+	p.group()
+	p.want()
+	for _, key := range p.keys() {
+		p.decide(key)
+	}
+	p.lost()
+	slices.SortStableFunc(p.plan.write, func(a, b hookWrite) int { return cmp.Compare(a.reason, b.reason) })
+	return p.plan
+}
+
+// group sorts our subscriptions by what they are for, the best first.
+func (p *planner) group() {
+	for _, s := range p.list.all {
+		s.ProjectName = p.scope.names[s.Project]
+		if !p.ours(s) {
+			continue
+		}
+		if foreignFilter(s.publisherInputs) {
+			p.plan.filtered = append(p.plan.filtered, s)
+			continue
+		}
+		p.groups[s.key()] = append(p.groups[s.key()], s)
+	}
+	for _, g := range p.groups {
+		slices.SortFunc(g, p.better)
+	}
+}
+
+// ours tells whether a subscription delivers one of the known events to us,
+// whoever made it: those of the Python integration have the same address.
+func (p *planner) ours(s *Subscription) bool {
+	at := hookURLKey(s.consumerInputs["url"])
+	e, ok := hookEvents[s.Event]
+	return ok && e.publisher == s.Publisher && s.consumer == webHook && (at == p.h.url || p.old[at])
+}
+
+// better orders subscriptions of one key: enabled before others, here before
+// elsewhere, known before new, newest first.
+func (p *planner) better(a, b *Subscription) int {
+	rank := func(s *Subscription) int {
+		n := 0
+		switch s.Status {
+		case HookEnabled:
+		case HookOnProbation:
+			n += 4
+		case HookDisabledByUser:
+			n += 12
+		default:
+			n += 8
+		}
+		if hookURLKey(s.consumerInputs["url"]) != p.h.url {
+			n += 2
+		}
+		if e := p.h.state.entry(s.ID); e.Print == "" || e.Print != p.print {
+			n++
+		}
+		return n
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
+}
+
+// want lists the wanted keys. An event that Azure DevOps takes only per project
+// is wanted there as long as there is none for the organization (live-events.md
+// 2.10).
+func (p *planner) want() {
+	add := func(k hookKey) {
+		if !p.isWant[k] {
+			p.isWant[k] = true
+			p.wanted = append(p.wanted, k)
+		}
+	}
+	for _, e := range p.events {
+		if whole := (hookKey{Event: e}); !p.h.cfg.PerProject {
+			add(whole)
+			r, refused := p.h.state.refused(p.h.c.Organization(), whole.String(), p.h.url)
+			if !refused || r.Status != 400 || len(p.groups[whole]) > 0 {
+				continue
+			}
+		}
+		for _, id := range p.scope.projects {
+			add(hookKey{e, id})
+		}
+	}
+}
+
+// keys are all keys that matter: the wanted ones, then the others in the order of
+// the list.
+func (p *planner) keys() []hookKey {
+	out := slices.Clone(p.wanted)
+	seen := map[hookKey]bool{}
+	for _, s := range p.list.all {
+		if k := s.key(); len(p.groups[k]) > 0 && !p.isWant[k] && !seen[k] {
+			seen[k] = true
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// decide plans for one key.
+func (p *planner) decide(key hookKey) {
+	group := p.groups[key]
+	unlisted := p.list.unknown[hookEvents[key.Event].publisher] != nil
+	switch {
+	case p.scope.unknown[key.Project] != nil && key.Project != "":
+		p.plan.untaken = append(p.plan.untaken, group...)
+	case !p.isWant[key]:
+		p.unwanted(key, group, unlisted)
+	case len(group) > 0:
+		p.keep(key, group[0])
+		if unlisted {
+			return
+		}
+		for _, s := range group[1:] {
+			p.plan.remove = append(p.plan.remove, hookRemoval{sub: s, reason: "duplicate", needs: []hookKey{key}})
+		}
+	case !unlisted:
+		p.plan.create = append(p.plan.create, key)
+	}
+}
+
+// unwanted plans the removal of what nobody needs, or no more once something
+// else is there. That takes complete knowledge.
+func (p *planner) unwanted(key hookKey, group []*Subscription, unlisted bool) {
+	var needs []hookKey
+	reason := "no kind of the mapping needs the event"
+	switch {
+	case p.nothing || unlisted || p.scope.err != nil:
+		p.plan.untaken = append(p.plan.untaken, group...)
+		return
+	case !slices.Contains(p.events, key.Event):
+	case key.Project == "" && len(p.scope.unknown) > 0:
+		p.plan.untaken = append(p.plan.untaken, group...)
+		return
+	case key.Project == "":
+		reason = "replaced by one per project"
+		for _, id := range p.scope.projects {
+			needs = append(needs, hookKey{key.Event, id})
+		}
+	case !p.scope.has(key.Project):
+		reason = "the project is gone or excluded"
+	default:
+		reason = "replaced by one for the organization"
+		needs = []hookKey{{Event: key.Event}}
+	}
+	for _, s := range group {
+		p.plan.remove = append(p.plan.remove, hookRemoval{sub: s, reason: reason, needs: needs})
+	}
+}
+
+// keep plans what to write to the subscription that stays.
+func (p *planner) keep(key hookKey, s *Subscription) {
+	p.plan.best[key] = s
+	e := p.h.state.entry(s.ID)
+	gap := p.gap(key, s, e)
+	if s.Status == HookDisabledByUser && !p.h.cfg.EnableDisabledByUser {
+		p.plan.off = append(p.plan.off, s)
+		return
+	}
+	reason, needed := p.h.why(s, e, p.print)
+	switch {
+	case s.Status != HookEnabled:
+		p.plan.write = append(p.plan.write, hookWrite{s, reasonOff, gap})
+		return
+	case gap != nil:
+		p.plan.gaps = append(p.plan.gaps, *gap)
+	}
+	if needed {
+		p.plan.write = append(p.plan.write, hookWrite{s, reason, nil})
+	}
+}
+
+// why tells whether an enabled subscription has to be written.
+func (h *Hooks) why(s *Subscription, e hookEntry, print string) (hookReason, bool) {
+	user := s.consumerInputs["basicAuthUsername"]
+	mark := h.shapeMark(s)
+	seen := mark == "" || mark == e.Shape
+	switch {
+	case hookURLKey(s.consumerInputs["url"]) != h.url:
+		return reasonMoved, true
+	case h.cfg.Secret == "" && user != "" && !seen,
+		h.cfg.Secret != "" && user == "" && !seen,
+		h.cfg.Secret != "" && e.Print != "" && e.Print != print:
+		return reasonCredentials, true
+	case !seen:
+		return reasonRepaired, true
+	case h.cfg.Secret != "" && e.Print != print:
+		return reasonRefreshed, true
+	}
+	return 0, false
+}
+
+// gap is the time that a subscription did not deliver, nil when it did.
+func (p *planner) gap(key hookKey, s *Subscription, e hookEntry) *HookGap {
+	status, since := s.Status, p.checked
+	if e.Organization == "" {
+		since = time.Time{} // nobody knows
+	}
+	switch {
+	case e.Off:
+		since = e.Since
+		if s.Status == HookEnabled {
+			status = "was off"
+		}
+	case s.Status != HookEnabled:
+	case e.Organization != "" && !p.checked.IsZero() && s.Probed.After(p.checked):
+		status = "was on probation"
+	default:
+		return nil
+	}
+	return p.h.gapOf(key, s.ProjectName, status, since)
+}
+
+func (h *Hooks) gapOf(key hookKey, name, status string, since time.Time) *HookGap {
+	return &HookGap{
+		Organization: h.c.Organization(), Event: key.Event, Project: key.Project, ProjectName: name,
+		Kinds: KindsAfter(key.Event), Status: status, Since: since,
+	}
+}
+
+// lost finds wanted subscriptions that were there and have been removed by
+// others: what happened since is not known.
+func (p *planner) lost() {
+	created := map[hookKey]bool{}
+	for _, k := range p.plan.create {
+		created[k] = true
+	}
+	for id, e := range p.h.state.of(p.h.c.Organization()) {
+		key := hookKey{e.Event, e.Project}
+		if !created[key] || len(p.groups[hookKey{Event: key.Event}]) > 0 {
+			continue
+		}
+		since := p.checked
+		if e.Off {
+			since = e.Since
+		}
+		if before, ok := p.plan.missing[key]; ok && !since.Before(before.gap.Since) {
+			continue
+		}
+		p.plan.missing[key] = hookLoss{id, p.h.gapOf(key, p.scope.names[key.Project], "missing", since)}
+	}
+}

@@ -1,0 +1,494 @@
+package azuredevops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	hookWidth = 5 // calls at the same time (live-events.md 2.5)
+	// Refusals are remembered a little shorter than the hour between two runs.
+	refusedFor = 55 * time.Minute
+	// Writing subscriptions only because nobody knows their credentials is no
+	// hurry: one at a time, this far apart.
+	refreshPace = 100 * time.Millisecond
+	// After that many creations in a row that failed without a reason the rest
+	// waits for the next run.
+	maxHookFailures = 5
+)
+
+// Reconcile makes the subscriptions of the organization what they should be: it
+// creates what is missing, adopts what the Python integration has made, switches
+// on again what Azure DevOps has switched off, repairs and moves what differs,
+// removes duplicates and leftovers, and never touches what is not ours. Doing it
+// again changes nothing. The report is not nil and says what was done and what
+// could not be; an error is ctx's, or ErrUnauthorized when nothing could be
+// listed.
+//
+// A Wanted without kinds removes nothing: it may come of a mapping that could not
+// be read.
+func (h *Hooks) Reconcile(ctx context.Context, w Wanted) (*HookReport, error) {
+	unlock, err := h.lock(ctx)
+	if err != nil {
+		return h.newReport(), err
+	}
+	defer unlock()
+	r := &hookRun{h: h, l: h.lister(), w: w, report: h.newReport()}
+	err = r.run(ctx)
+	r.report.sort()
+	if e := h.state.Save(); e != nil {
+		h.log.WarnContext(ctx, "state of service hooks not saved", "err", e)
+	}
+	if err == nil {
+		h.logReport(ctx, r.report)
+	}
+	return r.report, err
+}
+
+func (h *Hooks) newReport() *HookReport {
+	return &HookReport{Organization: h.c.Organization(), URL: shownURL(h.cfg.URL)}
+}
+
+func (h *Hooks) lister() *lister { return &lister{Snapshot: h.c.Snapshot()} }
+
+// logReport tells of a run in one line, and of refusals when they are news.
+func (h *Hooks) logReport(ctx context.Context, r *HookReport) {
+	h.log.InfoContext(ctx, "service hooks reconciled",
+		"kept", r.Kept, "created", len(r.Created), "adopted", len(r.Adopted), "repaired", len(r.Repaired), "reenabled", len(r.Reenabled),
+		"removed", len(r.Removed), "postponed", r.Postponed, "off", len(r.Off), "refused", len(r.Refused), "unknown", len(r.Unknown))
+	lines := r.refusals()
+	if text := strings.Join(lines, "\n"); text != h.reported {
+		h.reported = text
+		for _, line := range lines {
+			h.log.WarnContext(ctx, "service hooks refused by azure devops", "missing", line)
+		}
+	}
+	for _, u := range r.Unknown {
+		h.log.WarnContext(ctx, "service hooks unknown", "what", u.What, "err", u.Error)
+	}
+}
+
+// oldURLs are the addresses that this installation had, normalized. Remembering
+// the present one is part of it.
+func (h *Hooks) oldURLs(remember bool) map[string]bool {
+	old := map[string]bool{}
+	for _, u := range h.cfg.OldURLs {
+		old[hookURLKey(u)] = true
+	}
+	for _, u := range h.state.addresses(h.url, remember) {
+		old[u] = true
+	}
+	delete(old, h.url)
+	return old
+}
+
+// A hookRun is one reconciliation under way.
+type hookRun struct {
+	h     *Hooks
+	l     *lister
+	w     Wanted
+	scope *hookScope
+	list  *hookListing
+	plan  *hookPlan
+
+	mu      sync.Mutex
+	report  *HookReport
+	present map[hookKey]bool
+	stopped map[string]*hookRefused // by publisher's service and project: no permission
+	failed  int                     // creations in a row
+	again   bool                    // an event turned out to be for projects only
+}
+
+// run lists, plans and acts; twice when it learns on the way that an event is not
+// to be had for the whole organization.
+func (r *hookRun) run(ctx context.Context) error {
+	for range 2 {
+		r.again = false
+		if err := r.once(ctx); err != nil || !r.again {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *hookRun) once(ctx context.Context) error {
+	began := time.Now()
+	var err error
+	if r.scope, err = r.h.scope(ctx, r.l); err != nil {
+		return err
+	}
+	if r.list, err = r.h.listing(ctx, r.l); err != nil {
+		return err
+	}
+	r.plan = r.h.newPlan(r.w, r.scope, r.list, r.h.oldURLs(true))
+	r.present, r.stopped, r.failed = map[hookKey]bool{}, map[string]*hookRefused{}, 0
+	r.report.Refused, r.report.Off, r.report.Postponed = nil, nil, 0
+	r.unknowns()
+	r.note()
+	r.write(ctx)
+	r.create(ctx)
+	r.refresh(ctx)
+	r.remove(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if len(r.list.unknown) == 0 && r.scope.err == nil {
+		r.h.state.setChecked(r.h.c.Organization(), began)
+	}
+	return nil
+}
+
+// unknowns reports what could not be listed, once per run.
+func (r *hookRun) unknowns() {
+	r.report.Unknown = nil
+	add := func(what string, err error) {
+		r.report.Unknown = append(r.report.Unknown, HookUnknown{what, err.Error()})
+	}
+	for publisher, err := range r.list.unknown {
+		add("publisher "+publisher, err)
+	}
+	for id, err := range r.scope.unknown {
+		add("project "+projectLabel(r.scope.names[id], id), err)
+	}
+	if r.scope.err != nil {
+		add("projects", r.scope.err)
+	}
+}
+
+// note remembers what was listed: the registry, what is off, what is gone.
+func (r *hookRun) note() {
+	r.forget()
+	h := r.h
+	for key, s := range r.plan.best {
+		e := h.state.entry(s.ID)
+		if e.Organization == "" {
+			r.report.Adopted = append(r.report.Adopted, HookChange{Subscription: *s})
+		}
+		r.register(s, key, e)
+		r.present[key] = true
+	}
+	for _, s := range r.plan.untaken {
+		r.register(s, s.key(), h.state.entry(s.ID))
+	}
+	for _, s := range r.plan.off {
+		r.report.Off = append(r.report.Off, HookChange{*s, "left alone: a person switched it off"})
+	}
+	r.report.Gaps = append(r.report.Gaps, r.plan.gaps...)
+	r.report.Kept = len(r.plan.best) - len(r.plan.write) - len(r.plan.off)
+}
+
+// register enters a subscription as it is listed.
+func (r *hookRun) register(s *Subscription, key hookKey, e hookEntry) {
+	off := s.Status != HookEnabled
+	switch {
+	case !off:
+		e.Since = time.Time{}
+	case !e.Off && e.Organization != "":
+		e.Since = r.h.state.checked(r.h.c.Organization())
+	}
+	e.Organization, e.Event, e.Project, e.Off = r.h.c.Organization(), key.Event, key.Project, off
+	r.h.state.set(s.ID, e)
+}
+
+// forget drops what is not there any more. What has to be made anew stays until
+// that is done, or nobody would know of the gap.
+func (r *hookRun) forget() {
+	h, keep := r.h, map[string]bool{}
+	for _, s := range r.list.all {
+		keep[s.ID] = true
+	}
+	for _, loss := range r.plan.missing {
+		keep[loss.id] = true
+		e := h.state.entry(loss.id)
+		e.Off, e.Since = true, loss.gap.Since
+		h.state.set(loss.id, e)
+	}
+	for id, e := range h.state.of(h.c.Organization()) {
+		if !keep[id] && r.list.unknown[hookEvents[e.Event].publisher] == nil {
+			h.state.drop(id)
+		}
+	}
+}
+
+// write replaces what has to be, except for mere refreshes.
+func (r *hookRun) write(ctx context.Context) {
+	var jobs []hookWrite
+	for _, w := range r.plan.write {
+		if w.reason != reasonRefreshed {
+			jobs = append(jobs, w)
+		}
+	}
+	parallel(ctx, hookWidth, jobs, r.replace)
+}
+
+// refresh writes subscriptions of which nobody knows the credentials.
+func (r *hookRun) refresh(ctx context.Context) {
+	for _, w := range r.plan.write {
+		if w.reason != reasonRefreshed {
+			continue
+		}
+		r.replace(ctx, w)
+		if sleep(ctx, refreshPace) != nil {
+			return
+		}
+	}
+}
+
+// parallel does all jobs, a few at a time, in their order as far as possible.
+func parallel[T any](ctx context.Context, width int, jobs []T, do func(context.Context, T)) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	slots := make(chan struct{}, width)
+	for _, job := range jobs {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			do(ctx, job)
+		})
+	}
+}
+
+// replace writes one subscription. What cannot be switched on again that way is
+// made anew, and then the old one goes.
+func (r *hookRun) replace(ctx context.Context, w hookWrite) {
+	key, s := w.sub.key(), w.sub
+	what := "write " + s.ID
+	if !r.hope(what, key) {
+		return
+	}
+	answer, err := r.h.put(ctx, r.l, key, s)
+	switch status := statusOf(err); {
+	case ctx.Err() != nil:
+		return
+	case err == nil && (answer.Status == HookEnabled):
+		r.replaced(key, w, answer)
+		return
+	case err == nil, status == http.StatusNotFound, status == http.StatusBadRequest, status == http.StatusConflict:
+		if w.reason != reasonOff && status != http.StatusNotFound {
+			break
+		}
+		r.renew(ctx, key, w, status == http.StatusNotFound)
+		return
+	}
+	if err == nil {
+		err = fmt.Errorf("%w: the status stays %s", ErrMalformed, answer.Status)
+	}
+	r.refusedOrUnknown(what, key, err)
+}
+
+// replaced notes a subscription that was written.
+func (r *hookRun) replaced(key hookKey, w hookWrite, answer *Subscription) {
+	r.h.made(key, answer)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = 0
+	change := HookChange{*w.sub, w.reason.String()}
+	if w.reason != reasonOff {
+		r.report.Repaired = append(r.report.Repaired, change)
+		return
+	}
+	change.Reason = w.sub.Status
+	r.report.Reenabled = append(r.report.Reenabled, change)
+	if w.gap != nil {
+		r.report.Gaps = append(r.report.Gaps, *w.gap)
+	}
+}
+
+// renew makes a subscription anew and removes the old one.
+func (r *hookRun) renew(ctx context.Context, key hookKey, w hookWrite, gone bool) {
+	answer, err := r.h.post(ctx, r.l, key, w.sub.ID)
+	if err != nil {
+		r.refusedOrUnknown("write "+w.sub.ID, key, err)
+		return
+	}
+	r.replaced(key, w, answer)
+	if gone {
+		r.h.state.drop(w.sub.ID)
+		return
+	}
+	r.delete(ctx, w.sub, "replaced by "+answer.ID)
+}
+
+// create makes what is missing.
+func (r *hookRun) create(ctx context.Context) {
+	parallel(ctx, hookWidth, r.plan.create, func(ctx context.Context, key hookKey) {
+		if !r.mayCreate(key) {
+			return
+		}
+		answer, err := r.h.post(ctx, r.l, key, "")
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			r.refusedOrUnknown(key.String(), key, err)
+			return
+		}
+		r.h.made(key, answer)
+		answer.ProjectName = r.scope.names[key.Project]
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.failed = 0
+		r.present[key] = true
+		r.report.Created = append(r.report.Created, HookChange{Subscription: *answer})
+		if loss, ok := r.plan.missing[key]; ok {
+			r.report.Gaps = append(r.report.Gaps, *loss.gap)
+			r.h.state.drop(loss.id)
+		}
+		if len(r.report.Created)%50 == 0 {
+			_ = r.h.state.Save() // it is tried again at the end, and told then
+		}
+	})
+}
+
+// mayCreate tells whether there is hope.
+func (r *hookRun) mayCreate(key hookKey) bool {
+	if !r.hope(key.String(), key) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed >= maxHookFailures {
+		r.report.Unknown = append(r.report.Unknown, HookUnknown{r.label(key), "left for the next run: the service failed several times in a row"})
+		return false
+	}
+	return true
+}
+
+// hope tells whether something is worth trying. If it was refused not long ago,
+// or the permission was, that is reported instead.
+func (r *hookRun) hope(what string, key hookKey) bool {
+	refused, ok := r.h.state.refused(r.h.c.Organization(), what, r.h.url)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ok && time.Since(refused.At) < refusedFor {
+		r.report.Refused = append(r.report.Refused, r.refusal(key, &refused))
+		return false
+	}
+	if stop := r.stopped[r.permission(key)]; stop != nil {
+		r.refuseLocked(what, key, stop)
+		return false
+	}
+	return true
+}
+
+// permission names what a permission to create is given for.
+func (r *hookRun) permission(key hookKey) string {
+	return string(home(hookEvents[key.Event].publisher)) + " " + key.Project
+}
+
+// refusedOrUnknown sorts an error: Azure DevOps will not, or something failed.
+func (r *hookRun) refusedOrUnknown(what string, key hookKey, err error) {
+	status := statusOf(err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !isRefusal(err) {
+		r.failed++
+		r.report.Unknown = append(r.report.Unknown, HookUnknown{r.label(key), err.Error()})
+		return
+	}
+	refused := &hookRefused{At: time.Now().UTC().Round(0), URL: r.h.url, Status: status, Message: messageOf(err)}
+	if status != http.StatusBadRequest {
+		r.stopped[r.permission(key)] = refused
+	} else if key.Project == "" && what == key.String() {
+		if _, known := r.h.state.refused(r.h.c.Organization(), what, r.h.url); !known {
+			r.again = true
+		}
+	}
+	r.refuseLocked(what, key, refused)
+}
+
+// refuseLocked remembers and reports a refusal. mu is held.
+func (r *hookRun) refuseLocked(what string, key hookKey, refused *hookRefused) {
+	r.h.state.setRefused(r.h.c.Organization(), what, refused)
+	r.report.Refused = append(r.report.Refused, r.refusal(key, refused))
+}
+
+func (r *hookRun) refusal(key hookKey, refused *hookRefused) HookRefusal {
+	return HookRefusal{
+		Event: key.Event, Project: key.Project, ProjectName: r.scope.names[key.Project],
+		Status: refused.Status, Message: refused.Message, Missing: missingFor(key, refused), Since: refused.At,
+	}
+}
+
+func (r *hookRun) label(key hookKey) string {
+	return key.Event + " in " + projectLabel(r.scope.names[key.Project], key.Project)
+}
+
+// remove deletes what is not needed, once what it waits for is there.
+func (r *hookRun) remove(ctx context.Context) {
+	var jobs []hookRemoval
+	for _, x := range r.plan.remove {
+		if slices.ContainsFunc(x.needs, func(k hookKey) bool { return !r.present[k] }) {
+			continue
+		}
+		if len(jobs) == r.h.cfg.MaxDeletions {
+			r.report.Postponed++
+			continue
+		}
+		jobs = append(jobs, x)
+	}
+	parallel(ctx, hookWidth, jobs, func(ctx context.Context, x hookRemoval) { r.delete(ctx, x.sub, x.reason) })
+}
+
+// delete removes one subscription.
+func (r *hookRun) delete(ctx context.Context, s *Subscription, reason string) {
+	err := r.h.delete(ctx, r.l, s)
+	if ctx.Err() != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.report.Unknown = append(r.report.Unknown, HookUnknown{"removal of " + s.ID, err.Error()})
+		return
+	}
+	r.h.state.drop(s.ID)
+	r.report.Removed = append(r.report.Removed, HookChange{*s, reason})
+}
+
+// isRefusal tells an answer that will be the same in a minute from a failure.
+func isRefusal(err error) bool {
+	if errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrForbidden) {
+		return true
+	}
+	switch statusOf(err) {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict:
+		return !errors.Is(err, ErrMalformed)
+	}
+	return false
+}
+
+func messageOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return firstLine(e.Message)
+	}
+	return firstLine(err.Error())
+}
+
+// missingFor says what it takes to get what was refused (live-events.md 2.12).
+func missingFor(key hookKey, refused *hookRefused) string {
+	switch {
+	case refused.Status == http.StatusForbidden && key.Project == "":
+		return "permission to edit service hook subscriptions of the organization (a collection administrator has it)"
+	case refused.Status == http.StatusForbidden:
+		return "permission to edit service hook subscriptions of the project (a project administrator has it)"
+	case refused.Status == http.StatusUnauthorized || refused.Status == 0 || refused.Status < 400:
+		return "a credential that may write service hooks"
+	case refused.Status == http.StatusBadRequest && key.Project == "":
+		return "the event, or the permission for it, for the whole organization: it is taken per project instead"
+	case refused.Message == "":
+		return "the service refused it with status " + strconv.Itoa(refused.Status)
+	}
+	return refused.Message
+}

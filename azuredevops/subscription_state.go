@@ -1,0 +1,305 @@
+package azuredevops
+
+import (
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A HookState is what Azure DevOps does not tell about subscriptions: which
+// credentials they were given (as a salted hash), what they looked like
+// afterwards, when they were last seen well, what was refused, which addresses
+// this installation has had. It is also the registry of subscriptions, for
+// events of several organizations. One is shared by all of them; it is safe for
+// concurrent use, and safe to lose: then every subscription is written once.
+type HookState struct {
+	path string // empty: in memory
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	f     hookFile
+	dirty bool
+}
+
+// hookFile is the form on disk.
+type hookFile struct {
+	Version       int                      `json:"version"`
+	Salt          []byte                   `json:"salt"`
+	URLs          []string                 `json:"urls,omitempty"` // normalized, newest last
+	Organizations map[string]*hookOrgState `json:"organizations,omitempty"`
+	Subscriptions map[string]*hookEntry    `json:"subscriptions,omitempty"` // by id
+}
+
+type hookOrgState struct {
+	Checked time.Time               `json:"checked,omitzero"` // when everything was last listed
+	Refused map[string]*hookRefused `json:"refused,omitempty"`
+}
+
+// hookEntry is one subscription of ours.
+type hookEntry struct {
+	Organization string    `json:"organization"`
+	Project      string    `json:"project,omitempty"`
+	Event        string    `json:"event"`
+	Print        string    `json:"print,omitempty"` // of the credentials it was given
+	Shape        string    `json:"shape,omitempty"` // as answered then
+	Off          bool      `json:"off,omitempty"`   // did not deliver when last seen
+	Since        time.Time `json:"since,omitzero"`  // of Off; zero means unknown
+}
+
+// hookRefused is a creation that Azure DevOps refused.
+type hookRefused struct {
+	At      time.Time `json:"at"`
+	URL     string    `json:"url"`
+	Status  int       `json:"status"`
+	Message string    `json:"message,omitempty"`
+}
+
+const (
+	hookFileVersion = 1
+	maxHookURLs     = 20
+	// about 20 ms, once per process
+	hookHashRounds = 100_000
+)
+
+// NewHookState makes a state that lives in memory.
+func NewHookState() *HookState {
+	s := &HookState{log: slog.New(slog.DiscardHandler)}
+	s.reset()
+	return s
+}
+
+// OpenHookState reads the state from a file, or begins one. A damaged file is
+// logged and begun anew. The error is one of the file system.
+func OpenHookState(path string, log *slog.Logger) (*HookState, error) {
+	s := NewHookState()
+	s.path = path
+	if log != nil {
+		s.log = log
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var f hookFile
+	if err := json.Unmarshal(b, &f); err != nil || f.Version != hookFileVersion || len(f.Salt) == 0 {
+		s.log.Warn("state of service hooks is unreadable and begun anew", "path", path, "err", err)
+		return s, nil
+	}
+	s.f = f
+	s.fill()
+	return s, nil
+}
+
+func (s *HookState) reset() {
+	s.f = hookFile{Version: hookFileVersion, Salt: make([]byte, 16)}
+	_, _ = rand.Read(s.f.Salt) // never fails
+	s.fill()
+}
+
+// fill makes what a file may lack.
+func (s *HookState) fill() {
+	if s.f.Organizations == nil {
+		s.f.Organizations = map[string]*hookOrgState{}
+	}
+	if s.f.Subscriptions == nil {
+		s.f.Subscriptions = map[string]*hookEntry{}
+	}
+	maps.DeleteFunc(s.f.Organizations, func(_ string, o *hookOrgState) bool { return o == nil })
+	maps.DeleteFunc(s.f.Subscriptions, func(_ string, e *hookEntry) bool { return e == nil })
+}
+
+// A HookOrigin says where the deliveries of a subscription come from.
+type HookOrigin struct {
+	Organization string // URL, as Client.Organization has it
+	Project      string // id; empty for the whole organization
+	Event        string
+}
+
+// Origin looks a subscription up in the registry.
+func (s *HookState) Origin(subscriptionID string) (HookOrigin, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.f.Subscriptions[strings.ToLower(subscriptionID)]
+	if !ok {
+		return HookOrigin{}, false
+	}
+	return HookOrigin{e.Organization, e.Project, e.Event}, true
+}
+
+// Save writes the state to its file if it has changed.
+func (s *HookState) Save() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.dirty || s.path == "" {
+		return nil
+	}
+	b, err := json.Marshal(&s.f)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(s.path, b); err != nil {
+		return err
+	}
+	s.dirty = false
+	return nil
+}
+
+// writeFile replaces a file at once, for its owner only.
+func writeFile(path string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// print is the salted hash of credentials, empty without a secret.
+func (s *HookState) print(username string, secret Secret) string {
+	if secret == "" {
+		return ""
+	}
+	s.mu.Lock()
+	salt := s.f.Salt
+	s.mu.Unlock()
+	key, err := pbkdf2.Key(sha256.New, username+":"+secret.Reveal(), salt, hookHashRounds, 16)
+	if err != nil {
+		return "" // no such credentials are known, which only costs a call
+	}
+	return hex.EncodeToString(key)
+}
+
+// entry is what is known of a subscription, or a zero entry.
+func (s *HookState) entry(id string) hookEntry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.f.Subscriptions[strings.ToLower(id)]; e != nil {
+		return *e
+	}
+	return hookEntry{}
+}
+
+// set notes what is known of a subscription.
+func (s *HookState) set(id string, e hookEntry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id = strings.ToLower(id)
+	if old := s.f.Subscriptions[id]; old == nil || *old != e {
+		s.f.Subscriptions[id] = &e
+		s.dirty = true
+	}
+}
+
+// drop forgets a subscription.
+func (s *HookState) drop(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.f.Subscriptions, strings.ToLower(id))
+	s.dirty = true
+}
+
+// of are the ids and entries of an organization.
+func (s *HookState) of(organization string) map[string]hookEntry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]hookEntry{}
+	for id, e := range s.f.Subscriptions {
+		if e.Organization == organization {
+			out[id] = *e
+		}
+	}
+	return out
+}
+
+// org is the state of an organization. mu is held.
+func (s *HookState) org(organization string) *hookOrgState {
+	o := s.f.Organizations[organization]
+	if o == nil {
+		o = &hookOrgState{}
+		s.f.Organizations[organization] = o
+	}
+	return o
+}
+
+// checked is when the subscriptions were last listed completely.
+func (s *HookState) checked(organization string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.org(organization).Checked
+}
+
+func (s *HookState) setChecked(organization string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.org(organization).Checked = at.UTC().Round(0)
+	s.dirty = true
+}
+
+// refused is what was refused lately for what is asked for.
+func (s *HookState) refused(organization, what, url string) (hookRefused, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.org(organization).Refused[what]
+	if r == nil || r.URL != url {
+		return hookRefused{}, false
+	}
+	return *r, true
+}
+
+// setRefused notes a refusal; nil forgets it.
+func (s *HookState) setRefused(organization, what string, r *hookRefused) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(organization)
+	if r == nil {
+		if o.Refused[what] == nil {
+			return
+		}
+		delete(o.Refused, what)
+	} else {
+		if o.Refused == nil {
+			o.Refused = map[string]*hookRefused{}
+		}
+		o.Refused[what] = r
+	}
+	s.dirty = true
+}
+
+// addresses are those that this installation had before. remember notes the
+// present one for later.
+func (s *HookState) addresses(url string, remember bool) (old []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range s.f.URLs {
+		if u != url {
+			old = append(old, u)
+		}
+	}
+	if now := append(slices.Clone(old), url); remember && !slices.Equal(now, s.f.URLs) {
+		s.f.URLs = now[max(0, len(now)-maxHookURLs):]
+		s.dirty = true
+	}
+	return old
+}
