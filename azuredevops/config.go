@@ -52,6 +52,8 @@ type Config struct {
 	WebhookSecret Secret `env:"WEBHOOK_SECRET,unset" doc:"Password that service hooks send with every delivery."`
 	// User name that service hooks send with every delivery.
 	WebhookAuthUsername string `env:"WEBHOOK_AUTH_USERNAME" envDefault:"port" doc:"User name that service hooks send with every delivery."`
+	// Accept deliveries without credentials although a secret is set, while hooks of an older deployment are being repaired. Our own addition.
+	WebhookAuthLenient bool `env:"WEBHOOK_AUTH_LENIENT" envDefault:"false" doc:"Accept deliveries without credentials although a secret is set, while hooks of an older deployment are being repaired."`
 }
 
 // A StringList is a list in an environment variable: a JSON list of strings or
