@@ -18,11 +18,15 @@ type want struct {
 // wantFile is the folder that would hold a file.
 func wantFile(path string) want { return want{path: parentOf(joinPath(cleanPath(path)))} }
 
-// wantFiles are the folders that would hold files.
-func wantFiles(paths []string) []want {
+// wantFiles are the folders that would hold files, of every repository.
+func wantFiles(paths []string) []want { return wantFilesOf(paths, nil) }
+
+func wantFilesOf(paths []string, of func(*repository) bool) []want {
 	var out []want
 	for _, path := range paths {
-		out = append(out, wantFile(path))
+		w := wantFile(path)
+		w.of = of
+		out = append(out, w)
 	}
 	return out
 }
