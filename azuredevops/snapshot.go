@@ -242,7 +242,12 @@ func (r *repository) scope() Scope {
 // eachRepository streams the repositories of all projects, disabled ones
 // included. A *ScopeError stands for a project.
 func (l *lister) eachRepository(ctx context.Context) iter.Seq2[*repository, error] {
-	return each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[*repository, error] {
+	return l.repositoriesOf(l.eachProject)(ctx)
+}
+
+// repositoriesOf streams the repositories of projects.
+func (l *lister) repositoriesOf(projects stream[*project]) stream[*repository] {
+	return each(widePages, projects, func(ctx context.Context, p *project) iter.Seq2[*repository, error] {
 		return func(yield func(*repository, error) bool) {
 			b, err := l.repositoryList(ctx, p)
 			if err != nil {
@@ -255,7 +260,7 @@ func (l *lister) eachRepository(ctx context.Context) iter.Seq2[*repository, erro
 				}
 			}
 		}
-	})(ctx)
+	})
 }
 
 func newRepository(p *project, obj []byte) *repository {
