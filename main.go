@@ -322,6 +322,9 @@ func (a *app) setup() port.SetupConfig {
 		ActionsProcessing: a.cfg.Ocean.ActionsProcessor.Enabled, IncrementalSync: a.cfg.Ocean.Integration.Incremental,
 		CheckMapping: func(doc []byte) error { _, err := a.parse(doc); return err },
 	}
+	if a.cfg.Ocean.DefaultResources == "corrected" {
+		s.Resources = port.CorrectedDefaults()
+	}
 	if info, err := os.Stat(a.cfg.Ocean.ResourcesPath); err == nil && info.IsDir() {
 		s.Resources = os.DirFS(a.cfg.Ocean.ResourcesPath)
 	}
@@ -499,6 +502,7 @@ func demo(ctx context.Context, p process, args []string) error {
 		"OCEAN__STATE_DIRECTORY":                            state,
 		"OCEAN__EVENT_LISTENER__TYPE":                       string(ocean.ListenPolling),
 		"OCEAN__SCHEDULED_RESYNC_INTERVAL":                  demoInterval,
+		"OCEAN__DEFAULT_RESOURCES":                          "corrected",
 		"OCEAN__STRICT_EXIT":                                "true",
 		"APPLICATION__LOG_LEVEL":                            "WARNING",
 	}

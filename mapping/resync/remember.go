@@ -75,5 +75,12 @@ func (r *run) remember(ctx context.Context) {
 	})
 	if err != nil {
 		r.log.WarnContext(ctx, "origins of entities are not remembered: the next deletion needs complete listings", "err", err)
+		return
+	}
+	if r.cfg.LiveMapping == nil {
+		return // nobody will ask
+	}
+	if err := r.runner.remembered().turn(r.started); err != nil {
+		r.log.WarnContext(ctx, "the memory of origins cannot be used: live events delete nothing before the next resync", "err", err)
 	}
 }

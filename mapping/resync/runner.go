@@ -31,6 +31,8 @@ type Config struct {
 	Catalog       *port.Client
 	// Mapping loads the mapping for a resync.
 	Mapping func(context.Context) (*mapping.Mapping, error)
+	// LiveMapping returns the mapping for live events; it may be older than that of Mapping.
+	LiveMapping func(context.Context) (*mapping.Mapping, error)
 	// StateDirectory is where the memory of a resync lies; empty: none is kept.
 	StateDirectory string
 	// TempDirectory takes entities that wait for others; empty: they wait in memory.
@@ -61,9 +63,12 @@ type Observer interface {
 type Runner struct {
 	cfg Config
 
-	mu     sync.Mutex
-	cancel context.CancelCauseFunc // of the running resync
-	turn   sync.Mutex              // held by the running resync
+	mu      sync.Mutex
+	cancel  context.CancelCauseFunc // of the running resync
+	touched map[key]struct{}        // written by live events during a resync; nil when none runs
+	turn    sync.Mutex              // held by the running resync
+
+	remembered func() *book // opened when it is first needed
 }
 
 // New makes a Runner; it starts nothing.
@@ -80,7 +85,9 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Grace <= 0 {
 		cfg.Grace = 5 * time.Second
 	}
-	return &Runner{cfg: cfg}, nil
+	r := &Runner{cfg: cfg}
+	r.remembered = sync.OnceValue(func() *book { return openBook(cfg.StateDirectory, cfg.Log) })
+	return r, nil
 }
 
 // Full runs a full resync. A resync that is running is told to stop, and this
@@ -103,6 +110,8 @@ func (r *Runner) Full(ctx context.Context) (*Summary, error) {
 		return &Summary{State: StateAborted}, err
 	}
 	run := r.newRun(time.Now())
+	r.watch(true)
+	defer r.watch(false)
 	sum, err := run.full(ctx)
 	if r.cfg.Observer != nil {
 		r.cfg.Observer.Ended(sum)
@@ -110,8 +119,39 @@ func (r *Runner) Full(ctx context.Context) (*Summary, error) {
 	return sum, err
 }
 
+// watch begins or ends the noting of what live events write.
+func (r *Runner) watch(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.touched = nil
+	if on {
+		r.touched = map[key]struct{}{}
+	}
+}
+
+// touch notes that a live event has written entities: a resync that runs must
+// not delete them.
+func (r *Runner) touch(units []*unit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.touched == nil {
+		return
+	}
+	for _, u := range units {
+		r.touched[u.key] = struct{}{}
+	}
+}
+
+func (r *Runner) wasTouched(k key) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.touched[k]
+	return ok
+}
+
 // run is one resync.
 type run struct {
+	runner  *Runner
 	cfg     *Config
 	catalog *port.Client
 	log     *slog.Logger
@@ -146,7 +186,7 @@ type run struct {
 
 func (r *Runner) newRun(now time.Time) *run {
 	run := &run{
-		cfg: &r.cfg, catalog: r.cfg.Catalog, id: NewID(), started: now, temp: r.cfg.TempDirectory,
+		runner: r, cfg: &r.cfg, catalog: r.cfg.Catalog, id: NewID(), started: now, temp: r.cfg.TempDirectory,
 		log:     r.cfg.Log,
 		owned:   newOwnedSet(),
 		targets: newTargetSet(),

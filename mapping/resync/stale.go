@@ -66,7 +66,7 @@ func (r *run) stale(ctx context.Context) (refs []port.Ref, total int, err error)
 		if err != nil {
 			return nil, 0, err
 		}
-		if !r.wasSeen(keyOf(ref.Blueprint, ref.Identifier)) {
+		if k := keyOf(ref.Blueprint, ref.Identifier); !r.wasSeen(k) && !r.runner.wasTouched(k) {
 			refs = append(refs, ref)
 		}
 	}

@@ -20,6 +20,8 @@ type Settings struct {
 	InitializePortResources bool `env:"INITIALIZE_PORT_RESOURCES" envDefault:"true" doc:"Create the default blueprints, mapping and pages in Port when the installation is new."`
 	// CreatePortResourcesOrigin is Origin's text; empty means unset.
 	CreatePortResourcesOrigin string `env:"CREATE_PORT_RESOURCES_ORIGIN" oneof:"Empty,Default,Port" alias:"ocean=Default" doc:"Where the default resources come from: this program, Port, or none; unset lets the program decide."`
+	// DefaultResources chooses between the built-in ones.
+	DefaultResources string `env:"DEFAULT_RESOURCES" envDefault:"compatible" oneof:"compatible,corrected" doc:"Which built-in resources a new installation gets: those of Port's own integration, or the same with their mistakes corrected (work items lead to their columns, scorecard and pages show the repositories, every work item type is accepted)."`
 	// ResourcesPath is relative to the working directory.
 	ResourcesPath string `env:"RESOURCES_PATH" envDefault:".port/resources" doc:"Directory with default resources that replace the built-in ones; ignored when it does not exist."`
 
