@@ -282,7 +282,7 @@ func TestRepositoriesOfOneProjectUnknown(t *testing.T) {
 	if n := len(f.sent()); n != 4 {
 		t.Errorf("%d requests: %q", n, f.sent())
 	}
-	want := []KindCalls{{"repository", "", 1}, {"repository", "p1", 1}, {"repository", "p2", 1}, {"repository", "p3", 1}}
+	want := []KindCalls{{Kind: "repository", Calls: 1}, {Kind: "repository", Project: "p1", Calls: 1}, {Kind: "repository", Project: "p2", Calls: 1}, {Kind: "repository", Project: "p3", Calls: 1}}
 	if got := c.Stats().By; !slices.Equal(got, want) {
 		t.Errorf("calls = %v, want %v", got, want)
 	}
@@ -490,7 +490,7 @@ func TestRecordsStop(t *testing.T) {
 func TestOrganizationNamesAndHosts(t *testing.T) {
 	for _, tt := range []struct{ url, name, releases, security string }{
 		{"https://dev.azure.com/My-dev.Org/", "My-dev.Org", "https://vsrm.dev.azure.com/My-dev.Org", "https://advsec.dev.azure.com/My-dev.Org"},
-		{"https://Acme.visualstudio.com", "acme", "https://Acme.vsrm.visualstudio.com", "https://Acme.advsec.visualstudio.com"},
+		{"https://Acme.visualstudio.com", "acme", "https://Acme.vsrm.visualstudio.com", "https://advsec.dev.azure.com/acme"},
 		{"https://tfs.dev.example.com/tfs/Default", "https://tfs.dev.example.com/tfs/Default", "https://tfs.dev.example.com/tfs/Default", "https://tfs.dev.example.com/tfs/Default"},
 	} {
 		c, err := New(ClientConfig{OrganizationURL: tt.url, Credential: PersonalAccessToken("x"), Transport: &fakeService{}})

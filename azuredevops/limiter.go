@@ -39,14 +39,17 @@ type limiter struct {
 	timer    *time.Timer
 
 	episode   episode
-	throttled time.Duration
+	throttled time.Duration // all pauses, what is left of the last one included
+	by        map[kindProject]time.Duration
 	episodes  int64
 }
 
 type waiter struct {
-	ready chan struct{}
-	gone  bool
-	round int
+	ready  chan struct{}
+	gone   bool
+	round  int
+	call   *call         // nil for what is not ours
+	paused time.Duration // see limiter.paused, when the waiter came
 }
 
 // An episode is a period in which the service asks to slow down.
@@ -68,8 +71,9 @@ func (l *limiter) acquire(ctx context.Context, urgent bool) (round int, err erro
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	c, _ := ctx.Value(callKey{}).(*call)
 	l.mu.Lock()
-	w := &waiter{ready: make(chan struct{})}
+	w := &waiter{ready: make(chan struct{}), call: c, paused: l.paused()}
 	if urgent {
 		l.urgent = append(l.urgent, w)
 	} else {
@@ -92,9 +96,32 @@ func (l *limiter) acquire(ctx context.Context, urgent bool) (round int, err erro
 	default:
 		w.gone = true
 		l.waiting--
+		l.waited(w)
 	}
 	l.dispatch()
 	return 0, ctx.Err()
+}
+
+// paused is how long the pauses have lasted so far. What it grows by while
+// somebody waits is how long that one waits for a pause, and not for a slot. mu is
+// held.
+func (l *limiter) paused() time.Duration {
+	if l.throttled == 0 {
+		return 0
+	}
+	return l.throttled - max(0, time.Until(l.until))
+}
+
+// waited books what a waiter waited for pauses. mu is held.
+func (l *limiter) waited(w *waiter) {
+	d := l.paused() - w.paused
+	if d <= 0 || w.call == nil {
+		return
+	}
+	if l.by == nil {
+		l.by = map[kindProject]time.Duration{}
+	}
+	l.by[kindProject{w.call.kind, w.call.project}] += d
 }
 
 func (l *limiter) release() {
@@ -124,6 +151,7 @@ func (l *limiter) dispatch() {
 		}
 		l.waiting--
 		l.inFlight++
+		l.waited(w)
 		w.round = l.round
 		close(w.ready)
 	}
@@ -211,6 +239,9 @@ func (l *limiter) into(s *Stats) {
 	s.InFlight, s.Waiting, s.Limit = l.inFlight, l.waiting, l.limit
 	s.Throttled, s.Episodes = l.throttled, l.episodes
 	s.Paused = max(0, time.Until(l.until))
+	for i, k := range s.By {
+		s.By[i].Throttled = l.by[kindProject{k.Kind, k.Project}]
+	}
 }
 
 // throttling reads the headers of azure-devops-rest.md 4.4: how long to pause

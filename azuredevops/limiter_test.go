@@ -233,3 +233,45 @@ func TestClientUnderThrottling(t *testing.T) {
 		}
 	})
 }
+
+// Pauses are booked to the kind and project whose requests wait for them; what
+// waits for a slot only is not.
+func TestThrottledByKindAndProject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := testLimiter(1)
+		var wg sync.WaitGroup
+		ask := func(kind, project string, patience, hold time.Duration) {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), callKey{}, &call{kind: kind, project: project}), patience)
+				defer cancel()
+				if _, err := l.acquire(ctx, false); err == nil {
+					time.Sleep(hold)
+					l.release()
+				}
+			})
+			synctest.Wait()
+		}
+		ask("team", "", time.Hour, 2*time.Second) // before any pause
+		ask("team", "", time.Hour, 0)             // for a slot
+		time.Sleep(5 * time.Second)
+		l.observe(0, 429, headers("Retry-After", "10"))
+		ask("build", "p1", time.Hour, 0)
+		time.Sleep(4 * time.Second)
+		ask("build", "p1", time.Hour, 3*time.Second)
+		ask("build", "p2", time.Second, 0)
+		l.observe(1, 200, headers("Retry-After", "8")) // 2 s more
+		time.Sleep(2 * time.Second)
+		ask("branch", "p1", time.Hour, 0) // 6 s for the pause, then 3 s for the slot
+		wg.Wait()
+		s := Stats{By: []KindCalls{{Kind: "branch", Project: "p1"}, {Kind: "build", Project: "p1"}, {Kind: "build", Project: "p2"}, {Kind: "team"}}}
+		l.into(&s)
+		for i, want := range []time.Duration{6 * time.Second, (12 + 8) * time.Second, time.Second, 0} {
+			if k := s.By[i]; k.Throttled != want {
+				t.Errorf("%s of %q waited %s, want %s", k.Kind, k.Project, k.Throttled, want)
+			}
+		}
+		if s.Throttled != 12*time.Second {
+			t.Errorf("throttled = %s, want 12s", s.Throttled)
+		}
+	})
+}

@@ -38,6 +38,10 @@ type KindCalls struct {
 	Kind    string // empty for what is not a listing
 	Project string // id, empty for the organization
 	Calls   int64
+
+	// Throttled is how long the requests waited because Azure DevOps asked for a
+	// pause, added up: ten that wait a second at the same time make ten.
+	Throttled time.Duration
 }
 
 type kindProject struct{ kind, project string }
@@ -80,7 +84,7 @@ func (s *counters) into(out *Stats) {
 		out.Routes = append(out.Routes, RouteCalls{r, n})
 	}
 	for k, n := range s.by {
-		out.By = append(out.By, KindCalls{k.kind, k.project, n})
+		out.By = append(out.By, KindCalls{Kind: k.kind, Project: k.project, Calls: n})
 	}
 	slices.SortFunc(out.Routes, func(a, b RouteCalls) int { return cmp.Compare(a.Route, b.Route) })
 	slices.SortFunc(out.By, func(a, b KindCalls) int {
