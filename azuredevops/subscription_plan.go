@@ -65,6 +65,8 @@ func (r hookReason) String() string {
 	return [...]string{"was switched off", "credentials", "moved from an old address", "version, details or address", "credentials not known"}[r]
 }
 
+const reasonDuplicate = "duplicate"
+
 type hookWrite struct {
 	sub    *Subscription
 	reason hookReason
@@ -141,7 +143,7 @@ func (h *Hooks) newPlan(w Wanted, scope *hookScope, list *hookListing, old map[s
 func (p *planner) group() {
 	for _, s := range p.list.all {
 		s.ProjectName = p.scope.names[s.Project]
-		if !p.ours(s) {
+		if !p.h.ours(s, p.old) {
 			continue
 		}
 		if foreignFilter(s.publisherInputs) {
@@ -155,12 +157,13 @@ func (p *planner) group() {
 	}
 }
 
-// ours tells whether a subscription delivers one of the known events to us,
-// whoever made it: those of the Python integration have the same address.
-func (p *planner) ours(s *Subscription) bool {
+// ours tells whether a subscription delivers one of the known events to us, at
+// the present address or an old one, whoever made it: those of the Python
+// integration have the same address.
+func (h *Hooks) ours(s *Subscription, old map[string]bool) bool {
 	at := hookURLKey(s.consumerInputs["url"])
 	e, ok := hookEvents[s.Event]
-	return ok && e.publisher == s.Publisher && s.consumer == webHook && (at == p.h.url || p.old[at])
+	return ok && e.publisher == s.Publisher && s.consumer == webHook && (at == h.url || old[at])
 }
 
 // better orders subscriptions of one key: enabled before others, here before
@@ -241,7 +244,7 @@ func (p *planner) decide(key hookKey) {
 			return
 		}
 		for _, s := range group[1:] {
-			p.plan.remove = append(p.plan.remove, hookRemoval{sub: s, reason: "duplicate", needs: []hookKey{key}})
+			p.plan.remove = append(p.plan.remove, hookRemoval{sub: s, reason: reasonDuplicate, needs: []hookKey{key}})
 		}
 	case !unlisted:
 		p.plan.create = append(p.plan.create, key)
