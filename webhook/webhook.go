@@ -47,6 +47,10 @@ type Config struct {
 
 	Secret  Secret // password of the hooks; empty: none is asked for
 	Lenient bool   // deliveries without Authorization are taken although there is a secret
+	// Repairing reports that hooks without credentials are being repaired: until
+	// that is done their deliveries are answered 503, which Azure DevOps sends
+	// again, and not 401, which puts the subscription on probation. nil: never.
+	Repairing func() bool
 
 	Directory string        // of the spool; empty or not writable: deliveries wait in memory, with a warning
 	LockWait  time.Duration // for a process that still has the directory; default 60 s

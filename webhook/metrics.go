@@ -1,0 +1,205 @@
+package webhook
+
+import (
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ado-port/ado-port/webhook/spool"
+)
+
+// metrics are the series of the room: ado_port_hooks_….
+type metrics struct {
+	received, duplicates, coalesced   prometheus.Counter
+	rejected                          *prometheus.CounterVec // reason
+	accepted, processed, failed, dead *prometheus.CounterVec // event
+	latency                           *prometheus.HistogramVec
+	commits, commitSize               prometheus.Histogram
+	commitErrors                      prometheus.Counter
+	recent                            recent
+	mu                                sync.RWMutex
+	events                            map[string]bool // that have a label of their own
+}
+
+const namespace, subsystem = "ado_port", "hooks"
+
+// Bounds of the label event: it comes from outside.
+const (
+	maxEvents  = 48
+	otherEvent = "other"
+)
+
+var eventName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,79}$`)
+
+func newMetrics(reg *prometheus.Registry, stats func() (spool.Stats, bool)) *metrics {
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.HistogramOpts {
+		return prometheus.HistogramOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help, Buckets: buckets}
+	}
+	event := []string{"event"}
+	m := &metrics{
+		received:   prometheus.NewCounter(counter("received_total", "Requests below the hook prefix.")),
+		duplicates: prometheus.NewCounter(counter("duplicates_total", "Deliveries dropped because an earlier one says the same.")),
+		coalesced:  prometheus.NewCounter(counter("coalesced_total", "Deliveries handled together with an earlier one of their object.")),
+		rejected:   prometheus.NewCounterVec(counter("rejected_total", "Requests below the hook prefix that were not answered 200."), []string{"reason"}),
+		accepted:   prometheus.NewCounterVec(counter("accepted_total", "Deliveries stored."), event),
+		processed:  prometheus.NewCounterVec(counter("processed_total", "Deliveries handled."), event),
+		failed:     prometheus.NewCounterVec(counter("failed_total", "Tries that failed, by the event that came last."), event),
+		dead:       prometheus.NewCounterVec(counter("dead_total", "Deliveries that became dead letters."), event),
+		latency: prometheus.NewHistogramVec(histogram("handled_seconds", "Time from the arrival of a delivery until it was handled.",
+			[]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 86400}), event),
+		commits: prometheus.NewHistogram(histogram("spool_commit_seconds", "Time of a commit of the spool.",
+			[]float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10})),
+		commitSize:   prometheus.NewHistogram(histogram("spool_commit_deliveries", "Deliveries that a commit stored.", []float64{0, 1, 2, 4, 8, 16, 32, 64, 128, 256})),
+		commitErrors: prometheus.NewCounter(counter("spool_commit_errors_total", "Commits of the spool that failed.")),
+		events:       map[string]bool{},
+	}
+	reg.MustRegister(m.received, m.duplicates, m.coalesced, m.rejected, m.accepted, m.processed, m.failed, m.dead,
+		m.latency, m.commits, m.commitSize, m.commitErrors, newSpoolCollector(stats))
+	return m
+}
+
+// event is the label of an event type. The first ones that look like event types
+// have their own.
+func (m *metrics) event(name string) string {
+	m.mu.RLock()
+	known := m.events[name]
+	m.mu.RUnlock()
+	if known {
+		return name
+	}
+	if !eventName.MatchString(name) {
+		return otherEvent
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.events[name] && len(m.events) >= maxEvents {
+		return otherEvent
+	}
+	m.events[name] = true
+	return name
+}
+
+func (m *metrics) committed(took time.Duration, n int, err error) {
+	m.commits.Observe(took.Seconds())
+	m.commitSize.Observe(float64(n))
+	if err != nil {
+		m.commitErrors.Inc()
+	}
+}
+
+// spoolCollector shows what the spool holds now, asked once per scrape.
+type spoolCollector struct {
+	stats                             func() (spool.Stats, bool)
+	depth, bytes, age, letters, delay *prometheus.Desc
+	working, memory                   *prometheus.Desc
+}
+
+func newSpoolCollector(stats func() (spool.Stats, bool)) *spoolCollector {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, nil, nil)
+	}
+	return &spoolCollector{
+		stats:   stats,
+		depth:   desc("depth", "Deliveries that wait or are being handled."),
+		bytes:   desc("depth_bytes", "Bytes that they take in the spool."),
+		age:     desc("oldest_age_seconds", "Age of the oldest of them."),
+		letters: desc("dead_letters", "Dead letters."),
+		delay:   desc("delayed_objects", "Objects whose deliveries failed and wait for their next try."),
+		working: desc("working_objects", "Objects whose deliveries are being handled."),
+		memory:  desc("spool_in_memory", "1 when deliveries do not survive the process."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *spoolCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.depth, c.bytes, c.age, c.letters, c.delay, c.working, c.memory} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *spoolCollector) Collect(ch chan<- prometheus.Metric) {
+	st, ok := c.stats()
+	if !ok {
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
+	gauge(c.depth, float64(st.Depth))
+	gauge(c.bytes, float64(st.Bytes))
+	gauge(c.age, st.OldestAge.Seconds())
+	gauge(c.letters, float64(st.DeadLetters))
+	gauge(c.delay, float64(st.Delayed))
+	gauge(c.working, float64(st.Working))
+	inMemory := 0.0
+	if st.InMemory {
+		inMemory = 1
+	}
+	gauge(c.memory, inMemory)
+}
+
+// recent remembers the last minutes and latencies, for people.
+type recent struct {
+	mu      sync.Mutex
+	minutes [60]minute
+	took    [512]time.Duration
+	n       int // latencies seen
+}
+
+type minute struct {
+	number int64 // minutes since 1970
+	count  int
+}
+
+func (r *recent) arrived(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	number := now.Unix() / 60
+	m := &r.minutes[number%int64(len(r.minutes))]
+	if m.number != number {
+		*m = minute{number: number}
+	}
+	m.count++
+}
+
+func (r *recent) handled(took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.took[r.n%len(r.took)] = took
+	r.n++
+}
+
+// perMinute are the deliveries of the last hour, oldest minute first.
+func (r *recent) perMinute(now time.Time) []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]int, len(r.minutes))
+	number := now.Unix() / 60
+	for i := range out {
+		at := number - int64(len(out)-1-i)
+		if m := r.minutes[at%int64(len(r.minutes))]; m.number == at {
+			out[i] = m.count
+		}
+	}
+	return out
+}
+
+// quantiles are those of the last latencies; zeros when there are none.
+func (r *recent) quantiles(qs ...float64) []time.Duration {
+	r.mu.Lock()
+	list := slices.Clone(r.took[:min(r.n, len(r.took))])
+	r.mu.Unlock()
+	slices.Sort(list)
+	out := make([]time.Duration, len(qs))
+	for i, q := range qs {
+		if len(list) > 0 {
+			out[i] = list[min(len(list)-1, int(q*float64(len(list))))]
+		}
+	}
+	return out
+}

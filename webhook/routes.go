@@ -1,0 +1,190 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// routes are those of deploy.md 6.2. What lies below the hook prefix does not
+// reach the router: it would answer 404 and 405.
+func (s *Server) routes() *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.Logger.SetOutput(io.Discard)
+	e.HTTPErrorHandler = s.fail
+	e.Pre(s.observe, s.divert)
+
+	p := e.Group(s.prefix)
+	p.GET("/health/live", s.health("live", nil))
+	p.GET("/health/ready", s.health("ready", s.cfg.Ready))
+	m := echo.WrapHandler(promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	p.GET("/metrics", m)
+	p.GET("/metrics/", m)
+	e.GET("/docs", docs)
+	e.GET("/isHealthy", s.health("live", nil))
+	if s.cfg.Resync != nil {
+		e.POST("/resync", s.resync)
+	}
+	return e
+}
+
+// observe adds the headers of every answer and a line for debugging, without
+// the path: that is the sender's.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start, id := time.Now(), uuid.NewString()
+		res := c.Response()
+		res.Header().Set(echo.HeaderXRequestID, id)
+		res.Before(func() {
+			res.Header().Set("X-Process-Time", strconv.FormatFloat(time.Since(start).Seconds(), 'f', 5, 64))
+		})
+		err := s.catch(c, next)
+		if err != nil {
+			c.Error(err)
+		}
+		if ctx := c.Request().Context(); s.cfg.Log.Enabled(ctx, slog.LevelDebug) {
+			s.cfg.Log.DebugContext(ctx, "request", "id", id, "route", c.Path(), "status", res.Status, "took", time.Since(start).String())
+		}
+		return nil
+	}
+}
+
+// catch turns a panic into an error.
+func (s *Server) catch(c echo.Context, next echo.HandlerFunc) (err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+			panic(p)
+		}
+		s.logPanic(c.Request().Context(), "a request failed", p)
+		err = echo.ErrInternalServerError
+	}()
+	return next(c)
+}
+
+// logPanic logs where it happened. What is thrown is only shown when it is the
+// runtime's own: anything else may quote a payload.
+func (s *Server) logPanic(ctx context.Context, msg string, p any) {
+	what := fmt.Sprintf("%T", p)
+	if err, ok := p.(runtime.Error); ok {
+		what = err.Error()
+	}
+	s.cfg.Log.ErrorContext(ctx, msg, "panic", what, "stack", string(debug.Stack())) //nolint:sloglint // the callers' messages are constant
+}
+
+// divert leads hooks past the router. Several slashes count as one: hooks made
+// from a base URL with a trailing slash have two (live-events.md S-14).
+func (s *Server) divert(next echo.HandlerFunc) echo.HandlerFunc {
+	hooks := s.prefix + "/integration"
+	return func(c echo.Context) error {
+		path := c.Request().URL.Path
+		for strings.Contains(path, "//") {
+			path = strings.ReplaceAll(path, "//", "/")
+		}
+		if rest, ok := strings.CutPrefix(path, hooks); ok && (rest == "" || rest[0] == '/') {
+			c.SetPath(hooks)
+			return s.hook(c, rest)
+		}
+		return next(c)
+	}
+}
+
+// fail answers errors of other routes, in the words of the Python program.
+func (*Server) fail(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	status := http.StatusInternalServerError
+	if he := (*echo.HTTPError)(nil); errors.As(err, &he) {
+		status = he.Code
+	}
+	if c.Request().Method == http.MethodHead {
+		_ = c.NoContent(status)
+		return
+	}
+	_ = c.JSON(status, map[string]string{"detail": http.StatusText(status)})
+}
+
+// health answers a probe. ready may be nil; not to be ready is 503.
+func (s *Server) health(check string, ready func() bool) echo.HandlerFunc {
+	type answer struct {
+		Status      string `json:"status"`
+		Check       string `json:"check"`
+		CoreVersion string `json:"core_version"` //nolint:tagliatelle // as the probes of existing charts read it
+	}
+	return func(c echo.Context) error {
+		a := answer{"healthy", check, s.cfg.CoreVersion}
+		if ready != nil && !ready() {
+			a.Status = "unhealthy"
+			return c.JSON(http.StatusServiceUnavailable, a)
+		}
+		return c.JSON(http.StatusOK, a)
+	}
+}
+
+// docs is there for the probes of old charts.
+func docs(c echo.Context) error {
+	return c.HTML(http.StatusOK, `<!doctype html><html lang="en"><meta charset="utf-8"><title>ado-port</title><h1>ado-port</h1><p>The service is up.</p></html>`)
+}
+
+// resync starts a resync and does not wait for it.
+func (s *Server) resync(c echo.Context) error {
+	if s.cfg.Secret != "" && s.authenticate(c.Request().Header.Values(echo.HeaderAuthorization)) != granted {
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="ado-port"`)
+		return echo.ErrUnauthorized
+	}
+	s.cfg.Resync()
+	return c.JSONBlob(http.StatusAccepted, []byte(`{"status":"accepted"}`))
+}
+
+// sampleEvery is the time between two lines of one reason.
+const sampleEvery = 10 * time.Second
+
+// sampler keeps what happens often from filling the log.
+type sampler struct {
+	mu   sync.Mutex
+	seen map[string]*sample // by reason, of which there are few
+}
+
+type sample struct {
+	last  time.Time
+	count int
+}
+
+// pass counts an occurrence. ok: log it, with the number since the last line.
+func (s *sampler) pass(reason string, now time.Time) (n int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen == nil {
+		s.seen = map[string]*sample{}
+	}
+	x := s.seen[reason]
+	if x == nil {
+		x = &sample{}
+		s.seen[reason] = x
+	}
+	x.count++
+	if !x.last.IsZero() && now.Sub(x.last) < sampleEvery {
+		return 0, false
+	}
+	n = x.count
+	x.last, x.count = now, 0
+	return n, true
+}

@@ -1,0 +1,171 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// errDamaged means that the file cannot be trusted any more.
+var errDamaged = errors.New("the file of the spool is damaged")
+
+const (
+	fileName = "spool.db"
+
+	// mapBytes of address space are reserved at once, so that a growing file is
+	// not mapped anew while deliveries arrive.
+	mapBytes = 256 << 20
+	// growBytes is by how much the file grows.
+	growBytes = 4 << 20
+	// shrinkBytes is the size from which a file without content is made anew at
+	// the start: bbolt's files never shrink.
+	shrinkBytes = 64 << 20
+)
+
+var bucketNames = [...][]byte{waiting: []byte("waiting"), dead: []byte("dead")}
+
+// bolt is a store in a file.
+type bolt struct {
+	db   *bbolt.DB
+	path string
+}
+
+// openBolt opens or makes the file. The caller has the lock of the directory.
+// errDamaged means that the content cannot be read.
+func openBolt(path string) (*bolt, error) {
+	_, statErr := os.Stat(path)
+	opt := &bbolt.Options{
+		Timeout:        time.Second, // for versions of this program without a lock of their own
+		NoFreelistSync: true,        // a list of free pages per commit would be longer than the commit
+		FreelistType:   bbolt.FreelistMapType,
+		NoStatistics:   true,
+	}
+	if runtime.GOOS != "windows" { // there the file would be as large at once
+		opt.InitialMmapSize = mapBytes
+	}
+	b := &bolt{path: path}
+	err := guard(func() (err error) {
+		if b.db, err = bbolt.Open(path, 0o600, opt); err != nil {
+			return classify(err)
+		}
+		b.db.AllocSize = growBytes
+		return b.db.Update(func(t *bbolt.Tx) error {
+			for _, name := range bucketNames {
+				if _, err := t.CreateBucketIfNotExists(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	if err == nil && errors.Is(statErr, os.ErrNotExist) {
+		err = syncDir(filepath.Dir(path)) // or the file's name may be lost with the power
+	}
+	if err != nil {
+		_ = b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// classify tells a damaged file from one that cannot be opened.
+func classify(err error) error {
+	var path *os.PathError
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return ErrLocked
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch),
+		errors.Is(err, berrors.ErrInvalidMapping):
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	case errors.As(err, &path):
+		return err
+	}
+	return fmt.Errorf("%w: %w", errDamaged, err)
+}
+
+// guard turns a panic of fn, also that of an access to a part of the file that
+// is not there, into errDamaged. bbolt checks its pages by assertions.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errDamaged, p)
+		}
+	}()
+	return fn()
+}
+
+// syncDir makes the names in a directory durable. Not every system can.
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the directory of the configuration
+	if err != nil {
+		return err
+	}
+	_ = d.Sync()
+	return d.Close()
+}
+
+func (b *bolt) update(fn func(tx) error) error { return b.do(b.db.Update, fn) }
+func (b *bolt) view(fn func(tx) error) error   { return b.do(b.db.View, fn) }
+
+func (*bolt) do(run func(func(*bbolt.Tx) error) error, fn func(tx) error) error {
+	return guard(func() error {
+		return run(func(t *bbolt.Tx) error {
+			var bt boltTx
+			for i, name := range bucketNames {
+				if bt[i] = t.Bucket(name); bt[i] == nil {
+					return fmt.Errorf("%w: a list is missing", errDamaged)
+				}
+			}
+			bt[waiting].FillPercent = 1 // ids only grow
+			return fn(&bt)
+		})
+	})
+}
+
+func (b *bolt) close() error {
+	if b.db == nil {
+		return nil
+	}
+	return guard(b.db.Close)
+}
+
+// size is that of the file, in bytes.
+func (b *bolt) size() int64 {
+	info, err := os.Stat(b.path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+type boltTx [2]*bbolt.Bucket
+
+func idKey(id uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), id) }
+
+func (t *boltTx) next() (uint64, error)          { return t[waiting].NextSequence() }
+func (t *boltTx) get(b bucket, id uint64) []byte { return t[b].Get(idKey(id)) }
+
+func (t *boltTx) put(b bucket, id uint64, v []byte) error { return t[b].Put(idKey(id), v) }
+func (t *boltTx) delete(b bucket, id uint64) error        { return t[b].Delete(idKey(id)) }
+
+func (t *boltTx) each(b bucket, from uint64, fn func(uint64, []byte) error) error {
+	c := t[b].Cursor()
+	for k, v := c.Seek(idKey(from)); k != nil; k, v = c.Next() {
+		if len(k) != 8 {
+			return fmt.Errorf("%w: a key has %d bytes", errDamaged, len(k))
+		}
+		if err := fn(binary.BigEndian.Uint64(k), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}

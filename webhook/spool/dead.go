@@ -1,0 +1,252 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+)
+
+// bury moves a waiting record to the dead letters. One that is not there, or of
+// which nothing is left, is none.
+func bury(t tx, b burial, r *result) error {
+	rec := t.get(waiting, b.id)
+	if rec == nil {
+		return nil
+	}
+	v := appendDead(b.died, b.attempts, b.reason, rec)
+	if err := t.put(dead, b.id, v); err != nil {
+		return err
+	}
+	r.deadCount++
+	r.deadBytes += int64(len(v))
+	return t.delete(waiting, b.id)
+}
+
+// exhume deletes a dead letter; false when there is none.
+func exhume(t tx, id uint64, r *result) (bool, error) {
+	v := t.get(dead, id)
+	if v == nil {
+		return false, nil
+	}
+	r.deadCount--
+	r.deadBytes -= int64(len(v))
+	return true, t.delete(dead, id)
+}
+
+// makeRoom deletes the oldest dead letters that are too many.
+func (s *Spool) makeRoom(t tx, r *result) error {
+	excess := func() bool {
+		return s.deadCount+r.deadCount > maxDead || s.deadBytes+r.deadBytes > s.cfg.MaxBytes/4
+	}
+	for excess() {
+		var oldest []uint64
+		err := t.each(dead, 0, func(id uint64, _ []byte) error {
+			oldest = append(oldest, id)
+			if len(oldest) == 100 {
+				return errStop
+			}
+			return nil
+		})
+		if err != nil && err != errStop { //nolint:errorlint // our own sentinel, never wrapped
+			return err
+		}
+		if len(oldest) == 0 {
+			return nil
+		}
+		for _, id := range oldest {
+			if !excess() {
+				break
+			}
+			if _, err := exhume(t, id, r); err != nil {
+				return err
+			}
+			r.dropped++
+		}
+	}
+	return nil
+}
+
+// deadPage is how many dead letters are read in one transaction.
+const deadPage = 32
+
+// Dead lists the dead letters, oldest first. One whose record is damaged has no
+// body. The spool is not locked meanwhile.
+func (s *Spool) Dead() iter.Seq2[DeadLetter, error] {
+	return func(yield func(DeadLetter, error) bool) {
+		for from := uint64(0); ; {
+			page, err := s.deadFrom(from)
+			if err != nil {
+				yield(DeadLetter{}, err)
+				return
+			}
+			for _, l := range page {
+				if !yield(l, nil) {
+					return
+				}
+				from = l.ID + 1
+			}
+			if len(page) < deadPage {
+				return
+			}
+		}
+	}
+}
+
+func (s *Spool) deadFrom(from uint64) (page []DeadLetter, err error) {
+	s.storeMu.RLock()
+	defer s.storeMu.RUnlock()
+	err = s.store.view(func(t tx) error {
+		page = nil
+		return t.each(dead, from, func(id uint64, v []byte) error {
+			l, rec, err := readDead(id, v)
+			if err == nil {
+				l.Delivery, err = readRecord(id, rec)
+			}
+			if err != nil {
+				l.Reason = err.Error()
+			}
+			if page = append(page, l); len(page) == deadPage {
+				return errStop
+			}
+			return nil
+		})
+	})
+	if err == errStop { //nolint:errorlint // our own sentinel, never wrapped
+		err = nil
+	}
+	return page, err
+}
+
+// Redrive has dead letters wait again as if they had just come: those of these
+// ids, or all when none is named. It returns how many; ErrNotFound when none of
+// ids is a dead letter. Those that are damaged stay.
+func (s *Spool) Redrive(ctx context.Context, ids ...uint64) (int, error) {
+	if len(ids) > 0 {
+		return s.redrive(ctx, ids)
+	}
+	total, start := 0, s.cfg.Now()
+	for from := uint64(0); ; {
+		page, err := s.deadFrom(from)
+		if err != nil {
+			return total, err
+		}
+		ids := make([]uint64, 0, len(page))
+		for _, l := range page {
+			from = l.ID + 1
+			if !l.Died.After(start) { // or one that dies at once would come back for ever
+				ids = append(ids, l.ID)
+			}
+		}
+		if len(ids) == 0 {
+			return total, nil
+		}
+		n, err := s.redrive(ctx, ids)
+		if err != nil {
+			return total, err
+		}
+		total += n
+	}
+}
+
+func (s *Spool) redrive(ctx context.Context, ids []uint64) (int, error) {
+	var n int // read only when the change has ended
+	var missing bool
+	err := s.do(ctx, func(t tx, r *result) error {
+		n, missing = 0, false
+		for _, old := range ids {
+			v := t.get(dead, old)
+			if v == nil {
+				missing = true
+				continue
+			}
+			p, ok := s.revive(v)
+			if !ok {
+				continue
+			}
+			id, err := t.next()
+			if err != nil {
+				return err
+			}
+			p.node.id = id
+			if err := t.put(waiting, p.node.id, p.record); err != nil {
+				return err
+			}
+			if _, err := exhume(t, old, r); err != nil {
+				return err
+			}
+			r.puts = append(r.puts, p)
+			n++
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case missing && n == 0:
+		return 0, ErrNotFound
+	}
+	return n, nil
+}
+
+// revive makes a waiting record of a dead letter; false when it is damaged.
+func (s *Spool) revive(v []byte) (put, bool) {
+	_, rec, err := readDead(0, v)
+	if err != nil {
+		return put{}, false
+	}
+	d, err := readRecord(0, rec)
+	if err != nil {
+		return put{}, false
+	}
+	d.Received, d.Redriven = s.cfg.Now(), true
+	fresh, _ := appendRecord(nil, nil, &d)
+	return put{hash: s.hash(d.Key), node: nodeOf(0, d.Received, uint32(len(d.Body)), len(fresh)), record: fresh}, true
+}
+
+// Drop deletes the dead letters of these ids; ErrNotFound when there is none.
+func (s *Spool) Drop(ctx context.Context, ids ...uint64) error {
+	n := 0
+	err := s.do(ctx, func(t tx, r *result) error {
+		n = 0
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+			found, err := exhume(t, id, r)
+			if err != nil {
+				return err
+			}
+			if found {
+				n++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return ErrNotFound
+	}
+	return nil
+}
+
+// do has the committer run a change and waits for it.
+func (s *Spool) do(ctx context.Context, fn func(tx, *result) error) error {
+	c := &call{fn: fn, done: make(chan error, 1)}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.calls = append(s.calls, c)
+	s.nudge()
+	s.mu.Unlock()
+	select {
+	case err := <-c.done:
+		if err != nil {
+			return fmt.Errorf("changing dead letters: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
