@@ -3,6 +3,7 @@ package azuredevops
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -88,9 +89,7 @@ func listPulls(t *testing.T, f *fakePulls, selector string, more servers, single
 		"_apis/projects": always(values(project1)), "p1/_apis/git/repositories": always(values(repoMain, repoBare, repoOff, repoOther)),
 		"p1/_apis/git/pullrequests": f.serve, "p1/_apis/git/repositories/R1/": f.serve, "p1/_apis/git/repositories/r2/": f.serve, "p1/_apis/git/repositories/r4/": f.serve,
 	}
-	for path, serve := range more {
-		table[path] = serve
-	}
+	maps.Copy(table, more)
 	synctest.Test(t, func(t *testing.T) {
 		fake := &fakeService{serve: routes(table)}
 		c := newTestClient(t, fake, options{})
@@ -103,8 +102,15 @@ func listPulls(t *testing.T, f *fakePulls, selector string, more servers, single
 
 func TestPullRequests(t *testing.T) {
 	f := &fakePulls{all: []fakePull{
-		{9, "r1", "active"}, {8, "R4", "completed"}, {7, "r1", "completed"}, {6, "r1", "completed"}, {5, "r9", "active"},
-		{4, "r3", "active"}, {3, "r2", "abandoned"}, {2, "r1", "completed"}, {1, "r4", "active"},
+		{9, "r1", "active"},
+		{8, "R4", "completed"},
+		{7, "r1", "completed"},
+		{6, "r1", "completed"},
+		{5, "r9", "active"},
+		{4, "r3", "active"},
+		{3, "r2", "abandoned"},
+		{2, "r1", "completed"},
+		{1, "r4", "active"},
 	}}
 	recs, errs, sent := listPulls(t, f, `{"maxResults":2,"minTimeInDays":"3"}`, nil, false)
 	if got, want := pullIDs(recs), "R1/9 r4/1 r2/3 r4/8 R1/7 R1/6"; got != want || errs != nil {
