@@ -27,6 +27,7 @@ type ClientConfig struct {
 	MaxInFlight int               // requests at the same time; 0 means 15
 	UserAgent   string            // added to the library's own
 	Log         *slog.Logger      // nil means none
+	Memory      Memory            // of what cannot have changed; nil means none
 
 	// Lists of a project that save calls, not used: each repository is asked. The
 	// records are the same.
@@ -43,6 +44,7 @@ type Client struct {
 	excluded []string
 	log      *slog.Logger
 	urgent   bool
+	memory   Memory
 
 	perRepository struct{ policies, pullRequests bool } // see ClientConfig
 
@@ -75,7 +77,7 @@ func New(cfg ClientConfig) (*Client, error) {
 	}
 	c := &Client{
 		org: org, name: organizationName(org), base: map[service]string{},
-		excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", org.String()), versions: &versions{},
+		excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", org.String()), memory: cfg.Memory, versions: &versions{},
 	}
 	c.perRepository.policies, c.perRepository.pullRequests = cfg.PoliciesPerRepository, cfg.PullRequestsPerRepository
 	for _, s := range services() {

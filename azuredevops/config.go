@@ -91,6 +91,7 @@ type Shared struct {
 	UserAgent     string
 	AuthorityHost string // of Entra tokens; empty means https://login.microsoftonline.com
 	Log           *slog.Logger
+	Memory        Memory
 }
 
 // Clients makes one client per organization of cfg; they share the credential.
@@ -125,6 +126,7 @@ func Clients(cfg Config, shared Shared) ([]*Client, error) {
 			MaxInFlight:     cfg.MaxConcurrentRequests,
 			UserAgent:       shared.UserAgent,
 			Log:             shared.Log,
+			Memory:          shared.Memory,
 
 			PoliciesPerRepository:     cfg.PoliciesPerRepository,
 			PullRequestsPerRepository: cfg.PullRequestsPerRepository,

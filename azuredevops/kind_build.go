@@ -49,13 +49,20 @@ func listBuilds(l *lister, sel buildSelector) stream[Record] {
 // firstCommit is the earliest change of a build with `__sha`, `__timestamp` and
 // `__commitCount`, the number of all its changes; without dated changes it is
 // the commit that was built. nil means that there is none. For a finished build
-// it depends on ID and revision only.
+// it is remembered, until the repository is called something else: the addresses
+// of commits have its name in them.
 func (l *lister) firstCommit(ctx context.Context, build *parent) ([]byte, error) {
-	first, err := l.firstChange(ctx, build)
-	if first != nil || err != nil {
-		return first, err
+	of := memorable{"first commit 1", build.Project, build.ID, buildRevision(build.JSON)}
+	if of.revision != "" {
+		of.revision += " " + textAt(build.JSON, "sourceVersion") + " " + hexDigest(string(rawAt(build.JSON, "repository")))
 	}
-	return l.builtCommit(ctx, build)
+	return l.remember(ctx, of, func(ctx context.Context) (first []byte, settled bool, err error) {
+		first, err = l.firstChange(ctx, build)
+		if first != nil || err != nil {
+			return first, true, err
+		}
+		return l.builtCommit(ctx, build)
+	})
 }
 
 // firstChange is the earliest of the changes with a timestamp; one that cannot
@@ -96,35 +103,36 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 }
 
 // builtCommit is the commit that a build says it was made of, if that is dated.
-// Only repositories of Azure DevOps itself are asked.
+// Only repositories of Azure DevOps itself are asked. settled is false while that
+// may still change: a disabled repository can be enabled.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/commits/get
-func (l *lister) builtCommit(ctx context.Context, build *parent) ([]byte, error) {
+func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte, settled bool, err error) {
 	sha, repo := textAt(build.JSON, "sourceVersion"), rawAt(build.JSON, "repository")
 	id := textAt(repo, "id")
 	if sha == "" || id == "" || textAt(repo, "type") != "TfsGit" {
-		return nil, nil
+		return nil, true, nil
 	}
 	p, err := l.send(ctx, &request{
 		Project: build.Project, Route: "_apis/git/repositories/{repositoryId}/commits/{commitId}", Args: []string{id, sha},
 		Version: "7.1", Shared: true,
 	})
 	if errors.Is(err, ErrNotFound) {
-		return nil, l.repositoryGone(ctx, build.Project, id, err)
+		return nil, false, l.repositoryGone(ctx, build.Project, id, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer p.free()
 	date := gjson.Get(view(p.b), "committer.date")
 	if date.String() == "" {
-		return nil, nil
+		return nil, true, nil
 	}
 	name := rawAt(p.b, "commitId")
 	if name == nil {
 		name = rawAt(build.JSON, "sourceVersion")
 	}
-	return object(p.b, newMembers(3).raw("__sha", name).raw("__timestamp", []byte(date.Raw)).raw("__commitCount", []byte("1"))), nil
+	return object(p.b, newMembers(3).raw("__sha", name).raw("__timestamp", []byte(date.Raw)).raw("__commitCount", []byte("1"))), true, nil
 }
 
 // repositoryGone is nil when the list of repositories says that the repository

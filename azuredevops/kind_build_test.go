@@ -123,9 +123,10 @@ func TestBuildsOfOtherRepositories(t *testing.T) {
 
 func TestBuildRevision(t *testing.T) {
 	for build, want := range map[string]string{
-		`{"status":"completed","lastChangedDate":"2026-03-01"}`:  "2026-03-01",
-		`{"status":"inProgress","lastChangedDate":"2026-03-01"}`: "",
-		`{"lastChangedDate":"2026-03-01"}`:                       "",
+		`{"status":"completed","lastChangedDate":"2026-03-02","finishTime":"2026-03-01","result":"failed"}`: "2026-03-02 2026-03-01 failed",
+		`{"status":"inProgress","lastChangedDate":"2026-03-01"}`:                                            "",
+		`{"status":"completed","finishTime":"2026-03-01"}`:                                                  "",
+		`{"lastChangedDate":"2026-03-01"}`:                                                                  "",
 	} {
 		if got := buildRevision([]byte(build)); got != want {
 			t.Errorf("revision of %s = %q, want %q", build, got, want)

@@ -23,8 +23,9 @@ func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
 	if !sel.IncludeRepo {
 		return pipelines
 	}
+	definitions := &definitions{lister: l}
 	return each(wideRecords, pipelines, one(func(ctx context.Context, rec Record) (Record, error) {
-		repository, err := l.definitionRepository(ctx, rec.Scope)
+		repository, err := definitions.repository(ctx, rec)
 		switch {
 		case err != nil:
 			rec.Missing = append(rec.Missing, fmt.Errorf("repository: %w", listed(err)))

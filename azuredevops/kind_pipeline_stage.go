@@ -28,7 +28,7 @@ type pipelineStageSelector struct {
 func listPipelineStages(l *lister, _ pipelineStageSelector) stream[Record] {
 	return each(wideCalls, l.eachOf(wideBuilds, buildsOf), func(ctx context.Context, build *parent) iter.Seq2[Record, error] {
 		return within(build.scope(), func(yield func(Record, error) bool) {
-			stages, err := l.stages(ctx, build)
+			stages, err := l.rememberedStages(ctx, build)
 			if err != nil {
 				yield(Record{}, fmt.Errorf("timeline: %w", err))
 				return
@@ -41,6 +41,15 @@ func listPipelineStages(l *lister, _ pipelineStageSelector) stream[Record] {
 				}
 			}
 		})
+	})
+}
+
+// rememberedStages is stages, without the call where the build has not changed.
+func (l *lister) rememberedStages(ctx context.Context, build *parent) ([]byte, error) {
+	of := memorable{"stages 1", build.Project, build.ID, buildRevision(build.JSON)}
+	return l.remember(ctx, of, func(ctx context.Context) ([]byte, bool, error) {
+		stages, err := l.stages(ctx, build)
+		return stages, true, err
 	})
 }
 

@@ -44,16 +44,14 @@ func listTestRuns(l *lister, sel testRunSelector) stream[Record] {
 	if sel.CodeCoverage == nil {
 		none = none.raw("__codeCoverage", []byte("{}"))
 	}
-	runs := l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
-		return l.testRuns(ctx, p, none)
+	pages := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[testRunPage, error] {
+		return within(p.scope, l.testRuns(ctx, p, none, sel.CodeCoverage != nil))
 	})
-	if !sel.IncludeResults && sel.CodeCoverage == nil {
-		return runs
-	}
-	return each(wideTestRuns, runs, one(func(ctx context.Context, run Record) (Record, error) {
+	runs := func(ctx context.Context) iter.Seq2[testRun, error] { return l.unfoldTestRuns(pages(ctx)) }
+	return each(wideTestRuns, runs, one(func(ctx context.Context, run testRun) (Record, error) {
 		added := newMembers(2)
 		if sel.IncludeResults {
-			results, err := l.testResults(ctx, run)
+			results, err := l.rememberedResults(ctx, run.Record)
 			if err == nil {
 				added = added.raw("__testResults", results)
 			} else {
@@ -61,26 +59,66 @@ func listTestRuns(l *lister, sel testRunSelector) stream[Record] {
 			}
 		}
 		if sel.CodeCoverage != nil {
-			coverage, err := l.codeCoverage(ctx, run, sel.CodeCoverage.Flags)
+			coverage, err := l.rememberedCoverage(ctx, run, sel.CodeCoverage.Flags)
 			if err == nil {
 				added = added.raw("__codeCoverage", coverage)
 			} else {
 				run.Missing = append(run.Missing, fmt.Errorf("code coverage: %w", listed(err)))
 			}
 		}
-		run.JSON = object(run.JSON, added)
-		return run, nil
+		if len(added.b) > 0 {
+			run.JSON = object(run.JSON, added)
+		}
+		return run.Record, nil
 	}))
+}
+
+// A testRun is a run on its way to become a record.
+type testRun struct {
+	Record
+	build    string // id; empty for a run without one
+	revision string // of the build, where that is known
+}
+
+// A testRunPage is a page of runs, and the revisions of their builds by id.
+type testRunPage struct {
+	batch
+	builds map[string]string
+}
+
+// unfoldTestRuns makes records of pages, one at a time.
+func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[testRun, error] {
+	return func(yield func(testRun, error) bool) {
+		for p, err := range pages {
+			if err != nil {
+				if !yield(testRun{}, err) {
+					return
+				}
+				continue
+			}
+			more := l.unfold(p.batch, func(rec Record, err error) bool {
+				build := gjson.Get(view(rec.JSON), "build.id").String()
+				return yield(testRun{rec, build, p.builds[build]}, err)
+			})
+			if !more {
+				return
+			}
+		}
+	}
 }
 
 // testRuns lists the runs of a project, as details.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
-func (l *lister) testRuns(ctx context.Context, p *project, added members) iter.Seq2[batch, error] {
-	return func(yield func(batch, error) bool) {
+func (l *lister) testRuns(ctx context.Context, p *project, added members, coverage bool) iter.Seq2[testRunPage, error] {
+	return func(yield func(testRunPage, error) bool) {
 		rq := &request{Project: p, Route: "_apis/test/runs", Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
 		for pg, err := range l.skipPages(ctx, rq, "value", testRunTop) {
-			if !yield(batch{page: pg, key: "value", id: "id", scope: p.scope, added: added}, err) {
+			out := testRunPage{batch: batch{page: pg, key: "value", id: "id", scope: p.scope, added: added}}
+			if err == nil && coverage {
+				out.builds = l.coveredBuilds(ctx, p, pg)
+			}
+			if !yield(out, err) {
 				return
 			}
 		}
@@ -90,10 +128,24 @@ func (l *lister) testRuns(ctx context.Context, p *project, added members) iter.S
 // testRunRevision tells versions of a completed test run apart; "" means that the
 // run may still change. The results depend on the run's id and revision only.
 func testRunRevision(run []byte) string {
-	if textAt(run, "state") != "Completed" {
+	if post := textAt(run, "postProcessState"); textAt(run, "state") != "Completed" || post != "" && post != "Complete" {
 		return ""
 	}
 	return textAt(run, "revision") + " " + textAt(run, "lastUpdatedDate")
+}
+
+// rememberedResults is testResults, without the calls where the run has not
+// changed at all: results repeat what the run says about itself, and an analysis
+// of failures shows in its counts.
+func (l *lister) rememberedResults(ctx context.Context, run Record) ([]byte, error) {
+	of := memorable{"test results 1", run.project(), run.Scope.ID, testRunRevision(run.JSON)}
+	if of.revision != "" {
+		of.revision += " " + hexDigest(string(run.JSON))
+	}
+	return l.remember(ctx, of, func(ctx context.Context) ([]byte, bool, error) {
+		results, err := l.testResults(ctx, run)
+		return results, true, err
+	})
 }
 
 // testResults is the array of all results of a run (S9). The run says how many
@@ -107,8 +159,7 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 		total = -1
 	}
 	rq := &request{
-		Project: &project{ID: run.Scope.Project, Name: run.Scope.ProjectName},
-		Route:   "_apis/test/runs/{runId}/results", Args: []string{run.Scope.ID},
+		Project: run.project(), Route: "_apis/test/runs/{runId}/results", Args: []string{run.Scope.ID},
 	}
 	out, count := []byte{'['}, 0
 	for p, err := range l.skipPages(ctx, rq, "value", testResultTop) {
@@ -129,23 +180,4 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 		}
 	}
 	return bytes.Clone(append(out, ']')), nil
-}
-
-// codeCoverage is the coverage of a run's build as the service describes it:
-// {} for a run without a build. Runs of one build share the call.
-//
-// https://learn.microsoft.com/rest/api/azure/devops/test/code-coverage/get-build-code-coverage
-func (l *lister) codeCoverage(ctx context.Context, run Record, flags *int) ([]byte, error) {
-	build := gjson.Get(view(run.JSON), "build.id").String()
-	if build == "" {
-		return []byte("{}"), nil
-	}
-	rq := &request{
-		Project: &project{ID: run.Scope.Project, Name: run.Scope.ProjectName},
-		Route:   "_apis/test/codecoverage", Query: []string{"buildId", build}, Version: "7.1", Shared: true,
-	}
-	if flags != nil {
-		rq.Query = append(rq.Query, "flags", strconv.Itoa(*flags))
-	}
-	return l.object(ctx, rq)
 }

@@ -28,12 +28,14 @@ func buildMembers(p *project) members {
 
 // buildRevision tells versions of a finished build apart; "" means that the
 // build may still change. What belongs to a finished build, its timeline and its
-// changes, depends on its id and revision only.
+// changes, depends on its id and revision only: a stage that runs again makes it
+// unfinished first.
 func buildRevision(build []byte) string {
-	if textAt(build, "status") != "completed" {
+	changed := textAt(build, "lastChangedDate")
+	if textAt(build, "status") != "completed" || changed == "" {
 		return ""
 	}
-	return textAt(build, "lastChangedDate")
+	return changed + " " + textAt(build, "finishTime") + " " + textAt(build, "result")
 }
 
 // started tells whether the build itself says that it has begun. Before that it

@@ -180,8 +180,8 @@ func (m *Memory) forget(n name, s slot) {
 	}
 }
 
-// Put keeps a value. What is there already stays: a key has one value. A value
-// that does not fit is not kept.
+// Put keeps a value instead of what was put for the key before. A value that does
+// not fit is not kept.
 func (m *Memory) Put(key string, value []byte) {
 	if m == nil || len(value) > maxValueBytes {
 		return
@@ -193,10 +193,11 @@ func (m *Memory) Put(key string, value []byte) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.index[n.short()]; ok || m.stopped {
+	if m.stopped {
 		return
 	}
-	if m.end+padded(len(rec)) > m.limits.Bytes || len(m.index) >= m.limits.Entries {
+	_, known := m.index[n.short()]
+	if m.end+padded(len(rec)) > m.limits.Bytes || !known && len(m.index) >= m.limits.Entries {
 		m.full = true
 		return
 	}

@@ -40,8 +40,8 @@ func nameOf(key string) name {
 	return name(sum[:16])
 }
 
-// short is what the index knows a name by. Where two names share it, one of them
-// is not kept.
+// short is what the index knows a name by. Where two names share it, the later
+// one is kept.
 func (n name) short() uint64 { return binary.LittleEndian.Uint64(n[:8]) }
 
 func padded(n int) int64 { return int64(n+alignment-1) / alignment * alignment }

@@ -1,0 +1,73 @@
+package azuredevops
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// A Memory keeps bytes beyond a resync, by a key that names a thing and its
+// revision: what cannot have changed needs no second call (design section 4). It
+// may forget what it likes. *memory.Memory is one. It has to be safe for
+// concurrent use.
+type Memory interface {
+	Get(key string) (value []byte, ok bool)
+	Put(key string, value []byte)
+}
+
+// A memorable is something that stays as it is as long as its revision does. The
+// revision has been read before the thing itself, always: then what is put under
+// a revision is never older than it.
+type memorable struct {
+	what     string   // kind of thing, with the number of the value's form
+	project  *project // ids may be unique in a project only, and records hold its name
+	id       string
+	revision string // empty: it may still change, so nothing is remembered
+}
+
+func (m *memorable) key(c *Client) string {
+	return strings.Join([]string{c.Organization(), m.what, m.project.ID, m.project.Name, m.id, m.revision}, "\x00")
+}
+
+// remember returns what fetch found when it was last asked. An error, or settled
+// being false, leaves nothing behind. A nil value is remembered as one.
+func (l *lister) remember(
+	ctx context.Context, m memorable, fetch func(ctx context.Context) (value []byte, settled bool, err error),
+) ([]byte, error) {
+	if value, ok := l.recall(m); ok {
+		return value, nil
+	}
+	value, settled, err := fetch(ctx)
+	if err == nil && settled {
+		l.keep(m, value)
+	}
+	return value, err
+}
+
+// recall looks a value up; an empty one is nil.
+func (l *lister) recall(m memorable) (value []byte, ok bool) {
+	if l.c.memory == nil || m.revision == "" {
+		return nil, false
+	}
+	value, ok = l.c.memory.Get(m.key(l.c))
+	if len(value) == 0 {
+		value = nil
+	}
+	return value, ok
+}
+
+func (l *lister) keep(m memorable, value []byte) {
+	if l.c.memory != nil && m.revision != "" {
+		l.c.memory.Put(m.key(l.c), value)
+	}
+}
+
+// project is the one that a record is from, for requests below it.
+func (r *Record) project() *project { return &project{ID: r.Scope.Project, Name: r.Scope.ProjectName} }
+
+// hexDigest stands for texts that are part of a revision and too long to be kept.
+func hexDigest(texts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(texts, "\x00")))
+	return hex.EncodeToString(sum[:16])
+}
