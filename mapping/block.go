@@ -35,8 +35,17 @@ func (b *builder) at(path string) string {
 	return fmt.Sprintf("resources[%d].%s", b.index, path)
 }
 
+// warn remarks on an expression; format begins with its path.
 func (b *builder) warn(format string, args ...any) {
-	b.warnings = append(b.warnings, b.at(mappingsPath)+"."+fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	switch {
+	case strings.HasPrefix(text, "selector."):
+	case strings.HasPrefix(text, "itemsToParse:"):
+		text = "port." + text
+	default:
+		text = mappingsPath + "." + text
+	}
+	b.warnings = append(b.warnings, b.at(text))
 }
 
 const mappingsPath = "port.entity.mappings"

@@ -27,12 +27,16 @@ func (s *scope) find(name string, arity int) (hops int, found *scope) {
 
 func (s *scope) variable(name string) *scope { return &scope{parent: s, name: name} }
 
+// maxSource bounds the nesting of a program's text.
+const maxSource = 2000
+
 // A compiler turns parsed programs into nodes. Built-ins that are written in jq
 // are compiled when a program first uses them.
 type compiler struct {
 	builtins map[string]*funcDef
 	nodes    map[string]func(*compiler, []node) node
 	prog     *Program
+	depth    int
 	// root says that the expression at hand sees the program's input, which is
 	// read through Input and not passed along.
 	root bool
@@ -63,6 +67,10 @@ func (c *compiler) passed(f func() (node, error)) (n node, err error) {
 }
 
 func (c *compiler) query(q *gojq.Query, s *scope) (node, error) {
+	if c.depth++; c.depth > maxSource {
+		return nil, fmt.Errorf("nests too deep")
+	}
+	defer func() { c.depth-- }()
 	if len(q.Imports) > 0 || q.Meta != nil {
 		return nil, fmt.Errorf("modules are not available")
 	}
@@ -71,6 +79,9 @@ func (c *compiler) query(q *gojq.Query, s *scope) (node, error) {
 	}
 	if q.Term != nil {
 		return c.term(q.Term, s)
+	}
+	if q.Left == nil || q.Right == nil {
+		return nil, fmt.Errorf("missing query")
 	}
 	if len(q.Patterns) > 0 {
 		return c.binding(q.Left, q.Patterns, s, func(inner *scope) (node, error) { return c.query(q.Right, inner) })

@@ -98,7 +98,7 @@ func (c *Compiler) Compile(src string) (*Program, error) {
 		return nil, fmt.Errorf("syntax error: %w", err)
 	}
 	p := &Program{shared: c.shared}
-	c.comp.prog, c.comp.root = p, true
+	c.comp.prog, c.comp.root, c.comp.depth = p, true, 0
 	p.body, err = c.comp.query(q, nil)
 	if err != nil {
 		return nil, err

@@ -9,9 +9,9 @@ import (
 // Limits of one run; see Runner.
 const (
 	maxDepth  = 10_000   // nested calls: each takes about 1 KiB of stack
-	maxString = 32 << 20 // bytes
-	maxArray  = 4 << 20  // elements
-	maxTotal  = 256 << 20
+	maxString = 16 << 20 // bytes
+	maxArray  = 1 << 20  // elements
+	maxTotal  = 64 << 20
 	tickEvery = 1 << 10 // steps between two looks at the context
 )
 
