@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/mapping/jq"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
 )
@@ -208,15 +209,19 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := ocean.Splice(old, "config", ocean.Markdown(rows))
-	if err != nil {
-		t.Fatal(err)
+	want := old
+	for name, text := range map[string]string{
+		"config": ocean.Markdown(rows), "ignored": ocean.MarkdownIgnored(), "jq-differences": "- " + strings.Join(jq.Differences(), "\n- "),
+	} {
+		if want, err = ocean.Splice(want, name, text); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if slices.Equal(old, want) {
 		return
 	}
 	if !*update {
-		t.Fatal("the table of variables in README.md is not current: go test -run TestReadme -update .")
+		t.Fatal("the tables of variables in README.md are not current: go test -run TestReadme -update .")
 	}
 	if err := os.WriteFile("README.md", want, 0o644); err != nil {
 		t.Fatal(err)

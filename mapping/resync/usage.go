@@ -18,7 +18,7 @@ func (r *run) usage() map[usageKey]usage {
 	for _, org := range r.cfg.Organizations {
 		for _, k := range org.Stats().By {
 			key := usageKey{k.Kind, org.Organization(), k.Project}
-			u := usage{calls: k.Calls - r.before[key].calls, throttled: 0}
+			u := usage{calls: k.Calls - r.before[key].calls, throttled: k.Throttled - r.before[key].throttled}
 			if u != (usage{}) {
 				out[key] = u
 			}
