@@ -106,7 +106,11 @@ func (d *decoder) number() (any, error) {
 	text := d.s[start:d.i]
 	if !d.lenient {
 		if isJSONNumber(text) {
-			return newNumber(text, false), nil
+			v := newNumber(text, false)
+			if n, ok := v.(*Number); ok {
+				n.record = strings.ContainsAny(text, ".eE")
+			}
+			return v, nil
 		}
 	} else if v, ok := parseNumber(text, false); ok {
 		return v, nil

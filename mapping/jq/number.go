@@ -14,6 +14,9 @@ type Number struct {
 	// literal marks a number of the program: it is a double when it becomes
 	// part of a result, as in jq. Numbers of the input stay as they are.
 	literal bool
+	// record marks a decimal of a record: the Python integration decodes it to
+	// a double before jq sees it, so its text is that of Python.
+	record bool
 }
 
 // maxExponent bounds the decimals that are compared exactly: beyond, a Rat
@@ -68,6 +71,9 @@ func (n *Number) decimal() (neg bool, digits string, exp int) {
 // String is the number as jq's decimal library writes it: scientific notation
 // with a capital E when the exponent is positive or the number very small.
 func (n *Number) String() string {
+	if n.record {
+		n = &Number{text: pythonFloat(n.float())}
+	}
 	neg, digits, exp := n.decimal()
 	var b strings.Builder
 	if neg && digits != "0" {
@@ -92,6 +98,18 @@ func (n *Number) String() string {
 		b.WriteString(strconv.Itoa(adjusted))
 	}
 	return b.String()
+}
+
+// pythonFloat is repr of a Python float.
+func pythonFloat(f float64) string {
+	if abs := math.Abs(f); abs != 0 && (abs < 1e-4 || abs >= 1e16) {
+		return strconv.FormatFloat(f, 'e', -1, 64)
+	}
+	s := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return s
 }
 
 // writePlain writes digits with the point before the last frac ones.
@@ -158,7 +176,7 @@ func negate(v any) any {
 	if !minus {
 		text = "-" + text
 	}
-	return &Number{text: text, literal: n.literal}
+	return &Number{text: text, literal: n.literal, record: n.record}
 }
 
 // appendFloat writes a double as jq's printer does: the shortest digits that
