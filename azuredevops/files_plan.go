@@ -116,6 +116,11 @@ func (w want) covers(v want) bool {
 	return w.full && strings.HasPrefix(v.path, w.path+"/")
 }
 
+// lighter tells whether p lists other folders than q, which has them all.
+func (p plan) lighter(q plan) bool {
+	return !slices.EqualFunc(p, q, func(a, b want) bool { return a.path == b.path && a.full == b.full })
+}
+
 // key tells plans apart.
 func (p plan) key() string {
 	var b strings.Builder

@@ -65,7 +65,7 @@ func (l *lister) tree(ctx context.Context, r *repository) (*tree, error) {
 	own := planFor(l.own, r)
 	all := planFor(l.all, r)
 	t, err := l.planned(ctx, r, all)
-	if err == nil && t.broken(own) != nil && own.key() != all.key() {
+	if err == nil && t.broken(own) != nil && own.lighter(all) {
 		return l.planned(ctx, r, own)
 	}
 	return t, err
@@ -86,26 +86,32 @@ func (l *lister) planned(ctx context.Context, r *repository, p plan) (*tree, err
 	})
 }
 
-// stepTree lists the folders one by one. If the root is among them, it comes
-// first and says what is absent.
+// stepTree lists the folders one by one, those that are above others first.
 func (l *lister) stepTree(ctx context.Context, r *repository, t *tree) {
 	for i, f := range t.folders {
-		if i > 0 {
-			root := t.folders[0]
-			first, _, _ := strings.Cut(f.path[1:], "/")
-			e, ok := root.entry("/" + first)
-			switch {
-			case root.err != nil:
-				f.err = root.err
-				continue
-			case !ok || e.kind != entryTree:
-				f.absent = true
-				continue
-			}
-			f.seen = f.path == e.path
+		if f.placed(t.folders[:i]) {
+			l.fetchFolder(ctx, r, f)
 		}
-		l.fetchFolder(ctx, r, f)
 	}
+}
+
+// placed looks for the folder in the lists of those above it, and reports whether
+// it may exist.
+func (f *folder) placed(above []*folder) bool {
+	for _, g := range above {
+		rest, below := strings.CutPrefix(f.path, g.path+"/")
+		switch {
+		case !below || f.absent || f.err != nil:
+		case g.err != nil:
+			f.err = g.err
+		default:
+			first, _, _ := strings.Cut(rest, "/")
+			e, _ := g.entry(g.path + "/" + first)
+			f.absent = e.kind != entryTree
+			f.seen = f.seen || !f.absent && e.path == f.path
+		}
+	}
+	return !f.absent && f.err == nil
 }
 
 // fetchFolder lists one folder.
@@ -162,13 +168,12 @@ func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {
 		}
 		return false
 	}
-	for _, f := range t.folders[1:] {
-		switch e, _ := t.folders[0].entry(f.path); {
-		case f.complete:
-		case e.kind == entryTree:
+	for i, f := range t.folders {
+		if f.complete || !f.placed(t.folders[:i]) {
+			continue
+		}
+		if f.absent = !f.seen; f.seen {
 			f.err = fmt.Errorf("folder %s/: %w", f.path, errLost)
-		default:
-			f.absent = true
 		}
 	}
 	return true

@@ -1,0 +1,82 @@
+package azuredevops
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestFileFilter(t *testing.T) {
+	for _, tt := range []struct {
+		pattern string
+		yes, no string // paths, separated by blanks
+		wants   string
+	}{
+		{"README.md", "/README.md", "/readme.md /a/README.md", "/"},
+		{"/docs/./guide.md/", "/docs/guide.md", "/guide.md", "/docs"},
+		{"src/@types/x+y!.ts", "/src/@types/x+y!.ts", "/src/types/x.ts", "/src/@types"},
+		{"*.md", "/README.md /a.MD /.md", "/docs/a.md", "/"},
+		{"docs/*.md", "/docs/a.MD", "/Docs/a.md /docs/x/a.md", "/docs"},
+		{"**/*.YAML", "/a.yaml /x/y/.b.yaml", "/a.yml", "/**"},
+		{"src/*/Chart.yaml", "/src/a/chart.yaml", "/src/Chart.yaml /src/a/b/Chart.yaml", "/src/**"},
+		{"docs/**", "/docs/a /docs/a/b", "/a", "/docs/**"},
+		{"a/**/b/*.c", "/a/b/x.c /a/y/z/b/x.c", "/a/x.c", "/a/**"},
+		{"src/?ain.[a-g]o", "/src/main.go /src/Rain.GO", "/src/main.ho", "/src"},
+		{"[!a]*.txt", "/b.txt", "/a.txt", "/"},
+		{"{a,b}/*.{yml,yaml}", "/a/x.yml /b/y.YAML", "/c/x.yml /a/x.json", "/a /a /b /b"},
+		{"x{1,{2,3}}.md", "/x1.md /x2.md /X3.md", "/x4.md", "/ / /"},
+		{"{only}/x{}.md", "/{only}/x{}.md", "/only/x.md", "/{only}"},
+		{"{only}/*.md", "/{only}/x.md", "/only/x.md", "/{only}"},
+		{`what\?.md`, "/what?.md", "/whats.md", "/"},
+		{`a\*/*.md`, "/a*/x.md", "/ab/x.md", "/a*"},
+		{"open[.md", "/open[.md", "/open.md", "/"},
+		{"a**b.txt", "/axxb.txt", "/a/b.txt", "/**"},
+	} {
+		f, err := newFileFilter([]string{tt.pattern})
+		if err != nil {
+			t.Errorf("%s: %v", tt.pattern, err)
+			continue
+		}
+		for path := range strings.FieldsSeq(tt.yes) {
+			if ok, _ := f.match(path); !ok {
+				t.Errorf("%s does not match %s", tt.pattern, path)
+			}
+		}
+		for path := range strings.FieldsSeq(tt.no) {
+			if ok, _ := f.match(path); ok {
+				t.Errorf("%s matches %s", tt.pattern, path)
+			}
+		}
+		var wants []string
+		for _, w := range f.wants(nil) {
+			s := w.path
+			if w.full {
+				s += "/**"
+			}
+			wants = append(wants, max(s, "/"))
+		}
+		if got := strings.Join(wants, " "); got != tt.wants {
+			t.Errorf("%s wants %s, not %s", tt.pattern, got, tt.wants)
+		}
+	}
+}
+
+// Whatever a pattern says, what it matches is where it looks.
+func FuzzFileFilter(f *testing.F) {
+	for _, s := range []string{"**/*.md", "{a,b}/[x-z]*", `\{a\}/[`, "a/{b,c/**}/d", "{,}", "[]]", `[\]x]`, "{a,{b,{c,d}}}", "É*"} {
+		f.Add(s, "/a/b.md")
+	}
+	f.Fuzz(func(t *testing.T, pattern, path string) {
+		filter, err := newFileFilter([]string{pattern})
+		if err != nil || strings.Contains(path, "//") || !strings.HasPrefix(path, "/") {
+			return
+		}
+		ok, _ := filter.match(path)
+		covered := false
+		for _, w := range filter.wants(nil) {
+			covered = covered || w.covers(want{path: parentOf(path)})
+		}
+		if ok && !covered {
+			t.Fatalf("%q matches %q, but does not look there", pattern, path)
+		}
+	})
+}
