@@ -62,8 +62,8 @@ var hookEvents = map[string]hookEvent{
 
 	"build.complete": {"tfs", versionBuild},
 
-	runStateChanged: {"pipelines", versionRun},
-	"ms.vss-pipelines.stage-state-changed-event":         {"pipelines", versionRun},
+	runStateChanged:   {"pipelines", versionRun},
+	stageStateChanged: {"pipelines", versionRun},
 	"ms.vss-pipelines.job-state-changed-event":           {"pipelines", versionRun},
 	"ms.vss-pipelinechecks-events.approval-pending":      {"pipelines", versionRun},
 	"ms.vss-pipelinechecks-events.approval-completed":    {"pipelines", versionRun},
@@ -80,8 +80,21 @@ var hookEvents = map[string]hookEvent{
 	"ms.vss-alerts.alert-updated-event":       {"advsec", versionAlert},
 }
 
-// runStateChanged tells that a run began or ended; action runs wait for it.
-const runStateChanged = "ms.vss-pipelines.run-state-changed-event"
+const (
+	// runStateChanged tells that a run began or ended; action runs wait for it.
+	runStateChanged   = "ms.vss-pipelines.run-state-changed-event"
+	stageStateChanged = "ms.vss-pipelines.stage-state-changed-event"
+)
+
+// inRepository are events of a kind that lives in repositories: a repository that
+// is deleted, renamed or disabled takes what is in it along (live-events.md 3.16).
+func inRepository(own ...string) []string {
+	return append(own, "git.repo.deleted", "git.repo.renamed", "git.repo.statuschanged")
+}
+
+// inTrees are the events of a kind that follows the content of repositories. A
+// fork has content from the start, without a push.
+func inTrees() []string { return inRepository("git.push", "git.repo.forked") }
 
 // EventsOf are the types of events after which records of the kinds may differ,
 // sorted. Kinds that are not known have none.

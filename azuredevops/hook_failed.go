@@ -201,7 +201,9 @@ func (f *failedSearch) gap(s *Subscription) {
 		f.gaps = map[hookKey]bool{}
 	}
 	f.gaps[s.key()] = true
-	f.out.Gaps = append(f.out.Gaps, *f.h.gapOf(s.key(), "", "undelivered", f.since))
+	gap := f.h.gapOf(s.key(), "", "undelivered", f.since)
+	gap.Until = time.Now().UTC().Round(0)
+	f.out.Gaps = append(f.out.Gaps, *gap)
 }
 
 // A notificationsQuery is the body of a query. Times are RFC 3339.

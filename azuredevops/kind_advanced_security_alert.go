@@ -11,7 +11,7 @@ import (
 
 var _ = register(row[alertSelector]{
 	Name: "advanced-security-alert", List: listAlerts,
-	Events: []string{"ms.vss-alerts.alert-created-event", "ms.vss-alerts.alert-state-changed-event", "ms.vss-alerts.alert-updated-event"},
+	Events: inRepository("ms.vss-alerts.alert-created-event", "ms.vss-alerts.alert-state-changed-event", "ms.vss-alerts.alert-updated-event"),
 })
 
 type alertSelector struct {

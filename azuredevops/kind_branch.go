@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-var _ = register(row[ignoredDefaultTeam]{Name: "branch", List: listBranches, Events: []string{"git.push"}})
+var _ = register(row[ignoredDefaultTeam]{Name: "branch", List: listBranches, Events: inTrees()})
 
 const (
 	headsPrefix = "refs/heads/"

@@ -13,7 +13,7 @@ import (
 
 var _ = register(row[buildSelector]{
 	Name: "build", List: listBuilds,
-	Events: []string{"build.complete", "ms.vss-pipelines.run-state-changed-event"},
+	Events: []string{"build.complete", runStateChanged, stageStateChanged},
 })
 
 type buildSelector struct {

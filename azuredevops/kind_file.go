@@ -18,7 +18,7 @@ import (
 
 var _ = register(row[fileSelector]{
 	Name: "file", List: listFiles, Wants: wantsOfFiles,
-	Events: []string{"git.push"},
+	Events: inTrees(),
 })
 
 const (

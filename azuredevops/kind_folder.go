@@ -13,7 +13,7 @@ import (
 
 var _ = register(row[folderSelector]{
 	Name: "folder", List: listFolders, Wants: wantsOfFolders,
-	Events: []string{"git.push"},
+	Events: inTrees(),
 })
 
 type folderSelector struct {

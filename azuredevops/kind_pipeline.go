@@ -6,7 +6,12 @@ import (
 	"iter"
 )
 
-var _ = register(row[pipelineSelector]{Name: "pipeline", List: listPipelines})
+var _ = register(row[pipelineSelector]{
+	Name: "pipeline", List: listPipelines,
+	// Pipelines have no events of their own; a run shows that one is new or renamed
+	// (live-events.md 3.11).
+	Events: []string{runStateChanged},
+})
 
 type pipelineSelector struct {
 	IncludeRepo bool `json:"includeRepo"`

@@ -7,7 +7,7 @@ import (
 
 var _ = register(row[pipelineDeploymentSelector]{
 	Name: "pipeline-deployment", List: listPipelineDeployments,
-	Events: []string{"ms.vss-pipelines.stage-state-changed-event"},
+	Events: []string{stageStateChanged},
 })
 
 type pipelineDeploymentSelector struct {

@@ -7,7 +7,7 @@ import (
 
 var _ = register(row[pipelineRunSelector]{
 	Name: "pipeline-run", List: listPipelineRuns,
-	Events: []string{"ms.vss-pipelines.run-state-changed-event"},
+	Events: []string{runStateChanged, stageStateChanged},
 })
 
 type pipelineRunSelector struct {

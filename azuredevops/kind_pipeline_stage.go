@@ -12,7 +12,7 @@ import (
 var _ = register(row[pipelineStageSelector]{
 	Name: "pipeline-stage", List: listPipelineStages,
 	Events: []string{
-		"ms.vss-pipelines.stage-state-changed-event", "ms.vss-pipelines.run-state-changed-event",
+		stageStateChanged, runStateChanged, "ms.vss-pipelines.job-state-changed-event",
 		"ms.vss-pipelinechecks-events.approval-pending", "ms.vss-pipelinechecks-events.approval-completed",
 	},
 })

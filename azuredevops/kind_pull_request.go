@@ -13,7 +13,8 @@ import (
 )
 
 var _ = register(row[pullRequestSelector]{
-	Name: "pull-request", List: listPullRequests, Events: []string{"git.pullrequest.created", "git.pullrequest.updated"},
+	Name: "pull-request", List: listPullRequests,
+	Events: inRepository("git.pullrequest.created", "git.pullrequest.updated", "git.pullrequest.merged"),
 })
 
 type pullRequestSelector struct {

@@ -11,6 +11,7 @@ var _ = register(row[releaseSelector]{
 	Events: []string{
 		"ms.vss-release.release-created-event", "ms.vss-release.release-abandoned-event",
 		"ms.vss-release.deployment-started-event", "ms.vss-release.deployment-completed-event",
+		"ms.vss-release.deployment-approval-pending-event", "ms.vss-release.deployment-approval-completed-event",
 	},
 })
 

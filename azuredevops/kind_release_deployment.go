@@ -7,7 +7,10 @@ import (
 
 var _ = register(row[releaseDeploymentSelector]{
 	Name: "release-deployment", List: listReleaseDeployments,
-	Events: []string{"ms.vss-release.deployment-started-event", "ms.vss-release.deployment-completed-event"},
+	Events: []string{
+		"ms.vss-release.deployment-started-event", "ms.vss-release.deployment-completed-event",
+		"ms.vss-release.deployment-approval-pending-event", "ms.vss-release.deployment-approval-completed-event",
+	},
 })
 
 type releaseDeploymentSelector struct {

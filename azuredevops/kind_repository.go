@@ -9,7 +9,7 @@ import (
 var _ = register(row[repositorySelector]{
 	Name: "repository", List: listRepositories,
 	Wants:  func(sel repositorySelector) []want { return wantFiles(sel.IncludedFiles) },
-	Events: []string{"git.push", "git.repo.created", "git.repo.deleted", "git.repo.renamed", "git.repo.statuschanged"},
+	Events: inRepository("git.push", "git.repo.created", "git.repo.forked"),
 })
 
 type repositorySelector struct {

@@ -12,7 +12,7 @@ import (
 
 var _ = register(row[wikiSelector]{
 	Name: "wiki", List: listWikiPages,
-	Events: []string{"git.push"},
+	Events: inRepository("git.push"),
 })
 
 // wikiTop is the most pages that a batch gives.

@@ -35,6 +35,8 @@ func (h *Hooks) Reconcile(ctx context.Context, w Wanted) (*HookReport, error) {
 	defer unlock()
 	r := &hookRun{h: h, l: h.lister(), w: w, report: h.newReport()}
 	err = r.run(ctx)
+	h.state.addGaps(h.c.Organization(), r.ended())
+	r.report.Gaps = h.state.gaps(h.c.Organization())
 	r.report.sort()
 	if e := h.state.Save(); e != nil {
 		h.log.WarnContext(ctx, "state of service hooks not saved", "err", e)
@@ -43,6 +45,14 @@ func (h *Hooks) Reconcile(ctx context.Context, w Wanted) (*HookReport, error) {
 		h.logReport(ctx, r.report)
 	}
 	return r.report, err
+}
+
+// Caught tells that the kinds of gaps have been listed again, completely.
+func (h *Hooks) Caught(gaps []HookGap) {
+	h.state.closeGaps(h.c.Organization(), gaps)
+	if err := h.state.Save(); err != nil {
+		h.log.Warn("state of service hooks not saved", "err", err)
+	}
 }
 
 func (h *Hooks) newReport() *HookReport {
@@ -97,6 +107,16 @@ type hookRun struct {
 	stopped map[string]*hookRefused // by publisher's service and project: no permission
 	failed  int                     // creations in a row
 	again   bool                    // an event turned out to be for projects only
+}
+
+// ended are the gaps of this run. They end now: what happens from here on is
+// delivered.
+func (r *hookRun) ended() []HookGap {
+	now := time.Now().UTC().Round(0)
+	for i := range r.report.Gaps {
+		r.report.Gaps[i].Until = now
+	}
+	return r.report.Gaps
 }
 
 // run lists, plans and acts; twice when it learns on the way that an event is not

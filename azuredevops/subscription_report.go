@@ -28,7 +28,8 @@ type HookReport struct {
 	Postponed int           `json:"postponed,omitempty"` // removals above the limit of a run
 
 	// Gaps are times in which events were not delivered, and that are over: the
-	// kinds have to be listed again for the projects.
+	// kinds have to be listed again for the projects. They come with every report
+	// until Hooks.Caught says that this is done.
 	Gaps []HookGap `json:"gaps,omitempty"`
 }
 
@@ -64,6 +65,7 @@ type HookGap struct {
 	Kinds        []string  `json:"kinds"`          // whose records may differ
 	Status       string    `json:"status"`         // what was the matter
 	Since        time.Time `json:"since,omitzero"` // zero means unknown
+	Until        time.Time `json:"until,omitzero"` // when that ended, at the latest
 }
 
 // Changed tells whether the run changed anything.

@@ -45,6 +45,7 @@ type hookFile struct {
 type hookOrgState struct {
 	Checked time.Time               `json:"checked,omitzero"` // when everything was last listed
 	Refused map[string]*hookRefused `json:"refused,omitempty"`
+	Gaps    []HookGap               `json:"gaps,omitempty"` // that nobody has made up for yet
 }
 
 // hookEntry is one subscription of ours.
@@ -285,6 +286,49 @@ func (s *HookState) setRefused(organization, what string, r *hookRefused) {
 		o.Refused[what] = r
 	}
 	s.dirty = true
+}
+
+// addGaps notes gaps that have ended; of two for the same events the longer one
+// counts.
+func (s *HookState) addGaps(organization string, gaps []HookGap) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(organization)
+	for _, g := range gaps {
+		s.dirty = true
+		i := slices.IndexFunc(o.Gaps, func(x HookGap) bool { return x.Event == g.Event && x.Project == g.Project })
+		switch {
+		case i < 0:
+			o.Gaps = append(o.Gaps, g)
+		default:
+			if g.Since.Before(o.Gaps[i].Since) {
+				o.Gaps[i].Since = g.Since
+			}
+			o.Gaps[i].Until = g.Until
+		}
+	}
+}
+
+// gaps are those that nobody has made up for.
+func (s *HookState) gaps(organization string) []HookGap {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.org(organization).Gaps)
+}
+
+// closeGaps forgets gaps that are made up for. One that has grown meanwhile
+// stays.
+func (s *HookState) closeGaps(organization string, gaps []HookGap) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.org(organization)
+	n := len(o.Gaps)
+	o.Gaps = slices.DeleteFunc(o.Gaps, func(x HookGap) bool {
+		return slices.ContainsFunc(gaps, func(g HookGap) bool {
+			return x.Event == g.Event && x.Project == g.Project && x.Since.Equal(g.Since) && x.Until.Equal(g.Until)
+		})
+	})
+	s.dirty = s.dirty || len(o.Gaps) != n
 }
 
 // addresses are those that this installation had before. remember notes the
