@@ -77,8 +77,9 @@ func New(cfg ClientConfig) (*Client, error) {
 	}
 	c := &Client{
 		org: org, name: organizationName(org), base: map[service]string{},
-		excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", org.String()), memory: cfg.Memory, versions: &versions{},
+		excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", org.String()), memory: cfg.Memory,
 	}
+	c.versions = newVersions(onServer(org), c.log)
 	c.perRepository.policies, c.perRepository.pullRequests = cfg.PoliciesPerRepository, cfg.PullRequestsPerRepository
 	for _, s := range services() {
 		c.base[s] = serviceURL(org, s)

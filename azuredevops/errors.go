@@ -24,12 +24,19 @@ var (
 	// hidden from this identity. A 404 for something that Azure DevOps has just
 	// listed is not ErrNotFound: that is unknown (design rule 2.2).
 	ErrNotFound = errors.New("not found")
+	// ErrNotOffered: this Azure DevOps Server lacks a part of the interface. It is
+	// not ErrNotFound: nothing is known about what would be there.
+	ErrNotOffered = errors.New("not offered by this server")
 	// ErrMalformed: an answer that is not what was asked for: cut short, empty,
 	// not JSON, a page that repeats itself.
 	ErrMalformed = errors.New("malformed answer")
 	// ErrUnknownKind is returned by Bind.
 	ErrUnknownKind = errors.New("unknown kind")
 )
+
+// errNoRoute is a 404 about the address instead of the object: it says nothing
+// about the object.
+var errNoRoute = errors.New("no such route")
 
 // maxMessageBytes bounds what is kept of the body of an error.
 const maxMessageBytes = 64 << 10

@@ -102,6 +102,7 @@ type options struct {
 	most int
 	log  io.Writer
 	wait time.Duration
+	org  string // empty means testOrg
 }
 
 func newTestClient(t testing.TB, f *fakeService, o options) *Client {
@@ -112,8 +113,11 @@ func newTestClient(t testing.TB, f *fakeService, o options) *Client {
 	if o.log == nil {
 		o.log = io.Discard
 	}
+	if o.org == "" {
+		o.org = testOrg
+	}
 	c, err := New(ClientConfig{
-		OrganizationURL: testOrg, Credential: o.cred, Transport: f, ExcludedTags: o.tags, MaxInFlight: o.most, Timeout: o.wait,
+		OrganizationURL: o.org, Credential: o.cred, Transport: f, ExcludedTags: o.tags, MaxInFlight: o.most, Timeout: o.wait,
 		Log: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

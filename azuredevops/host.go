@@ -26,8 +26,15 @@ const (
 	hostOlder    = ".visualstudio.com"
 )
 
+// onServer tells whether an organization is a collection of Azure DevOps Server,
+// which is everything that is not on a host of Services (export.md 1.3).
+func onServer(org *url.URL) bool {
+	host := strings.ToLower(org.Hostname())
+	return host != hostServices && !strings.HasSuffix(host, "."+hostServices) && !strings.HasSuffix(host, hostOlder)
+}
+
 // serviceURL is the base URL of a service for an organization. Only the host
-// changes, never the path.
+// changes, never the path; but Advanced Security has no host of the older form.
 func serviceURL(org *url.URL, s service) string {
 	u := *org
 	if s != core {
@@ -35,6 +42,8 @@ func serviceURL(org *url.URL, s service) string {
 		switch {
 		case host == hostServices:
 			u.Host = string(s) + "." + u.Host
+		case s == advsec && strings.HasSuffix(host, hostOlder):
+			u.Host, u.Path, u.RawPath = string(s)+"."+hostServices, "/"+organizationName(org), ""
 		case strings.HasSuffix(host, hostOlder):
 			label, rest, _ := strings.Cut(u.Host, ".")
 			u.Host = label + "." + string(s) + "." + rest

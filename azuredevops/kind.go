@@ -3,6 +3,7 @@ package azuredevops
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -105,14 +106,20 @@ func (l *Listing) Records(ctx context.Context, s *Snapshot, opt ListOptions) ite
 		}
 		s.Expect(l, opt)
 		under := &lister{Snapshot: s, kind: l.Kind, files: opt.Files, own: l.wanted(opt), all: s.expected()}
+		org, without := Scope{Organization: s.c.Organization()}, false
 		for rec, err := range l.list(under)(ctx) {
 			if ctx.Err() != nil {
 				break
 			}
 			if err != nil {
-				if _, ok := err.(*ScopeError); !ok { //nolint:errorlint // what wraps one has no scope of its own
-					err = unknown(Scope{Organization: s.c.Organization()}, err)
+				missing := errors.Is(err, ErrNotOffered)
+				if missing && without {
+					continue // a server without something is one fact, not one for each project
 				}
+				if _, ok := err.(*ScopeError); !ok || missing { //nolint:errorlint // what wraps one has no scope of its own
+					err = unknown(org, err)
+				}
+				without = without || missing
 				rec = Record{}
 			} else if rec.Files == nil {
 				rec.Files = none

@@ -116,14 +116,7 @@ func (c *Client) send(ctx context.Context, rq *request, by caller) (*page, error
 		cl.project = rq.Project.ID
 	}
 	ctx = context.WithValue(ctx, callKey{}, cl)
-	for {
-		version := c.versions.ask(rq)
-		p, err := c.once(ctx, rq, version)
-		if err == nil || !c.versions.learn(rq, version, err) {
-			return p, err
-		}
-		c.log.InfoContext(ctx, "api-version refused", "route", cl.route, "version", version, "instead", c.versions.ask(rq))
-	}
+	return c.versions.negotiate(ctx, rq, func(version string) (*page, error) { return c.once(ctx, rq, version) })
 }
 
 // once sends rq through the SDK's client.

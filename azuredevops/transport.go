@@ -279,6 +279,8 @@ func (t *transport) refused(r *http.Request, resp *http.Response, c *call, after
 		e.RetryAfter, _ = untilReset(time.Now(), resp.Header)
 	}
 	switch {
+	case resp.StatusCode == http.StatusNotFound && noRoute(resp.Header, e):
+		e.err = errNoRoute
 	case resp.StatusCode == http.StatusNonAuthoritativeInfo:
 		e.err, e.Message = ErrUnauthorized, "got the sign-in page instead of data"
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
@@ -292,6 +294,12 @@ func (t *transport) refused(r *http.Request, resp *http.Response, c *call, after
 		e.Message = strings.ReplaceAll(e.Message, c.hide, redacted)
 	}
 	return e
+}
+
+// noRoute tells whether a 404 is about the address itself: Server shows a page for
+// people, other parts name the missing controller (azure-devops-rest.md 4.3).
+func noRoute(h http.Header, e *Error) bool {
+	return isHTML(h) || strings.Contains(e.Message, "does not implement IController") || strings.HasPrefix(e.Message, "The controller for path")
 }
 
 // withoutSecret removes what a server may have echoed of a credential.
