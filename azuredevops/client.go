@@ -86,7 +86,7 @@ func New(cfg ClientConfig) (*Client, error) {
 	}
 	c.suffix = newMembers(2).text("__organizationUrl", org.String()).text("__organizationName", c.name)
 	c.transport = &transport{
-		base: cfg.Transport, cred: cfg.Credential, limit: newLimiter(cfg.MaxInFlight, c.log),
+		base: cfg.Transport, cred: &account{Credential: cfg.Credential, server: onServer(org), log: c.log}, limit: newLimiter(cfg.MaxInFlight, c.log),
 		count: &counters{}, memory: &buffers{}, timeout: cfg.Timeout, log: c.log,
 	}
 	c.sdk = sdk.NewClientWithOptions(

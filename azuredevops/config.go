@@ -21,18 +21,28 @@ const (
 // names of the variables stand behind OCEAN__INTEGRATION__CONFIG__
 // (export.md 1.1).
 type Config struct {
-	// "Single Account": a personal access token and one organization. "Multiple Accounts": a service principal and a list of organizations.
-	AccountMode string `env:"ACCOUNT_MODE" envDefault:"Single Account" oneof:"Single Account,Multiple Accounts" doc:"Single Account: a personal access token and one organization. Multiple Accounts: a service principal and a list of organizations."`
+	// "Single Account": one organization. "Multiple Accounts": a list of organizations of one identity.
+	AccountMode string `env:"ACCOUNT_MODE" envDefault:"Single Account" oneof:"Single Account,Multiple Accounts" doc:"Single Account: one organization. Multiple Accounts: a list of organizations of one identity."`
+	// How to sign in, in either account mode; see method for what auto does.
+	Authentication string `env:"AUTHENTICATION" envDefault:"auto" oneof:"auto,pat,client-secret,certificate,managed-identity,workload-identity" doc:"How to sign in, in either account mode. auto takes what is set: the personal access token (in Multiple Accounts mode after the other three), the client secret, the certificate, the managed identity, the federated token, in this order."`
 	// URL of the organization (https://dev.azure.com/acme) or, on Azure DevOps Server, of the collection. Needed in Single Account mode.
-	OrganizationURL string `env:"ORGANIZATION_URL" form:"url" doc:"URL of the organization (https://dev.azure.com/acme) or, on Azure DevOps Server, of the collection; needed in Single Account mode."`
-	// Personal access token. Needed in Single Account mode.
-	PersonalAccessToken Secret `env:"PERSONAL_ACCESS_TOKEN,unset" doc:"Personal access token; needed in Single Account mode."`
-	// Application (client) id of the service principal. Needed in Multiple Accounts mode.
-	ClientID string `env:"CLIENT_ID" doc:"Application (client) id of the service principal; needed in Multiple Accounts mode."`
-	// Client secret of the service principal. Needed in Multiple Accounts mode.
-	ClientSecret Secret `env:"CLIENT_SECRET,unset" doc:"Client secret of the service principal; needed in Multiple Accounts mode."`
-	// Directory (tenant) id of the service principal. Needed in Multiple Accounts mode.
-	TenantID string `env:"TENANT_ID" doc:"Directory (tenant) id of the service principal; needed in Multiple Accounts mode."`
+	OrganizationURL string `env:"ORGANIZATION_URL" form:"url" doc:"URL of the organization (https://dev.azure.com/acme) or, on Azure DevOps Server, of the collection (https://server/tfs/collection); needed in Single Account mode."`
+	// Personal access token; in Multiple Accounts mode one of all accessible organizations.
+	PersonalAccessToken Secret `env:"PERSONAL_ACCESS_TOKEN,unset" doc:"Personal access token; in Multiple Accounts mode one that is valid for all organizations."`
+	// Application (client) id of the service principal.
+	ClientID string `env:"CLIENT_ID" doc:"Application (client) id of the service principal."`
+	// Client secret of the service principal.
+	ClientSecret Secret `env:"CLIENT_SECRET,unset" doc:"Client secret of the service principal."`
+	// Directory (tenant) id of the service principal.
+	TenantID string `env:"TENANT_ID" doc:"Directory (tenant) id of the service principal."`
+	// Certificate of the service principal instead of a secret: PEM or PKCS#12, with the private key.
+	ClientCertificatePath string `env:"CLIENT_CERTIFICATE_PATH" doc:"Certificate of the service principal instead of a secret: a PEM or PKCS#12 file with the private key. It is read again at every sign-in."`
+	// Password of the PKCS#12 file.
+	ClientCertificatePassword Secret `env:"CLIENT_CERTIFICATE_PASSWORD,unset" doc:"Password of the PKCS#12 file."`
+	// Client id of a managed identity. Empty is the identity of the system, which only AUTHENTICATION=managed-identity selects.
+	ManagedIdentityClientID string `env:"MANAGED_IDENTITY_CLIENT_ID" doc:"Client id of the managed identity; without it AUTHENTICATION=managed-identity means the one that the system assigned."`
+	// File with a token that Entra trusts for the service principal (workload identity federation).
+	FederatedTokenFile string `env:"FEDERATED_TOKEN_FILE" doc:"File with a token of another issuer that Entra trusts for the service principal (workload identity federation); on Kubernetes AZURE_FEDERATED_TOKEN_FILE, with AZURE_CLIENT_ID and AZURE_TENANT_ID, is the default."`
 	// URLs of the organizations, as a JSON list or separated by commas. Needed in Multiple Accounts mode.
 	OrganizationURLs StringList `env:"ORGANIZATION_URLS" doc:"URLs of the organizations; needed in Multiple Accounts mode."`
 	// Whether service hooks are created per project (true) or once for the organization (false). Does not limit what is exported.
@@ -83,37 +93,56 @@ func (l *StringList) UnmarshalText(text []byte) error {
 
 const envPrefix = "OCEAN__INTEGRATION__CONFIG__"
 
+// Ambient is what the workload identity webhook of Kubernetes puts into a pod's
+// environment, by the names of our own variables: defaults for settings that
+// nobody made. It is empty where there is no such identity.
+//
+// https://learn.microsoft.com/azure/aks/workload-identity-overview
+func Ambient(environ map[string]string) map[string]string {
+	out := map[string]string{}
+	if environ["AZURE_FEDERATED_TOKEN_FILE"] == "" {
+		return out
+	}
+	for from, to := range map[string]string{
+		"AZURE_FEDERATED_TOKEN_FILE": "FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID": "CLIENT_ID", "AZURE_TENANT_ID": "TENANT_ID",
+	} {
+		if v := environ[from]; v != "" {
+			out[envPrefix+to] = v
+		}
+	}
+	return out
+}
+
 // Shared is what all clients of a configuration have in common. Zero fields
-// mean what they mean in ClientConfig.
+// mean what they mean in ClientConfig and EntraConfig.
 type Shared struct {
 	Timeout       time.Duration
 	Transport     http.RoundTripper
+	Local         http.RoundTripper // to the endpoint of managed identities
 	UserAgent     string
 	AuthorityHost string // of Entra tokens; empty means https://login.microsoftonline.com
 	Log           *slog.Logger
 	Memory        Memory
 }
 
-// Clients makes one client per organization of cfg; they share the credential.
-// It dials nothing. The error joins everything that is wrong; each line names
-// the variable and says what to do.
+// Clients makes one client per organization of cfg, each with a budget of its
+// own; they share the credential. It dials nothing. The error joins everything
+// that is wrong; each line names the variable and says what to do.
 func Clients(cfg Config, shared Shared) ([]*Client, error) {
-	var urls []string
-	var cred Credential
-	var err error
-	switch mode := strings.TrimSpace(cfg.AccountMode); mode {
-	case SingleAccount, "":
-		urls, cred, err = cfg.single()
-	case MultipleAccounts:
-		urls, cred, err = cfg.multiple(shared)
-	default:
-		err = fmt.Errorf("%sACCOUNT_MODE is %q: want %q or %q", envPrefix, mode, SingleAccount, MultipleAccounts)
-	}
+	urls, errs := cfg.organizations()
+	errs = append(errs, cfg.lacks(cfg.method())...)
 	if cfg.MaxConcurrentRequests < 0 {
-		err = errors.Join(err, fmt.Errorf("%sMAX_CONCURRENT_REQUESTS is %d: want a number above 0", envPrefix, cfg.MaxConcurrentRequests))
+		errs = append(errs, fmt.Errorf("%sMAX_CONCURRENT_REQUESTS is %d: want a number above 0", envPrefix, cfg.MaxConcurrentRequests))
 	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	cred, err := cfg.credential(shared)
 	if err != nil {
 		return nil, err
+	}
+	if shared.Log != nil {
+		shared.Log.Info("credential chosen", "authentication", cfg.method(), "organizations", len(urls))
 	}
 	clients := make([]*Client, 0, len(urls))
 	for _, u := range urls {
@@ -145,36 +174,27 @@ func (cfg *Config) Validate() error {
 	return err
 }
 
-// single checks what Single Account mode needs.
-func (cfg Config) single() ([]string, Credential, error) {
-	var errs []error
-	if cfg.OrganizationURL == "" {
-		errs = append(errs, missing("ORGANIZATION_URL", "set it to the URL of the organization, such as https://dev.azure.com/acme"))
-	} else if _, err := parseOrganization(cfg.OrganizationURL); err != nil {
-		errs = append(errs, fmt.Errorf("%sORGANIZATION_URL: %w", envPrefix, err))
-	}
-	if cfg.PersonalAccessToken == "" {
-		errs = append(errs, missing("PERSONAL_ACCESS_TOKEN", "set it to a personal access token that may read the organization"))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, nil, err
-	}
-	return []string{cfg.OrganizationURL}, PersonalAccessToken(cfg.PersonalAccessToken), nil
-}
+// multiple tells the account modes apart.
+func (cfg *Config) multiple() bool { return strings.TrimSpace(cfg.AccountMode) == MultipleAccounts }
 
-// multiple checks what Multiple Accounts mode needs.
-func (cfg Config) multiple(shared Shared) ([]string, Credential, error) {
-	var errs []error
-	for _, v := range []struct{ name, value, do string }{
-		{"CLIENT_ID", cfg.ClientID, "set it to the application id of the service principal"},
-		{"CLIENT_SECRET", cfg.ClientSecret.Reveal(), "set it to a client secret of the service principal"},
-		{"TENANT_ID", cfg.TenantID, "set it to the id of the Entra tenant"},
-	} {
-		if v.value == "" {
-			errs = append(errs, missing(v.name, v.do))
+// organizations are the URLs of the account mode, each once.
+func (cfg *Config) organizations() (urls []string, errs []error) {
+	switch mode := strings.TrimSpace(cfg.AccountMode); mode {
+	case SingleAccount, "":
+		if cfg.OrganizationURL == "" {
+			return nil, []error{missing("ORGANIZATION_URL", "set it to the URL of the organization, such as https://dev.azure.com/acme")}
 		}
+		if _, err := parseOrganization(cfg.OrganizationURL); err != nil {
+			return nil, []error{fmt.Errorf("%sORGANIZATION_URL: %w", envPrefix, err)}
+		}
+		return []string{cfg.OrganizationURL}, nil
+	case MultipleAccounts:
+	default:
+		return nil, []error{fmt.Errorf("%sACCOUNT_MODE is %q: want %q or %q", envPrefix, mode, SingleAccount, MultipleAccounts)}
 	}
-	urls := make([]string, 0, len(cfg.OrganizationURLs))
+	if len(cfg.OrganizationURLs) == 0 {
+		return nil, []error{missing("ORGANIZATION_URLS", `list at least one organization, such as ["https://dev.azure.com/acme"]`)}
+	}
 	seen := map[string]bool{}
 	for i, raw := range cfg.OrganizationURLs {
 		u, err := parseOrganization(raw)
@@ -182,26 +202,99 @@ func (cfg Config) multiple(shared Shared) ([]string, Credential, error) {
 			errs = append(errs, fmt.Errorf("%sORGANIZATION_URLS[%d]: %w", envPrefix, i, err))
 			continue
 		}
-		if !seen[u.String()] {
-			seen[u.String()] = true
+		if key := strings.ToLower(u.String()); !seen[key] { // Azure DevOps ignores case
+			seen[key] = true
 			urls = append(urls, u.String())
 		}
 	}
-	if len(cfg.OrganizationURLs) == 0 {
-		errs = append(errs, missing("ORGANIZATION_URLS", `list at least one organization, such as ["https://dev.azure.com/acme"]`))
+	return urls, errs
+}
+
+// method is the way of signing in. auto is the first of these that is set: the
+// personal access token, in Single Account mode only; the client secret, the
+// certificate, the managed identity; the personal access token; the federated
+// token, which comes last because a cluster hands it to every pod. With nothing
+// set it is what the account mode needs in the Python integration.
+func (cfg *Config) method() string {
+	switch {
+	case cfg.Authentication != "" && cfg.Authentication != SignInAuto:
+		return cfg.Authentication
+	case cfg.PersonalAccessToken != "" && !cfg.multiple():
+		return SignInPAT
+	case cfg.ClientSecret != "":
+		return SignInClientSecret
+	case cfg.ClientCertificatePath != "":
+		return SignInCertificate
+	case cfg.ManagedIdentityClientID != "":
+		return SignInManagedIdentity
+	case cfg.PersonalAccessToken != "":
+		return SignInPAT
+	case cfg.FederatedTokenFile != "":
+		return SignInWorkloadIdentity
+	case cfg.multiple():
+		return SignInClientSecret
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, nil, err
+	return SignInPAT
+}
+
+// credential makes the credential of the account; nothing that it needs is
+// missing.
+func (cfg *Config) credential(shared Shared) (Credential, error) {
+	method := cfg.method()
+	if method == SignInPAT {
+		return PersonalAccessToken(Secret(strings.TrimSpace(cfg.PersonalAccessToken.Reveal()))), nil
 	}
-	cred, err := NewClientSecret(ClientSecretConfig{
-		TenantID:      cfg.TenantID,
-		ClientID:      cfg.ClientID,
-		ClientSecret:  cfg.ClientSecret,
-		AuthorityHost: shared.AuthorityHost,
-		Transport:     shared.Transport,
-		Timeout:       shared.Timeout,
-	})
-	return urls, cred, err
+	ec := EntraConfig{
+		Method: method, TenantID: cfg.TenantID, ClientID: cfg.ClientID,
+		ClientSecret:    Secret(strings.TrimSpace(cfg.ClientSecret.Reveal())),
+		CertificatePath: cfg.ClientCertificatePath, CertificatePassword: cfg.ClientCertificatePassword,
+		FederatedTokenFile: cfg.FederatedTokenFile, AuthorityHost: shared.AuthorityHost,
+		Transport: shared.Transport, Local: shared.Local, Timeout: shared.Timeout / 2, Log: shared.Log,
+	}
+	if method == SignInManagedIdentity {
+		ec.ClientID = cfg.ManagedIdentityClientID
+	}
+	return NewEntra(ec)
+}
+
+// lacks names the settings that a way of signing in needs and that are not set.
+func (cfg *Config) lacks(method string) (errs []error) {
+	type setting struct{ name, value, do string }
+	app := setting{"CLIENT_ID", cfg.ClientID, "set it to the application id of the service principal"}
+	tenant := setting{"TENANT_ID", cfg.TenantID, "set it to the id of the Entra tenant"}
+	var needs []setting
+	switch method {
+	case SignInPAT:
+		needs = []setting{{
+			"PERSONAL_ACCESS_TOKEN", strings.TrimSpace(cfg.PersonalAccessToken.Reveal()),
+			"set it to a personal access token that may read the organization, or choose another " + envPrefix + "AUTHENTICATION",
+		}}
+	case SignInClientSecret:
+		needs = []setting{app, {
+			"CLIENT_SECRET", strings.TrimSpace(cfg.ClientSecret.Reveal()),
+			"set it to a client secret of the service principal, or choose another " + envPrefix + "AUTHENTICATION",
+		}, tenant}
+	case SignInCertificate:
+		needs = []setting{app, {
+			"CLIENT_CERTIFICATE_PATH", cfg.ClientCertificatePath,
+			"set it to a file with the certificate of the service principal and its private key",
+		}, tenant}
+	case SignInWorkloadIdentity:
+		needs = []setting{app, {
+			"FEDERATED_TOKEN_FILE", cfg.FederatedTokenFile,
+			"set it to a file with a token that Entra trusts, or let Kubernetes set AZURE_FEDERATED_TOKEN_FILE",
+		}, tenant}
+	case SignInManagedIdentity:
+	default:
+		return []error{fmt.Errorf("%sAUTHENTICATION is %q: want %s, %s, %s, %s, %s or %s", envPrefix, method, SignInAuto, SignInPAT,
+			SignInClientSecret, SignInCertificate, SignInManagedIdentity, SignInWorkloadIdentity)}
+	}
+	for _, s := range needs {
+		if s.value == "" {
+			errs = append(errs, missing(s.name, s.do))
+		}
+	}
+	return errs
 }
 
 func missing(name, do string) error {
@@ -215,6 +308,9 @@ func parseOrganization(raw string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(raw))
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("want a URL that begins with https:// or http://, such as https://dev.azure.com/acme")
+	}
+	if strings.EqualFold(u.Hostname(), hostServices) && strings.Trim(u.Path, "/") == "" {
+		return nil, errors.New("want the name of the organization behind the host, such as https://dev.azure.com/acme")
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
 	u.Path = strings.TrimRight(u.Path, "/")

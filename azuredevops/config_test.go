@@ -3,6 +3,7 @@ package azuredevops_test
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -92,8 +93,31 @@ func clientCases() []clientCase {
 		},
 		{
 			name:    "multiple, nothing set",
-			environ: map[string]string{"ACCOUNT_MODE": "Multiple Accounts", "PERSONAL_ACCESS_TOKEN": secret},
+			environ: map[string]string{"ACCOUNT_MODE": "Multiple Accounts"},
 			errors:  []string{"CLIENT_ID is not set", "CLIENT_SECRET is not set", "TENANT_ID is not set", "ORGANIZATION_URLS is not set"},
+		},
+		{
+			name: "multiple, the same one twice",
+			environ: map[string]string{
+				"ACCOUNT_MODE": "Multiple Accounts", "PERSONAL_ACCESS_TOKEN": secret,
+				"ORGANIZATION_URLS": "https://dev.azure.com/Acme,https://DEV.azure.com/acme/,https://server/tfs/One",
+			},
+			want: []string{"https://dev.azure.com/Acme", "https://server/tfs/One"},
+		},
+		{
+			name:    "host without organization",
+			environ: map[string]string{"ORGANIZATION_URL": "https://dev.azure.com/", "PERSONAL_ACCESS_TOKEN": secret},
+			errors:  []string{"ORGANIZATION_URL: want the name of the organization"},
+		},
+		{
+			name:    "unknown sign-in",
+			environ: map[string]string{"ORGANIZATION_URL": "https://x", "AUTHENTICATION": "kerberos"},
+			errors:  []string{`AUTHENTICATION is "kerberos": want auto, pat, client-secret`},
+		},
+		{
+			name:    "certificate, nothing else set",
+			environ: map[string]string{"ORGANIZATION_URL": "https://x", "AUTHENTICATION": "certificate", "PERSONAL_ACCESS_TOKEN": secret},
+			errors:  []string{"CLIENT_ID is not set", "CLIENT_CERTIFICATE_PATH is not set", "TENANT_ID is not set"},
 		},
 		{
 			name:    "multiple, bad URL",
@@ -138,11 +162,75 @@ func TestClients(t *testing.T) {
 	}
 }
 
+// Which credential both account modes choose, and that none of them needs the
+// settings of another.
+func TestAuthentication(t *testing.T) {
+	type settings = map[string]string
+	token := settings{"PERSONAL_ACCESS_TOKEN": secret}
+	app := settings{"CLIENT_ID": "c", "TENANT_ID": "t"}
+	key := settings{"CLIENT_SECRET": secret}
+	cert := settings{"CLIENT_CERTIFICATE_PATH": "/none.pem", "CLIENT_CERTIFICATE_PASSWORD": secret}
+	managed := settings{"MANAGED_IDENTITY_CLIENT_ID": "m"}
+	federated := settings{"FEDERATED_TOKEN_FILE": "/none"}
+	for _, tt := range []struct {
+		set              []settings
+		single, multiple string
+	}{
+		{[]settings{token}, "pat", "pat"},
+		{[]settings{app, key}, "client-secret", "client-secret"},
+		{[]settings{app, cert}, "certificate", "certificate"},
+		{[]settings{managed}, "managed-identity", "managed-identity"},
+		{[]settings{app, federated}, "workload-identity", "workload-identity"},
+		{[]settings{token, app, key, cert, managed, federated}, "pat", "client-secret"},
+		{[]settings{token, app, cert, managed, federated}, "pat", "certificate"},
+		{[]settings{token, app, managed, federated}, "pat", "managed-identity"},
+		{[]settings{token, app, federated}, "pat", "pat"},
+		{[]settings{app, key, cert, managed}, "client-secret", "client-secret"},
+		{[]settings{{"AUTHENTICATION": "managed-identity"}}, "managed-identity", "managed-identity"},
+		{[]settings{token, app, key, {"AUTHENTICATION": "workload-identity"}, federated}, "workload-identity", "workload-identity"},
+		{[]settings{app, key, token, {"AUTHENTICATION": "pat"}}, "pat", "pat"},
+	} {
+		for mode, want := range map[string]string{"Single Account": tt.single, "Multiple Accounts": tt.multiple} {
+			environ := settings{"ACCOUNT_MODE": mode, "ORGANIZATION_URL": "https://dev.azure.com/a", "ORGANIZATION_URLS": "https://dev.azure.com/a"}
+			for _, s := range tt.set {
+				maps.Copy(environ, s)
+			}
+			cfg, err := parse(t, environ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log strings.Builder
+			clients, err := azuredevops.Clients(cfg, azuredevops.Shared{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			if err != nil || len(clients) != 1 || !strings.Contains(log.String(), "authentication="+want+" ") {
+				t.Errorf("%s with %v: %v, %s, want %s", mode, tt.set, err, log.String(), want)
+			}
+			if cfg.Validate() != nil || strings.Contains(log.String(), secret) {
+				t.Errorf("%s with %v: %v, %s", mode, tt.set, cfg.Validate(), log.String())
+			}
+		}
+	}
+}
+
+func TestAmbient(t *testing.T) {
+	pod := map[string]string{"AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t", "AZURE_AUTHORITY_HOST": "h"}
+	if got := azuredevops.Ambient(pod); len(got) != 0 {
+		t.Errorf("Ambient = %v without a token", got)
+	}
+	pod["AZURE_FEDERATED_TOKEN_FILE"] = "/var/token"
+	want := map[string]string{
+		"OCEAN__INTEGRATION__CONFIG__CLIENT_ID": "c", "OCEAN__INTEGRATION__CONFIG__TENANT_ID": "t",
+		"OCEAN__INTEGRATION__CONFIG__FEDERATED_TOKEN_FILE": "/var/token",
+	}
+	if got := azuredevops.Ambient(pod); !maps.Equal(got, want) {
+		t.Errorf("Ambient = %v, want %v", got, want)
+	}
+}
+
 func TestSecretIsNeverPrinted(t *testing.T) {
 	s := azuredevops.Secret(secret)
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "s", s, "cfg", azuredevops.Config{ClientSecret: s, PersonalAccessToken: s})
-	cred, err := azuredevops.NewClientSecret(azuredevops.ClientSecretConfig{TenantID: "t", ClientID: "c", ClientSecret: s})
+	cred, err := azuredevops.NewEntra(azuredevops.EntraConfig{Method: azuredevops.SignInClientSecret, TenantID: "t", ClientID: "c", ClientSecret: s})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ const (
 // others are an *Error.
 type transport struct {
 	base    http.RoundTripper
-	cred    Credential
+	cred    *account
 	limit   *limiter
 	count   *counters
 	memory  *buffers
@@ -184,12 +184,13 @@ func (t *transport) attempt(r *http.Request, c *call, tried *attempts) (*http.Re
 	t.limit.observe(round, resp.StatusCode, resp.Header)
 	resp.Body = &progress{ReadCloser: resp.Body, stall: stall, timeout: t.timeout}
 	err = t.finish(ctx, req, resp, c)
-	if errors.Is(err, ErrUnauthorized) && !tried.refreshed {
-		tried.refused = t.cred.Invalidate(req)
+	if errors.Is(err, ErrUnauthorized) {
+		tried.refused = t.cred.refused(ctx, req, err, tried.refreshed)
 	}
 	if err != nil {
 		return nil, err
 	}
+	t.cred.accepted()
 	return resp, nil
 }
 
