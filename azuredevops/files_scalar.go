@@ -133,10 +133,10 @@ func appendYAMLFloat(out []byte, v string) ([]byte, error) {
 	case strings.HasPrefix(v, "+"):
 		v = v[1:]
 	}
-	switch {
-	case v == ".inf":
+	switch v {
+	case ".inf":
 		return appendFloat(out, math.Inf(int(sign))), nil
-	case v == ".nan":
+	case ".nan":
 		return appendFloat(out, math.NaN()), nil
 	}
 	sum := 0.0

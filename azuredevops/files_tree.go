@@ -349,7 +349,7 @@ func (f *folder) add(obj []byte) error {
 	for same < min(len(path), len(f.last)) && path[same] == f.last[same] {
 		same++
 	}
-	f.b = binary.AppendUvarint(f.b, uint64(same)) //nolint:gosec // not negative
+	f.b = binary.AppendUvarint(f.b, uint64(same))
 	f.b = binary.AppendUvarint(f.b, uint64(len(path)-same))
 	f.b = append(f.b, path[same:]...)
 	f.last, f.commits = path, commit

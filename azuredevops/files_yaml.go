@@ -111,8 +111,9 @@ func (w *yamlWriter) value(out []byte, n *yaml.Node, depth int) ([]byte, error) 
 			return nil, errNotData
 		}
 		return w.mapping(out, n, depth)
+	default:
+		return nil, errNotData
 	}
-	return nil, errNotData
 }
 
 func (w *yamlWriter) sequence(out []byte, n *yaml.Node, depth int) ([]byte, error) {
