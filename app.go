@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
@@ -25,7 +27,8 @@ type app struct {
 	shipper *port.LogShipper // nil when logs stay here
 	catalog *port.Client
 	runner  *resync.Runner
-	fresh   atomic.Bool // the mapping that Setup has read is still unused
+	memory  *memory.Memory // nil when there is none
+	fresh   atomic.Bool    // the mapping that Setup has read is still unused
 	environ func() []string
 }
 
@@ -54,7 +57,10 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if err != nil {
 		return nil, err
 	}
+	state := ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log)
+	a.memory = openMemory(state, cfg.Ocean.StateMemoryBytes, a.log)
 	orgs, err := azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
+		Memory:  a.memory,
 		Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
 		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.log.With("component", "azuredevops"),
 	})
@@ -63,14 +69,32 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	}
 	rc := resync.Config{
 		Organizations: orgs, Catalog: a.catalog, Mapping: a.mapping, SendExamples: cfg.Ocean.SendRawDataExamples,
-		StateDirectory: ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log),
-		Grace:          cfg.Ocean.ShutdownWait, Heartbeat: cfg.Ocean.HeartbeatInterval, Schedule: a.schedule(),
+		StateDirectory: state, TempDirectory: state,
+		Grace: cfg.Ocean.ShutdownWait, Heartbeat: cfg.Ocean.HeartbeatInterval, Schedule: a.schedule(),
 		Log: a.log.With("component", "resync"),
 	}
-	rc.TempDirectory = rc.StateDirectory
 	rc.Observer = observer(p, cfg)
 	a.runner, err = resync.New(rc)
 	return a, err
+}
+
+// openMemory opens the memory of what cannot have changed. Without one every
+// resync reads everything, which is slower and no worse.
+func openMemory(dir string, size int64, log *slog.Logger) *memory.Memory {
+	if dir == "" || size == 0 {
+		return nil
+	}
+	dir = filepath.Join(dir, "memory")
+	err := os.MkdirAll(dir, 0o700)
+	var m *memory.Memory
+	if err == nil {
+		m, err = memory.Open(dir, memory.Limits{Bytes: size}, log.With("component", "memory"))
+	}
+	if err != nil {
+		log.Warn("nothing is remembered from resync to resync", "err", err)
+		return nil
+	}
+	return m
 }
 
 // newLog writes to the process and, unless switched off, to Port.
@@ -120,6 +144,7 @@ func (a *app) schedule() func(time.Time) time.Time {
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs, then the log.
 func (a *app) run(ctx context.Context) error {
+	defer a.memory.Close()
 	var ship sync.WaitGroup
 	defer ship.Wait()
 	if a.shipper != nil {
@@ -199,6 +224,9 @@ func (a *app) resync(ctx context.Context) error {
 // full runs a resync and says what to do when Azure DevOps refuses us.
 func (a *app) full(ctx context.Context) (*resync.Summary, error) {
 	sum, err := a.runner.Full(ctx)
+	if err := a.memory.EndResync(sum.State == resync.StateCompleted); err != nil {
+		a.log.WarnContext(ctx, "what cannot have changed is not remembered", "err", err)
+	}
 	if sum.Unauthorized() {
 		a.log.ErrorContext(ctx, "Azure DevOps refuses the credentials: check that OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN is complete, not expired and may read the organization of OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL; nothing was deleted")
 	}

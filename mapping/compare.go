@@ -11,8 +11,9 @@ import (
 // body sets: title, icon, team, each property and each relation. Both are JSON
 // objects of the shape of port.Entity.Body. Null is the same as absent; numbers
 // are equal by value; the targets of a relation and the members of a team have
-// no order, and one of them is the same as a list of one. False also when
-// either is not an object.
+// no order, and one of them is the same as a list of one; a property that is a
+// number or boolean is the same as its text. False also when either is not an
+// object.
 func Equal(body, held []byte) bool {
 	there, ok := membersOf(held)
 	if !ok {
@@ -27,7 +28,7 @@ func Equal(body, held []byte) bool {
 		case `"relations"`:
 			equal = sameGroup(val, there.get(key), sameSet)
 		case `"properties"`:
-			equal = sameGroup(val, there.get(key), sameOrNull)
+			equal = sameGroup(val, there.get(key), sameProperty)
 		default:
 			equal = sameOrNull(val, there.get(key))
 		}
@@ -67,6 +68,19 @@ func sameOrNull(a, b []byte) bool {
 		return isNull(a) && isNull(b)
 	}
 	return SameJSON(a, b)
+}
+
+// sameProperty also takes a number or boolean for the text that Port makes of it
+// where the blueprint wants a string.
+func sameProperty(mine, theirs []byte) bool {
+	if sameOrNull(mine, theirs) {
+		return true
+	}
+	if len(mine) == 0 || len(theirs) == 0 || theirs[0] != '"' || mine[0] == '"' || mine[0] == '{' || mine[0] == '[' || isNull(mine) {
+		return false
+	}
+	text := textValue(theirs)
+	return text == string(mine) || isDigit(mine[0]) && len(text) > 0 && isDigit(text[0]) && jq.SameNumber(string(mine), text)
 }
 
 func sameGroup(mine, theirs []byte, same func(a, b []byte) bool) bool {

@@ -15,7 +15,10 @@ type Blueprint struct {
 	Identifier string
 	Title      string
 	Required   []string // properties that an entity must have
-	Relations  map[string]BlueprintRelation
+	// Enums are the values that a property may have, as JSON, by property; a
+	// property that is not in it may have any.
+	Enums     map[string][]json.RawMessage
+	Relations map[string]BlueprintRelation
 }
 
 // A BlueprintRelation is a relation of a blueprint.
@@ -70,7 +73,10 @@ func (c *Client) getBlueprint(ctx context.Context, id string) (*Blueprint, error
 			Identifier string `json:"identifier"`
 			Title      string `json:"title"`
 			Schema     struct {
-				Required []string `json:"required"`
+				Required   []string `json:"required"`
+				Properties map[string]struct {
+					Enum []json.RawMessage `json:"enum"`
+				} `json:"properties"`
 			} `json:"schema"`
 			Relations map[string]BlueprintRelation `json:"relations"`
 		} `json:"blueprint"`
@@ -81,7 +87,16 @@ func (c *Client) getBlueprint(ctx context.Context, id string) (*Blueprint, error
 	if a.Blueprint == nil {
 		return nil, fmt.Errorf("port: blueprint %s: %w", id, errAnswer)
 	}
-	return &Blueprint{a.Blueprint.Identifier, a.Blueprint.Title, a.Blueprint.Schema.Required, a.Blueprint.Relations}, nil
+	b := &Blueprint{
+		Identifier: a.Blueprint.Identifier, Title: a.Blueprint.Title, Required: a.Blueprint.Schema.Required,
+		Relations: a.Blueprint.Relations, Enums: map[string][]json.RawMessage{},
+	}
+	for name, p := range a.Blueprint.Schema.Properties {
+		if len(p.Enum) > 0 {
+			b.Enums[name] = p.Enum
+		}
+	}
+	return b, nil
 }
 
 // getJSON reads a document.

@@ -32,6 +32,7 @@ type lane struct {
 	compare map[string]*batch // not yet compared, by blueprint
 	unsent  map[key]*unit     // what batches and compare hold
 	pending *pending
+	enums   map[string]*enums // by blueprint
 
 	flight  sync.WaitGroup
 	slots   chan struct{}
@@ -67,7 +68,7 @@ func newLane(r *run) *lane {
 	return &lane{
 		run: r, turn: -1, in: make(chan item, laneQueueItems), slots: make(chan struct{}, laneSlots),
 		seen: map[key]uint32{}, epoch: 1, batches: map[string]*batch{}, compare: map[string]*batch{}, unsent: map[key]*unit{},
-		pending: newPending(),
+		pending: newPending(), enums: map[string]*enums{},
 	}
 }
 

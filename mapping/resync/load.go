@@ -19,6 +19,13 @@ func (l *lane) handle(ctx context.Context, it item) {
 	}
 	k := it.key()
 	epoch, again := l.seen[k]
+	if err := l.refused(ctx, &it); err != nil {
+		if !again {
+			l.seen[k] = 0
+		}
+		l.run.upsertFailed(&unit{layers: []item{it}}, err)
+		return
+	}
 	held := l.run.owned.has(k)
 	if it.partial && (again || held || l.run.exists(ctx, port.Ref{Blueprint: it.Blueprint, Identifier: it.Identifier})) {
 		// It exists and what we know of it is not complete: leave it alone.
@@ -45,6 +52,16 @@ func (l *lane) handle(ctx context.Context, it item) {
 		return
 	}
 	l.upsert(ctx, u)
+}
+
+// refused says why Port would refuse the entity, or nil.
+func (l *lane) refused(ctx context.Context, it *item) error {
+	e := l.enums[it.Blueprint]
+	if e == nil {
+		e = l.run.enumsOf(ctx, it.Blueprint)
+		l.enums[it.Blueprint] = e
+	}
+	return e.refuses(it)
 }
 
 // join adds a layer to an entity that has not been sent yet.

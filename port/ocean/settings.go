@@ -41,6 +41,8 @@ type Settings struct {
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails; otherwise 0, as the Python integration does."`
 	// StateDirectory is what [StateDirectory] tries first.
 	StateDirectory string `env:"STATE_DIRECTORY" doc:"Directory for what survives a restart; otherwise XDG_STATE_HOME/ado-port, HOME/.local/state/ado-port or /tmp/ocean/ado-port."`
+	// StateMemoryBytes bounds the memory of what cannot have changed; 0 switches it off.
+	StateMemoryBytes int64 `env:"STATE_MEMORY_BYTES" envDefault:"268435456" min:"0" doc:"Most bytes on disk for what cannot have changed since the last resync (files by object id, timelines of finished builds, results of finished test runs) and need not be read again; 0 switches this off."`
 
 	// ClientTimeout is for one request to Azure DevOps.
 	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"60s" min:"1s" doc:"Longest time that a request to Azure DevOps may take."`
