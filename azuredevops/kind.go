@@ -116,7 +116,7 @@ func (l *Listing) Records(ctx context.Context, s *Snapshot, opt ListOptions) ite
 				if missing && without {
 					continue // a server without something is one fact, not one for each project
 				}
-				if _, ok := err.(*ScopeError); !ok || missing { //nolint:errorlint // what wraps one has no scope of its own
+				if se, ok := err.(*ScopeError); !ok || missing && se.Scope != org { //nolint:errorlint // what wraps one has no scope of its own
 					err = unknown(org, err)
 				}
 				without = without || missing

@@ -18,6 +18,8 @@ const (
 	maxRefusals = 5
 	// askAgain is how long a route that a Server lacks is not asked for.
 	askAgain = 15 * time.Minute
+	// routeProjects begins what every collection has.
+	routeProjects = "_apis/projects"
 )
 
 // versions is what has been learned of the interface of a service: which
@@ -228,7 +230,11 @@ func (v *versions) note(ctx context.Context, rq *request, err error) error {
 		return err
 	}
 	lacking := *e
-	lacking.err, lacking.Message = ErrNotOffered, "its version of Azure DevOps Server does not have it, or the URL is not that of a collection"
+	if strings.HasPrefix(rq.Route, routeProjects) {
+		lacking.Message = "there is no collection at this URL: check the organization's, such as https://server/tfs/DefaultCollection"
+		return &lacking
+	}
+	lacking.err, lacking.Message = ErrNotOffered, "this version of Azure DevOps Server does not have it"
 	v.lacking[route] = lack{&lacking, time.Now().Add(askAgain)}
 	if area := areaOf(rq); !v.complains[area] {
 		v.complains[area] = true

@@ -262,6 +262,21 @@ func TestServerLacksAnArea(t *testing.T) {
 	}
 }
 
+// Where there is no collection, that is said, and asked anew each time.
+func TestNoCollection(t *testing.T) {
+	f := &fakeService{serve: status(404, "<html>", "Content-Type", "text/html")}
+	c := newTestClient(t, f, options{org: serverURL})
+	for range 2 {
+		recs, errs := collect(t, c.Snapshot(), "project", `{}`, ListOptions{})
+		if len(recs) != 0 || len(errs) != 1 || errors.Is(errs[0], ErrNotOffered) || !strings.Contains(errs[0].Error(), "no collection at this URL") {
+			t.Errorf("%d records, errors %v", len(recs), errs)
+		}
+	}
+	if len(f.sent()) != 2 {
+		t.Errorf("sent %q", f.sent())
+	}
+}
+
 // On Services, and where a route has answered, such a 404 is a fault of the moment.
 func TestMissingPageIsNoLack(t *testing.T) {
 	page := status(404, "<html>", "Content-Type", "text/html")
