@@ -22,6 +22,9 @@ func (r *run) extract(ctx context.Context) {
 	snapshots := make([]*azuredevops.Snapshot, len(r.cfg.Organizations))
 	for i, org := range r.cfg.Organizations {
 		snapshots[i] = org.Snapshot()
+		for _, f := range r.fetches {
+			snapshots[i].Expect(f.listing, azuredevops.ListOptions{Files: f.files})
+		}
 	}
 	var wg sync.WaitGroup
 	for _, f := range r.fetches {
