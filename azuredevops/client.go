@@ -51,6 +51,7 @@ type Client struct {
 	sdk       *sdk.Client
 	transport *transport
 	versions  *versions
+	live      *liveCache
 	suffix    members // __organizationUrl, __organizationName
 }
 
@@ -80,6 +81,7 @@ func New(cfg ClientConfig) (*Client, error) {
 		excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", org.String()), memory: cfg.Memory,
 	}
 	c.versions = newVersions(onServer(org), c.log)
+	c.live = newLiveCache()
 	c.perRepository.policies, c.perRepository.pullRequests = cfg.PoliciesPerRepository, cfg.PullRequestsPerRepository
 	for _, s := range services() {
 		c.base[s] = serviceURL(org, s)

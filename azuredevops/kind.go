@@ -19,8 +19,9 @@ type Listing struct {
 	// canonical form. `query` is not among them.
 	Key string
 
-	list  func(l *lister) stream[Record]
-	wants []want // nil: the records have no files
+	list   func(l *lister) stream[Record]
+	within func(l *lister, at *part) stream[Record] // see row.Within; nil: list is narrow enough
+	wants  []want                                   // nil: the records have no files
 }
 
 // ListOptions are what the mapping wants besides the records.
@@ -28,13 +29,19 @@ type ListOptions struct {
 	// Files are the paths of `file://` mappings; every record gets them in
 	// Record.Files.
 	Files []string
+	// Change is what Within lists again when an event asks for it; its scope does
+	// not count.
+	Change Change
 }
 
 // A row declares a kind: S is its selector, without `query`.
 type row[S any] struct {
 	Name   string
 	List   func(l *lister, sel S) stream[Record]
-	Events []string           // types of service hook events after which records of the kind may differ
+	Events []string // types of service hook events after which records of the kind may differ
+	// Within lists a part of a project by fewer calls than List on a lister that is
+	// narrowed to the part; nil, or a nil stream, where there is no such way.
+	Within func(l *lister, sel S, at *part) stream[Record]
 	Wants  func(sel S) []want // the folders that files of the records are read from, besides those of `file://`
 }
 
@@ -69,6 +76,9 @@ func register[S any](r row[S]) struct{} {
 		out := &Listing{
 			Kind: r.Name, Key: r.Name + " " + string(key),
 			list: func(l *lister) stream[Record] { return r.List(l, sel) },
+		}
+		if r.Within != nil {
+			out.within = func(l *lister, at *part) stream[Record] { return r.Within(l, sel, at) }
 		}
 		if r.Wants != nil {
 			out.wants = append([]want{}, r.Wants(sel)...)

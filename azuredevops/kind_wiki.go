@@ -80,6 +80,9 @@ func (l *lister) wikis(ctx context.Context, p *project, sel wikiSelector) iter.S
 					continue
 				}
 				w := &wiki{id: textAt(obj, "id"), project: p}
+				if !l.at.below(w.id) {
+					continue
+				}
 				w.added = newMembers(2).raw("__wiki", object(obj, project)).raw("__project", p.JSON)
 				if !yield(w, nil) {
 					pg.free()

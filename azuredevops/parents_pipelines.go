@@ -45,7 +45,11 @@ func (l *lister) eachOf(width int, of func(*project) *request) stream[*parent] {
 				// Not freed: those who work on the parents hold parts of the page.
 				objects, _ := list(pg.b, "value")
 				for obj := range objects {
-					if !yield(&parent{ID: textAt(obj, "id"), Project: p, JSON: obj}, nil) {
+					up := &parent{ID: textAt(obj, "id"), Project: p, JSON: obj}
+					if !l.at.below(up.ID) {
+						continue
+					}
+					if !yield(up, nil) || l.at.onlyBelow(up.ID) {
 						return
 					}
 				}

@@ -109,8 +109,14 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 		if b.scope.ID != "" {
 			id = b.scope.ID
 		}
+		if !l.at.wants(b.scope, id, obj) {
+			continue
+		}
 		if !yield(l.record(obj, b.scope, id, b.added), nil) {
 			return false
+		}
+		if l.at.only(b.scope) {
+			return false // nothing else is wanted
 		}
 	}
 	return next == len(b.want) || b.lost(yield)

@@ -39,6 +39,9 @@ type Snapshot struct {
 	caches       *fileCaches
 	work         *workParents
 	groups       *memo[*groupList]
+
+	at      *part                      // what is listed; nil means everything
+	current memos[string, *repository] // what live events have read, by id
 }
 
 // Snapshot begins a resync.
@@ -60,6 +63,7 @@ type lister struct {
 
 // send makes a request on behalf of the kind.
 func (l *lister) send(ctx context.Context, rq *request) (*page, error) {
+	rq = l.at.narrow(rq)
 	if rq.Shared {
 		return l.sendShared(ctx, rq)
 	}

@@ -1,0 +1,364 @@
+package azuredevops
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+// An Event is what one delivery of a service hook tells (live-events.md 3.1). It
+// names what happened to what; the content of its resource is never used for more
+// than finding that.
+type Event struct {
+	ID             string // of the event; empty when the delivery has none
+	SubscriptionID string
+	NotificationID int64  // counts the deliveries of a subscription
+	Type           string // such as "git.push"
+	Publisher      string
+	Project        string    // id; empty when the event does not tell
+	URLs           []string  // addresses in the organization: base URLs first, then the resource's own
+	Resource       []byte    // the member `resource` as it came; read-only
+	Created        time.Time // zero when the delivery does not tell
+
+	ids eventIDs
+}
+
+// eventIDs are what the resource of an event is about, as far as its type says;
+// empty where it is silent.
+type eventIDs struct {
+	repository, repositoryURL string
+	pull, source, target      string
+	workItem, oldProject      string // the name of the project that the work item left
+	build, pipeline           string
+	release, deployment       string
+	releaseDefinition         string
+}
+
+// What is wrong with a delivery. It will not get better by waiting.
+var (
+	errNoEvent = errors.New("not an event")
+	errBadID   = errors.New("want a GUID or a whole number")
+)
+
+// maxNesting bounds the depth of an event. Readers of JSON go one call deeper per
+// level; honest events have a dozen.
+const maxNesting = 100
+
+// ParseEvent reads the body of a delivery. The error says why it is not an event:
+// not an object of JSON, without the type, the publisher or the resource
+// (live-events.md 1.5), or with an id that is none. What an event leaves out, or
+// has as null, is no error.
+func ParseEvent(body []byte) (Event, error) {
+	body = bytes.TrimSpace(trimBOM(body))
+	switch {
+	case tooDeep(body):
+		return Event{}, fmt.Errorf("%w: nested too deeply", errNoEvent)
+	case len(body) == 0 || body[0] != '{' || !gjson.ValidBytes(body):
+		return Event{}, fmt.Errorf("%w: want an object of JSON", errNoEvent)
+	}
+	at := gjson.ParseBytes(body)
+	e := Event{
+		ID: textOfResult(at.Get("id")), SubscriptionID: textOfResult(at.Get("subscriptionId")),
+		NotificationID: at.Get("notificationId").Int(),
+		Type:           textOfResult(at.Get("eventType")), Publisher: textOfResult(at.Get("publisherId")),
+	}
+	e.Created, _ = timestamp(textOfResult(at.Get("createdDate")))
+	resource := at.Get("resource")
+	for _, m := range []struct {
+		name string
+		ok   bool
+	}{{"eventType", e.Type != ""}, {"publisherId", at.Get("publisherId").Exists()}, {"resource", resource.Exists()}} {
+		if !m.ok {
+			return Event{}, fmt.Errorf("%w: %s is missing", errNoEvent, m.name)
+		}
+	}
+	e.Resource = []byte(resource.Raw)
+	for _, path := range []string{"account", "collection", "project"} {
+		e.addURL(at.Get("resourceContainers." + path + ".baseUrl"))
+	}
+	r := idReader{at: resource}
+	e.Project = (&idReader{at: at, err: &r.failed}).guid("resourceContainers.project.id")
+	e.read(&r)
+	if r.failed != nil {
+		return Event{}, fmt.Errorf("%w: %w", errNoEvent, r.failed)
+	}
+	return e, nil
+}
+
+// read finds out what the resource is about.
+func (e *Event) read(r *idReader) {
+	for _, path := range []string{"project.id", "projectId", "repository.project.id", "release.projectReference.id", "targetRepository.project.id"} {
+		if e.Project == "" {
+			e.Project = r.guid(path)
+		}
+	}
+	for _, path := range []string{"url", "repository.url", "targetRepository.url", "run.url", "repositoryUrl", "project.url"} {
+		e.addURL(r.at.Get(path))
+	}
+	switch family(e.Type) {
+	case "git.push", "git.repo":
+		e.ids.repository = r.first((*idReader).guid, "repository.id", "targetRepository.id", "repositoryId")
+	case "git.pullrequest":
+		e.ids.repository, e.ids.pull = r.guid("repository.id"), r.number("pullRequestId")
+		e.ids.source, e.ids.target = textOfResult(r.at.Get("sourceRefName")), textOfResult(r.at.Get("targetRefName"))
+	case "workitem":
+		e.readWorkItem(r)
+	case "build":
+		e.ids.build, e.ids.pipeline = r.number("id"), r.number("definition.id")
+	case "ms.vss-pipelines", "ms.vss-pipelinechecks-events":
+		e.ids.build, e.ids.pipeline = r.number("run.id"), r.first((*idReader).number, "pipeline.id", "run.pipeline.id")
+	case "ms.vss-release":
+		e.readRelease(r)
+	case "ms.vss-alerts":
+		e.ids.repository = r.first((*idReader).guid, "repositoryId", "repository.id")
+		e.ids.repositoryURL = textOfResult(r.at.Get("repositoryUrl"))
+	}
+}
+
+// readWorkItem tells the item from its update, whose `id` counts the updates
+// (live-events.md S-35).
+func (e *Event) readWorkItem(r *idReader) {
+	e.ids.workItem = r.first((*idReader).number, "workItemId", "revision.id")
+	if e.ids.workItem == "" && e.Type != "workitem.updated" {
+		e.ids.workItem = r.number("id")
+	}
+	if e.ids.workItem == "" {
+		e.ids.workItem = numberBehind(textOfResult(r.at.Get("url")), "/workitems/")
+	}
+	moved := r.at.Get(`fields.System\.TeamProject`)
+	if old := textOfResult(moved.Get("oldValue")); old != "" && old != textOfResult(moved.Get("newValue")) {
+		e.ids.oldProject = old
+	}
+}
+
+// readRelease finds the release and, if any, the deployment. Sample events have
+// zeros in places.
+func (e *Event) readRelease(r *idReader) {
+	e.ids.release = r.first((*idReader).number, "deployment.release.id", "release.id", "environment.releaseId", "environment.release.id")
+	e.ids.deployment = r.number("deployment.id")
+	e.ids.releaseDefinition = r.first((*idReader).number,
+		"release.releaseDefinition.id", "environment.releaseDefinition.id", "deployment.releaseDefinition.id")
+}
+
+// family is the type without its last part: "git.push" is one of its own.
+func family(eventType string) string {
+	if eventType == "git.push" {
+		return eventType
+	}
+	i := strings.LastIndexByte(eventType, '.')
+	return eventType[:max(i, 0)]
+}
+
+func (e *Event) addURL(v gjson.Result) {
+	s := strings.TrimRight(textOfResult(v), "/")
+	if s != "" && !slices.Contains(e.URLs, s) {
+		e.URLs = append(e.URLs, s)
+	}
+}
+
+// Key names the object that an event is about. Deliveries with equal keys are to
+// be worked on one after the other.
+func (e *Event) Key() string {
+	id := &e.ids
+	switch f := family(e.Type); {
+	case f == "ms.vss-alerts" && id.repository != "":
+		return "alerts/" + id.repository
+	case f == "ms.vss-alerts" && id.repositoryURL != "":
+		return "alerts/" + strings.ToLower(id.repositoryURL)
+	case id.pull != "":
+		return "pull-request/" + id.pull
+	case id.repository != "":
+		return "repository/" + id.repository
+	case id.workItem != "":
+		return "work-item/" + id.workItem
+	case id.build != "":
+		return "build/" + id.build
+	case id.release != "":
+		return "release/" + id.release
+	}
+	return e.Type + "/" + e.Project
+}
+
+// An idReader reads ids and notes the first that is none.
+type idReader struct {
+	at     gjson.Result
+	failed error
+	err    *error // where to note it instead
+}
+
+func (r *idReader) fail(path string) {
+	at := &r.failed
+	if r.err != nil {
+		at = r.err
+	}
+	if *at == nil {
+		*at = fmt.Errorf("%s: %w", path, errBadID)
+	}
+}
+
+// guid reads a GUID, in lower case; "" when it is absent or null.
+func (r *idReader) guid(path string) string {
+	v := r.at.Get(path)
+	if v.Type == gjson.Null {
+		return ""
+	}
+	if v.Type != gjson.String || !isGUID(v.Str) {
+		r.fail(path)
+		return ""
+	}
+	return strings.ToLower(v.Str)
+}
+
+// number reads a whole number; "" when it is absent, null or zero, which samples
+// have in place of null.
+func (r *idReader) number(path string) string {
+	v := r.at.Get(path)
+	text := v.Raw
+	switch v.Type {
+	case gjson.Null:
+		return ""
+	case gjson.String:
+		text = v.Str
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		r.fail(path)
+	}
+	if err != nil || n <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// first is the first path with an id.
+func (r *idReader) first(read func(*idReader, string) string, paths ...string) string {
+	for _, path := range paths {
+		if id := read(r, path); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+func isGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		switch ch := s[i]; {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if ch != '-' {
+				return false
+			}
+		case ch >= '0' && ch <= '9', ch >= 'a' && ch <= 'f', ch >= 'A' && ch <= 'F':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// numberBehind is the number that follows a part of an address.
+func numberBehind(address, part string) string {
+	i := strings.Index(strings.ToLower(address), part)
+	if i < 0 {
+		return ""
+	}
+	rest := address[i+len(part):]
+	end := strings.IndexFunc(rest, func(c rune) bool { return c < '0' || c > '9' })
+	if end >= 0 {
+		rest = rest[:end]
+	}
+	if n, err := strconv.ParseInt(rest, 10, 64); err != nil || n <= 0 {
+		return ""
+	}
+	return rest
+}
+
+// textOfResult is a string that does not alias the body; "" for everything else.
+func textOfResult(v gjson.Result) string {
+	if v.Type != gjson.String {
+		return ""
+	}
+	return strings.Clone(v.Str)
+}
+
+// tooDeep tells whether a text, JSON or not, has more open brackets at a time than
+// an event.
+func tooDeep(b []byte) bool {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			i = skipString(b, i) - 1
+		case '{', '[':
+			if depth++; depth > maxNesting {
+				return true
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// ErrNoOrganization is returned by Resolve.
+var ErrNoOrganization = errors.New("no organization for the event")
+
+// Resolve finds the organization of an event: by its subscription, which
+// registered knows or not; else the only one; else by the addresses in the event
+// (live-events.md 2.11). Nothing else is guessed: the error is ErrNoOrganization.
+func Resolve(e *Event, clients []*Client, registered func(subscription string) *Client) (*Client, error) {
+	if registered != nil && e.SubscriptionID != "" {
+		if c := registered(e.SubscriptionID); c != nil {
+			return c, nil
+		}
+	}
+	if len(clients) == 1 {
+		return clients[0], nil
+	}
+	for _, address := range e.URLs {
+		for _, c := range clients {
+			if c.holds(address) {
+				return c, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("%w %s of subscription %q", ErrNoOrganization, e.Type, e.SubscriptionID)
+}
+
+// holds tells whether an address lies in the organization, on whatever host of
+// the service.
+func (c *Client) holds(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	if name := cloudName(c.org); name != "" {
+		return name == cloudName(u)
+	}
+	own, other := strings.ToLower(c.org.String()), strings.ToLower(plainURL(u))
+	return other == own || strings.HasPrefix(other, own+"/")
+}
+
+// cloudName is the name of the organization in an address of Azure DevOps
+// Services, in lower case; "" for other addresses.
+func cloudName(u *url.URL) string {
+	host := strings.ToLower(u.Hostname())
+	if host == "dev.azure.com" || strings.HasSuffix(host, ".dev.azure.com") {
+		name, _, _ := strings.Cut(strings.TrimLeft(u.Path, "/"), "/")
+		return strings.ToLower(name)
+	}
+	if strings.HasSuffix(host, ".visualstudio.com") {
+		name, _, _ := strings.Cut(host, ".")
+		return name
+	}
+	return ""
+}

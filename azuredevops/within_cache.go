@@ -1,0 +1,235 @@
+package azuredevops
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// liveFor is how long live events trust what they have read about the parents
+	// of a record: the object of its project, the project's tags.
+	liveFor = time.Minute
+	// A list that lacks something is only trusted when it is younger than this:
+	// an event may be about what was made a moment ago.
+	liveAbsent = 2 * time.Second
+	// mostLive bounds the number of entries of each memory.
+	mostLive = 20_000
+)
+
+// A liveCache is what live events remember of parents between one event and the
+// next. It belongs to a Client and all its copies.
+type liveCache struct {
+	projects     lately[string, []*project] // one list, without regard to tags
+	tags         lately[string, bool]       // by project: it carries an excluded tag
+	repositories lately[string, *repository]
+	hidden       lately[string, bool]     // repositories that no list shows
+	names        lately[string, []string] // ids of repositories by their names
+	wikis        lately[string, []wikiOf]
+
+	mu     sync.Mutex
+	listed map[string]bool // repositories that a list has shown: they stay visible
+}
+
+func newLiveCache() *liveCache { return &liveCache{listed: map[string]bool{}} }
+
+// A wikiOf says in which repository the pages of a wiki are.
+type wikiOf struct{ id, repository string }
+
+// lately keeps values for liveFor, and fetches each once at a time. Failures are
+// not kept.
+type lately[K comparable, T any] struct {
+	mu sync.Mutex
+	m  map[K]*latelyEntry[T]
+}
+
+type latelyEntry[T any] struct {
+	memo *memo[T]
+	at   time.Time
+}
+
+// get is a value that is at most age old.
+func (m *lately[K, T]) get(ctx context.Context, key K, age time.Duration, fetch func(context.Context) (T, error)) (T, error) {
+	m.mu.Lock()
+	e := m.m[key]
+	if e == nil || time.Since(e.at) > age {
+		e = &latelyEntry[T]{memo: newMemo[T](), at: time.Now()}
+		m.store(key, e)
+	}
+	m.mu.Unlock()
+	v, err := e.memo.get(ctx, fetch)
+	if err != nil {
+		m.mu.Lock()
+		if m.m[key] == e {
+			delete(m.m, key)
+		}
+		m.mu.Unlock()
+	}
+	return v, err
+}
+
+// put keeps a value that was read in another way.
+func (m *lately[K, T]) put(key K, v T) {
+	e := &latelyEntry[T]{memo: newMemo[T](), at: time.Now()}
+	e.memo.got.Store(&result[T]{value: v})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.store(key, e)
+}
+
+// has tells whether there is a value that is at most age old.
+func (m *lately[K, T]) has(key K, age time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.m[key]
+	return e != nil && time.Since(e.at) <= age
+}
+
+func (m *lately[K, T]) store(key K, e *latelyEntry[T]) {
+	if m.m == nil || len(m.m) >= mostLive {
+		m.m = map[K]*latelyEntry[T]{}
+	}
+	m.m[key] = e
+}
+
+// liveProject finds a project by id, or by name where there is no id; nil means
+// that the list does not have it. It tells whether the project carries an excluded
+// tag.
+func (l *lister) liveProject(ctx context.Context, id, name string) (*project, bool, error) {
+	for _, age := range []time.Duration{liveFor, liveAbsent} {
+		all, err := l.c.live.projects.get(ctx, "", age, l.allProjects)
+		if err != nil {
+			return nil, false, err
+		}
+		i := slices.IndexFunc(all, func(p *project) bool {
+			return id != "" && strings.EqualFold(p.ID, id) || id == "" && strings.EqualFold(p.Name, name)
+		})
+		if i < 0 {
+			continue
+		}
+		out, err := l.c.live.tags.get(ctx, all[i].ID, liveFor, func(ctx context.Context) (bool, error) { return l.excluded(ctx, all[i]) })
+		if err != nil {
+			return nil, false, fmt.Errorf("project tags: %w", err)
+		}
+		return all[i], out, nil
+	}
+	return nil, false, nil
+}
+
+// currentRepository is liveRepository for all kinds of an event: it is read once
+// for the snapshot. Kinds that only need to know that a repository is there, and is
+// healthy, are content with what the events before have read.
+func (l *lister) currentRepository(ctx context.Context, p *project, id string, at Change) (*repository, error) {
+	live, key := l.c.live, strings.ToLower(p.ID+"/"+id)
+	if !at.fresh && live.hidden.has(key, liveFor) {
+		return nil, nil //nolint:nilnil // it is not listed
+	}
+	if !at.fresh && (at.Kind == "pull-request" && at.Scope.ID != "" || at.Kind == "advanced-security-alert") {
+		return l.liveRepository(ctx, p, id, liveFor)
+	}
+	return l.current.get(ctx, key, func(ctx context.Context) (*repository, error) { return l.liveRepository(ctx, p, id, -1) })
+}
+
+// allProjects is the complete list, or an error.
+func (l *lister) allProjects(ctx context.Context) ([]*project, error) {
+	var out []*project
+	for p, err := range l.listProjects(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, ctx.Err()
+}
+
+// liveRepository is a repository as the list of its project has it; nil when the
+// list has none of that id. What another event has read will do if it is at most
+// age old.
+//
+// A repository that a list has shown once is asked for itself. Others are looked
+// up in the list, because those of wikis can be read but are not listed.
+func (l *lister) liveRepository(ctx context.Context, p *project, id string, age time.Duration) (*repository, error) {
+	live, key := l.c.live, strings.ToLower(p.ID+"/"+id)
+	return live.repositories.get(ctx, key, age, func(ctx context.Context) (*repository, error) {
+		if live.shown(key) {
+			b, err := l.object(ctx, &request{Project: p, Route: "_apis/git/repositories/{repositoryId}", Args: []string{id}})
+			if err == nil && strings.EqualFold(textAt(b, "id"), id) {
+				return newRepository(p, without(b, "_links", "parentRepository")), nil
+			}
+			// A disabled repository cannot be read, but is listed.
+			if ctx.Err() != nil || err != nil && !mayBeListed(err) {
+				return nil, err
+			}
+		}
+		return l.listedRepository(ctx, p, id)
+	})
+}
+
+// listedRepository looks into the list.
+func (l *lister) listedRepository(ctx context.Context, p *project, id string) (*repository, error) {
+	b, err := l.repositoryList(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("list of repositories: %w", err)
+	}
+	var found *repository
+	var ids []string
+	for obj := range elements(b, memberAt(b, "value")) {
+		if obj[0] != '{' {
+			continue
+		}
+		of := textAt(obj, "id")
+		ids = append(ids, strings.ToLower(p.ID+"/"+of))
+		if strings.EqualFold(of, id) {
+			found = newRepository(p, bytes.Clone(obj))
+		}
+	}
+	key := strings.ToLower(p.ID + "/" + id)
+	l.c.live.show(ids)
+	if found == nil {
+		l.c.live.unshow(key)
+	}
+	return found, nil
+}
+
+func (c *liveCache) shown(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.listed[key]
+}
+
+func (c *liveCache) show(keys []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.listed)+len(keys) > 10*mostLive {
+		clear(c.listed)
+	}
+	for _, key := range keys {
+		c.listed[key] = true
+	}
+}
+
+// unshow notes what a list did not have.
+func (c *liveCache) unshow(key string) {
+	c.mu.Lock()
+	delete(c.listed, key)
+	c.mu.Unlock()
+	c.hidden.put(key, true)
+}
+
+// without is an object less some members.
+func without(obj []byte, names ...string) []byte {
+	return append(appendOthers(nil, obj, []members{{names: names}}), '}')
+}
+
+// mayBeListed tells whether an error about a repository leaves open what the list
+// says of it.
+func mayBeListed(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != http.StatusTooManyRequests && !errors.Is(err, ErrUnauthorized)
+}

@@ -1,0 +1,121 @@
+package azuredevops
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Settle asks Azure DevOps for the ids that events leave out: the wikis of a
+// repository, the repository at an address, a project by its name. The result has
+// no change for what is not there; the error is a *ScopeError, or ctx's. It is for
+// the changes of mapped kinds only: others would cost calls.
+func (s *Snapshot) Settle(ctx context.Context, changes []Change) ([]Change, error) {
+	var out []Change
+	for _, c := range changes {
+		c.Scope.Organization = s.c.Organization()
+		settled, err := s.settle(ctx, c)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			return nil, unknown(c.Scope, fmt.Errorf("%s: %w", c.Kind, err))
+		}
+		out = append(out, settled...)
+	}
+	return out, nil
+}
+
+func (s *Snapshot) settle(ctx context.Context, c Change) ([]Change, error) {
+	l := &lister{Snapshot: s, kind: c.Kind}
+	if c.Scope.Project == "" && c.Scope.ProjectName == "" || c.Scope.Project != "" && c.repository == "" {
+		return []Change{c}, nil
+	}
+	p, excluded, err := l.liveProject(ctx, c.Scope.Project, c.Scope.ProjectName)
+	if p == nil || err != nil {
+		return nil, err
+	}
+	c.Scope.Project, c.Scope.ProjectName = p.ID, p.Name
+	switch {
+	case c.repository == "":
+		return []Change{c}, nil
+	case c.Kind == "wiki":
+		return l.wikisOf(ctx, p, c, excluded)
+	}
+	// A name is found in the list, where there is one of each.
+	of := c.repository
+	c.repository = ""
+	for _, age := range []time.Duration{liveFor, liveAbsent} {
+		ids, err := l.c.live.names.get(ctx, strings.ToLower(p.ID+"/"+of), age, func(ctx context.Context) ([]string, error) {
+			return l.repositoriesNamed(ctx, p, of)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(ids) > 0 {
+			c.Scope.Repository = ids[0]
+			return []Change{c}, nil
+		}
+	}
+	return nil, nil
+}
+
+// wikisOf are the changes of the wikis that have their pages in a repository. The
+// wiki of a project has the id of its repository (live-events.md 3.4.4): that one
+// may have gone with it.
+func (l *lister) wikisOf(ctx context.Context, p *project, c Change, excluded bool) ([]Change, error) {
+	of := c.repository
+	c.repository = ""
+	var out []Change
+	add := func(id string) {
+		c.Scope.ID = id
+		out = append(out, c)
+	}
+	if c.fresh || excluded {
+		add(of)
+	}
+	if excluded {
+		return out, nil
+	}
+	wikis, err := l.c.live.wikis.get(ctx, p.ID, liveFor, func(ctx context.Context) ([]wikiOf, error) { return l.allWikis(ctx, p) })
+	for _, w := range wikis {
+		if strings.EqualFold(w.repository, of) && !(c.fresh && w.id == of) {
+			add(w.id)
+		}
+	}
+	return out, err
+}
+
+// allWikis lists the wikis of a project.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/wiki/wikis/list
+func (l *lister) allWikis(ctx context.Context, p *project) ([]wikiOf, error) {
+	var out []wikiOf
+	for pg, err := range l.pages(ctx, &request{Project: p, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
+		if err != nil {
+			return nil, err
+		}
+		objects, _ := list(pg.b, "value")
+		for obj := range objects {
+			out = append(out, wikiOf{textAt(obj, "id"), textAt(obj, "repositoryId")})
+		}
+		pg.free()
+	}
+	return out, nil
+}
+
+// repositoriesNamed are the ids of the repositories of a project that have a name:
+// one or none.
+func (l *lister) repositoriesNamed(ctx context.Context, p *project, name string) ([]string, error) {
+	b, err := l.repositoryList(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("list of repositories: %w", err)
+	}
+	for obj := range elements(b, memberAt(b, "value")) {
+		if obj[0] == '{' && strings.EqualFold(textAt(obj, "name"), name) {
+			return []string{textAt(obj, "id")}, nil
+		}
+	}
+	return nil, nil
+}
