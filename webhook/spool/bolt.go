@@ -38,22 +38,14 @@ type bolt struct {
 	path string
 }
 
-// openBolt opens or makes the file. The caller has the lock of the directory.
-// errDamaged means that the content cannot be read.
+// openBolt opens or makes the file. The caller has the lock of the directory and
+// has looked at a file that exists with inspectBolt: bbolt, which finds free
+// pages in a goroutine of its own, ends the process over a damaged one.
 func openBolt(path string) (*bolt, error) {
 	_, statErr := os.Stat(path)
-	opt := &bbolt.Options{
-		Timeout:        time.Second, // for versions of this program without a lock of their own
-		NoFreelistSync: true,        // a list of free pages per commit would be longer than the commit
-		FreelistType:   bbolt.FreelistMapType,
-		NoStatistics:   true,
-	}
-	if runtime.GOOS != "windows" { // there the file would be as large at once
-		opt.InitialMmapSize = mapBytes
-	}
 	b := &bolt{path: path}
 	err := guard(func() (err error) {
-		if b.db, err = bbolt.Open(path, 0o600, opt); err != nil {
+		if b.db, err = bbolt.Open(path, 0o600, boltOptions(false)); err != nil {
 			return classify(err)
 		}
 		b.db.AllocSize = growBytes
@@ -74,6 +66,48 @@ func openBolt(path string) (*bolt, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+func boltOptions(readOnly bool) *bbolt.Options {
+	opt := &bbolt.Options{
+		ReadOnly:       readOnly,
+		Timeout:        time.Second, // for a process that does not know our lock
+		NoFreelistSync: true,        // a list of free pages per commit would be longer than the commit
+		FreelistType:   bbolt.FreelistMapType,
+		NoStatistics:   true,
+	}
+	if runtime.GOOS != "windows" && !readOnly { // there the file would be as large at once
+		opt.InitialMmapSize = mapBytes
+	}
+	return opt
+}
+
+// inspectBolt opens a file for reading only. nil: there is none, or nothing in
+// it. errDamaged means that the content cannot be read.
+func inspectBolt(path string) (*bolt, error) {
+	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil, nil //nolint:nilnil // as the comment says
+	}
+	b, lists := &bolt{path: path}, 0
+	err := guard(func() (err error) {
+		if b.db, err = bbolt.Open(path, 0o600, boltOptions(true)); err != nil {
+			return classify(err)
+		}
+		return b.db.View(func(t *bbolt.Tx) error {
+			return t.ForEach(func(name []byte, list *bbolt.Bucket) error {
+				lists++
+				if list == nil || lists > len(bucketNames) {
+					return fmt.Errorf("%w: %q is no list", errDamaged, name)
+				}
+				return nil
+			})
+		})
+	})
+	if err == nil && lists > 0 {
+		return b, nil
+	}
+	_ = b.close()
+	return nil, err
 }
 
 // classify tells a damaged file from one that cannot be opened.
@@ -159,11 +193,17 @@ func (t *boltTx) delete(b bucket, id uint64) error        { return t[b].Delete(i
 
 func (t *boltTx) each(b bucket, from uint64, fn func(uint64, []byte) error) error {
 	c := t[b].Cursor()
+	last := uint64(0)
 	for k, v := c.Seek(idKey(from)); k != nil; k, v = c.Next() {
-		if len(k) != 8 {
-			return fmt.Errorf("%w: a key has %d bytes", errDamaged, len(k))
+		if len(k) != 8 || v == nil {
+			return fmt.Errorf("%w: %x is no key of a record", errDamaged, k)
 		}
-		if err := fn(binary.BigEndian.Uint64(k), v); err != nil {
+		id := binary.BigEndian.Uint64(k)
+		if id <= last {
+			return fmt.Errorf("%w: the order of keys", errDamaged)
+		}
+		last = id
+		if err := fn(id, v); err != nil {
 			return err
 		}
 	}

@@ -50,7 +50,7 @@ func (s *Spool) rescue(ctx context.Context, path string, cause error) error {
 func (s *Spool) salvage(path string) (saved int, complete bool) {
 	var old *bbolt.DB
 	err := guard(func() (err error) {
-		old, err = bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second, NoStatistics: true})
+		old, err = bbolt.Open(path, 0o600, boltOptions(true))
 		return err
 	})
 	if err != nil {

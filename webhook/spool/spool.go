@@ -157,13 +157,13 @@ func (s *Spool) openFile(ctx context.Context) error {
 		return err
 	}
 	path := filepath.Join(s.cfg.Directory, fileName)
-	b, err := openBolt(path)
+	err = s.inspect(ctx, path)
 	if err == nil {
-		s.store = b
-		if err = s.load(ctx); err == nil {
+		var b *bolt
+		if b, err = openBolt(path); err == nil {
+			s.store = b
 			return s.shrink(path, b)
 		}
-		_ = b.close()
 	}
 	if errors.Is(err, errDamaged) {
 		return s.rescue(ctx, path, err)
@@ -172,6 +172,17 @@ func (s *Spool) openFile(ctx context.Context) error {
 		s.unlock()
 	}
 	return err
+}
+
+// inspect makes the index from a file that exists, and finds damage.
+func (s *Spool) inspect(ctx context.Context, path string) error {
+	b, err := inspectBolt(path)
+	if err != nil || b == nil {
+		return err
+	}
+	defer b.close() //nolint:errcheck // nothing was written
+	s.store = b
+	return s.load(ctx)
 }
 
 func (s *Spool) unlock() {
@@ -199,7 +210,7 @@ func (s *Spool) shrink(path string, b *bolt) error {
 	return err
 }
 
-// load makes the index from the file.
+// load makes the index from the store.
 func (s *Spool) load(ctx context.Context) error {
 	s.index, s.deadCount, s.deadBytes = newIndex(), 0, 0
 	bad := 0

@@ -1,0 +1,90 @@
+package webhook_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ado-port/ado-port/webhook"
+)
+
+const hookPath = "/integration/webhook"
+
+// serve runs a server on a port of its own until the end of the test. It waits
+// until the spool is open.
+func serve(t testing.TB, cfg webhook.Config) *webhook.Server {
+	t.Helper()
+	s, stop := start(t, cfg)
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return s
+}
+
+// start is serve with a function that stops the server before.
+func start(t testing.TB, cfg webhook.Config) (*webhook.Server, func() error) {
+	t.Helper()
+	if cfg.Parse == nil {
+		cfg.Parse = parse
+	}
+	if cfg.Handler == nil {
+		cfg.Handler = handlerFunc(func(context.Context, string, []webhook.Delivery) error { return nil })
+	}
+	if cfg.Listener == nil {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Listener = l
+	}
+	s, err := webhook.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	wait(t, "the spool", func() bool { return !s.Stats().Waiting })
+	return s, func() error {
+		cancel()
+		return <-done
+	}
+}
+
+// wait waits until ok.
+func wait(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("%s: not within 20 s", what)
+		}
+	}
+}
+
+// send posts a body to the server without a network.
+func send(s http.Handler, body string, header ...string) int {
+	return do(s, http.MethodPost, hookPath, body, header...).Code
+}
+
+func do(s http.Handler, method, path, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "http://x/", strings.NewReader(body))
+	r.URL.Path = path
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w
+}
