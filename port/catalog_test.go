@@ -290,3 +290,79 @@ func TestIntegrationCalls(t *testing.T) {
 		}
 	}
 }
+
+// The entities of one feature are not those of the other, in either layout, and
+// whatever the installation is called.
+func TestFeatures(t *testing.T) {
+	t.Parallel()
+	for _, layout := range []port.Layout{port.LayoutDocumented, port.LayoutOcean} {
+		for _, mine := range []string{"mine", "gitops-mine", "Exporter"} {
+			t.Run(string(layout)+" "+mine, func(t *testing.T) {
+				t.Parallel()
+				srv, c := catalog(t, porttest.Options{}, func(cfg *port.ClientConfig) {
+					cfg.Identifier, cfg.UserAgentLayout = mine, layout
+				})
+				agent := "port-ocean/azure-devops/" + mine + "/1.2.3/"
+				if layout == port.LayoutOcean {
+					agent = "port-ocean/azure-devops/1.2.3/" + mine + "/"
+				}
+				put(srv, "port-ocean/azure-devops/0.12.2/"+mine+"/exporter", "exported")
+				put(srv, "port-ocean/azure-devops/0.12.2/"+mine+"/gitops", "declared")
+				put(srv, "port-ocean/azure-devops/0.12.2/other/gitops", "foreign")
+				put(srv, "browser", "drawn")
+				o := port.UpsertOptions{Merge: true, Feature: port.FeatureGitOps}
+				if _, err := c.Upsert(t.Context(), o, []port.Entity{entity("new", `"n":1`)}); err != nil {
+					t.Fatal(err)
+				}
+				if e, _ := srv.Entity("service", "new"); e.Datasource != agent+"gitops" {
+					t.Errorf("written as %q, want %q", e.Datasource, agent+"gitops")
+				}
+				for f, want := range map[port.Feature]string{port.FeatureExporter: "exported", port.FeatureGitOps: "declared new"} {
+					if got := ownedBy(t, c, f); got != want {
+						t.Errorf("%s owns %q, want %q", f, got, want)
+					}
+					if got := foundBy(t, c, f, "exported", "declared", "foreign", "drawn", "new"); got != want {
+						t.Errorf("%s finds %q, want %q", f, got, want)
+					}
+				}
+				const route = "POST /v1/blueprints/{blueprint}/bulk/entities/delete"
+				if _, err := c.Delete(t.Context(), port.DeleteOptions{Feature: port.FeatureGitOps}, "service", []string{"new"}); err != nil {
+					t.Fatal(err)
+				}
+				if got := srv.Requests(route)[0].Agent; got != agent+"gitops" {
+					t.Errorf("deleted as %q, want %q", got, agent+"gitops")
+				}
+			})
+		}
+	}
+}
+
+func ownedBy(t *testing.T, c *port.Client, f port.Feature) string {
+	t.Helper()
+	var got []string
+	for ref, err := range c.Owned(t.Context(), port.OwnedQuery{Feature: f}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, ref.Identifier)
+	}
+	slices.Sort(got)
+	return strings.Join(got, " ")
+}
+
+func foundBy(t *testing.T, c *port.Client, f port.Feature, ids ...string) string {
+	t.Helper()
+	var got []string
+	for raw, err := range c.SearchOwned(t.Context(), port.SearchQuery{Blueprint: "service", IDs: ids, Feature: f}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e struct{ Identifier string }
+		if err := json.Unmarshal(raw, &e); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e.Identifier)
+	}
+	slices.Sort(got)
+	return strings.Join(got, " ")
+}

@@ -16,6 +16,7 @@ type DeleteOptions struct {
 	Dependents bool   // also delete entities that require the deleted ones
 	EventType  string // as in UpsertOptions
 	ResyncID   string
+	Feature    Feature // that deletes; exporter when zero
 }
 
 // Delete deletes entities of a blueprint and returns those that Port reports
@@ -28,7 +29,7 @@ func (c *Client) Delete(ctx context.Context, o DeleteOptions, blueprint string, 
 	addEvent(q, o.EventType, o.ResyncID)
 	k := call{
 		method: http.MethodPost, path: "/blueprints/" + url.PathEscape(blueprint) + "/bulk/entities/delete", query: q.Encode(),
-		exporter: true, repeatable: true,
+		entities: true, feature: o.Feature, repeatable: true,
 	}
 	if _, err := c.Layout(ctx); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ func (c *Client) Exists(ctx context.Context, ref Ref) (bool, error) {
 	}
 	a, err := c.do(ctx, &call{
 		method: http.MethodPost, path: "/entities/search", query: "exclude_calculated_properties=true&include=identifier", body: body,
-		exporter: true, repeatable: true,
+		entities: true, repeatable: true,
 	})
 	if err != nil {
 		return false, err

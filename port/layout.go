@@ -8,15 +8,32 @@ import (
 	"sync/atomic"
 )
 
-// exporter is the feature under which entities of a resync and of live events
-// are written, as opposed to gitops.
-const exporter = "exporter"
+// A Feature is the part of the installation that reads or writes entities. Port
+// keeps it with the writer of an entity: the entities of one feature are not
+// those of another. The zero value is FeatureExporter.
+type Feature uint8
+
+// The features that Port knows (port.md 2.1).
+const (
+	FeatureExporter Feature = iota // resync and live events
+	FeatureGitOps                  // entities that spec files in repositories declare
+	features
+)
+
+// String is the last segment of the User-Agent.
+func (f Feature) String() string {
+	if f == FeatureGitOps {
+		return "gitops"
+	}
+	return "exporter"
+}
 
 // layoutState knows the order of the User-Agent. Until auto is decided calls
 // that do not touch entities use the documented one: nobody keeps theirs.
 type layoutState struct {
-	agents   [2][2][]string // layout (documented, ocean) and feature (none, exporter) → header
-	chosen   atomic.Int32   // index into agents
+	plain    [2][]string           // layout (documented, ocean) → header
+	agents   [2][features][]string // of calls about entities
+	chosen   atomic.Int32          // index into plain and agents
 	decided  atomic.Bool
 	deciding sync.Mutex
 }
@@ -25,7 +42,10 @@ func (l *layoutState) init(cfg ClientConfig) {
 	documented := join("port-ocean", cfg.IntegrationType, cfg.Identifier, cfg.Version)
 	ocean := join("port-ocean", cfg.IntegrationType, cfg.Version, cfg.Identifier)
 	for i, s := range []string{documented, ocean} {
-		l.agents[i] = [2][]string{{s}, {s + "/" + exporter}}
+		l.plain[i] = []string{s}
+		for f := range features {
+			l.agents[i][f] = []string{s + "/" + f.String()}
+		}
 	}
 	if cfg.UserAgentLayout == LayoutOcean {
 		l.chosen.Store(1)
@@ -35,12 +55,13 @@ func (l *layoutState) init(cfg ClientConfig) {
 
 func join(parts ...string) string { return strings.Join(parts, "/") }
 
-func (l *layoutState) agent(exporter bool) []string {
-	a := &l.agents[l.chosen.Load()]
-	if exporter {
-		return a[1]
+// agent is the header of a call.
+func (l *layoutState) agent(k *call) []string {
+	layout := l.chosen.Load()
+	if k.entities {
+		return l.agents[layout][k.feature]
 	}
-	return a[0]
+	return l.plain[layout]
 }
 
 // Layout decides which order of identifier and version this installation
@@ -53,9 +74,9 @@ func (c *Client) Layout(ctx context.Context) (Layout, error) {
 		l.deciding.Lock()
 		defer l.deciding.Unlock()
 		if !l.decided.Load() {
-			q := c.ownedQueries()[1]
+			q := c.ownedQueries(FeatureExporter)[1]
 			q.Limit = 1
-			page, err := c.ownedPage(ctx, q)
+			page, err := c.ownedPage(ctx, FeatureExporter, q)
 			if err != nil {
 				return "", err
 			}
@@ -71,13 +92,13 @@ func (c *Client) Layout(ctx context.Context) (Layout, error) {
 	return LayoutDocumented, nil
 }
 
-// ownedQueries are the queries for what this installation wrote as exporter,
+// ownedQueries are the queries for what this installation wrote with a feature,
 // documented layout first. The version is left open: it changes with releases.
-func (c *Client) ownedQueries() [2]ownedRequest {
+func (c *Client) ownedQueries(f Feature) [2]ownedRequest {
 	kind := "port-ocean/" + c.cfg.IntegrationType + "/"
 	return [2]ownedRequest{
-		{Prefix: kind + c.cfg.Identifier + "/", Suffix: "/" + exporter, Limit: ownedPageSize},
-		{Prefix: kind, Suffix: "/" + c.cfg.Identifier + "/" + exporter, Limit: ownedPageSize},
+		{Prefix: kind + c.cfg.Identifier + "/", Suffix: "/" + f.String(), Limit: ownedPageSize},
+		{Prefix: kind, Suffix: "/" + c.cfg.Identifier + "/" + f.String(), Limit: ownedPageSize},
 	}
 }
 

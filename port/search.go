@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 const (
@@ -30,37 +31,59 @@ type query struct {
 	Rules      []rule `json:"rules"`
 }
 
-// Search yields what Port holds of the entities of a blueprint that this
-// installation owns, as JSON objects with the members in include (such as
-// "title", "properties.state", "relations.project") besides blueprint and
-// identifier. The bytes are valid until the next one is asked for.
+// A SearchQuery names entities of a blueprint.
+type SearchQuery struct {
+	Blueprint string
+	IDs       []string
+	// Include are members to show, such as "title", "properties.state" or
+	// "relations.project", besides blueprint and identifier.
+	Include []string
+	// Feature wrote the entities; exporter when zero.
+	Feature Feature
+}
+
+// Search is SearchOwned for the exporter.
+func (c *Client) Search(ctx context.Context, blueprint string, ids, include []string) iter.Seq2[[]byte, error] {
+	return c.SearchOwned(ctx, SearchQuery{Blueprint: blueprint, IDs: ids, Include: include})
+}
+
+// SearchOwned yields what Port holds of the entities that this installation has
+// written with a feature, as JSON objects. The bytes are valid until the next
+// one is asked for.
 //
 // Entities that Port does not have, or that belong to someone else, are left
 // out. The order is Port's. An error ends it.
-func (c *Client) Search(ctx context.Context, blueprint string, ids, include []string) iter.Seq2[[]byte, error] {
+func (c *Client) SearchOwned(ctx context.Context, q SearchQuery) iter.Seq2[[]byte, error] {
 	params := url.Values{"exclude_calculated_properties": {"true"}, "include": {"blueprint", "identifier"}}
-	for _, name := range include {
+	for _, name := range q.Include {
 		if !slices.Contains(params["include"], name) {
 			params["include"] = append(params["include"], name)
 		}
 	}
-	encoded := params.Encode()
+	s := search{c: c, params: params.Encode(), blueprint: q.Blueprint, feature: q.Feature}
 	return func(yield func([]byte, error) bool) {
-		for part := range slices.Chunk(ids, searchIDs) {
-			if !c.searchPart(ctx, encoded, blueprint, part, yield) {
+		for part := range slices.Chunk(q.IDs, searchIDs) {
+			if !s.part(ctx, part, yield) {
 				return
 			}
 		}
 	}
 }
 
-// searchPart yields the entities of one request, or of its halves when the
-// answer was too large; false ends the iteration.
-func (c *Client) searchPart(ctx context.Context, params, blueprint string, ids []string, yield func([]byte, error) bool) bool {
-	a, err := c.searchOnce(ctx, params, blueprint, ids)
+// search is what the requests of one search share.
+type search struct {
+	c                 *Client
+	params, blueprint string
+	feature           Feature
+}
+
+// part yields the entities of one request, or of its halves when the answer was
+// too large; false ends the iteration.
+func (s *search) part(ctx context.Context, ids []string, yield func([]byte, error) bool) bool {
+	a, err := s.once(ctx, ids)
 	if errors.Is(err, errTooLarge) && len(ids) > 1 {
 		half := len(ids) / 2
-		return c.searchPart(ctx, params, blueprint, ids[:half], yield) && c.searchPart(ctx, params, blueprint, ids[half:], yield)
+		return s.part(ctx, ids[:half], yield) && s.part(ctx, ids[half:], yield)
 	}
 	if err != nil {
 		yield(nil, err)
@@ -69,7 +92,7 @@ func (c *Client) searchPart(ctx context.Context, params, blueprint string, ids [
 	defer a.free()
 	list := member(a.body, "entities")
 	if len(list) == 0 || list[0] != '[' {
-		yield(nil, fmt.Errorf("port: search %s: %w: no list", blueprint, errAnswer))
+		yield(nil, fmt.Errorf("port: search %s: %w: no list", s.blueprint, errAnswer))
 		return false
 	}
 	more := true
@@ -80,27 +103,33 @@ func (c *Client) searchPart(ctx context.Context, params, blueprint string, ids [
 	return more
 }
 
-func (c *Client) searchOnce(ctx context.Context, params, blueprint string, ids []string) (*answer, error) {
+func (s *search) once(ctx context.Context, ids []string) (*answer, error) {
 	body, err := json.Marshal(query{Combinator: "and", Rules: append([]rule{
 		{Property: "$identifier", Operator: "in", Value: ids},
-		{Property: "$blueprint", Operator: "=", Value: blueprint},
-	}, c.ownedRules()...)})
+		{Property: "$blueprint", Operator: "=", Value: s.blueprint},
+	}, s.c.ownedRules(s.feature)...)})
 	if err != nil {
-		return nil, fmt.Errorf("port: search %s: %w", blueprint, err)
+		return nil, fmt.Errorf("port: search %s: %w", s.blueprint, err)
 	}
-	return c.do(ctx, &call{
-		method: http.MethodPost, path: "/entities/search", query: params, body: body,
-		exporter: true, repeatable: true, limit: searchLimit,
+	return s.c.do(ctx, &call{
+		method: http.MethodPost, path: "/entities/search", query: s.params, body: body,
+		entities: true, feature: s.feature, repeatable: true, limit: searchLimit,
 	})
 }
 
-// ownedRules restrict a search to what this installation wrote as exporter, in
-// either layout: type first, feature last, identifier between slashes.
-func (c *Client) ownedRules() []rule {
-	const property, operator = "$datasource", "contains"
+// ownedRules restrict a search to what this installation wrote with a feature, in
+// either layout: type first, feature last, identifier between slashes. Port's
+// contains disregards case; where the identifier begins like a feature it would
+// pass for one, and only the end tells them apart.
+func (c *Client) ownedRules(f Feature) []rule {
+	const property, contains = "$datasource", "contains"
+	last := contains
+	if strings.HasPrefix(strings.ToLower(c.cfg.Identifier), f.String()) {
+		last = "endsWith"
+	}
 	return []rule{
-		{property, operator, "port-ocean/" + c.cfg.IntegrationType + "/"},
-		{property, operator, "/" + c.cfg.Identifier + "/"},
-		{property, operator, "/" + exporter},
+		{property, contains, "port-ocean/" + c.cfg.IntegrationType + "/"},
+		{property, contains, "/" + c.cfg.Identifier + "/"},
+		{property, last, "/" + f.String()},
 	}
 }

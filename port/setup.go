@@ -307,7 +307,7 @@ func (s *setup) makeBlueprints(ctx context.Context, blueprints []defaultBlueprin
 			if bytes.Equal(body, b.stage(stage-1)) {
 				continue
 			}
-			k := &call{method: http.MethodPatch, path: "/blueprints/" + url.PathEscape(b.id), body: body, exporter: true, opaque: true}
+			k := &call{method: http.MethodPatch, path: "/blueprints/" + url.PathEscape(b.id), body: body, entities: true, opaque: true}
 			if _, err := s.c.do(ctx, k); err != nil {
 				return made, err
 			}
@@ -317,8 +317,8 @@ func (s *setup) makeBlueprints(ctx context.Context, blueprints []defaultBlueprin
 }
 
 // post creates something. A conflict after a lost answer is success.
-func (s *setup) post(ctx context.Context, path string, body []byte, exporter bool) error {
-	_, err := s.c.do(ctx, &call{method: http.MethodPost, path: path, body: body, exporter: exporter, repeatable: true, opaque: true})
+func (s *setup) post(ctx context.Context, path string, body []byte, entities bool) error {
+	_, err := s.c.do(ctx, &call{method: http.MethodPost, path: path, body: body, entities: entities, repeatable: true, opaque: true})
 	return err
 }
 
@@ -331,7 +331,7 @@ func (s *setup) rollBack(ctx context.Context, made []string) {
 	for range made {
 		var left []string
 		for _, id := range made {
-			k := &call{method: http.MethodDelete, path: "/blueprints/" + url.PathEscape(id), exporter: true, opaque: true}
+			k := &call{method: http.MethodDelete, path: "/blueprints/" + url.PathEscape(id), entities: true, opaque: true}
 			if _, err := s.c.do(ctx, k); err != nil && !errors.Is(err, ErrNotFound) {
 				left = append(left, id)
 			}

@@ -26,8 +26,10 @@ type call struct {
 	body   []byte
 	bodies []Entity
 	header http.Header // further headers, shared by all attempts
-	// exporter says that the call reads or writes entities as the exporter.
-	exporter bool
+	// entities says that the call is about entities, or the blueprints of them,
+	// and done by feature.
+	entities bool
+	feature  Feature
 	// repeatable says that a POST may be sent again although the first may have
 	// had its effect.
 	repeatable bool
@@ -205,7 +207,7 @@ func (c *Client) request(ctx context.Context, k *call, token string) (*http.Requ
 	for name, values := range k.header {
 		req.Header[name] = values
 	}
-	req.Header["User-Agent"] = c.layout.agent(k.exporter)
+	req.Header["User-Agent"] = c.layout.agent(k)
 	if token != "" {
 		req.Header["Authorization"] = []string{token}
 	}

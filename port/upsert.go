@@ -12,10 +12,11 @@ import (
 
 // UpsertOptions are the flags of the mapping, and what the write belongs to.
 type UpsertOptions struct {
-	Merge         bool   // keep properties that the entity does not set
-	CreateMissing bool   // create entities that a relation names and that do not exist
-	EventType     string // resync, incremental_resync, http_request, start or action_run; empty outside of an event
-	ResyncID      string // sent with EventType resync
+	Merge         bool    // keep properties that the entity does not set
+	CreateMissing bool    // create entities that a relation names and that do not exist
+	EventType     string  // resync, incremental_resync, http_request, start or action_run; empty outside of an event
+	ResyncID      string  // sent with EventType resync
+	Feature       Feature // that writes; exporter when zero
 }
 
 func (o UpsertOptions) query() string {
@@ -101,7 +102,7 @@ func (c *Client) Upsert(ctx context.Context, o UpsertOptions, entities []Entity)
 	if len(entities) == 0 {
 		return res, nil
 	}
-	u := &upsert{c: c, res: &res, all: entities, query: o.query(), path: "/blueprints/" + url.PathEscape(entities[0].Blueprint) + "/entities/bulk"}
+	u := &upsert{c: c, res: &res, all: entities, query: o.query(), feature: o.Feature, path: "/blueprints/" + url.PathEscape(entities[0].Blueprint) + "/entities/bulk"}
 	if _, err := c.Layout(ctx); err != nil {
 		u.fail(0, len(entities), err)
 		return res, ctx.Err()
@@ -138,6 +139,7 @@ type upsert struct {
 	res         *UpsertResult
 	all         []Entity
 	path, query string
+	feature     Feature
 }
 
 // send writes the entities from..to. What Port refuses as a whole because of
@@ -181,7 +183,7 @@ func (u *upsert) post(ctx context.Context, entities []Entity) (*answer, error) {
 	}
 	defer func() { <-u.c.bulks }()
 	return u.c.do(ctx, &call{
-		method: http.MethodPost, path: u.path, query: u.query, bodies: entities, exporter: true, repeatable: true,
+		method: http.MethodPost, path: u.path, query: u.query, bodies: entities, entities: true, feature: u.feature, repeatable: true,
 	})
 }
 
