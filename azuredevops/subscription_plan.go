@@ -359,7 +359,7 @@ func (p *planner) lost() {
 	}
 	for id, e := range p.h.state.of(p.h.c.Organization()) {
 		key := hookKey{e.Event, e.Project}
-		if !created[key] || len(p.groups[hookKey{Event: key.Event}]) > 0 {
+		if !created[key] || p.covered(key) {
 			continue
 		}
 		since := p.checked
@@ -371,4 +371,14 @@ func (p *planner) lost() {
 		}
 		p.plan.missing[key] = hookLoss{id, p.h.gapOf(key, p.scope.names[key.Project], "missing", since)}
 	}
+}
+
+// covered tells whether subscriptions of the other scope deliver the events.
+func (p *planner) covered(key hookKey) bool {
+	if key.Project != "" {
+		return len(p.groups[hookKey{Event: key.Event}]) > 0
+	}
+	return len(p.scope.projects) > 0 && !slices.ContainsFunc(p.scope.projects, func(id string) bool {
+		return len(p.groups[hookKey{key.Event, id}]) == 0
+	})
 }
