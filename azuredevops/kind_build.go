@@ -31,8 +31,9 @@ func listBuilds(l *lister, sel buildSelector) stream[Record] {
 	if !sel.EnrichWithFirstCommit {
 		return builds
 	}
+	commits := &firstCommits{lister: l}
 	return each(wideCalls, builds, one(func(ctx context.Context, rec Record) (Record, error) {
-		commit, err := l.firstCommit(ctx, &parent{
+		commit, err := commits.of(ctx, &parent{
 			ID: rec.Scope.ID, JSON: rec.JSON,
 			Project: &project{ID: rec.Scope.Project, Name: rec.Scope.ProjectName},
 		})
@@ -48,21 +49,14 @@ func listBuilds(l *lister, sel buildSelector) stream[Record] {
 
 // firstCommit is the earliest change of a build with `__sha`, `__timestamp` and
 // `__commitCount`, the number of all its changes; without dated changes it is
-// the commit that was built. nil means that there is none. For a finished build
-// it is remembered, until the repository is called something else: the addresses
-// of commits have its name in them.
-func (l *lister) firstCommit(ctx context.Context, build *parent) ([]byte, error) {
-	of := memorable{"first commit 1", build.Project, build.ID, buildRevision(build.JSON)}
-	if of.revision != "" {
-		of.revision += " " + textAt(build.JSON, "sourceVersion") + " " + hexDigest(string(rawAt(build.JSON, "repository")))
+// the commit that was built. nil means that there is none. settled is false while
+// that may still change although the build is finished.
+func (l *lister) firstCommit(ctx context.Context, build *parent) (first []byte, settled bool, err error) {
+	first, err = l.firstChange(ctx, build)
+	if first != nil || err != nil {
+		return first, true, err
 	}
-	return l.remember(ctx, of, func(ctx context.Context) (first []byte, settled bool, err error) {
-		first, err = l.firstChange(ctx, build)
-		if first != nil || err != nil {
-			return first, true, err
-		}
-		return l.builtCommit(ctx, build)
-	})
+	return l.builtCommit(ctx, build)
 }
 
 // firstChange is the earliest of the changes with a timestamp; one that cannot
@@ -103,8 +97,8 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 }
 
 // builtCommit is the commit that a build says it was made of, if that is dated.
-// Only repositories of Azure DevOps itself are asked. settled is false while that
-// may still change: a disabled repository can be enabled.
+// Only repositories of Azure DevOps itself are asked. It is not settled that there
+// is none because the repository is disabled: it can be enabled.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/commits/get
 func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte, settled bool, err error) {

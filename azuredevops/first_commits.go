@@ -1,0 +1,80 @@
+package azuredevops
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// firstCommits are the first commits of builds, remembered for finished ones,
+// until the repository is called something else: the addresses of commits have
+// its name in them.
+//
+// A change shows its author as the directory has them today. So what is
+// remembered of an author holds only after one of the author's changes was read
+// in this listing and showed the same.
+type firstCommits struct {
+	*lister
+	authors memos[string, string] // by id: a digest of what a change read now shows
+	doubt   atomic.Bool           // a change has another author than before: nothing holds
+}
+
+// of is firstCommit, without the calls where that is known.
+func (f *firstCommits) of(ctx context.Context, build *parent) ([]byte, error) {
+	of := memorable{"first commit 1", build.Project, build.ID, buildRevision(build.JSON)}
+	if of.revision != "" {
+		of.revision += " " + textAt(build.JSON, "sourceVersion") + " " + hexDigest(string(rawAt(build.JSON, "repository")))
+	}
+	known, ok := f.recall(of)
+	if !ok {
+		return f.fresh(ctx, of, build, "")
+	}
+	id, looks := authorOf(known)
+	if id == "" {
+		return known, nil
+	}
+	var own []byte
+	asked := false
+	now, err := f.authors.get(ctx, id, func(ctx context.Context) (string, error) {
+		var err error
+		asked = true
+		own, err = f.fresh(ctx, of, build, id)
+		_, looks := authorOf(own)
+		return looks, err
+	})
+	switch {
+	case asked:
+		return own, err
+	case err != nil || now != looks || f.doubt.Load():
+		return f.fresh(ctx, of, build, id)
+	}
+	return known, nil
+}
+
+// fresh asks for a first commit whose author was known as one before.
+func (f *firstCommits) fresh(ctx context.Context, of memorable, build *parent, before string) ([]byte, error) {
+	first, settled, err := f.firstCommit(ctx, build)
+	if err != nil {
+		return nil, err
+	}
+	id, looks := authorOf(first)
+	switch {
+	case before != "" && before != id:
+		f.doubt.Store(true)
+	case before == "" && id != "":
+		_, err = f.authors.get(ctx, id, func(context.Context) (string, error) { return looks, nil })
+	}
+	if settled {
+		f.keep(of, first)
+	}
+	return first, err
+}
+
+// authorOf is the id of a change's author and a digest of the author. Those of
+// other services have no id, and those of a commit are part of it: they stay.
+func authorOf(change []byte) (id, looks string) {
+	author := rawAt(change, "author")
+	if id = textAt(author, "id"); id == "" {
+		return "", ""
+	}
+	return id, hexDigest(string(author), textAt(change, "pusher"))
+}
