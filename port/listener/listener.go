@@ -51,6 +51,8 @@ type Config struct {
 	Requested func(context.Context) (time.Time, error)
 	// Interval is the pause between two questions (default 60 s).
 	Interval time.Duration
+	// Wake resyncs whenever something can be received.
+	Wake <-chan struct{}
 	// OnStart resyncs at once.
 	OnStart bool
 	// Schedule resyncs at its times; nil: never.
@@ -82,6 +84,9 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	if cfg.Schedule != nil {
 		parts.Go(func() { l.schedule(ctx) })
+	}
+	if cfg.Wake != nil {
+		parts.Go(func() { l.wake(ctx) })
 	}
 	if cfg.Requested != nil {
 		parts.Go(func() { l.poll(ctx, baseline, known) })
@@ -134,6 +139,18 @@ func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
 		}
 		if !known || at.After(baseline) {
 			baseline, known = at, true
+		}
+	}
+}
+
+// wake resyncs when it is told to.
+func (l *loop) wake(ctx context.Context) {
+	for {
+		select {
+		case <-l.Wake:
+			l.start(ctx)
+		case <-ctx.Done():
+			return
 		}
 	}
 }
