@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -30,11 +31,13 @@ type app struct {
 	memory  *memory.Memory // nil when there is none
 	fresh   atomic.Bool    // the mapping that Setup has read is still unused
 	environ func() []string
+	events  *events
+	woken   chan struct{} // POST /resync
 }
 
 // newApp wires the parts. It dials nothing.
 func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (*app, error) {
-	a := &app{cfg: cfg}
+	a := &app{cfg: cfg, woken: make(chan struct{}, 1)}
 	masker := port.NewMasker(eff.Secrets()...)
 	a.log, a.shipper = newLog(p, cfg, masker)
 	for _, n := range eff.Notices {
@@ -74,6 +77,12 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		Log: a.log.With("component", "resync"),
 	}
 	rc.Observer = observer(p, cfg)
+	if a.events, err = a.newEvents(ctx, orgs, state); err != nil {
+		return nil, err
+	}
+	if cfg.Ocean.EventListener.ProcessesWebhooks() {
+		rc.LiveMapping = a.events.current
+	}
 	a.runner, err = resync.New(rc)
 	return a, err
 }
@@ -154,32 +163,70 @@ func (a *app) run(ctx context.Context) error {
 		ship.Go(func() { a.shipper.Run(shipping) })
 		defer a.flushLog(ctx)
 	}
-	if err := a.catalog.Setup(ctx, a.setup()); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		a.log.ErrorContext(ctx, "the integration could not be set up", "err", err)
+	listen := &a.cfg.Ocean.EventListener
+	serving, stop := context.WithCancel(ctx)
+	var http sync.WaitGroup
+	defer http.Wait()
+	defer stop()
+	http.Go(func() { a.events.serve(serving) })
+	if err := a.install(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
-	a.fresh.Store(true)
-	listen := &a.cfg.Ocean.EventListener
 	if listen.Type == ocean.ListenOnce {
 		return a.once(ctx)
 	}
-	lc := listener.Config{Resync: a.resync, Interval: listen.Interval, Log: a.log.With("component", "listener")}
+	http.Go(func() { a.events.follow(serving) })
+	lc := listener.Config{Resync: a.resync, Wake: a.woken, Interval: listen.Interval, Log: a.log.With("component", "listener")}
 	if listen.Resyncs() {
 		lc.OnStart, lc.Requested = listen.ResyncOnStart, a.requested
 		if next := a.schedule(); next != nil {
 			lc.Schedule = listener.ScheduleFunc(next)
 		}
 	}
-	if listen.Type == ocean.ListenKafka || listen.Type == ocean.ListenWebhook {
-		a.log.InfoContext(ctx, "port is asked for resync requests instead of waiting for its messages", "listener", string(listen.Type), "every", listen.Interval.String())
+	if listen.Type == ocean.ListenKafka {
+		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())
 	}
 	if err := listener.Run(ctx, lc); ctx.Err() == nil {
 		return err
 	}
 	return nil
+}
+
+// setupPause is the time between two attempts to set the installation up.
+const setupPause = 5 * time.Second
+
+// install sets the installation up. A service waits for a Port that is away:
+// deliveries are stored meanwhile. What waiting does not mend is an error.
+func (a *app) install(ctx context.Context) error {
+	for {
+		err := a.catalog.Setup(ctx, a.setup())
+		if err == nil {
+			a.fresh.Store(true)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // a stop is no error
+		}
+		a.log.ErrorContext(ctx, "the integration could not be set up", "err", err)
+		if a.cfg.Ocean.EventListener.Type == ocean.ListenOnce || errors.Is(err, port.ErrUnauthorized) || !port.Temporary(err) {
+			return err
+		}
+		timer := time.NewTimer(setupPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+	}
+}
+
+// wake asks for a resync; one request waits at most.
+func (a *app) wake() {
+	select {
+	case a.woken <- struct{}{}:
+	default:
+	}
 }
 
 // flushGrace bounds the sending of the last log lines.
@@ -196,6 +243,9 @@ func (a *app) setup() port.SetupConfig {
 		Origin: a.cfg.Ocean.CreatePortResourcesOrigin, InitializeResources: a.cfg.Ocean.InitializePortResources,
 		ActionsProcessing: a.cfg.Ocean.ActionsProcessor.Enabled, IncrementalSync: a.cfg.Ocean.Integration.Incremental,
 		CheckMapping: func(doc []byte) error { _, err := a.parse(doc); return err },
+	}
+	if l := &a.cfg.Ocean.EventListener; l.Type == ocean.ListenWebhook {
+		s.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
 	}
 	if a.cfg.Ocean.DefaultResources == "corrected" {
 		s.Resources = port.CorrectedDefaults()

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime"
@@ -39,6 +40,7 @@ import (
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
+	"github.com/ado-port/ado-port/webhook"
 )
 
 // version is ours, in the User-Agent and in what Port shows; a build sets it
@@ -54,6 +56,7 @@ type config struct {
 	AzureDevOps azuredevops.Config `envPrefix:"OCEAN__INTEGRATION__CONFIG__"`
 	Ocean       ocean.Settings     `envPrefix:"OCEAN__"`
 	Limits      port.Limits        `envPrefix:"OCEAN__"`
+	Hooks       webhook.Settings   `envPrefix:"OCEAN__HOOKS__"`
 	Application ocean.Application  `envPrefix:"APPLICATION__"`
 }
 
@@ -146,6 +149,7 @@ func load(p process, args []string) (*config, *ocean.Effective, error) {
 	if src.Overrides, src.Fallbacks, err = ocean.SailFlags(args); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", err, errUsage)
 	}
+	maps.Copy(src.Fallbacks, azuredevops.Ambient(p.environ))
 	return ocean.Load[config](src)
 }
 

@@ -112,6 +112,13 @@ func (b *book) openFile() error {
 	return nil
 }
 
+// known says whether a resync has left its origins.
+func (b *book) known() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.file != nil
+}
+
 // readJournal reads what was changed before the process was ended.
 func (b *book) readJournal() error {
 	f, err := os.Open(filepath.Join(b.dir, journalFile))

@@ -13,11 +13,18 @@ import (
 // handle takes one entity in its order. It runs on the lane's goroutine only.
 func (l *lane) handle(ctx context.Context, it item) {
 	l.collect()
+	if it.Search && l.run.mode == learn {
+		return
+	}
 	if it.Search {
 		l.upsert(ctx, &unit{layers: []item{it}})
 		return
 	}
 	k := it.key()
+	if l.run.mode == learn {
+		l.seen[k] = 0
+		return
+	}
 	epoch, again := l.seen[k]
 	if err := l.refused(ctx, &it); err != nil {
 		if !again {

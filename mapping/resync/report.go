@@ -57,8 +57,12 @@ func (p *reporter) end(state State) {
 	p.done.Wait()
 }
 
-// later runs f after what was asked for before; a full queue drops it.
+// later runs f after what was asked for before; a full queue drops it, and so
+// does a nil reporter.
 func (p *reporter) later(f func(context.Context)) {
+	if p == nil {
+		return
+	}
 	select {
 	case p.queue <- f:
 	default:
@@ -81,6 +85,9 @@ func (p *reporter) failed(ctx context.Context, err error) {
 
 // kind is the report about one resource.
 func (p *reporter) kind(b *block, state string) port.SyncReport {
+	if p == nil {
+		return port.SyncReport{}
+	}
 	var c Counts
 	for _, src := range b.all() {
 		c.Add(src.counter.counts())
@@ -128,7 +135,7 @@ type examples struct {
 // examples returns where a fetch puts its first records. Of several
 // organizations the first one that asks provides them.
 func (p *reporter) examples(b *block) *examples {
-	if !p.run.cfg.SendExamples || !b.shown.CompareAndSwap(false, true) {
+	if p == nil || !p.run.cfg.SendExamples || !b.shown.CompareAndSwap(false, true) {
 		return nil
 	}
 	return &examples{run: p.run, block: b}

@@ -90,11 +90,31 @@ func New(cfg Config) (*Runner, error) {
 	return r, nil
 }
 
+// A mode is what a run does with the records that it lists.
+type mode int
+
+const (
+	full        mode = iota
+	incremental      // write what changed since the cursors, delete nothing, report nothing
+	learn            // write nothing: learn the origins, and delete what is provably gone
+)
+
 // Full runs a full resync. A resync that is running is told to stop, and this
 // one begins when it has. The summary is never nil. The error is ErrSuperseded,
 // ctx's cause, or what kept the resync from starting; what went wrong inside is
 // in the summary.
-func (r *Runner) Full(ctx context.Context) (*Summary, error) {
+func (r *Runner) Full(ctx context.Context) (*Summary, error) { return r.start(ctx, full) }
+
+// Learn lists everything without writing entities, so that live events know what
+// came from where: for a service that has no memory of a resync and shall not
+// begin with one. Entities that are provably gone are deleted.
+func (r *Runner) Learn(ctx context.Context) (*Summary, error) { return r.start(ctx, learn) }
+
+// Remembers says whether live events know what the last resync made.
+func (r *Runner) Remembers() bool { return r.remembered().known() }
+
+// start runs a resync in a mode.
+func (r *Runner) start(ctx context.Context, m mode) (*Summary, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.mu.Lock()
@@ -109,11 +129,11 @@ func (r *Runner) Full(ctx context.Context) (*Summary, error) {
 	if err := context.Cause(ctx); err != nil {
 		return &Summary{State: StateAborted}, err
 	}
-	run := r.newRun(time.Now())
+	run := r.newRun(time.Now(), m)
 	r.watch(true)
 	defer r.watch(false)
 	sum, err := run.full(ctx)
-	if r.cfg.Observer != nil {
+	if r.cfg.Observer != nil && m == full {
 		r.cfg.Observer.Ended(sum)
 	}
 	return sum, err
@@ -152,6 +172,7 @@ func (r *Runner) wasTouched(k key) bool {
 // run is one resync.
 type run struct {
 	runner  *Runner
+	mode    mode
 	cfg     *Config
 	catalog *port.Client
 	log     *slog.Logger
@@ -184,9 +205,9 @@ type run struct {
 	unauthorized atomic.Bool
 }
 
-func (r *Runner) newRun(now time.Time) *run {
+func (r *Runner) newRun(now time.Time, m mode) *run {
 	run := &run{
-		runner: r, cfg: &r.cfg, catalog: r.cfg.Catalog, id: NewID(), started: now, temp: r.cfg.TempDirectory,
+		runner: r, mode: m, cfg: &r.cfg, catalog: r.cfg.Catalog, id: NewID(), started: now, temp: r.cfg.TempDirectory,
 		log:     r.cfg.Log,
 		owned:   newOwnedSet(),
 		targets: newTargetSet(),
@@ -210,7 +231,9 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	defer stop()
 	r.catalog.ForgetBlueprints()
 	defer r.catalog.ForgetBlueprints()
-	r.setState(load, port.ResyncRunning)
+	if r.mode == full {
+		r.setState(load, port.ResyncRunning)
+	}
 	m, err := r.cfg.Mapping(ctx)
 	if err == nil {
 		r.mapping = m
@@ -219,14 +242,16 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	if err != nil {
 		return r.end(ctx, load, err)
 	}
-	r.reports = r.beginReports(load)
+	if r.mode == full {
+		r.reports = r.beginReports(load)
+	}
 	r.memory = newOriginWriter(r.cfg.StateDirectory, r.log)
-	if r.cfg.Observer != nil {
+	if r.cfg.Observer != nil && r.mode == full {
 		r.cfg.Observer.Started(&Status{run: r})
 	}
 	r.transfer(ctx, load)
 	r.retryRefused(load)
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && r.mode != incremental {
 		r.clean(load)
 	}
 	r.remember(ctx)

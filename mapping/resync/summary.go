@@ -106,7 +106,9 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 	if r.reports != nil {
 		r.reports.end(sum.State)
 	}
-	r.setState(load, string(sum.State))
+	if r.mode == full {
+		r.setState(load, string(sum.State))
+	}
 	sum.log(ctx, r)
 	return sum, err
 }

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/port/ocean"
+	"github.com/ado-port/ado-port/webhook"
+)
+
+// events is the part of the service that follows service hooks.
+type events struct {
+	app    *app
+	orgs   []*azuredevops.Client
+	server *webhook.Server
+	state  string // directory; empty: none
+
+	mu      sync.Mutex
+	doc     string // the mapping document that mapping was made of
+	mapping *mapping.Mapping
+}
+
+// newEvents binds the HTTP server. Deliveries are stored from then on and
+// handled once start has been called.
+func (a *app) newEvents(ctx context.Context, orgs []*azuredevops.Client, state string) (*events, error) {
+	e := &events{app: a, orgs: orgs, state: state}
+	listen := &a.cfg.Ocean.EventListener
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(a.cfg.Application.Port))
+	if err != nil {
+		if listen.Type == ocean.ListenOnce {
+			a.log.WarnContext(ctx, "nobody listens: the port is taken", "port", a.cfg.Application.Port, "err", err)
+			return e, nil
+		}
+		return nil, fmt.Errorf("APPLICATION__PORT: %w", err)
+	}
+	wc := webhook.Config{
+		Settings: a.cfg.Hooks, Listener: ln, Prefix: a.cfg.Ocean.PathPrefix,
+		Secret: webhook.Secret(a.cfg.AzureDevOps.WebhookSecret.Reveal()), Lenient: a.cfg.AzureDevOps.WebhookAuthLenient,
+		Parse: e.parse, HandleTimeout: a.cfg.Ocean.MaxEventProcessing, ShutdownWait: a.cfg.Ocean.ShutdownWait,
+		CoreVersion: coreVersion, Log: a.log.With("component", "webhook"),
+	}
+	if state != "" {
+		wc.Directory = filepath.Join(state, "hooks")
+	}
+	if listen.ProcessesWebhooks() {
+		wc.Handler = e
+	}
+	if listen.Type == ocean.ListenWebhook {
+		wc.Resync = a.wake
+	}
+	e.server, err = webhook.New(wc)
+	return e, err
+}
+
+// serve answers until ctx is done, and then finishes what is under way.
+func (e *events) serve(ctx context.Context) {
+	if e.server == nil {
+		return
+	}
+	if err := e.server.Run(ctx); err != nil && ctx.Err() == nil {
+		e.app.log.ErrorContext(ctx, "the HTTP server has ended", "err", err)
+	}
+}
+
+// follow begins to handle deliveries. A service that has no memory of a resync
+// and shall not begin with one first learns what there is.
+func (e *events) follow(ctx context.Context) {
+	listen := &e.app.cfg.Ocean.EventListener
+	if e.server == nil || !listen.ProcessesWebhooks() {
+		return
+	}
+	if !e.app.runner.Remembers() && !(listen.Resyncs() && listen.ResyncOnStart) {
+		if _, err := e.app.runner.Learn(ctx); err != nil && ctx.Err() == nil {
+			e.app.log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
+		}
+	}
+	e.server.Start()
+}
+
+// parse reads the envelope of a delivery.
+func (e *events) parse(body []byte) (webhook.Envelope, error) {
+	ev, err := azuredevops.ParseEvent(body)
+	if err != nil {
+		return webhook.Envelope{}, err
+	}
+	return webhook.Envelope{Key: ev.Key(), EventType: ev.Type, EventID: ev.ID, SubscriptionID: ev.SubscriptionID, Resource: ev.Resource}, nil
+}
+
+// Handle brings the catalog in step with what the deliveries say has changed.
+func (e *events) Handle(ctx context.Context, _ string, deliveries []webhook.Delivery) error {
+	type work struct {
+		org     *azuredevops.Client
+		changes []azuredevops.Change
+		seen    map[azuredevops.Change]bool
+	}
+	var all []*work
+	var errs []error
+	for _, d := range deliveries {
+		ev, err := azuredevops.ParseEvent(d.Body)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%w: %w", webhook.ErrPermanent, err))
+			continue
+		}
+		org, err := azuredevops.Resolve(&ev, e.orgs, e.registered)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%w: %w", webhook.ErrPermanent, err))
+			continue
+		}
+		var w *work
+		for _, x := range all {
+			if x.org == org {
+				w = x
+			}
+		}
+		if w == nil {
+			w = &work{org: org, seen: map[azuredevops.Change]bool{}}
+			all = append(all, w)
+		}
+		for _, c := range azuredevops.Changes(&ev) {
+			if !w.seen[c] {
+				w.seen[c] = true
+				w.changes = append(w.changes, c)
+			}
+		}
+	}
+	for _, w := range all {
+		if err := e.app.runner.Live(ctx, w.org, w.changes); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// registered tells which organization a subscription belongs to.
+func (e *events) registered(string) *azuredevops.Client { return nil }
+
+// lastMapping keeps the mapping that was used last for the time when Port
+// cannot be asked.
+const lastMapping = "mapping.json"
+
+// current is the mapping for live events: at most a minute old, or the last one
+// that is known while Port is away.
+func (e *events) current(ctx context.Context) (*mapping.Mapping, error) {
+	doc, err := e.document(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err != nil {
+		if e.mapping != nil {
+			return e.mapping, nil
+		}
+		return nil, err
+	}
+	if doc == e.doc {
+		return e.mapping, nil
+	}
+	m, err := e.app.parse([]byte(doc))
+	if err != nil {
+		if e.mapping != nil {
+			return e.mapping, nil
+		}
+		return nil, err
+	}
+	e.doc, e.mapping = doc, m
+	if e.state != "" {
+		_ = os.WriteFile(filepath.Join(e.state, lastMapping), []byte(doc), 0o600) // without it a restart has to wait for Port
+	}
+	return m, nil
+}
+
+func (e *events) document(ctx context.Context) (string, error) {
+	asking, cancel := context.WithTimeout(ctx, mappingWait)
+	defer cancel()
+	i, err := e.app.catalog.CachedIntegration(asking)
+	if err == nil {
+		return string(i.Config), nil
+	}
+	e.mu.Lock()
+	known := e.mapping != nil
+	e.mu.Unlock()
+	if known || e.state == "" {
+		return "", err
+	}
+	b, ferr := os.ReadFile(filepath.Join(e.state, lastMapping))
+	if ferr != nil {
+		return "", err
+	}
+	return string(b), nil
+}
+
+// mappingWait bounds the question for the mapping: a known one does as well.
+const mappingWait = 10 * time.Second
