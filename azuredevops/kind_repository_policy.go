@@ -10,7 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-var _ = register(row[ignoredDefaultTeam]{Name: "repository-policy", List: listRepositoryPolicies})
+var _ = register(row[ignoredDefaultTeam]{Name: "repository-policy", List: listRepositoryPolicies, Events: inRepository()})
 
 // listRepositoryPolicies lists the policies that hold for the default branch of
 // every healthy repository, all policies where there is none, with `__repository`:

@@ -106,7 +106,7 @@ func (h *Hooks) lock(ctx context.Context) (unlock func(), err error) {
 
 // Wanted says what subscriptions are for.
 type Wanted struct {
-	Kinds   []string // that the mapping has
+	Kinds   []string // that the mapping has, those of blocks that were rejected too
 	GitOps  bool     // port.yml files are read on pushes
 	Actions bool     // action runs wait for their pipelines
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -205,7 +206,7 @@ func (p *planner) want() {
 		if whole := (hookKey{Event: e}); !p.h.cfg.PerProject {
 			add(whole)
 			r, refused := p.h.state.refused(p.h.c.Organization(), whole.String(), p.h.url)
-			if !refused || r.Status != 400 || len(p.groups[whole]) > 0 {
+			if !refused || r.Status != http.StatusBadRequest || len(p.groups[whole]) > 0 {
 				continue
 			}
 		}
@@ -303,7 +304,7 @@ func (p *planner) keep(key hookKey, s *Subscription) {
 }
 
 // why tells whether an enabled subscription has to be written.
-func (h *Hooks) why(s *Subscription, e hookEntry, print string) (hookReason, bool) {
+func (h *Hooks) why(s *Subscription, e hookEntry, credentials string) (hookReason, bool) {
 	user := s.consumerInputs["basicAuthUsername"]
 	mark := h.shapeMark(s)
 	seen := mark == "" || mark == e.Shape
@@ -312,11 +313,11 @@ func (h *Hooks) why(s *Subscription, e hookEntry, print string) (hookReason, boo
 		return reasonMoved, true
 	case h.cfg.Secret == "" && user != "" && !seen,
 		h.cfg.Secret != "" && user == "" && !seen,
-		h.cfg.Secret != "" && e.Print != "" && e.Print != print:
+		h.cfg.Secret != "" && e.Print != "" && e.Print != credentials:
 		return reasonCredentials, true
 	case !seen:
 		return reasonRepaired, true
-	case h.cfg.Secret != "" && e.Print != print:
+	case h.cfg.Secret != "" && e.Print != credentials:
 		return reasonRefreshed, true
 	}
 	return 0, false
