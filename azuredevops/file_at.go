@@ -1,0 +1,178 @@
+package azuredevops
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// maxFileAtBytes is the size of the largest file that FileAt reads.
+const maxFileAtBytes = 1 << 20
+
+var (
+	// ErrNoCommit: the repository has no such commit, any more. Nothing is known
+	// about its files.
+	ErrNoCommit = errors.New("no such commit")
+	// ErrTooLarge: the file is above the limit of its reader.
+	ErrTooLarge = errTooLarge
+)
+
+// FileAt reads a file at a commit. The path begins at the root of the repository,
+// with a slash or without.
+//
+// ErrNotFound means that the commit is there and the file is not; a folder of
+// that name is no file. Every other error means unknown: ErrNoCommit for the
+// commit, ErrTooLarge for a file above 1 MiB, and a repository that is absent,
+// hidden or disabled, which all look the same. What is returned has the git id
+// that the service names.
+//
+// The requests go before those of a resync.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/items/get
+func (c *Client) FileAt(ctx context.Context, projectID, repositoryID, path, commit string) ([]byte, error) {
+	b, err := c.fileAt(ctx, fileAt{projectID, repositoryID, joinPath(cleanPath(path)), commit})
+	if err != nil {
+		return nil, fmt.Errorf("file %s at %.12s: %w", path, commit, err)
+	}
+	return b, nil
+}
+
+type fileAt struct{ project, repository, path, commit string }
+
+func (f fileAt) request(query ...string) *request {
+	return &request{
+		Project: projectByID(f.project), Route: routeItems, Args: []string{f.repository},
+		Query: append([]string{
+			"path", f.path,
+			"versionDescriptor.version", f.commit, "versionDescriptor.versionType", "commit",
+			"version", f.commit, "versionType", "commit", // of older servers (S52)
+		}, query...),
+	}
+}
+
+// fileAt asks for the description of the file with its text, which is one request
+// and names the git id. A text that came out changed, for lack of a mark at its
+// start or in another encoding, and what is no text are fetched as they are.
+func (c *Client) fileAt(ctx context.Context, f fileAt) ([]byte, error) {
+	if f.path == "" || f.commit == "" { // the service would take another version
+		return nil, errors.New("want a path and a commit")
+	}
+	urgent := c.Urgent()
+	described := f.request("includeContent", "true", "$format", "json")
+	described.Most = 6*maxFileAtBytes + 64<<10 // every byte may be \u00xx
+	p, err := urgent.send(ctx, described, caller{})
+	if err != nil {
+		return nil, absentAtCommit(err)
+	}
+	defer p.free()
+	kind, text := textAt(p.b, "gitObjectType"), gjson.GetBytes(p.b, "content").String()
+	id, err := hex.DecodeString(textAt(p.b, "objectId"))
+	switch {
+	case kind == "tree" || kind == "commit":
+		return nil, fmt.Errorf("%w: a folder or a submodule", ErrNotFound)
+	case err != nil || len(id) == 0:
+		return nil, fmt.Errorf("%w: a file without its git id", ErrMalformed)
+	case len(text) > maxFileAtBytes:
+		return nil, ErrTooLarge
+	}
+	for _, b := range [][]byte{[]byte(text), []byte("\ufeff" + text)} {
+		if isBlob(b, id) {
+			return b, nil
+		}
+	}
+	return urgent.blobAt(ctx, f, id)
+}
+
+// blobAt fetches the bytes of a file that is there.
+func (c *Client) blobAt(ctx context.Context, f fileAt, id []byte) ([]byte, error) {
+	rq := f.request()
+	rq.Content, rq.Most = true, maxFileAtBytes
+	p, err := c.send(ctx, rq, caller{})
+	if err != nil {
+		return nil, listed(err)
+	}
+	defer p.free()
+	if !isBlob(p.b, id) {
+		return nil, fmt.Errorf("%w: the content is not that of object %x", ErrMalformed, id)
+	}
+	return append([]byte{}, p.b...), nil
+}
+
+// absentAtCommit leaves ErrNotFound to what says that the item is absent. The
+// other reasons for a 404 say nothing about it (azure-devops-rest.md 4.3).
+func absentAtCommit(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.StatusCode != http.StatusNotFound || !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	switch {
+	case e.TypeKey == "GitItemNotFoundException" || strings.HasPrefix(e.Message, "TF401174"):
+		return err
+	case e.TypeKey == "GitUnresolvableToCommitException" || strings.HasPrefix(e.Message, "TF401175"):
+		return fmt.Errorf("%w: %w", ErrNoCommit, listed(err))
+	}
+	return listed(err)
+}
+
+// BranchTip is the commit that a branch, named without refs/heads/, points at
+// now. ErrNotFound means that the repository has no such branch; every other
+// error means unknown. The requests go before those of a resync.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/refs/list
+func (c *Client) BranchTip(ctx context.Context, projectID, repositoryID, branch string) (string, error) {
+	l := &lister{Snapshot: c.Urgent().Snapshot()}
+	rq := &request{
+		Project: projectByID(projectID), Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repositoryID},
+		Query: []string{"filter", "heads/" + branch, "$top", refsTop}, // all that begin so
+	}
+	for p, err := range l.pages(ctx, rq, "value") {
+		if err != nil {
+			return "", fmt.Errorf("branch %s: %w", branch, listed(err))
+		}
+		tip := tipOf(p, headsPrefix+branch)
+		p.free()
+		if tip != "" {
+			return tip, nil
+		}
+	}
+	return "", fmt.Errorf("branch %s: %w", branch, ErrNotFound)
+}
+
+func tipOf(p *page, ref string) string {
+	refs, _ := list(p.b, "value")
+	for obj := range refs {
+		if textAt(obj, "name") == ref {
+			return strings.Clone(textAt(obj, "objectId"))
+		}
+	}
+	return ""
+}
+
+// DefaultBranch is the full name of the ref that a repository names its default
+// branch, empty when it names none. An error means unknown. The request goes
+// before those of a resync.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/repositories/get
+func (c *Client) DefaultBranch(ctx context.Context, projectID, repositoryID string) (string, error) {
+	p, err := c.Urgent().send(ctx, &request{
+		Project: projectByID(projectID), Route: "_apis/git/repositories/{repositoryId}", Args: []string{repositoryID},
+	}, caller{})
+	if err != nil {
+		return "", fmt.Errorf("default branch: %w", listed(err))
+	}
+	defer p.free()
+	return strings.Clone(textAt(p.b, "defaultBranch")), nil
+}
+
+// projectByID is what a request needs of a project; nil for "", the organization.
+func projectByID(id string) *project {
+	if id == "" {
+		return nil
+	}
+	return &project{ID: id}
+}

@@ -1,0 +1,212 @@
+package azuredevops_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+)
+
+const (
+	oneItem    = "GET /{project}/_apis/git/repositories/{repository}/items"
+	repository = "GET /{project}/_apis/git/repositories/{repository}"
+	listRefs   = "GET /{project}/_apis/git/repositories/{repository}/refs"
+)
+
+func hosted(t *testing.T) (*ado.Server, *ado.Repository, *azuredevops.Client) {
+	t.Helper()
+	w := ado.NewWorld("contoso")
+	r := w.AddProject("Payments").AddRepository("checkout")
+	srv := ado.NewUnstarted(ado.Options{World: w, PAT: "pat"})
+	t.Cleanup(srv.Close)
+	c, err := azuredevops.New(azuredevops.ClientConfig{
+		OrganizationURL: srv.OrganizationURL(), Credential: azuredevops.PersonalAccessToken("pat"), Transport: srv.Transport(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return srv, r, c
+}
+
+func TestFileAt(t *testing.T) {
+	t.Parallel()
+	srv, r, c := hosted(t)
+	files := ado.Files{
+		"port.yml": "a: 1\n", "docs/A b&c.md": "# Ä\n", "mark.yml": "\ufeffa: 1\n", "bytes.bin": "\xff\xfe\x00", "empty": "",
+		"large.txt": strings.Repeat("x", 1<<20), "larger.txt": strings.Repeat("x", 1<<20+1),
+	}
+	first := r.Push("main", files)
+	second := r.Push("main", ado.Files{"port.yml": "a: 2\n"})
+	r.Push("other", ado.Files{"port.yml": "a: 3\n"})
+	read := func(path, commit string) (string, error) {
+		b, err := c.FileAt(t.Context(), r.Project().ID, r.ID, path, commit)
+		return string(b), err
+	}
+	for path, want := range files {
+		got, err := read(path, first.ID)
+		if path == "larger.txt" {
+			if !errors.Is(err, azuredevops.ErrTooLarge) {
+				t.Errorf("%s: %v, want ErrTooLarge", path, err)
+			}
+			continue
+		}
+		if got != want || err != nil {
+			t.Errorf("%s = %.20q, %v, want %.20q", path, got, err, want)
+		}
+	}
+	for path, want := range map[string]string{"port.yml": "a: 2\n", "/port.yml": "a: 2\n", "./docs//A b&c.md": "# Ä\n"} {
+		if got, err := read(path, second.ID); got != want || err != nil {
+			t.Errorf("%s = %q, %v, want %q", path, got, err, want)
+		}
+	}
+	for _, path := range []string{"nope.yml", "docs", "docs/nope", "Port.yml"} {
+		if _, err := read(path, second.ID); !errors.Is(err, azuredevops.ErrNotFound) {
+			t.Errorf("%s: %v, want ErrNotFound", path, err)
+		}
+	}
+	for name, commit := range map[string]string{"unknown": strings.Repeat("1", 40), "branch": "main", "none": ""} {
+		_, err := read("port.yml", commit)
+		if err == nil || errors.Is(err, azuredevops.ErrNotFound) || errors.Is(err, azuredevops.ErrNoCommit) != (name != "none") {
+			t.Errorf("commit %s: %v, want ErrNoCommit", name, err)
+		}
+	}
+	if _, err := read("", second.ID); err == nil || errors.Is(err, azuredevops.ErrNotFound) {
+		t.Errorf("the root: %v", err)
+	}
+	srv.World().Repository(r.ID).SetDisabled(true)
+	for _, path := range []string{"port.yml", "nope.yml"} {
+		if _, err := read(path, second.ID); err == nil || errors.Is(err, azuredevops.ErrNotFound) {
+			t.Errorf("%s in a disabled repository: %v, want an error that is not ErrNotFound", path, err)
+		}
+	}
+}
+
+// Whatever goes wrong, a file is not taken for absent, and neither for another.
+func TestFileAtFaults(t *testing.T) {
+	t.Parallel()
+	const absent = `{"typeKey":"GitItemNotFoundException","message":"TF401174: The item 'port.yml' could not be found"}`
+	for name, tt := range map[string]struct {
+		fault  *ado.Fault
+		absent bool
+	}{
+		"item absent":      {ado.Answer(oneItem, 404, "application/json", absent), true},
+		"repository":       {ado.Answer(oneItem, 404, "application/json", `{"typeKey":"GitRepositoryNotFoundException","message":"TF401019: no"}`), false},
+		"project":          {ado.Answer(oneItem, 404, "application/json", `{"typeKey":"ProjectDoesNotExistException","message":"TF200016: no"}`), false},
+		"no reason":        {ado.Answer(oneItem, 404, "application/json", `{}`), false},
+		"a page":           {ado.Answer(oneItem, 404, "text/html", "<html>TF401174</html>"), false},
+		"no route":         {ado.Answer(oneItem, 404, "application/json", `{"message":"The controller for path '/x' was not found"}`), false},
+		"unavailable":      {ado.Status(oneItem, 503), false},
+		"failing":          {ado.Status(oneItem, 500), false},
+		"forbidden":        {ado.Status(oneItem, 403), false},
+		"signed out":       {ado.SignInHTML(oneItem), false},
+		"redirected":       {ado.SignInRedirected(oneItem), false},
+		"empty":            {ado.Empty(oneItem), false},
+		"truncated":        {ado.Truncate(oneItem), false},
+		"malformed":        {ado.Malformed(oneItem), false},
+		"reset":            {ado.Reset(oneItem), false},
+		"not an object":    {ado.Answer(oneItem, 200, "application/json", `[]`), false},
+		"without id":       {ado.Answer(oneItem, 200, "application/json", `{"gitObjectType":"blob","content":"a: 1\n"}`), false},
+		"other content":    {ado.Answer(oneItem, 200, "application/json", `{"gitObjectType":"blob","objectId":"`+strings.Repeat("1", 40)+`","content":"a: 1\n"}`), false},
+		"text, not object": {ado.Answer(oneItem, 200, "application/octet-stream", "a: 1\n"), false},
+		"gone in between":  {ado.Answer(oneItem, 404, "application/json", absent).Query("includecontent", ""), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv, r, c := hosted(t)
+				commit := r.Push("main", ado.Files{"port.yml": "\xff: 1\n"}) // takes both requests
+				srv.Fault(tt.fault)
+				b, err := c.FileAt(t.Context(), r.Project().ID, r.ID, "port.yml", commit.ID)
+				if err == nil || errors.Is(err, azuredevops.ErrNotFound) != tt.absent {
+					t.Errorf("FileAt = %q, %v, want ErrNotFound %t", b, err, tt.absent)
+				}
+				if strings.Contains(err.Error(), "pat") {
+					t.Errorf("a secret is in: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestBranchTip(t *testing.T) {
+	t.Parallel()
+	srv, r, c := hosted(t)
+	main := r.Push("main", ado.Files{"a": "1"})
+	for i := range 5 {
+		r.Push("main-"+strconv.Itoa(i), ado.Files{"a": strconv.Itoa(i)})
+	}
+	tip := func(branch string) (string, error) {
+		return c.BranchTip(t.Context(), r.Project().ID, r.ID, branch)
+	}
+	if got, err := tip("main"); got != main.ID || err != nil {
+		t.Errorf("BranchTip = %s, %v, want %s", got, err, main.ID)
+	}
+	for _, branch := range []string{"mai", "main-", "Main", "x/main"} {
+		if _, err := tip(branch); !errors.Is(err, azuredevops.ErrNotFound) {
+			t.Errorf("%s: %v, want ErrNotFound", branch, err)
+		}
+	}
+	if got, err := c.DefaultBranch(t.Context(), r.Project().ID, r.ID); got != "refs/heads/main" || err != nil {
+		t.Errorf("DefaultBranch = %q, %v", got, err)
+	}
+	srv.Fault(ado.Status(listRefs, http.StatusNotFound), ado.Status(repository, http.StatusNotFound))
+	if _, err := tip("main"); err == nil || errors.Is(err, azuredevops.ErrNotFound) {
+		t.Errorf("refs that cannot be read: %v", err)
+	}
+	if _, err := c.DefaultBranch(t.Context(), r.Project().ID, r.ID); err == nil || errors.Is(err, azuredevops.ErrNotFound) {
+		t.Errorf("a repository that cannot be read: %v", err)
+	}
+}
+
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                                  "",
+		"# nothing\n":                       "",
+		"null":                              "",
+		"a: 1\n":                            `{"a":1}`,
+		"\ufeffa: yes\n":                    `{"a":true}`,
+		"a: 1\n---\nb: 2\n---\n---\n- c\n":  `{"a":1} {"b":2} ["c"]`,
+		"---\na: 012\n...\n":                `{"a":10}`,
+		`{"a":1, "a":9007199254740993}`:     `{"a":9007199254740993}`,
+		"text":                              `"text"`,
+		"x: &x {a: 1}\ny: {<<: *x, b: 2}\n": `{"x":{"a":1},"y":{"a":1,"b":2}}`,
+	} {
+		docs, err := azuredevops.Documents([]byte(text))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		var got []string
+		for _, d := range docs {
+			got = append(got, string(d))
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("Documents(%q) = %s, want %s", text, s, want)
+		}
+	}
+	for _, text := range []string{"a: [1", "a: b: c", "\ta: 1", "a: !Ref b\n", "\xff\xfea", "a: 2024-13-45\n", "a: &x [*x]\n", "{\"a\":", "a: 1\n---\nb: [\n"} {
+		if docs, err := azuredevops.Documents([]byte(text)); err == nil {
+			t.Errorf("Documents(%q) = %s, want an error", text, docs)
+		}
+	}
+}
+
+func FuzzDocuments(f *testing.F) {
+	for _, s := range []string{"a: 1\n---\nb: 2\n", `{"a":[1,{"b":null}]}`, "- *x\n", "&a [*a]", "? [a]\n: b\n", "a: !!binary x", "<<: {a: 1}\n", "\ufeff{}"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		docs, err := azuredevops.Documents(text)
+		for _, d := range docs {
+			if !json.Valid(d) || string(d) == "null" || err != nil {
+				t.Errorf("Documents(%q) has %q, %v", text, d, err)
+			}
+		}
+	})
+}
