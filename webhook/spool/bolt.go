@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -34,8 +35,10 @@ var bucketNames = [...][]byte{waiting: []byte("waiting"), dead: []byte("dead")}
 
 // bolt is a store in a file.
 type bolt struct {
-	db   *bbolt.DB
-	path string
+	db     *bbolt.DB
+	path   string
+	file   *os.File    // the one of db
+	broken atomic.Bool // db must not be used any more, not even to close it
 }
 
 // openBolt opens or makes the file. The caller has the lock of the directory and
@@ -45,7 +48,7 @@ func openBolt(path string) (*bolt, error) {
 	_, statErr := os.Stat(path)
 	b := &bolt{path: path}
 	err := guard(func() (err error) {
-		if b.db, err = bbolt.Open(path, 0o600, boltOptions(false)); err != nil {
+		if b.db, err = bbolt.Open(path, 0o600, b.options(false)); err != nil {
 			return classify(err)
 		}
 		b.db.AllocSize = growBytes
@@ -68,8 +71,13 @@ func openBolt(path string) (*bolt, error) {
 	return b, nil
 }
 
-func boltOptions(readOnly bool) *bbolt.Options {
+func (b *bolt) options(readOnly bool) *bbolt.Options {
 	opt := &bbolt.Options{
+		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
+			f, err = os.OpenFile(path, flag, mode) //nolint:gosec // the file of the configuration
+			b.file = f
+			return f, err
+		},
 		ReadOnly:       readOnly,
 		Timeout:        time.Second, // for a process that does not know our lock
 		NoFreelistSync: true,        // a list of free pages per commit would be longer than the commit
@@ -90,7 +98,7 @@ func inspectBolt(path string) (*bolt, error) {
 	}
 	b, lists := &bolt{path: path}, 0
 	err := guard(func() (err error) {
-		if b.db, err = bbolt.Open(path, 0o600, boltOptions(true)); err != nil {
+		if b.db, err = bbolt.Open(path, 0o600, b.options(true)); err != nil {
 			return classify(err)
 		}
 		return b.db.View(func(t *bbolt.Tx) error {
@@ -147,29 +155,71 @@ func syncDir(dir string) error {
 	return d.Close()
 }
 
-func (b *bolt) update(fn func(tx) error) error { return b.do(b.db.Update, fn) }
-func (b *bolt) view(fn func(tx) error) error   { return b.do(b.db.View, fn) }
-
-func (*bolt) do(run func(func(*bbolt.Tx) error) error, fn func(tx) error) error {
-	return guard(func() error {
-		return run(func(t *bbolt.Tx) error {
-			var bt boltTx
-			for i, name := range bucketNames {
-				if bt[i] = t.Bucket(name); bt[i] == nil {
-					return fmt.Errorf("%w: a list is missing", errDamaged)
-				}
-			}
+// update leaves a transaction that met damage open: to roll it back, bbolt reads
+// the whole file in a goroutine whose panic nobody can catch.
+func (b *bolt) update(fn func(tx) error) error {
+	if b.broken.Load() {
+		return errDamaged
+	}
+	err := guard(func() error {
+		t, err := b.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		bt, err := lists(t)
+		if err == nil {
 			bt[waiting].FillPercent = 1 // ids only grow
-			return fn(&bt)
+			err = fn(bt)
+		}
+		if err == nil {
+			return t.Commit()
+		}
+		if !errors.Is(err, errDamaged) {
+			_ = t.Rollback()
+		}
+		return err
+	})
+	if errors.Is(err, errDamaged) {
+		b.broken.Store(true)
+	}
+	return err
+}
+
+func (b *bolt) view(fn func(tx) error) error {
+	if b.broken.Load() {
+		return errDamaged
+	}
+	return guard(func() error {
+		return b.db.View(func(t *bbolt.Tx) error {
+			bt, err := lists(t)
+			if err != nil {
+				return err
+			}
+			return fn(bt)
 		})
 	})
 }
 
-func (b *bolt) close() error {
-	if b.db == nil {
-		return nil
+func lists(t *bbolt.Tx) (*boltTx, error) {
+	var bt boltTx
+	for i, name := range bucketNames {
+		if bt[i] = t.Bucket(name); bt[i] == nil {
+			return nil, fmt.Errorf("%w: a list is missing", errDamaged)
+		}
 	}
-	return guard(b.db.Close)
+	return &bt, nil
+}
+
+// close closes the file. Of a broken one the address space stays taken; its lock
+// goes with the file.
+func (b *bolt) close() error {
+	if b.db != nil && !b.broken.Load() {
+		return guard(b.db.Close)
+	}
+	if b.file != nil {
+		_ = b.file.Close()
+	}
+	return nil
 }
 
 // size is that of the file, in bytes.

@@ -48,18 +48,18 @@ func (s *Spool) rescue(ctx context.Context, path string, cause error) error {
 // salvage copies what can be read of a damaged file: from its beginning to the
 // first damage, and from its end backwards.
 func (s *Spool) salvage(path string) (saved int, complete bool) {
-	var old *bbolt.DB
+	old := &bolt{path: path}
+	defer old.close() //nolint:errcheck // nothing is written
 	err := guard(func() (err error) {
-		old, err = bbolt.Open(path, 0o600, boltOptions(true))
+		old.db, err = bbolt.Open(path, 0o600, old.options(true))
 		return err
 	})
 	if err != nil {
 		return 0, false
 	}
-	defer func() { _ = guard(old.Close) }()
 	complete = true
 	for b := range bucketNames {
-		n, all := s.salvageList(old, bucket(b))
+		n, all := s.salvageList(old.db, bucket(b))
 		saved += n
 		complete = complete && all
 	}
