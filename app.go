@@ -80,7 +80,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if a.events, err = a.newEvents(ctx, orgs, state); err != nil {
 		return nil, err
 	}
-	if cfg.Ocean.EventListener.ProcessesWebhooks() {
+	if a.receives() {
 		rc.LiveMapping = a.events.current
 	}
 	a.runner, err = resync.New(rc)
@@ -277,6 +277,7 @@ func (a *app) full(ctx context.Context) (*resync.Summary, error) {
 	if err := a.memory.EndResync(sum.State == resync.StateCompleted); err != nil {
 		a.log.WarnContext(ctx, "what cannot have changed is not remembered", "err", err)
 	}
+	a.events.hooks.soon() // there may be new projects
 	if sum.Unauthorized() {
 		a.log.ErrorContext(ctx, "Azure DevOps refuses the credentials: check that OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN is complete, not expired and may read the organization of OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL; nothing was deleted")
 	}

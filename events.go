@@ -23,6 +23,7 @@ type events struct {
 	orgs   []*azuredevops.Client
 	server *webhook.Server
 	state  string // directory; empty: none
+	hooks  *hooks // nil: there is no public address
 
 	mu      sync.Mutex
 	doc     string // the mapping document that mapping was made of
@@ -51,11 +52,17 @@ func (a *app) newEvents(ctx context.Context, orgs []*azuredevops.Client, state s
 	if state != "" {
 		wc.Directory = filepath.Join(state, "hooks")
 	}
-	if listen.ProcessesWebhooks() {
+	if a.receives() {
 		wc.Handler = e
 	}
 	if listen.Type == ocean.ListenWebhook {
 		wc.Resync = a.wake
+	}
+	if a.receives() {
+		if e.hooks, err = newHooks(e); err != nil {
+			_ = ln.Close()
+			return nil, err
+		}
 	}
 	e.server, err = webhook.New(wc)
 	return e, err
@@ -75,7 +82,7 @@ func (e *events) serve(ctx context.Context) {
 // and shall not begin with one first learns what there is.
 func (e *events) follow(ctx context.Context) {
 	listen := &e.app.cfg.Ocean.EventListener
-	if e.server == nil || !listen.ProcessesWebhooks() {
+	if e.server == nil || !e.app.receives() {
 		return
 	}
 	if !e.app.runner.Remembers() && !(listen.Resyncs() && listen.ResyncOnStart) {
@@ -84,6 +91,9 @@ func (e *events) follow(ctx context.Context) {
 		}
 	}
 	e.server.Start()
+	if e.hooks != nil {
+		e.hooks.run(ctx)
+	}
 }
 
 // parse reads the envelope of a delivery.
@@ -110,7 +120,7 @@ func (e *events) Handle(ctx context.Context, _ string, deliveries []webhook.Deli
 			errs = append(errs, fmt.Errorf("%w: %w", webhook.ErrPermanent, err))
 			continue
 		}
-		org, err := azuredevops.Resolve(&ev, e.orgs, e.registered)
+		org, err := azuredevops.Resolve(&ev, e.orgs, e.hooks.registered)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%w: %w", webhook.ErrPermanent, err))
 			continue
@@ -140,9 +150,6 @@ func (e *events) Handle(ctx context.Context, _ string, deliveries []webhook.Deli
 	return errors.Join(errs...)
 }
 
-// registered tells which organization a subscription belongs to.
-func (e *events) registered(string) *azuredevops.Client { return nil }
-
 // lastMapping keeps the mapping that was used last for the time when Port
 // cannot be asked.
 const lastMapping = "mapping.json"
@@ -168,6 +175,9 @@ func (e *events) current(ctx context.Context) (*mapping.Mapping, error) {
 			return e.mapping, nil
 		}
 		return nil, err
+	}
+	if e.mapping != nil {
+		e.hooks.soon() // another mapping may need other events
 	}
 	e.doc, e.mapping = doc, m
 	if e.state != "" {
