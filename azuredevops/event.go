@@ -37,6 +37,7 @@ type eventIDs struct {
 	pull, source, target      string
 	workItem, oldProject      string // the name of the project that the work item left
 	build, pipeline           string
+	running                   bool // the run has begun and not ended
 	release, deployment       string
 	releaseDefinition         string
 }
@@ -114,6 +115,7 @@ func (e *Event) read(r *idReader) {
 		e.ids.build, e.ids.pipeline = r.number("id"), r.number("definition.id")
 	case "ms.vss-pipelines", "ms.vss-pipelinechecks-events":
 		e.ids.build, e.ids.pipeline = r.number("run.id"), r.first((*idReader).number, "pipeline.id", "run.pipeline.id")
+		e.ids.running = textOfResult(r.at.Get("run.state")) == "inProgress"
 	case "ms.vss-release":
 		e.readRelease(r)
 	case "ms.vss-alerts":
@@ -141,10 +143,10 @@ func (e *Event) readWorkItem(r *idReader) {
 // readRelease finds the release and, if any, the deployment. Sample events have
 // zeros in places.
 func (e *Event) readRelease(r *idReader) {
-	e.ids.release = r.first((*idReader).number, "deployment.release.id", "release.id", "environment.releaseId", "environment.release.id")
+	e.ids.release = r.first((*idReader).number, "deployment.release.id", "release.id", "environment.releaseId", "environment.release.id", "approval.release.id")
 	e.ids.deployment = r.number("deployment.id")
 	e.ids.releaseDefinition = r.first((*idReader).number,
-		"release.releaseDefinition.id", "environment.releaseDefinition.id", "deployment.releaseDefinition.id")
+		"release.releaseDefinition.id", "environment.releaseDefinition.id", "deployment.releaseDefinition.id", "approval.releaseDefinition.id")
 }
 
 // family is the type without its last part: "git.push" is one of its own.

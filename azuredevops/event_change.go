@@ -141,8 +141,10 @@ func (e *Event) pipelinesChanged() []Change {
 	out = append(out,
 		Change{Kind: "build", Scope: e.within(build)},
 		Change{Kind: "pipeline-stage", Scope: e.within(build)},
-		Change{Kind: "pipeline-deployment", Scope: e.within(""), Partial: true, build: build},
 	)
+	if e.Type == stageStateChanged || e.Type == runStateChanged && !e.ids.running {
+		out = append(out, Change{Kind: "pipeline-deployment", Scope: e.within(""), Partial: true, build: build})
+	}
 	if e.Type == runStateChanged && pipeline != "" {
 		out = append(out, Change{Kind: "pipeline", Scope: e.within(pipeline)}) // has no event of its own
 	}
@@ -173,18 +175,19 @@ func (e *Event) releaseChanged() []Change {
 	return out
 }
 
-// repositoryName is the name in the address of a repository; "" without one.
+// repositoryName is the name in the address of a repository; "" without one. A
+// repository that is called like its project may have no address of its own.
 func repositoryName(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return ""
 	}
-	_, name, ok := strings.Cut(u.EscapedPath(), "/_git/")
-	if !ok {
-		return ""
+	path := strings.Trim(u.EscapedPath(), "/")
+	if _, name, ok := strings.Cut(path, "_git/"); ok {
+		path, _, _ = strings.Cut(name, "/")
 	}
-	name, _, _ = strings.Cut(name, "/")
-	if name, err = url.PathUnescape(name); err != nil {
+	name, err := url.PathUnescape(path[strings.LastIndexByte(path, '/')+1:])
+	if err != nil {
 		return ""
 	}
 	return name

@@ -12,7 +12,7 @@ import (
 )
 
 var _ = register(row[folderSelector]{
-	Name: "folder", List: listFolders, Wants: wantsOfFolders,
+	Name: "folder", List: listFolders, Within: withinFolders, Wants: wantsOfFolders,
 	Events: inTrees(),
 })
 

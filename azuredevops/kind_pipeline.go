@@ -7,7 +7,7 @@ import (
 )
 
 var _ = register(row[pipelineSelector]{
-	Name: "pipeline", List: listPipelines,
+	Name: "pipeline", List: listPipelines, Within: withinPipeline,
 	// Pipelines have no events of their own; a run shows that one is new or renamed
 	// (live-events.md 3.11).
 	Events: []string{runStateChanged},

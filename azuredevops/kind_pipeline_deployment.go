@@ -6,7 +6,7 @@ import (
 )
 
 var _ = register(row[pipelineDeploymentSelector]{
-	Name: "pipeline-deployment", List: listPipelineDeployments,
+	Name: "pipeline-deployment", List: listPipelineDeployments, Within: withinPipelineDeployment,
 	Events: []string{stageStateChanged},
 })
 

@@ -13,7 +13,7 @@ import (
 )
 
 var _ = register(row[pullRequestSelector]{
-	Name: "pull-request", List: listPullRequests,
+	Name: "pull-request", List: listPullRequests, Within: withinPullRequest,
 	Events: inRepository("git.pullrequest.created", "git.pullrequest.updated", "git.pullrequest.merged"),
 })
 

@@ -85,7 +85,7 @@ func (s *Snapshot) narrow(ctx context.Context, c Change) (*Snapshot, error) {
 	case excluded:
 		return nil, nil //nolint:nilnil // as above
 	}
-	n.at.project = p
+	n.at.project, n.at.Scope.ProjectName = p, p.Name
 	n.projects.got.Store(&result[*projectList]{value: &projectList{entries: []result[*project]{{value: p}}}})
 	if c.Scope.Repository == "" {
 		return n, nil
@@ -136,11 +136,14 @@ func (at *part) wants(of Scope, id string, obj []byte) bool {
 	if !at.Scope.holds(of) {
 		return false
 	}
-	if at.build != "" && at.Kind == "test-run" {
-		return gjson.Get(view(obj), "build.id").String() == at.build
-	}
-	if at.release != "" && at.Kind == "release-deployment" {
-		return gjson.Get(view(obj), "release.id").String() == at.release
+	about := func(path, want string) bool { return want == "" || gjson.Get(view(obj), path).String() == want }
+	switch at.Kind {
+	case "test-run":
+		return about("build.id", at.build)
+	case "pipeline-deployment":
+		return about("owner.id", at.build)
+	case "release-deployment":
+		return about("release.id", at.release)
 	}
 	return true
 }
@@ -172,16 +175,14 @@ func (at *part) narrow(rq *request) *request {
 		return rq
 	}
 	id := at.Scope.ID
-	switch rq.Route {
-	case "_apis/build/builds":
+	switch {
+	case (at.Kind == "build" || at.Kind == "pipeline-stage") && rq.Route == "_apis/build/builds":
 		return rq.with("buildIds", id)
-	case "_apis/test/runs":
-		if at.build != "" {
-			return rq.with("buildUri", "vstfs:///Build/Build/"+at.build)
-		}
-	case "_apis/release/releases":
+	case at.build != "" && rq.Route == "_apis/test/runs":
+		return rq.with("buildUri", "vstfs:///Build/Build/"+at.build)
+	case rq.Route == "_apis/release/releases":
 		return rq.with("releaseIdFilter", id)
-	case "_apis/release/definitions":
+	case rq.Route == "_apis/release/definitions":
 		return rq.with("definitionIdFilter", id)
 	}
 	return rq

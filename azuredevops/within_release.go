@@ -1,0 +1,44 @@
+package azuredevops
+
+import (
+	"context"
+	"iter"
+)
+
+const (
+	// Deployments are listed with the newest first, and events are about new ones.
+	lateDeployments = "100"
+	// mostLatePages bounds the search for the deployments of a release.
+	mostLatePages = 5
+)
+
+// withinReleaseDeployment looks for one deployment, or those of one release. The
+// service has no filter for either.
+func withinReleaseDeployment(l *lister, _ releaseDeploymentSelector, at *part) stream[Record] {
+	if at.Scope.ID == "" && at.release == "" {
+		return nil
+	}
+	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
+		return func(yield func(batch, error) bool) {
+			rq := &request{Host: vsrm, Project: p, Route: "_apis/release/deployments", Query: []string{"$top", lateDeployments}}
+			n := 0
+			for b, err := range l.batches(ctx, rq, batch{scope: p.scope}) {
+				found := at.release != "" && err == nil && at.among(b)
+				if n++; !yield(b, err) || found || at.release != "" && n >= mostLatePages {
+					return
+				}
+			}
+		}
+	})
+}
+
+// among tells whether a page has something that is wanted.
+func (at *part) among(b batch) bool {
+	objects, _ := list(b.page.b, b.key)
+	for obj := range objects {
+		if at.wants(b.scope, textAt(obj, b.id), obj) {
+			return true
+		}
+	}
+	return false
+}
