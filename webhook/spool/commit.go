@@ -55,6 +55,8 @@ const (
 	ackDelay = 50 * time.Millisecond
 	// retryDelay is how long after a failed commit the next one is tried for acks.
 	retryDelay = time.Second
+	// trimDelay is the least time between two trims.
+	trimDelay = 200 * time.Millisecond
 	// rescueDelay is the least time between two attempts to make the file anew.
 	rescueDelay = time.Minute
 )
@@ -131,6 +133,10 @@ func (s *Spool) commit(ctx context.Context, w *work) {
 		s.cfg.Committed(took, len(w.batch.puts), err)
 	}
 	s.settle(ctx, w, &r, err)
+	if b, onDisk := s.store.(*bolt); onDisk && start.Sub(s.trimmed) >= trimDelay {
+		b.trim()
+		s.trimmed = start
+	}
 	if errors.Is(err, errDamaged) || s.unreadable.Load() {
 		s.rescueNow(ctx, err)
 	}

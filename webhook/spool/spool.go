@@ -84,6 +84,7 @@ type Spool struct {
 	counters  counters
 
 	rescued time.Time     // the last time that the file was made anew; the committer's own
+	trimmed time.Time     // the last trim; the committer's own
 	wake    chan struct{} // the committer has something to do
 	done    chan struct{} // the committer has ended
 }

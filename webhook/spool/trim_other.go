@@ -1,0 +1,6 @@
+//go:build !linux
+
+package spool
+
+// trim is for Linux.
+func (*bolt) trim() {}
