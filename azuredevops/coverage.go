@@ -53,7 +53,7 @@ func (l *lister) codeCoverage(ctx context.Context, run testRun, flags *int) ([]b
 // call for many builds, and none where nothing can be remembered; without an
 // answer nothing is.
 func (l *lister) coveredBuilds(ctx context.Context, p *project, runs *page) map[string]string {
-	if l.c.memory == nil {
+	if l.c.memory == nil || l.at != nil {
 		return nil
 	}
 	var ids []string

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Listing is a kind bound to the selector of a resource. Listings with equal
@@ -29,6 +30,10 @@ type ListOptions struct {
 	// Files are the paths of `file://` mappings; every record gets them in
 	// Record.Files.
 	Files []string
+	// Since leaves out what has not changed since then, for kinds of which
+	// [Incremental] says so; the zero time lists everything. More than what has
+	// changed may come, and what is gone does not show.
+	Since time.Time
 	// Change is what Within lists again when an event asks for it; its scope does
 	// not count.
 	Change Change
@@ -42,13 +47,16 @@ type row[S any] struct {
 	// Within lists a part of a project by fewer calls than List on a lister that is
 	// narrowed to the part; nil, or a nil stream, where there is no such way.
 	Within func(l *lister, sel S, at *part) stream[Record]
-	Wants  func(sel S) []want // the folders that files of the records are read from, besides those of `file://`
+	// Incremental says that List heeds lister.since.
+	Incremental bool
+	Wants       func(sel S) []want // the folders that files of the records are read from, besides those of `file://`
 }
 
 // A kind is a row whose selector type is forgotten.
 type kind struct {
-	bind   func(selector json.RawMessage) (*Listing, []string, error)
-	events []string
+	bind        func(selector json.RawMessage) (*Listing, []string, error)
+	events      []string
+	incremental bool
 }
 
 // kinds is written only while the package is initialized, by the rows of the
@@ -63,7 +71,7 @@ func register[S any](r row[S]) struct{} {
 	if _, ok := kinds[r.Name]; ok {
 		panic("azuredevops: kind " + r.Name + " declared twice")
 	}
-	kinds[r.Name] = kind{events: r.Events, bind: func(selector json.RawMessage) (*Listing, []string, error) {
+	kinds[r.Name] = kind{events: r.Events, incremental: r.Incremental, bind: func(selector json.RawMessage) (*Listing, []string, error) {
 		var sel S
 		warnings, err := decodeSelector(selector, &sel)
 		if err != nil {
@@ -115,7 +123,7 @@ func (l *Listing) Records(ctx context.Context, s *Snapshot, opt ListOptions) ite
 			}
 		}
 		s.Expect(l, opt)
-		under := &lister{Snapshot: s, kind: l.Kind, files: opt.Files, own: l.wanted(opt), all: s.expected()}
+		under := &lister{Snapshot: s, kind: l.Kind, files: opt.Files, own: l.wanted(opt), all: s.expected(), since: sinceOf(l.Kind, opt)}
 		org, without := Scope{Organization: s.c.Organization()}, false
 		for rec, err := range l.list(under)(ctx) {
 			if ctx.Err() != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 var _ = register(row[alertSelector]{
-	Name: "advanced-security-alert", List: listAlerts,
+	Name: "advanced-security-alert", List: listAlerts, Incremental: true,
 	Events: inRepository("ms.vss-alerts.alert-created-event", "ms.vss-alerts.alert-state-changed-event", "ms.vss-alerts.alert-updated-event"),
 })
 
@@ -45,7 +45,7 @@ func listAlerts(l *lister, sel alertSelector) stream[Record] {
 	return l.perRepository((*repository).healthy, func(ctx context.Context, r *repository) iter.Seq2[batch, error] {
 		alerts := l.batches(ctx, &request{
 			Host: advsec, Project: r.Project, Route: "_apis/alert/repositories/{repositoryId}/alerts", Args: []string{r.ID},
-			Version: "7.2-preview.1", Query: slices.Concat([]string{"top", listTop}, sel.Criteria.query()), // not $top, which is not known here
+			Version: "7.2-preview.1", Query: slices.Concat([]string{"top", listTop}, sel.Criteria.query(), []string{"criteria.modifiedSince", stamp(l.since)}), // not $top, which is not known here
 		}, batch{
 			scope: r.inside(), id: "alertId",
 			added: newMembers(2).text("__repositoryId", r.ID).text("__projectId", r.Project.ID),

@@ -12,7 +12,7 @@ import (
 )
 
 var _ = register(row[buildSelector]{
-	Name: "build", List: listBuilds,
+	Name: "build", List: listBuilds, Incremental: true,
 	Events: []string{"build.complete", runStateChanged, stageStateChanged},
 })
 
@@ -26,7 +26,7 @@ type buildSelector struct {
 // `__firstCommit` where there is one (export.md 4.10).
 func listBuilds(l *lister, sel buildSelector) stream[Record] {
 	builds := records(l, each(wideBuilds, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[batch, error] {
-		return within(p.scope, l.batches(ctx, buildsOf(p), batch{scope: p.scope, added: buildMembers(p)}))
+		return within(p.scope, l.builds(ctx, p))
 	}))
 	if !sel.EnrichWithFirstCommit {
 		return builds
@@ -45,6 +45,15 @@ func listBuilds(l *lister, sel buildSelector) stream[Record] {
 		}
 		return rec, nil
 	}))
+}
+
+// builds are those of a project, or those that have changed.
+func (l *lister) builds(ctx context.Context, p *project) iter.Seq2[batch, error] {
+	form := batch{scope: p.scope, added: buildMembers(p)}
+	if l.since.IsZero() {
+		return l.batches(ctx, buildsOf(p), form)
+	}
+	return l.inTurn(ctx, buildsSince(p, l.since), form)
 }
 
 // firstCommit is the earliest change of a build with `__sha`, `__timestamp` and

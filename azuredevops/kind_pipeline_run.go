@@ -6,7 +6,7 @@ import (
 )
 
 var _ = register(row[pipelineRunSelector]{
-	Name: "pipeline-run", List: listPipelineRuns,
+	Name: "pipeline-run", List: listPipelineRuns, Within: withinPipelineRun, Incremental: true,
 	Events: []string{runStateChanged, stageStateChanged},
 })
 
@@ -21,9 +21,18 @@ type pipelineRunSelector struct {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/pipelines/runs/list
 func listPipelineRuns(l *lister, _ pipelineRunSelector) stream[Record] {
+	if !l.since.IsZero() {
+		return listPipelineRunsSince(l)
+	}
 	return l.eachBelow(l.eachOf(widePages, pipelinesOf), func(ctx context.Context, p *parent) iter.Seq2[batch, error] {
-		return l.batches(ctx,
-			&request{Project: p.Project, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{p.ID}},
-			batch{scope: p.scope(), added: newMembers(2+len(p.JSON)/64).raw("__project", p.Project.JSON).raw("__pipeline", p.JSON)})
+		return l.runs(ctx, p, nil)
+	})
+}
+
+// runs are those of a pipeline; nil keeps all.
+func (l *lister) runs(ctx context.Context, p *parent, keep func(run []byte) bool) iter.Seq2[batch, error] {
+	return l.batches(ctx, &request{Project: p.Project, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{p.ID}}, batch{
+		scope: p.scope(), keep: keep,
+		added: newMembers(2+len(p.JSON)/64).raw("__project", p.Project.JSON).raw("__pipeline", p.JSON),
 	})
 }

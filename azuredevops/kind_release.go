@@ -7,7 +7,7 @@ import (
 )
 
 var _ = register(row[releaseSelector]{
-	Name: "release", List: listReleases,
+	Name: "release", List: listReleases, Incremental: true,
 	Events: []string{
 		"ms.vss-release.release-created-event", "ms.vss-release.release-abandoned-event",
 		"ms.vss-release.deployment-started-event", "ms.vss-release.deployment-completed-event",
@@ -27,17 +27,25 @@ type releaseSelector struct {
 }
 
 // listReleases lists the releases of every project as they are (export.md 4.14).
-//
-// https://learn.microsoft.com/rest/api/azure/devops/release/releases/list
 func listReleases(l *lister, sel releaseSelector) stream[Record] {
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
-		return l.batches(ctx, &request{
-			Host: vsrm, Project: p, Route: "_apis/release/releases",
-			Query: []string{
-				"$top", listTop, "$expand", sel.Expand, "statusFilter", sel.StatusFilter,
-				"tagFilter", strings.Join(sel.TagFilter, ","), "sourceBranchFilter", sel.SourceBranchFilter,
-				"minCreatedTime", sel.MinCreatedTime, "maxCreatedTime", sel.MaxCreatedTime,
-			},
-		}, batch{scope: p.scope})
+		if l.since.IsZero() {
+			return l.batches(ctx, sel.request(p), batch{scope: p.scope})
+		}
+		return l.releasesSince(ctx, p, sel)
 	})
+}
+
+// request asks for the releases of a project.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/release/releases/list
+func (sel *releaseSelector) request(p *project) *request {
+	return &request{
+		Host: vsrm, Project: p, Route: "_apis/release/releases",
+		Query: []string{
+			"$top", listTop, "$expand", sel.Expand, "statusFilter", sel.StatusFilter,
+			"tagFilter", strings.Join(sel.TagFilter, ","), "sourceBranchFilter", sel.SourceBranchFilter,
+			"minCreatedTime", sel.MinCreatedTime, "maxCreatedTime", sel.MaxCreatedTime,
+		},
+	}
 }

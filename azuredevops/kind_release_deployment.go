@@ -6,7 +6,7 @@ import (
 )
 
 var _ = register(row[releaseDeploymentSelector]{
-	Name: "release-deployment", List: listReleaseDeployments,
+	Name: "release-deployment", List: listReleaseDeployments, Within: withinReleaseDeployment, Incremental: true,
 	Events: []string{
 		"ms.vss-release.deployment-started-event", "ms.vss-release.deployment-completed-event",
 		"ms.vss-release.deployment-approval-pending-event", "ms.vss-release.deployment-approval-completed-event",
@@ -23,7 +23,6 @@ type releaseDeploymentSelector struct {
 // https://learn.microsoft.com/rest/api/azure/devops/release/deployments/list
 func listReleaseDeployments(l *lister, _ releaseDeploymentSelector) stream[Record] {
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
-		return l.batches(ctx, &request{Host: vsrm, Project: p, Route: "_apis/release/deployments", Query: []string{"$top", listTop}},
-			batch{scope: p.scope})
+		return l.batches(ctx, deploymentsSince(p, l.since), batch{scope: p.scope})
 	})
 }

@@ -11,7 +11,7 @@ import (
 )
 
 var _ = register(row[testRunSelector]{
-	Name: "test-run", List: listTestRuns,
+	Name: "test-run", List: listTestRuns, Incremental: true,
 	Events: []string{"build.complete"},
 })
 
@@ -113,7 +113,11 @@ func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[t
 func (l *lister) testRuns(ctx context.Context, p *project, added members, coverage bool) iter.Seq2[testRunPage, error] {
 	return func(yield func(testRunPage, error) bool) {
 		rq := &request{Project: p, Route: "_apis/test/runs", Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
-		for pg, err := range l.skipPages(ctx, rq, "value", testRunTop) {
+		pages := l.skipPages(ctx, rq, "value", testRunTop)
+		if !l.since.IsZero() {
+			pages = l.testRunsSince(ctx, rq)
+		}
+		for pg, err := range pages {
 			out := testRunPage{batch: batch{page: pg, key: "value", id: "id", scope: p.scope, added: added}}
 			if err == nil && coverage {
 				out.builds = l.coveredBuilds(ctx, p, pg)

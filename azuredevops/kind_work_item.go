@@ -11,7 +11,7 @@ import (
 )
 
 var _ = register(row[workItemSelector]{
-	Name: "work-item", List: listWorkItems,
+	Name: "work-item", List: listWorkItems, Within: withinWorkItem, Incremental: true,
 	Events: []string{"workitem.created", "workitem.updated", "workitem.deleted", "workitem.restored", "workitem.commented"},
 })
 
@@ -75,10 +75,14 @@ func (l *lister) workItemIDs(ctx context.Context, p *project, wiql string) iter.
 // wiqlPage finds the ids above last. They have to grow, or paging by id would
 // lose or repeat some.
 func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([]string, error) {
-	body := append([]byte(`{"query":`), gjson.AppendJSONString(nil, wiqlQuery(p.Name, wiql, last))...)
+	body := append([]byte(`{"query":`), gjson.AppendJSONString(nil, wiqlQuery(p.Name, wiqlSince(wiql, l.since), last))...)
+	precise := ""
+	if !l.since.IsZero() {
+		precise = "true" // or the query may name days only
+	}
 	pg, err := l.send(ctx, &request{
 		Project: p, Route: "_apis/wit/wiql", Version: "7.1-preview.2",
-		Query: []string{"$top", strconv.Itoa(wiqlTop)}, Body: append(body, '}'),
+		Query: []string{"$top", strconv.Itoa(wiqlTop), "timePrecision", precise}, Body: append(body, '}'),
 	})
 	if err != nil {
 		return nil, err

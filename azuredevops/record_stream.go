@@ -11,11 +11,12 @@ import (
 // what waits in a stream is pages only.
 type batch struct {
 	page  *page
-	key   string   // of the array in the page
-	added members  // for every record, besides the keys of all kinds
-	scope Scope    // of the parent; with an ID, that of the records too
-	id    string   // member that tells the records apart
-	want  []string // ids that the page was asked for, in order; nil for a list
+	key   string                // of the array in the page
+	added members               // for every record, besides the keys of all kinds
+	scope Scope                 // of the parent; with an ID, that of the records too
+	id    string                // member that tells the records apart
+	keep  func(obj []byte) bool // what becomes a record; nil keeps all
+	want  []string              // ids that the page was asked for, in order; nil for a list
 }
 
 // perProject streams the records that fetch finds in each project. An error of
@@ -109,7 +110,7 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 		if b.scope.ID != "" {
 			id = b.scope.ID
 		}
-		if !l.at.wants(b.scope, id, obj) {
+		if !l.at.wants(b.scope, id, obj) || b.keep != nil && !b.keep(obj) {
 			continue
 		}
 		if !yield(l.record(obj, b.scope, id, b.added), nil) {

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -56,9 +57,10 @@ func (c *Client) Snapshot() *Snapshot {
 type lister struct {
 	*Snapshot
 	kind  string
-	files []string // of ListOptions
-	own   []want   // of the kind
-	all   []want   // of all kinds of the resync, as far as known
+	files []string  // of ListOptions
+	own   []want    // of the kind
+	all   []want    // of all kinds of the resync, as far as known
+	since time.Time // of ListOptions, with some tolerance; zero for everything
 }
 
 // send makes a request on behalf of the kind.

@@ -2,6 +2,7 @@ package azuredevops
 
 import (
 	"strings"
+	"time"
 )
 
 // wiqlFilter splits the conditions of a selector from what may follow them
@@ -87,4 +88,16 @@ func wiqlQuery(project, wiql, last string) string {
 		b.WriteString(" " + asOf)
 	}
 	return b.String()
+}
+
+// wiqlSince adds to the conditions of a selector that an item has changed.
+func wiqlSince(wiql string, since time.Time) string {
+	if since.IsZero() {
+		return wiql
+	}
+	conditions, asOf := wiqlFilter(wiql)
+	if conditions != "" {
+		conditions = "(" + conditions + ") AND "
+	}
+	return strings.TrimSpace(conditions + "[System.ChangedDate] >= '" + stamp(since) + "' " + asOf)
 }
