@@ -126,8 +126,8 @@ func (k *killed) life(t *testing.T, dir string, next *atomic.Int64, after time.D
 	var reader, senders sync.WaitGroup
 	reader.Go(func() { k.read(lines) })
 	stop := make(chan struct{})
-	for sender := range 8 {
-		senders.Go(func() { k.send(addr, sender, next, stop) })
+	for range 8 {
+		senders.Go(func() { k.send(addr, next, stop) })
 	}
 	timer := time.NewTimer(after)
 	defer timer.Stop()
@@ -176,7 +176,7 @@ func (k *killed) read(lines *bufio.Scanner) {
 }
 
 // send posts deliveries until the process is gone.
-func (k *killed) send(addr string, sender int, next *atomic.Int64, stop <-chan struct{}) {
+func (k *killed) send(addr string, next *atomic.Int64, stop <-chan struct{}) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return

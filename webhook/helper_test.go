@@ -18,20 +18,20 @@ const hookPath = "/integration/webhook"
 
 // serve runs a server on a port of its own until the end of the test. It waits
 // until the spool is open.
-func serve(t testing.TB, cfg webhook.Config) *webhook.Server {
-	t.Helper()
-	s, stop := start(t, cfg)
-	t.Cleanup(func() {
+func serve(tb testing.TB, cfg webhook.Config) *webhook.Server {
+	tb.Helper()
+	s, stop := start(tb, cfg)
+	tb.Cleanup(func() {
 		if err := stop(); err != nil {
-			t.Errorf("Run: %v", err)
+			tb.Errorf("Run: %v", err)
 		}
 	})
 	return s
 }
 
 // start is serve with a function that stops the server before.
-func start(t testing.TB, cfg webhook.Config) (*webhook.Server, func() error) {
-	t.Helper()
+func start(tb testing.TB, cfg webhook.Config) (*webhook.Server, func() error) {
+	tb.Helper()
 	if cfg.Parse == nil {
 		cfg.Parse = parse
 	}
@@ -41,18 +41,18 @@ func start(t testing.TB, cfg webhook.Config) (*webhook.Server, func() error) {
 	if cfg.Listener == nil {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		cfg.Listener = l
 	}
 	s, err := webhook.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	wait(t, "the spool", func() bool { return !s.Stats().Waiting })
+	wait(tb, "the spool", func() bool { return !s.Stats().Waiting })
 	return s, func() error {
 		cancel()
 		return <-done
@@ -60,8 +60,8 @@ func start(t testing.TB, cfg webhook.Config) (*webhook.Server, func() error) {
 }
 
 // wait waits until ok.
-func wait(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func wait(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	deadline := time.NewTimer(20 * time.Second)
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Millisecond)
@@ -70,7 +70,7 @@ func wait(t testing.TB, what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("%s: not within 20 s", what)
+			tb.Fatalf("%s: not within 20 s", what)
 		}
 	}
 }

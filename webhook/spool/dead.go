@@ -200,7 +200,7 @@ func (s *Spool) revive(v []byte) (put, bool) {
 		return put{}, false
 	}
 	d.Received, d.Redriven = s.cfg.Now(), true
-	fresh, _ := appendRecord(nil, nil, &d)
+	fresh, _ := encode(nil, &d)
 	return put{hash: s.hash(d.Key), node: nodeOf(0, d.Received, uint32(len(d.Body)), len(fresh)), record: fresh}, true
 }
 

@@ -31,7 +31,7 @@ func ReadRecord(b []byte) (Delivery, error) { return readRecord(1, b) }
 
 // AppendRecord encodes a delivery.
 func AppendRecord(d *Delivery) []byte {
-	b, _ := appendRecord(nil, nil, d)
+	b, _ := encode(nil, d)
 	return b
 }
 

@@ -13,15 +13,15 @@ import (
 )
 
 // open opens a spool that is closed at the end of the test.
-func open(t testing.TB, cfg spool.Config) *spool.Spool {
-	t.Helper()
-	s, err := spool.Open(t.Context(), cfg)
+func open(tb testing.TB, cfg spool.Config) *spool.Spool {
+	tb.Helper()
+	s, err := spool.Open(tb.Context(), cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Errorf("Close: %v", err)
+			tb.Errorf("Close: %v", err)
 		}
 	})
 	return s
@@ -34,40 +34,40 @@ func delivery(key string, n int) spool.Delivery {
 	}
 }
 
-func accept(t testing.TB, s *spool.Spool, list ...spool.Delivery) {
-	t.Helper()
+func accept(tb testing.TB, s *spool.Spool, list ...spool.Delivery) {
+	tb.Helper()
 	for _, d := range list {
-		if dup, err := s.Accept(t.Context(), d, nil); err != nil || dup {
-			t.Fatalf("Accept(%s) = %v, %v", d.EventID, dup, err)
+		if dup, err := s.Accept(tb.Context(), d, nil); err != nil || dup {
+			tb.Fatalf("Accept(%s) = %v, %v", d.EventID, dup, err)
 		}
 	}
 }
 
 // take takes one claim, which has to be there.
-func take(t testing.TB, s *spool.Spool) *spool.Claim {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+func take(tb testing.TB, s *spool.Spool) *spool.Claim {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
 	defer cancel()
 	c, err := s.Take(ctx)
 	if err != nil {
-		t.Fatalf("Take: %v", err)
+		tb.Fatalf("Take: %v", err)
 	}
 	return c
 }
 
 // none checks that there is nothing to take.
-func none(t testing.TB, s *spool.Spool) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+func none(tb testing.TB, s *spool.Spool) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(tb.Context())
 	cancel()
 	if c, err := s.Take(ctx); err == nil {
-		t.Fatalf("Take = %d deliveries of %s, want none", len(c.Deliveries), c.Key)
+		tb.Fatalf("Take = %d deliveries of %s, want none", len(c.Deliveries), c.Key)
 	}
 }
 
 // wait waits until ok.
-func wait(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func wait(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	deadline := time.NewTimer(20 * time.Second)
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Millisecond)
@@ -76,7 +76,7 @@ func wait(t testing.TB, what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("%s: not within 20 s", what)
+			tb.Fatalf("%s: not within 20 s", what)
 		}
 	}
 }

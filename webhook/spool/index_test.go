@@ -96,7 +96,7 @@ func TestHashCollision(t *testing.T) {
 	put := func(key, id string) {
 		d := Delivery{Key: key, EventID: id, Received: time.Now()}
 		b := newBatch()
-		rec, _ := appendRecord(nil, nil, &d)
+		rec, _ := encode(nil, &d)
 		b.puts = []put{{hash: 7, node: nodeOf(0, d.Received, 0, len(rec)), record: rec}}
 		s.commit(t.Context(), &work{batch: b})
 	}

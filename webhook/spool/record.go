@@ -64,9 +64,9 @@ func (d *Delivery) valid() error {
 	return nil
 }
 
-// appendRecord encodes d behind dst. scratch is where the body is compressed;
-// the grown one is returned for the next call.
-func appendRecord(dst, scratch []byte, d *Delivery) (record, grown []byte) {
+// encode makes the record of d. scratch is where the body is compressed; the
+// grown one is returned for the next call.
+func encode(scratch []byte, d *Delivery) (record, grown []byte) {
 	flags, body := byte(0), d.Body
 	if d.Redriven {
 		flags |= flagRedriven
@@ -77,20 +77,17 @@ func appendRecord(dst, scratch []byte, d *Delivery) (record, grown []byte) {
 	if packed := s2.Encode(scratch[:cap(scratch)], d.Body); len(packed) < len(d.Body) {
 		flags, body = flags|flagCompressed, packed
 	}
-	if dst == nil {
-		dst = make([]byte, 0, recordFixed+6*binary.MaxVarintLen32+len(d.Key)+len(d.EventType)+len(d.EventID)+len(d.SubscriptionID)+len(body))
-	}
-	at := len(dst)
-	dst = append(dst, recordVersion, flags, 0, 0, 0, 0)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(d.Received.UnixNano()))
-	dst = binary.AppendUvarint(dst, uint64(len(d.Body)))
+	b := make([]byte, 0, recordFixed+5*binary.MaxVarintLen32+len(d.Key)+len(d.EventType)+len(d.EventID)+len(d.SubscriptionID)+len(body))
+	b = append(b, recordVersion, flags, 0, 0, 0, 0)
+	b = binary.BigEndian.AppendUint64(b, uint64(d.Received.UnixNano()))
+	b = binary.AppendUvarint(b, uint64(len(d.Body)))
 	for _, s := range []string{d.Key, d.EventType, d.EventID, d.SubscriptionID} {
-		dst = binary.AppendUvarint(dst, uint64(len(s)))
-		dst = append(dst, s...)
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
 	}
-	dst = append(dst, body...)
-	binary.BigEndian.PutUint32(dst[at+2:], crc32.Checksum(dst[at+6:], castagnoli))
-	return dst, scratch
+	b = append(b, body...)
+	binary.BigEndian.PutUint32(b[2:], crc32.Checksum(b[6:], castagnoli))
+	return b, scratch
 }
 
 // readHeader reads a record without looking at its body or its checksum, so

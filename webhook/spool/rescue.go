@@ -49,7 +49,7 @@ func (s *Spool) rescue(ctx context.Context, path string, cause error) error {
 // first damage, and from its end backwards.
 func (s *Spool) salvage(path string) (saved int, complete bool) {
 	old := &bolt{path: path}
-	defer old.close() //nolint:errcheck // nothing is written
+	defer old.close()
 	err := guard(func() (err error) {
 		old.db, err = bbolt.Open(path, 0o600, old.options(true))
 		return err

@@ -76,9 +76,9 @@ func TestFirstRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, spool.Config{})
 		accept(t, s, delivery("a", 1))
-		for i, most := range []time.Duration{500, 1000, 2000, 4000, 8000, 16000, 20000, 20000} {
+		for i, millis := range []int{500, 1000, 2000, 4000, 8000, 16000, 20000, 20000} {
 			out := s.Finish(take(t, s), errTransient)
-			most *= time.Millisecond
+			most := time.Duration(millis) * time.Millisecond
 			if out.Delay > most || out.Delay < most*8/10 {
 				t.Errorf("delay %d is %v, want a little less than %v", i+1, out.Delay, most)
 			}

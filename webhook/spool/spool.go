@@ -181,7 +181,7 @@ func (s *Spool) inspect(ctx context.Context, path string) error {
 	if err != nil || b == nil {
 		return err
 	}
-	defer b.close() //nolint:errcheck // nothing was written
+	defer b.close()
 	s.store = b
 	return s.load(ctx)
 }
@@ -218,15 +218,8 @@ func (s *Spool) load(ctx context.Context) error {
 	now := s.cfg.Now()
 	err := s.store.view(func(t tx) error {
 		err := t.each(waiting, 0, func(id uint64, rec []byte) error {
-			h, err := readHeader(rec)
-			if err != nil {
+			if !s.recall(id, rec, now) {
 				bad++
-				s.burials = append(s.burials, burial{id: id, died: now, reason: err.Error()})
-				return nil
-			}
-			s.index.add(s.hash(h.key), nodeOf(id, h.received, h.raw, len(rec)))
-			if now.Sub(h.received) < idTTL && h.eventID != "" {
-				s.window.add(marksOf(&Delivery{Key: h.key, EventType: h.eventType, EventID: h.eventID}, nil), nil, h.received)
 			}
 			return nil
 		})
@@ -251,6 +244,20 @@ func (s *Spool) load(ctx context.Context) error {
 	return nil
 }
 
+// recall enters a record of an earlier process; false when it is damaged.
+func (s *Spool) recall(id uint64, rec []byte, now time.Time) bool {
+	h, err := readHeader(rec)
+	if err != nil {
+		s.burials = append(s.burials, burial{id: id, died: now, reason: err.Error()})
+		return false
+	}
+	s.index.add(s.hash(h.key), nodeOf(id, h.received, h.raw, len(rec)))
+	if now.Sub(h.received) < idTTL && h.eventID != "" {
+		s.window.add(marksOf(&Delivery{Key: h.key, EventType: h.eventType, EventID: h.eventID}, nil), nil, h.received)
+	}
+	return true
+}
+
 func (s *Spool) hash(key string) uint64 { return maphash.String(s.seed, key) }
 
 func nodeOf(id uint64, received time.Time, raw uint32, stored int) node {
@@ -272,7 +279,7 @@ func (s *Spool) Accept(ctx context.Context, d Delivery, resource []byte) (duplic
 	m := marksOf(&d, resource)
 	scratch, _ := s.scratch.Get().(*[]byte)
 	var rec []byte
-	rec, *scratch = appendRecord(nil, *scratch, &d)
+	rec, *scratch = encode(*scratch, &d)
 	s.scratch.Put(scratch)
 
 	b, duplicate, err := s.enlist(m, put{
