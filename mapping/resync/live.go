@@ -44,6 +44,7 @@ func (r *Runner) Live(ctx context.Context, org *azuredevops.Client, changes []az
 	l.neighbours(ctx)
 	l.write(ctx)
 	l.remove(ctx)
+	l.clear(ctx)
 	l.remember()
 	return errors.Join(l.errs...)
 }
