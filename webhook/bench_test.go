@@ -152,3 +152,39 @@ func BenchmarkHandle(b *testing.B) {
 	left.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "handled/s")
 }
+
+// BenchmarkIdle measures one delivery at a time, from the request until a
+// handler has it: what the room adds to the time in which an event becomes an
+// entity.
+func BenchmarkIdle(b *testing.B) {
+	handled := make(chan struct{})
+	s := serve(b, webhook.Config{Directory: b.TempDir(), Handler: handlerFunc(func(context.Context, string, []webhook.Delivery) error {
+		handled <- struct{}{}
+		return nil
+	})})
+	s.Start()
+	conn, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	var took []time.Duration
+	for n := 0; b.Loop(); n++ {
+		body := payload(n, n)
+		start := time.Now()
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			if status, err := post(conn, r, body); err != nil || status != http.StatusOK {
+				b.Errorf("POST = %d, %v", status, err)
+			}
+		}()
+		<-handled
+		took = append(took, time.Since(start))
+		<-answered
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+}

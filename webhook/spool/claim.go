@@ -70,6 +70,7 @@ func (s *Spool) await(ctx context.Context) (*Claim, []node, error) {
 	defer s.mu.Unlock()
 	for {
 		if ctx.Err() != nil {
+			s.readable.Signal() // what woke this one may be for another
 			return nil, nil, context.Cause(ctx)
 		}
 		if s.closing {
