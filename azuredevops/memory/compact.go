@@ -24,7 +24,7 @@ func (m *Memory) plan() (keep func(slot) bool, worth bool) {
 	}
 	keep = func(s slot) bool { return s.used+age >= m.resync }
 	kept := int64(dataHeader)
-	for _, s := range m.index {
+	for _, s := range m.index.all() {
 		if keep(s) {
 			kept += padded(int(s.size))
 		}
@@ -52,15 +52,15 @@ func (m *Memory) compact(keep func(slot) bool) (err error) {
 	if err != nil {
 		return err
 	}
-	index, end := map[uint64]slot{}, int64(dataHeader)
+	index, end := newTable(m.index.len()), int64(dataHeader)
 	err = records(m.file, dataHeader, m.end, func(at int64, rec []byte) error {
 		short := name(rec[8:24]).short()
-		s, ok := m.index[short]
+		s, ok := m.index.get(short)
 		if !ok || s.offset() != at || !keep(s) {
 			return nil
 		}
 		s.at = uint32(end / alignment) //nolint:gosec // not above the old one
-		index[short] = s
+		index.put(short, s)
 		end += padded(len(rec))
 		_, err := w.Write(rec)
 		if err == nil {
@@ -77,7 +77,7 @@ func (m *Memory) compact(keep func(slot) bool) (err error) {
 	if err != nil {
 		return err
 	}
-	m.log.Debug("the memory was written anew", "bytes_before", m.end, "bytes", end, "entries_before", len(m.index), "entries", len(index))
+	m.log.Debug("the memory was written anew", "bytes_before", m.end, "bytes", end, "entries_before", m.index.len(), "entries", index.len())
 	m.file.Close()
 	m.file, m.id, m.index, m.end = f, id, index, end
 	return nil

@@ -42,7 +42,7 @@ func (m *Memory) load() error {
 	if err != nil {
 		return err
 	}
-	m.end, m.resync, m.index = dataHeader, 1, map[uint64]slot{}
+	m.end, m.resync, m.index = dataHeader, 1, newTable(0)
 	if err := m.loadIndex(); err != nil && !errors.Is(err, os.ErrNotExist) {
 		m.log.Info("the index of the memory is made anew", "err", err)
 	}
@@ -50,7 +50,7 @@ func (m *Memory) load() error {
 		return err
 	}
 	m.log.Info("the memory is bigger than it may be and begins anew", "bytes", m.end, "at_most", m.limits.Bytes)
-	m.end, m.index = dataHeader, map[uint64]slot{}
+	m.end, m.index = dataHeader, newTable(0)
 	return m.file.Truncate(dataHeader)
 }
 
@@ -110,11 +110,11 @@ func (m *Memory) loadIndex() error {
 	if end < dataHeader || end > info.Size() {
 		return fmt.Errorf("the file has %d bytes, not %d", info.Size(), end)
 	}
-	index := make(map[uint64]slot, (body-indexHeader)/indexEntry)
+	index := newTable((body - indexHeader) / indexEntry)
 	for e := b[indexHeader:body]; len(e) > 0; e = e[indexEntry:] {
-		index[binary.LittleEndian.Uint64(e)] = slot{
+		index.put(binary.LittleEndian.Uint64(e), slot{
 			at: binary.LittleEndian.Uint32(e[8:]), size: binary.LittleEndian.Uint32(e[12:]), used: binary.LittleEndian.Uint32(e[16:]),
-		}
+		})
 	}
 	m.index, m.end, m.resync = index, end, max(1, binary.LittleEndian.Uint32(b[24:]))
 	return nil
@@ -122,12 +122,12 @@ func (m *Memory) loadIndex() error {
 
 // saveIndex replaces the index file. mu is held, and nothing waits.
 func (m *Memory) saveIndex() error {
-	b := make([]byte, indexHeader, indexHeader+indexEntry*len(m.index)+4)
+	b := make([]byte, indexHeader, indexHeader+indexEntry*m.index.len()+4)
 	copy(b, indexMagic)
 	binary.LittleEndian.PutUint64(b[8:], m.id)
 	binary.LittleEndian.PutUint64(b[16:], uint64(m.end)) //nolint:gosec // not negative
 	binary.LittleEndian.PutUint32(b[24:], m.resync)
-	for short, s := range m.index {
+	for short, s := range m.index.all() {
 		b = binary.LittleEndian.AppendUint64(b, short)
 		b = binary.LittleEndian.AppendUint32(b, s.at)
 		b = binary.LittleEndian.AppendUint32(b, s.size)
@@ -153,7 +153,7 @@ func (m *Memory) scan() error {
 		return err
 	}
 	err = records(m.file, m.end, info.Size(), func(at int64, rec []byte) error {
-		m.index[name(rec[8:24]).short()] = slot{at: uint32(at / alignment), size: uint32(len(rec)), used: m.resync} //nolint:gosec // as in Put
+		m.index.put(name(rec[8:24]).short(), slot{at: uint32(at / alignment), size: uint32(len(rec)), used: m.resync}) //nolint:gosec // as in Put
 		m.end = at + padded(len(rec))
 		return nil
 	})

@@ -63,7 +63,7 @@ type Memory struct {
 
 	mu      sync.Mutex // of all below
 	id      uint64     // of the data file
-	index   map[uint64]slot
+	index   *table
 	end     int64  // of the data, what waits in tail included
 	tail    []byte // what has yet to be written
 	resync  uint32 // number of complete resyncs, and a start
@@ -71,15 +71,6 @@ type Memory struct {
 	stopped bool   // after an error of the disk, and after Close
 	stats   Stats
 }
-
-// A slot says where a value lies, and when it was last of use.
-type slot struct {
-	at   uint32 // in units of alignment
-	size uint32 // of the record, without padding
-	used uint32 // resync
-}
-
-func (s slot) offset() int64 { return int64(s.at) * alignment }
 
 // Stats are counts since Open.
 type Stats struct {
@@ -156,13 +147,15 @@ func (m *Memory) Get(key string) (value []byte, ok bool) {
 func (m *Memory) find(n name) (rec []byte, s slot, found bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s, found = m.index[n.short()]
-	if !found || m.stopped {
+	if m.stopped {
+		return nil, s, false
+	}
+	if s, found = m.index.get(n.short()); !found {
 		return nil, s, false
 	}
 	if s.used != m.resync {
 		s.used = m.resync
-		m.index[n.short()] = s
+		m.index.put(n.short(), s)
 	}
 	if from := s.offset() - (m.end - int64(len(m.tail))); from >= 0 {
 		rec = append(rec, m.tail[from:from+int64(s.size)]...)
@@ -174,8 +167,11 @@ func (m *Memory) find(n name) (rec []byte, s slot, found bool) {
 func (m *Memory) forget(n name, s slot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now, ok := m.index[n.short()]; ok && now.at == s.at {
-		delete(m.index, n.short())
+	if m.stopped {
+		return
+	}
+	if now, ok := m.index.get(n.short()); ok && now.at == s.at {
+		m.index.drop(n.short())
 		m.log.Warn("a remembered value is damaged and is read again", "file", m.path(dataFile), "offset", s.offset())
 	}
 }
@@ -196,12 +192,12 @@ func (m *Memory) Put(key string, value []byte) {
 	if m.stopped {
 		return
 	}
-	_, known := m.index[n.short()]
-	if m.end+padded(len(rec)) > m.limits.Bytes || !known && len(m.index) >= m.limits.Entries {
+	_, known := m.index.get(n.short())
+	if m.end+padded(len(rec)) > m.limits.Bytes || !known && m.index.len() >= m.limits.Entries {
 		m.full = true
 		return
 	}
-	m.index[n.short()] = slot{at: uint32(m.end / alignment), size: uint32(len(rec)), used: m.resync} //nolint:gosec // bounded by mostBytes
+	m.index.put(n.short(), slot{at: uint32(m.end / alignment), size: uint32(len(rec)), used: m.resync}) //nolint:gosec // bounded by mostBytes
 	m.tail = append(m.tail, rec...)
 	m.tail = append(m.tail, padding[:padded(len(rec))-int64(len(rec))]...)
 	m.end += padded(len(rec))
@@ -284,6 +280,9 @@ func (m *Memory) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.stats
-	s.Entries, s.Bytes = len(m.index), m.end
+	s.Bytes = m.end
+	if m.index != nil {
+		s.Entries = m.index.len()
+	}
 	return s
 }
