@@ -17,10 +17,11 @@ type Change struct {
 	Partial bool
 
 	// What the event is about inside Scope, for listings that can make use of it.
-	build, run, release, pipeline string
-	source, target                string // refs of a pull request
-	repository                    string // id or name, where it is not Scope's
-	fresh                         bool   // what is remembered of the repository is out of date
+	build, run          string
+	release, definition string
+	source, target      string // refs of a pull request
+	repository          string // id or name, where it is not Scope's
+	fresh               bool   // what is remembered of the repository is out of date
 }
 
 // Changes are the parts that may differ after an event, for every kind, mapped or
@@ -166,11 +167,13 @@ func (e *Event) releaseChanged() []Change {
 		out = append(out, Change{Kind: "release-definition", Scope: e.within(id.releaseDefinition)})
 	}
 	switch {
-	case !strings.HasPrefix(e.Type, "ms.vss-release.deployment-"):
+	case e.Type == "ms.vss-release.release-created-event":
 	case id.deployment != "":
 		out = append(out, Change{Kind: "release-deployment", Scope: e.within(id.deployment)})
 	case id.release != "":
-		out = append(out, Change{Kind: "release-deployment", Scope: e.within(""), Partial: true, release: id.release})
+		out = append(out, Change{
+			Kind: "release-deployment", Scope: e.within(""), Partial: true, release: id.release, definition: id.releaseDefinition,
+		})
 	}
 	return out
 }

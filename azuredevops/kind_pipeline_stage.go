@@ -44,8 +44,13 @@ func listPipelineStages(l *lister, _ pipelineStageSelector) stream[Record] {
 	})
 }
 
-// rememberedStages is stages, without the call where the build has not changed.
+// rememberedStages is stages, without the call where the build has not changed. For
+// a live event the timeline is asked for while the build is: it may be older than
+// the revision under which it would be remembered.
 func (l *lister) rememberedStages(ctx context.Context, build *parent) ([]byte, error) {
+	if l.at != nil {
+		return l.stages(ctx, build)
+	}
 	of := memorable{"stages 1", build.Project, build.ID, buildRevision(build.JSON)}
 	return l.remember(ctx, of, func(ctx context.Context) ([]byte, bool, error) {
 		stages, err := l.stages(ctx, build)

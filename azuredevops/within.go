@@ -25,6 +25,7 @@ func (l *Listing) Within(ctx context.Context, s *Snapshot, scope Scope, opt List
 	return func(yield func(Record, error) bool) {
 		scope.Organization = s.c.Organization()
 		opt.Change.Kind, opt.Change.Scope = l.Kind, scope
+		defer s.prefetch(ctx, opt.Change)()
 		n, err := s.narrow(ctx, opt.Change)
 		switch {
 		case ctx.Err() != nil:
@@ -184,6 +185,40 @@ func (at *part) narrow(rq *request) *request {
 		return rq.with("releaseIdFilter", id)
 	case rq.Route == "_apis/release/definitions":
 		return rq.with("definitionIdFilter", id)
+	case at.Kind == "branch" && rq.Route == routeRefs, at.Kind == "pipeline-stage" && rq.Route == routeTimeline:
+		shared := *rq
+		shared.Shared = true // it may be under way: see prefetch
+		return &shared
 	}
 	return rq
+}
+
+const (
+	routeRefs     = "_apis/git/repositories/{repositoryId}/refs"
+	routeTimeline = "_apis/build/builds/{buildId}/timeline"
+)
+
+// prefetch asks for what a listing will want to know besides the parents of its
+// records, while it asks for those. The result waits for the answer.
+func (s *Snapshot) prefetch(ctx context.Context, c Change) (wait func()) {
+	p := &project{ID: c.Scope.Project}
+	var rq *request
+	switch {
+	case c.Scope.Project == "":
+	case c.Kind == "branch" && c.Scope.Repository != "" && !s.c.live.hidden.has(strings.ToLower(p.ID+"/"+c.Scope.Repository), liveFor):
+		rq = &request{Project: p, Route: routeRefs, Args: []string{c.Scope.Repository}, Query: []string{"filter", "heads/", "$top", refsTop}}
+	case c.Kind == "pipeline-stage" && c.Scope.ID != "":
+		rq = &request{Project: p, Route: routeTimeline, Args: []string{c.Scope.ID}, Empty: true}
+	}
+	if rq == nil {
+		return func() {}
+	}
+	rq.Shared = true
+	l := &lister{Snapshot: s, kind: c.Kind}
+	answer := ahead(ctx, func(ctx context.Context) (*page, error) { return l.send(ctx, rq) })
+	return func() {
+		if r := answer(); r.err == nil {
+			r.value.free()
+		}
+	}
 }

@@ -32,6 +32,7 @@ type liveCache struct {
 	hidden       lately[string, bool]     // repositories that no list shows
 	names        lately[string, []string] // ids of repositories by their names
 	wikis        lately[string, []wikiOf]
+	unlisted     onceGood[[]string] // members that only single runs have
 
 	mu     sync.Mutex
 	listed map[string]bool // repositories that a list has shown: they stay visible
@@ -70,6 +71,31 @@ func (m *lately[K, T]) get(ctx context.Context, key K, age time.Duration, fetch 
 			delete(m.m, key)
 		}
 		m.mu.Unlock()
+	}
+	return v, err
+}
+
+// onceGood is fetched until that has worked, and then kept.
+type onceGood[T any] struct {
+	mu   sync.Mutex
+	memo *memo[T]
+}
+
+func (o *onceGood[T]) get(ctx context.Context, fetch func(context.Context) (T, error)) (T, error) {
+	o.mu.Lock()
+	m := o.memo
+	if m == nil {
+		m = newMemo[T]()
+		o.memo = m
+	}
+	o.mu.Unlock()
+	v, err := m.get(ctx, fetch)
+	if err != nil {
+		o.mu.Lock()
+		if o.memo == m {
+			o.memo = nil
+		}
+		o.mu.Unlock()
 	}
 	return v, err
 }

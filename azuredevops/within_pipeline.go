@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -85,12 +86,43 @@ func withinPipelineRun(l *lister, _ pipelineRunSelector, at *part) stream[Record
 			case err != nil:
 				yield(Record{}, err)
 			default:
-				// What a list of runs does not tell.
-				run = without(run, "resources", "variables", "tags", "yamlDetails", "finalYaml")
+				run, err = l.asListed(ctx, at, run)
+				if err != nil {
+					yield(Record{}, err)
+					return
+				}
 				yield(l.record(run, p.scope, at.Scope.ID, newMembers(2+len(of.value)/64).raw("__project", p.JSON).raw("__pipeline", of.value)), nil)
 			}
 		})
 	}
+}
+
+// asListed takes from a run what lists of runs do not tell. Which of the members
+// in question that is, services disagree about: the list of its pipeline shows it,
+// once.
+func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, error) {
+	unlisted, err := l.c.live.unlisted.get(ctx, func(ctx context.Context) ([]string, error) {
+		out := []string{"resources", "variables", "tags", "yamlDetails", "finalYaml"}
+		rq := &request{
+			Project: at.project, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
+		}
+		for pg, err := range l.pages(ctx, rq, "value") {
+			if err != nil {
+				return nil, listed(err)
+			}
+			objects, _ := list(pg.b, "value")
+			for obj := range objects {
+				out = slices.DeleteFunc(out, func(name string) bool { return memberAt(obj, name) >= 0 })
+			}
+			pg.free()
+			break
+		}
+		return out, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("runs of the pipeline: %w", err)
+	}
+	return without(run, unlisted...), nil
 }
 
 // recordsTop is how many of the newest deployments of an environment are read at

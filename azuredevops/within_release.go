@@ -20,7 +20,7 @@ func withinReleaseDeployment(l *lister, _ releaseDeploymentSelector, at *part) s
 	}
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return func(yield func(batch, error) bool) {
-			rq := &request{Host: vsrm, Project: p, Route: "_apis/release/deployments", Query: []string{"$top", lateDeployments}}
+			rq := &request{Host: vsrm, Project: p, Route: "_apis/release/deployments", Query: []string{"$top", lateDeployments, "definitionId", at.definition}}
 			n := 0
 			for b, err := range l.batches(ctx, rq, batch{scope: p.scope}) {
 				found := at.release != "" && err == nil && at.among(b)
