@@ -73,6 +73,9 @@ func New(cfg ClientConfig) (*Client, error) {
 	if cfg.Transport == nil {
 		cfg.Transport = newHTTPTransport(cfg.MaxInFlight)
 	}
+	if cfg.Memory != nil && cfg.Memory.Off() {
+		cfg.Memory = nil
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

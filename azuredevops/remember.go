@@ -14,6 +14,7 @@ import (
 type Memory interface {
 	Get(key string) (value []byte, ok bool)
 	Put(key string, value []byte)
+	Off() bool // it remembers nothing: then no call is made for its sake
 }
 
 // A memorable is something that stays as it is as long as its revision does. The

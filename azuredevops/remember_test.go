@@ -291,6 +291,15 @@ func damage(t *testing.T, path string) {
 	}
 }
 
+// A memory that is off costs no call.
+func TestMemoryOff(t *testing.T) {
+	var off *memory.Memory
+	c, err := New(ClientConfig{OrganizationURL: testOrg, Credential: PersonalAccessToken(testToken), Memory: off})
+	if err != nil || c.memory != nil {
+		t.Errorf("memory = %v, %v", c.memory, err)
+	}
+}
+
 // What one project, organization or repository has is not another's.
 func TestMemoryKeys(t *testing.T) {
 	c := newTestClient(t, &fakeService{}, options{})

@@ -108,6 +108,9 @@ func Open(dir string, limits Limits, log *slog.Logger) (*Memory, error) {
 	return m, nil
 }
 
+// Off tells whether this is the nil Memory.
+func (m *Memory) Off() bool { return m == nil }
+
 func (m *Memory) path(name string) string { return filepath.Join(m.dir, name) }
 
 // Get returns what was put for a key. The value is the caller's.

@@ -107,7 +107,7 @@ func TestOff(t *testing.T) {
 		"no directory": {"", roomy, false}, "no bytes": {dir, memory.Limits{}, false}, "gone": {filepath.Join(dir, "gone"), roomy, true},
 	} {
 		m, err := memory.Open(o.dir, o.limits, slog.New(slog.DiscardHandler))
-		if m != nil || (err != nil) != o.fails {
+		if m != nil || !m.Off() || (err != nil) != o.fails {
 			t.Errorf("%s: Open = %v, %v", name, m, err)
 		}
 		put(m, "a")
