@@ -31,12 +31,41 @@ type app struct {
 	memory  *memory.Memory // nil when there is none
 	fresh   atomic.Bool    // the mapping that Setup has read is still unused
 	environ func() []string
+	network *ocean.Network
+	state   string // directory for what survives a restart; empty: none
+	orgs    []*azuredevops.Client
 	events  *events
 	woken   chan struct{} // POST /resync
 }
 
 // newApp wires the parts. It dials nothing.
 func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (*app, error) {
+	a, err := newClients(ctx, p, cfg, eff)
+	if err != nil {
+		return nil, err
+	}
+	a.memory = openMemory(a.state, cfg.Ocean.StateMemoryBytes, a.log)
+	if a.orgs, err = a.organizations(p, a.memory); err != nil {
+		return nil, err
+	}
+	if a.events, err = a.newEvents(ctx); err != nil {
+		return nil, err
+	}
+	rc := resync.Config{
+		Organizations: a.orgs, Catalog: a.catalog, Mapping: a.mapping, SendExamples: cfg.Ocean.SendRawDataExamples,
+		StateDirectory: a.state, TempDirectory: a.state,
+		Grace: cfg.Ocean.ShutdownWait, Heartbeat: cfg.Ocean.HeartbeatInterval, Schedule: a.schedule(),
+		Observer: observer(p, cfg), Log: a.log.With("component", "resync"),
+	}
+	if a.receives() {
+		rc.LiveMapping = a.events.current
+	}
+	a.runner, err = resync.New(rc)
+	return a, err
+}
+
+// newClients wires what every command needs: log, network, Port, state.
+func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (*app, error) {
 	a := &app{cfg: cfg, woken: make(chan struct{}, 1)}
 	masker := port.NewMasker(eff.Secrets()...)
 	a.log, a.shipper = newLog(p, cfg, masker)
@@ -44,47 +73,30 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
 	}
 	a.environ = func() []string { return eff.JQEnviron(p.environ) }
-	net, err := ocean.NewNetwork(ocean.NetworkConfig{
+	var err error
+	a.network, err = ocean.NewNetwork(ocean.NetworkConfig{
 		SSL: &cfg.Ocean.SSL, BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.state = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log)
 	a.catalog, err = port.New(port.ClientConfig{
 		ClientID: cfg.Port.ClientID, ClientSecret: cfg.Port.ClientSecret, BaseURL: cfg.Port.BaseURL,
 		IntegrationType: cfg.Ocean.Integration.Type, Identifier: cfg.Ocean.Integration.Identifier, Version: version, CoreVersion: coreVersion,
 		UserAgentLayout: cfg.Port.UserAgentLayout, Limits: cfg.Limits,
 		MappingTTL: cfg.Port.MappingTTL.Duration(), FlagsTTL: cfg.Port.FlagsTTL.Duration(), BlueprintTTL: cfg.Port.BlueprintTTL.Duration(),
-		Transport: net.Port(), Masker: masker, Log: a.log,
+		Transport: a.network.Port(), Masker: masker, Log: a.log,
 	})
-	if err != nil {
-		return nil, err
-	}
-	state := ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log)
-	a.memory = openMemory(state, cfg.Ocean.StateMemoryBytes, a.log)
-	orgs, err := azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
-		Memory:  a.memory,
-		Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
+	return a, err
+}
+
+// organizations makes the clients of Azure DevOps. The memory may be nil.
+func (a *app) organizations(p process, m *memory.Memory) ([]*azuredevops.Client, error) {
+	return azuredevops.Clients(a.cfg.AzureDevOps, azuredevops.Shared{
+		Memory: m, Timeout: a.cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
 		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.log.With("component", "azuredevops"),
 	})
-	if err != nil {
-		return nil, err
-	}
-	rc := resync.Config{
-		Organizations: orgs, Catalog: a.catalog, Mapping: a.mapping, SendExamples: cfg.Ocean.SendRawDataExamples,
-		StateDirectory: state, TempDirectory: state,
-		Grace: cfg.Ocean.ShutdownWait, Heartbeat: cfg.Ocean.HeartbeatInterval, Schedule: a.schedule(),
-		Log: a.log.With("component", "resync"),
-	}
-	rc.Observer = observer(p, cfg)
-	if a.events, err = a.newEvents(ctx, orgs, state); err != nil {
-		return nil, err
-	}
-	if a.receives() {
-		rc.LiveMapping = a.events.current
-	}
-	a.runner, err = resync.New(rc)
-	return a, err
 }
 
 // openMemory opens the memory of what cannot have changed. Without one every

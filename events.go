@@ -7,12 +7,16 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/resync/gitops"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/webhook"
 )
@@ -22,6 +26,7 @@ type events struct {
 	app    *app
 	orgs   []*azuredevops.Client
 	server *webhook.Server
+	gitops *gitops.Gitops
 	state  string // directory; empty: none
 	hooks  *hooks // nil: there is no public address
 
@@ -32,8 +37,8 @@ type events struct {
 
 // newEvents binds the HTTP server. Deliveries are stored from then on and
 // handled once start has been called.
-func (a *app) newEvents(ctx context.Context, orgs []*azuredevops.Client, state string) (*events, error) {
-	e := &events{app: a, orgs: orgs, state: state}
+func (a *app) newEvents(ctx context.Context) (*events, error) {
+	e := &events{app: a, orgs: a.orgs, state: a.state, gitops: gitops.New(gitops.Config{Catalog: a.catalog, Log: a.log.With("component", "gitops")})}
 	listen := &a.cfg.Ocean.EventListener
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(a.cfg.Application.Port))
 	if err != nil {
@@ -49,8 +54,8 @@ func (a *app) newEvents(ctx context.Context, orgs []*azuredevops.Client, state s
 		Parse: e.parse, HandleTimeout: a.cfg.Ocean.MaxEventProcessing, ShutdownWait: a.cfg.Ocean.ShutdownWait,
 		CoreVersion: coreVersion, Log: a.log.With("component", "webhook"),
 	}
-	if state != "" {
-		wc.Directory = filepath.Join(state, "hooks")
+	if a.state != "" {
+		wc.Directory = filepath.Join(a.state, "hooks")
 	}
 	if a.receives() {
 		wc.Handler = e
@@ -111,6 +116,7 @@ func (e *events) Handle(ctx context.Context, _ string, deliveries []webhook.Deli
 		org     *azuredevops.Client
 		changes []azuredevops.Change
 		seen    map[azuredevops.Change]bool
+		pushes  []gitops.Push
 	}
 	var all []*work
 	var errs []error
@@ -141,10 +147,58 @@ func (e *events) Handle(ctx context.Context, _ string, deliveries []webhook.Deli
 				w.changes = append(w.changes, c)
 			}
 		}
+		w.pushes = addPushes(w.pushes, &ev)
 	}
 	for _, w := range all {
 		if err := e.app.runner.Live(ctx, w.org, w.changes); err != nil {
 			errs = append(errs, err)
+		}
+		if err := e.push(ctx, w.org, w.pushes); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// addPushes adds the pushes of an event to earlier ones of the same branches:
+// what counts is the first old commit and the last new one.
+func addPushes(pushes []gitops.Push, ev *azuredevops.Event) []gitops.Push {
+	if ev.Type != "git.push" {
+		return pushes
+	}
+	repository := gjson.GetBytes(ev.Resource, "repository")
+	for _, ref := range gjson.GetBytes(ev.Resource, "refUpdates").Array() {
+		p := gitops.Push{
+			Project: ev.Project, Repository: repository.Get("id").String(), DefaultBranch: repository.Get("defaultBranch").String(),
+			Ref: ref.Get("name").String(), Old: ref.Get("oldObjectId").String(), New: ref.Get("newObjectId").String(),
+		}
+		i := slices.IndexFunc(pushes, func(o gitops.Push) bool { return o.Repository == p.Repository && o.Ref == p.Ref })
+		if i < 0 {
+			pushes = append(pushes, p)
+			continue
+		}
+		pushes[i].New, pushes[i].DefaultBranch = p.New, p.DefaultBranch
+	}
+	return pushes
+}
+
+// push reads the entities that repositories declare.
+func (e *events) push(ctx context.Context, org *azuredevops.Client, pushes []gitops.Push) error {
+	if len(pushes) == 0 {
+		return nil
+	}
+	m, err := e.current(ctx)
+	if err != nil || len(m.SpecPath) == 0 {
+		return err
+	}
+	var errs []error
+	for _, p := range pushes {
+		excluded, err := org.Excluded(ctx, p.Project)
+		if err == nil && !excluded {
+			err = e.gitops.Push(ctx, org, p, m)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("gitops of repository %s: %w", p.Repository, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,7 +34,7 @@ type hooks struct {
 	again  chan struct{}        // something has changed that subscriptions depend on
 }
 
-// newHooks checks the settings. Without a public address there are no
+// newHooks checks the settings, for a service. Without a public address there are no
 // subscriptions, and nil.
 func newHooks(e *events) (*hooks, error) {
 	a := e.app
@@ -66,7 +69,7 @@ func (h *hooks) wanted(ctx context.Context) (azuredevops.Wanted, error) {
 	if err != nil {
 		return azuredevops.Wanted{}, err
 	}
-	w := azuredevops.Wanted{Actions: h.events.app.cfg.Ocean.ActionsProcessor.Enabled}
+	w := azuredevops.Wanted{GitOps: len(m.SpecPath) > 0 && len(m.Resources) > 0, Actions: h.events.app.cfg.Ocean.ActionsProcessor.Enabled}
 	for _, r := range m.Resources {
 		w.Kinds = append(w.Kinds, r.Kind)
 	}
@@ -230,4 +233,97 @@ func (h *hooks) registered(subscription string) *azuredevops.Client {
 func (a *app) receives() bool {
 	l := &a.cfg.Ocean.EventListener
 	return l.ProcessesWebhooks() && l.Type != ocean.ListenOnce
+}
+
+// showHooks lists the subscriptions with their health, or repairs or removes
+// them. Broken ones, or any that could not be looked after, are an error.
+func showHooks(ctx context.Context, p process, args []string) error {
+	asJSON, args, err := outputFlag(args)
+	if err != nil {
+		return err
+	}
+	action, args := "list", slices.Clone(args)
+	for _, flag := range []string{"--repair", "--cleanup"} {
+		if i := slices.Index(args, flag); i >= 0 {
+			action, args = flag, slices.Delete(args, i, i+1)
+		}
+	}
+	if len(args) > 0 {
+		return fmt.Errorf("hooks takes --repair or --cleanup and --output: %w", errUsage)
+	}
+	cfg, eff, err := load(p, nil)
+	if err != nil {
+		return err
+	}
+	cfg.Application.HTTPLogging = false
+	a, err := newClients(ctx, p, cfg, eff)
+	if err != nil {
+		return err
+	}
+	if a.orgs, err = a.organizations(p, nil); err != nil {
+		return err
+	}
+	h, err := newHooks(&events{app: a, orgs: a.orgs, state: a.state})
+	if err != nil {
+		return err
+	}
+	if h == nil {
+		return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
+	}
+	var w azuredevops.Wanted
+	if action != "--cleanup" {
+		if w, err = h.wanted(ctx); err != nil {
+			return err
+		}
+	}
+	healthy := true
+	var out []writesText
+	for _, one := range h.each {
+		var r writesText
+		switch action {
+		case "--repair":
+			report, err := one.Reconcile(ctx, w)
+			if err != nil {
+				return err
+			}
+			r, healthy = report, healthy && len(report.Refused)+len(report.Unknown) == 0
+		case "--cleanup":
+			report, err := one.Cleanup(ctx)
+			if err != nil {
+				return err
+			}
+			r, healthy = report, healthy && len(report.Unknown) == 0
+		default:
+			list, err := one.List(ctx, w)
+			if err != nil {
+				return err
+			}
+			r, healthy = list, healthy && list.Healthy()
+		}
+		out = append(out, r)
+	}
+	if err := writeAll(p.out, out, asJSON); err != nil {
+		return err
+	}
+	if !healthy {
+		return errors.New("not all service hooks are as they should be; ado-port hooks --repair mends what can be mended")
+	}
+	return nil
+}
+
+// writesText is what the hooks command shows of an organization.
+type writesText interface{ WriteText(w io.Writer) error }
+
+func writeAll(w io.Writer, out []writesText, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(out)
+	}
+	for _, r := range out {
+		if err := r.WriteText(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -27,19 +27,15 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
 	_ "time/tzdata" // the image has no zone files, and CRON_TZ=… names zones
 
 	"github.com/caarlos0/env/v11"
 	"github.com/mattn/go-isatty"
 
 	"github.com/ado-port/ado-port/azuredevops"
-	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
-	"github.com/ado-port/ado-port/port/porttest"
 	"github.com/ado-port/ado-port/webhook"
 )
 
@@ -131,6 +127,8 @@ func dispatch(ctx context.Context, p process) error {
 		return demo(ctx, p, args)
 	case "config":
 		return showConfig(p, args)
+	case "hooks":
+		return showHooks(ctx, p, args)
 	case "version", "--version", "-v":
 		_, err := fmt.Fprintf(p.out, "ado-port %s (%s)\n", version, runtime.Version())
 		return err
@@ -222,10 +220,12 @@ const usage = `ado-port keeps a Port catalog in step with Azure DevOps.
   ado-port demo        run it against a simulated organization and a simulated
                        Port: no account, no network, no file (-once: one resync)
   ado-port config      show the effective configuration (--output json)
+  ado-port hooks       show the service hook subscriptions and their health
+                       (--repair: mend them, --cleanup: remove them, --output json)
   ado-port version
   ado-port help
 
-Exit codes: 0 good; 1 configuration, credentials of Port, or, with
+Exit codes: 0 good; 1 configuration, credentials of Port, unhealthy hooks, or, with
 OCEAN__STRICT_EXIT=true, a failed resync; 64 a command line that is not understood.
 
 Settings come from the environment, .env and config.yaml, in this order:
@@ -243,52 +243,3 @@ func help(w io.Writer) error {
 	}
 	return ocean.WriteHelp(w, rows)
 }
-
-// demo runs the service against simulators inside the process.
-func demo(ctx context.Context, p process, args []string) error {
-	once := slices.Contains(args, "-once") || slices.Contains(args, "--once")
-	if len(args) > 1 || len(args) == 1 && !once {
-		return fmt.Errorf("demo takes -once and nothing else: %w", errUsage)
-	}
-	world := azuredevopstest.DemoWorld(demoSeed)
-	ado := azuredevopstest.New(azuredevopstest.Options{World: world, PAT: "demo-token"}) //nolint:contextcheck // it lives as long as the demo
-	defer ado.Close()
-	catalog := porttest.New(porttest.Options{ClientID: "demo"})
-	defer catalog.Close()
-	state, err := os.MkdirTemp("", "ado-port-demo-")
-	if err != nil {
-		state = "" // everything stays in memory
-	}
-	defer os.RemoveAll(state)
-
-	p.environ = map[string]string{
-		"OCEAN__PORT__CLIENT_ID": "demo", "OCEAN__PORT__CLIENT_SECRET": "demo-secret", "OCEAN__PORT__BASE_URL": catalog.URL,
-		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL":      ado.OrganizationURL(),
-		"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": "demo-token",
-		"OCEAN__STATE_DIRECTORY":                            state,
-		"OCEAN__EVENT_LISTENER__TYPE":                       string(ocean.ListenPolling),
-		"OCEAN__SCHEDULED_RESYNC_INTERVAL":                  demoInterval,
-		"OCEAN__DEFAULT_RESOURCES":                          "corrected",
-		"OCEAN__STRICT_EXIT":                                "true",
-		"APPLICATION__LOG_LEVEL":                            "WARNING",
-	}
-	fmt.Fprintf(p.out, "A simulated organization is at %s\nA simulated Port is at %s/v1\n\n", ado.OrganizationURL(), catalog.URL)
-	if once {
-		p.environ["OCEAN__EVENT_LISTENER__TYPE"] = string(ocean.ListenOnce)
-		return serve(ctx, p, nil)
-	}
-	fmt.Fprintf(p.out, "The organization changes now and then, a resync follows every %s. Ctrl-C ends the demo.\n\n", demoInterval)
-	var live sync.WaitGroup
-	defer live.Wait()
-	tick := time.NewTicker(demoChange)
-	defer tick.Stop()
-	live.Go(func() { _ = world.Live(ctx, tick.C) }) // ends with ctx
-	p.showTable = true
-	return serve(ctx, p, nil)
-}
-
-const (
-	demoSeed     = 1
-	demoInterval = "30s"
-	demoChange   = 3 * time.Second
-)

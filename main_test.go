@@ -74,6 +74,7 @@ func servers(t *testing.T) (*azuredevopstest.Server, *porttest.Server, map[strin
 		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL":      ado.OrganizationURL(),
 		"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
 		"OCEAN__EVENT_LISTENER":                             `{"type":"ONCE"}`,
+		"APPLICATION__PORT":                                 "0",
 	}
 }
 

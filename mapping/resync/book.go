@@ -206,7 +206,11 @@ func (b *book) note(made, gone []origin) {
 	for i, list := range [][]origin{made, gone} {
 		for _, o := range list {
 			l := liveOrigin{origin: o, gone: i == 1, at: now}
+			known, ok := b.live[o.line()]
 			b.keep(l)
+			if ok && known.gone == l.gone {
+				continue // the journal has it
+			}
 			out = l.appendJournal(out)
 		}
 	}

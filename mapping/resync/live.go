@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/tidwall/gjson"
@@ -42,10 +43,13 @@ func (r *Runner) Live(ctx context.Context, org *azuredevops.Client, changes []az
 		l.refresh(ctx, c)
 	}
 	l.neighbours(ctx)
+	// Before anything is written: a process that is killed behind the writing has
+	// to know later what to take away.
+	l.book.note(slices.Collect(maps.Values(l.made)), nil)
 	l.write(ctx)
 	l.remove(ctx)
 	l.clear(ctx)
-	l.remember()
+	l.book.note(nil, l.gone)
 	return errors.Join(l.errs...)
 }
 
@@ -395,12 +399,4 @@ func (l *live) orphan(ref port.Ref) bool {
 // next try finds them.
 func (l *live) keepGone(bp string, ids []string) {
 	l.gone = slices.DeleteFunc(l.gone, func(o origin) bool { return o.Ref.Blueprint == bp && slices.Contains(ids, o.Ref.Identifier) })
-}
-
-func (l *live) remember() {
-	made := make([]origin, 0, len(l.made))
-	for _, o := range l.made {
-		made = append(made, o)
-	}
-	l.book.note(made, l.gone)
 }
