@@ -271,7 +271,13 @@ func (a *app) setup() port.SetupConfig {
 // once runs one resync. A failed one is no error unless that was asked for, as
 // in the Python integration (port.md 4.6).
 func (a *app) once(ctx context.Context) error {
-	sum, _ := a.full(ctx) // its error is a stop, which is a good end
+	run := a.full
+	if a.cfg.Ocean.Integration.Incremental {
+		run = func(ctx context.Context) (*resync.Summary, error) {
+			return a.runner.Incremental(ctx, a.cfg.Ocean.Integration.IncrementalInterval.Duration())
+		}
+	}
+	sum, _ := run(ctx) // its error is a stop, which is a good end
 	if sum.State != resync.StateFailed || !a.cfg.Ocean.StrictExit {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
@@ -20,7 +21,8 @@ type block struct {
 	order   []*source
 	unknown []Unknown // what could not be read
 	report  mapping.Report
-	left    int // fetches that have not ended
+	left    int       // fetches that have not ended
+	since   time.Time // cursor of an incremental run
 	begun   bool
 	shown   atomic.Bool // its examples are taken care of
 }

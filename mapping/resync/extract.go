@@ -23,7 +23,7 @@ func (r *run) extract(ctx context.Context) {
 	for i, org := range r.cfg.Organizations {
 		snapshots[i] = org.Snapshot()
 		for _, f := range r.fetches {
-			snapshots[i].Expect(f.listing, azuredevops.ListOptions{Files: f.files})
+			snapshots[i].Expect(f.listing, azuredevops.ListOptions{Files: f.files, Since: f.since()})
 		}
 	}
 	var wg sync.WaitGroup
@@ -83,7 +83,7 @@ func (r *run) fetch(ctx context.Context, f *fetch, org int, snap *azuredevops.Sn
 			}
 		}
 	}()
-	for rec, err := range f.listing.Records(ctx, snap, azuredevops.ListOptions{Files: f.files}) {
+	for rec, err := range f.listing.Records(ctx, snap, azuredevops.ListOptions{Files: f.files, Since: f.since()}) {
 		for _, t := range takers {
 			if err != nil {
 				t.unread(ctx, url, err)

@@ -19,6 +19,9 @@ type fetch struct {
 func (r *run) plan(ctx context.Context) error {
 	byKey := map[string]*fetch{}
 	for _, res := range r.mapping.Resources {
+		if !r.mode.runs(res.Kind) {
+			continue
+		}
 		l, _, err := azuredevops.Bind(res.Kind, res.Selector)
 		if err != nil { // the mapping was checked with the same function
 			return fmt.Errorf("%s: %w", res.KindIndex(), err)

@@ -390,3 +390,38 @@ func TestSearchIdentifierIsNotDeletedAgain(t *testing.T) {
 		b.want("repo", "note", "custom found")
 	}
 }
+
+func TestIncrementalWritesChangesAndMovesItsCursor(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	tasks := `{"kind":"work-item","selector":{"query":"true"},"port":{"entity":{"mappings":{"identifier":".id | tostring","title":".fields.\"System.Title\"","blueprint":"\"task\""}}}}`
+	b.mapping = doc(repositories, tasks)
+	alpha := b.world.Project("Alpha")
+	now := time.Now()
+	b.world.Now = func() time.Time { return now.Add(-time.Hour) }
+	alpha.AddWorkItem("Bug", "old")
+	b.world.Now = time.Now
+	changed := alpha.AddWorkItem("Bug", "new")
+	sum, err := b.runner().Incremental(t.Context(), 15*time.Minute)
+	if err != nil || sum.State != resync.StateCompleted {
+		t.Fatalf("Incremental = %+v, %v", sum, err)
+	}
+	if got := b.port.Entities("task"); len(got) != 1 || got[0].Title != "new" || len(b.port.Entities("repo")) != 0 {
+		t.Errorf("tasks %+v and %d repositories, want only the new task", got, len(b.port.Entities("repo")))
+	}
+	if n := len(b.port.Integration().Cursors); n != 1 {
+		t.Errorf("%d cursors, want one", n)
+	}
+	if n := len(b.port.Integration().States); n != 0 {
+		t.Errorf("%d resync states, want none", n)
+	}
+	changed.Delete()
+	b.ado.Fault(ado.Status("POST /{project}/_apis/wit/wiql", 403))
+	cursor := fmt.Sprint(b.port.Integration().Cursors)
+	if sum, err = b.runner().Incremental(t.Context(), 15*time.Minute); err != nil || sum.State != resync.StateFailed {
+		t.Fatalf("Incremental = %+v, %v", sum, err)
+	}
+	if got := fmt.Sprint(b.port.Integration().Cursors); got != cursor || len(b.port.Entities("task")) != 1 {
+		t.Errorf("a failed run moved the cursor from %s to %s, or deleted", cursor, got)
+	}
+}

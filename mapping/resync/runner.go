@@ -69,6 +69,7 @@ type Runner struct {
 	turn    sync.Mutex              // held by the running resync
 
 	remembered func() *book // opened when it is first needed
+	interval   atomic.Int64 // of incremental runs, in nanoseconds
 }
 
 // New makes a Runner; it starts nothing.
@@ -239,13 +240,19 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		r.mapping = m
 		err = r.plan(ctx)
 	}
+	if err == nil && r.mode == incremental {
+		err = r.cursors(ctx)
+	}
 	if err != nil {
 		return r.end(ctx, load, err)
 	}
 	if r.mode == full {
 		r.reports = r.beginReports(load)
 	}
-	r.memory = newOriginWriter(r.cfg.StateDirectory, r.log)
+	r.memory = &originWriter{} // an incremental run knows too little to replace what is remembered
+	if r.mode != incremental {
+		r.memory = newOriginWriter(r.cfg.StateDirectory, r.log)
+	}
 	if r.cfg.Observer != nil && r.mode == full {
 		r.cfg.Observer.Started(&Status{run: r})
 	}
@@ -254,7 +261,11 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	if ctx.Err() == nil && r.mode != incremental {
 		r.clean(load)
 	}
-	r.remember(ctx)
+	if r.mode == incremental {
+		r.saveCursors(load)
+	} else {
+		r.remember(ctx)
+	}
 	return r.end(ctx, load, context.Cause(ctx))
 }
 
@@ -294,10 +305,18 @@ func (r *run) transfer(ctx, load context.Context) {
 // merges says whether Port merges what several writes say of one entity.
 func (r *run) merges() bool { return r.mapping.EnableMergeEntity }
 
+// event is the name of a mode for Port.
+func (m mode) event() string {
+	if m == incremental {
+		return "incremental_resync"
+	}
+	return "resync"
+}
+
 func (r *run) upsertOptions() port.UpsertOptions {
 	return port.UpsertOptions{
 		Merge: r.mapping.EnableMergeEntity, CreateMissing: r.mapping.CreateMissingRelatedEntities,
-		EventType: "resync", ResyncID: r.id,
+		EventType: r.mode.event(), ResyncID: r.id,
 	}
 }
 

@@ -32,6 +32,9 @@ func (o *ownedSet) has(k key) bool {
 // nothing is compared and nothing is deleted.
 func (r *run) loadOwned(ctx context.Context) {
 	defer close(r.owned.ready)
+	if r.mode == incremental {
+		return // everything that changed is written
+	}
 	for ref, err := range r.catalog.Owned(ctx, r.ownedQuery()) {
 		if err != nil {
 			r.doubtAll("the entities that Port holds could not be listed")
