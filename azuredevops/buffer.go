@@ -77,7 +77,7 @@ func (b *buffers) read(r io.Reader, size int64) ([]byte, error) {
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {
-		case err == io.EOF: //nolint:errorlint // io.Reader returns io.EOF itself
+		case err == io.EOF:
 			return buf, nil
 		case err != nil:
 			b.put(buf)

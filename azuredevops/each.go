@@ -110,6 +110,6 @@ func (f *fan[P, C]) drain() {
 }
 
 func discard[C any](results <-chan result[C]) {
-	for range results { //nolint:revive // only to let the worker end
+	for range results {
 	}
 }

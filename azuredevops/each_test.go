@@ -85,7 +85,7 @@ func TestEachStops(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		for range nested(ctx) { //nolint:revive // until ctx ends
+		for range nested(ctx) {
 		}
 		if n := running.Load(); n != 0 || ctx.Err() == nil {
 			t.Errorf("%d workers after the end of ctx", n)

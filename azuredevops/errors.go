@@ -93,7 +93,7 @@ func (e *goneError) Error() string { return e.err.Error() + " (" + errGone.Error
 
 // Is finds what the error wraps, but not ErrNotFound.
 func (e *goneError) Is(target error) bool {
-	return target == errGone || target != ErrNotFound && errors.Is(e.err, target) //nolint:errorlint // identity is the question
+	return target == errGone || target != ErrNotFound && errors.Is(e.err, target)
 }
 
 // As gives the *Error without its meaning.

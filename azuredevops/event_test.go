@@ -34,9 +34,16 @@ func (c Change) describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:", c.Kind)
 	for _, f := range []struct{ name, value string }{
-		{"project", c.Scope.Project}, {"project named", c.Scope.ProjectName}, {"repository", c.Scope.Repository}, {"id", c.Scope.ID},
-		{"only run", c.run}, {"only of build", c.build}, {"only of release", c.release}, {"in repository", c.repository},
-		{"from", c.source}, {"to", c.target},
+		{"project", c.Scope.Project},
+		{"project named", c.Scope.ProjectName},
+		{"repository", c.Scope.Repository},
+		{"id", c.Scope.ID},
+		{"only run", c.run},
+		{"only of build", c.build},
+		{"only of release", c.release},
+		{"in repository", c.repository},
+		{"from", c.source},
+		{"to", c.target},
 	} {
 		if f.value != "" {
 			fmt.Fprintf(&b, " %s %s", f.name, f.value)

@@ -3,6 +3,7 @@ package azuredevops
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -217,9 +218,7 @@ func TestMemory(t *testing.T) {
 			}
 			run := func(v int, m Memory) (string, int) {
 				table := servers{"_apis/projects": always(values(project1)), "p1/": always(values())}
-				for path, serve := range tc.serve(v) {
-					table[path] = serve
-				}
+				maps.Copy(table, tc.serve(v))
 				f := &fakeService{serve: routes(table)}
 				c := newTestClient(t, f, options{})
 				c.memory = m
@@ -305,8 +304,12 @@ func TestMemoryKeys(t *testing.T) {
 	c := newTestClient(t, &fakeService{}, options{})
 	seen := map[string]memorable{}
 	for _, m := range []memorable{
-		{"a 1", &project{ID: "p", Name: "n"}, "1", "r"}, {"a 2", &project{ID: "p", Name: "n"}, "1", "r"}, {"a 1", &project{ID: "q", Name: "n"}, "1", "r"},
-		{"a 1", &project{ID: "p", Name: "m"}, "1", "r"}, {"a 1", &project{ID: "p", Name: "n"}, "2", "r"}, {"a 1", &project{ID: "p", Name: "n"}, "1", "s"},
+		{"a 1", &project{ID: "p", Name: "n"}, "1", "r"},
+		{"a 2", &project{ID: "p", Name: "n"}, "1", "r"},
+		{"a 1", &project{ID: "q", Name: "n"}, "1", "r"},
+		{"a 1", &project{ID: "p", Name: "m"}, "1", "r"},
+		{"a 1", &project{ID: "p", Name: "n"}, "2", "r"},
+		{"a 1", &project{ID: "p", Name: "n"}, "1", "s"},
 	} {
 		key := m.key(c)
 		if other, ok := seen[key]; ok || !strings.Contains(key, testOrg) {

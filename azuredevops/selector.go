@@ -136,7 +136,7 @@ func (d *selectorDecoder) byDefault(path string, f reflect.StructField, v reflec
 
 // value decodes one option.
 func (d *selectorDecoder) value(path string, val any, v reflect.Value, tag reflect.StructTag) {
-	if own, ok := v.Addr().Interface().(selectorValue); ok {
+	if own, ok := reflect.TypeAssert[selectorValue](v.Addr()); ok {
 		if err := own.decodeSelector(val); err != nil {
 			d.fail(path, err.Error())
 		}

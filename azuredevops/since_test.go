@@ -2,6 +2,7 @@ package azuredevops
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,9 +24,7 @@ var (
 func listSince(t *testing.T, kind, selector string, since time.Time, table servers) (ids, unknown string, sent []string) {
 	t.Helper()
 	all := servers{"_apis/projects": always(values(project1)), "p1/": always(values())}
-	for path, serve := range table {
-		all[path] = serve
-	}
+	maps.Copy(all, table)
 	f := &fakeService{serve: routes(all)}
 	recs, errs := collect(t, newTestClient(t, f, options{}).Snapshot(), kind, selector, ListOptions{Since: since})
 	var got []string

@@ -2,6 +2,7 @@ package azuredevops
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -23,7 +24,7 @@ func (m members) raw(name string, value []byte) members {
 	m.b = gjson.AppendJSONString(m.b, name)
 	m.b = append(m.b, ':')
 	m.b = append(m.b, value...)
-	m.names = append(m.names[:len(m.names):len(m.names)], name)
+	m.names = append(slices.Clip(m.names), name)
 	return m
 }
 
@@ -85,10 +86,8 @@ func clash(obj []byte, added []members) bool {
 
 func isAdded(name string, added []members) bool {
 	for _, m := range added {
-		for _, n := range m.names {
-			if n == name {
-				return true
-			}
+		if slices.Contains(m.names, name) {
+			return true
 		}
 	}
 	return false

@@ -70,7 +70,7 @@ type hookRefused struct {
 const (
 	hookFileVersion = 1
 	maxHookURLs     = 20
-	// about 20 ms, once per process
+	// about 20 ms, once per process.
 	hookHashRounds = 100_000
 )
 

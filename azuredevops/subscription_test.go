@@ -32,7 +32,7 @@ func TestWantedEvents(t *testing.T) {
 		t.Errorf("events = %v, want none", got)
 	}
 	// What the Python integration subscribes to can be adopted (live-events.md 2.3).
-	for _, e := range strings.Fields(`git.pullrequest.created git.pullrequest.updated git.push git.repo.created workitem.created workitem.updated
+	for e := range strings.FieldsSeq(`git.pullrequest.created git.pullrequest.updated git.push git.repo.created workitem.created workitem.updated
 		workitem.commented workitem.deleted build.complete workitem.restored ms.vss-alerts.alert-created-event ms.vss-alerts.alert-state-changed-event
 		ms.vss-alerts.alert-updated-event ms.vss-pipelinechecks-events.check-updated-event ms.vss-pipelines.job-state-changed-event
 		ms.vss-pipelines.stage-state-changed-event ms.vss-pipelinechecks-events.approval-pending ms.vss-pipelinechecks-events.approval-completed

@@ -38,8 +38,11 @@ func TestWithinAbsent(t *testing.T) {
 		for _, sel := range withinSelectors()[kind] {
 			l := bind(t, kind, sel)
 			for _, s := range []azuredevops.Scope{
-				{Project: gone.ID}, {Project: gone.ID, Repository: gone.Repositories[0].ID}, {Project: gone.ID, ID: "7"},
-				{Project: p.ID, Repository: gone.Repositories[0].ID}, {Project: p.ID, ID: "999999"},
+				{Project: gone.ID},
+				{Project: gone.ID, Repository: gone.Repositories[0].ID},
+				{Project: gone.ID, ID: "7"},
+				{Project: p.ID, Repository: gone.Repositories[0].ID},
+				{Project: p.ID, ID: "999999"},
 				{Project: p.ID, Repository: p.Repositories[0].ID, ID: "999999"},
 			} {
 				if s.Repository != "" && kind == "group-member" {

@@ -16,7 +16,7 @@ func isFalsy(val []byte) bool {
 		return true
 	}
 	if val[0] == '-' || val[0] >= '0' && val[0] <= '9' {
-		return len(bytes.TrimLeft(val, "-0.")) == 0 || bytes.IndexAny(val, "123456789") < 0
+		return len(bytes.TrimLeft(val, "-0.")) == 0 || !bytes.ContainsAny(val, "123456789")
 	}
 	return false
 }

@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/itchyny/gojq"
 
@@ -135,7 +136,7 @@ func (m *mapper) expand(res *Result) error {
 	head = append(jq.AppendString(head, it.name), ':')
 	var failure error
 	eachElement(list, func(raw []byte) bool {
-		item := append(append(head[:len(head):len(head)], raw...), '}')
+		item := append(append(slices.Clip(head), raw...), '}')
 		if failure = m.load(item); failure == nil {
 			failure = m.item(res)
 		}

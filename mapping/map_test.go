@@ -107,9 +107,22 @@ func TestSelector(t *testing.T) {
 		query                    string
 		entities, filtered, errs int
 	}{
-		{"true", 1, 0, 0}, {"false", 0, 1, 0}, {".t", 1, 0, 0}, {".f", 0, 1, 0}, {"null", 0, 0, 1}, {".missing", 0, 0, 1}, {"1", 0, 0, 1},
-		{`"true"`, 0, 0, 1}, {"empty", 0, 0, 1}, {"select(false)", 0, 0, 1}, {`.t | startswith("x")`, 0, 0, 1}, {".t and .missing", 0, 1, 0},
-		{".a == 'x'", 1, 0, 0}, {".a=='y'", 0, 1, 0}, {"true, false", 1, 0, 0}, {"file://x", 0, 0, 1},
+		{"true", 1, 0, 0},
+		{"false", 0, 1, 0},
+		{".t", 1, 0, 0},
+		{".f", 0, 1, 0},
+		{"null", 0, 0, 1},
+		{".missing", 0, 0, 1},
+		{"1", 0, 0, 1},
+		{`"true"`, 0, 0, 1},
+		{"empty", 0, 0, 1},
+		{"select(false)", 0, 0, 1},
+		{`.t | startswith("x")`, 0, 0, 1},
+		{".t and .missing", 0, 1, 0},
+		{".a == 'x'", 1, 0, 0},
+		{".a=='y'", 0, 1, 0},
+		{"true, false", 1, 0, 0},
+		{"file://x", 0, 0, 1},
 	}
 	for _, tt := range tests {
 		doc := fmt.Sprintf(`{"resources":[{"kind":"k","selector":{"query":%q},"port":{"entity":{"mappings":{"identifier":"\"i\"","blueprint":"\"b\""}}}}]}`, tt.query)
@@ -143,12 +156,46 @@ func TestValues(t *testing.T) {
 	t.Parallel()
 	const rec = `{"n":1.0,"big":9007199254740993,"e":1e3,"d":1.50,"tiny":0.0000001,"s":"<é>\u0041","l":[1,{"b":2,"a":1}],"o":{"z":1,"a":null},"z":null,"esc":"\ud800x"}`
 	tests := []struct{ expr, want string }{
-		{`.n`, `1.0`}, {`.n + 1`, `2`}, {`.big`, `9007199254740993`}, {`.big + 0`, `9007199254740992`}, {`{v: .big}`, `{"v":9007199254740993}`},
-		{`.e`, `1e3`}, {`.e | tostring`, `"1000.0"`}, {`.d | tostring`, `"1.5"`}, {`.n | tostring`, `"1.0"`}, {`.d | "\(.)" + (1.50 | tostring)`, `"1.51.50"`}, {`.big | tostring`, `"9007199254740993"`}, {`.tiny | tojson`, `"1E-7"`}, {`.s`, `"<é>\u0041"`}, {`.s + "!"`, `"<é>A!"`}, {`.l`, `[1,{"b":2,"a":1}]`}, {`.l[1]`, `{"b":2,"a":1}`},
-		{`.o`, `{"z":1,"a":null}`}, {`.o | keys`, `["a","z"]`}, {`.o | keys_unsorted`, `["z","a"]`}, {`.z`, `null`}, {`.missing`, `null`}, {`.s.x`, `null`},
-		{`nan`, `null`}, {`infinite`, `1.7976931348623157e+308`}, {`-infinite`, `-1.7976931348623157e+308`}, {`1.0`, `1`}, {`1e3`, `1000`}, {`9007199254740993`, `9007199254740992`},
-		{`empty`, `null`}, {`1, error("x")`, `1`}, {`error("x")`, `null`}, {`.esc`, `"` + "\uFFFD" + `x"`}, {`"a" // 1`, `"a"`}, {`.z // "d"`, `"d"`}, {`.missing.x // 'd'`, `"d"`},
-		{`.s // "d"`, `"<é>\u0041"`}, {`.s.x // "d"`, `null`}, {`now | type`, `"number"`}, {`halt`, `null`}, {`0 * -1`, `0`},
+		{`.n`, `1.0`},
+		{`.n + 1`, `2`},
+		{`.big`, `9007199254740993`},
+		{`.big + 0`, `9007199254740992`},
+		{`{v: .big}`, `{"v":9007199254740993}`},
+		{`.e`, `1e3`},
+		{`.e | tostring`, `"1000.0"`},
+		{`.d | tostring`, `"1.5"`},
+		{`.n | tostring`, `"1.0"`},
+		{`.d | "\(.)" + (1.50 | tostring)`, `"1.51.50"`},
+		{`.big | tostring`, `"9007199254740993"`},
+		{`.tiny | tojson`, `"1E-7"`},
+		{`.s`, `"<é>\u0041"`},
+		{`.s + "!"`, `"<é>A!"`},
+		{`.l`, `[1,{"b":2,"a":1}]`},
+		{`.l[1]`, `{"b":2,"a":1}`},
+		{`.o`, `{"z":1,"a":null}`},
+		{`.o | keys`, `["a","z"]`},
+		{`.o | keys_unsorted`, `["z","a"]`},
+		{`.z`, `null`},
+		{`.missing`, `null`},
+		{`.s.x`, `null`},
+		{`nan`, `null`},
+		{`infinite`, `1.7976931348623157e+308`},
+		{`-infinite`, `-1.7976931348623157e+308`},
+		{`1.0`, `1`},
+		{`1e3`, `1000`},
+		{`9007199254740993`, `9007199254740992`},
+		{`empty`, `null`},
+		{`1, error("x")`, `1`},
+		{`error("x")`, `null`},
+		{`.esc`, `"` + "\uFFFD" + `x"`},
+		{`"a" // 1`, `"a"`},
+		{`.z // "d"`, `"d"`},
+		{`.missing.x // 'd'`, `"d"`},
+		{`.s // "d"`, `"<é>\u0041"`},
+		{`.s.x // "d"`, `null`},
+		{`now | type`, `"number"`},
+		{`halt`, `null`},
+		{`0 * -1`, `0`},
 	}
 	for _, tt := range tests {
 		got := body(t, map[string]any{"properties": map[string]string{"p": tt.expr}}, rec)
@@ -182,10 +229,21 @@ func TestTypes(t *testing.T) {
 		expr any
 		want string
 	}{
-		{"icon", `"Git"`, `"Git"`}, {"icon", `5`, `"5"`}, {"icon", `null`, `null`}, {"icon", `{a: 1}`, `null`}, {"icon", `[1]`, `null`}, {"icon", `.t`, `"True"`},
-		{"team", `"a"`, `"a"`}, {"team", `["a","b"]`, `["a","b"]`}, {"team", `1.5`, `"1.5"`}, {"team", `null`, `null`}, {"title", `5`, `5`}, {"title", `{a: 1}`, `{"a":1}`},
+		{"icon", `"Git"`, `"Git"`},
+		{"icon", `5`, `"5"`},
+		{"icon", `null`, `null`},
+		{"icon", `{a: 1}`, `null`},
+		{"icon", `[1]`, `null`},
+		{"icon", `.t`, `"True"`},
+		{"team", `"a"`, `"a"`},
+		{"team", `["a","b"]`, `["a","b"]`},
+		{"team", `1.5`, `"1.5"`},
+		{"team", `null`, `null`},
+		{"title", `5`, `5`},
+		{"title", `{a: 1}`, `{"a":1}`},
 		{
-			"team", map[string]any{"combinator": `"and"`, "rules": []any{map[string]any{"property": `"$team"`, "operator": `"="`, "value": `.x`}}},
+			"team",
+			map[string]any{"combinator": `"and"`, "rules": []any{map[string]any{"property": `"$team"`, "operator": `"="`, "value": `.x`}}},
 			`{"combinator":"and","rules":[{"property":"$team","operator":"=","value":"v"}]}`,
 		},
 	}

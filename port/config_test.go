@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ado-port/ado-port/port"
 	"github.com/caarlos0/env/v11"
+
+	"github.com/ado-port/ado-port/port"
 )
 
 func TestConfig(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -156,9 +157,7 @@ func orObject(doc json.RawMessage) json.RawMessage {
 // sent with them.
 func (c *Client) UpdateIntegration(ctx context.Context, members map[string]any) (*Integration, error) {
 	all := map[string]any{"version": c.cfg.Version}
-	for k, v := range members {
-		all[k] = v
-	}
+	maps.Copy(all, members)
 	body, err := json.Marshal(all)
 	if err != nil {
 		return nil, fmt.Errorf("port: update integration: %w", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -140,7 +141,7 @@ func (st *shipping) putBack(batch [][]byte, lost int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.lost += lost
-	st.queue = append(batch[:len(batch):len(batch)], st.queue...)
+	st.queue = append(slices.Clip(batch), st.queue...)
 	st.trim()
 }
 
@@ -236,7 +237,7 @@ func (s *LogShipper) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return s
 	}
-	return &LogShipper{state: s.state, base: s.base, path: append(s.path[:len(s.path):len(s.path)], name)}
+	return &LogShipper{state: s.state, base: s.base, path: append(slices.Clip(s.path), name)}
 }
 
 // encode gives a record the form that Port reads (port.md 8.5). A record that

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -134,9 +135,7 @@ func (m *Masker) Value(v slog.Value) any {
 func (m *Masker) addTo(group map[string]any, a slog.Attr) {
 	value := m.Value(a.Value)
 	if inner, ok := value.(map[string]any); ok && a.Key == "" {
-		for k, v := range inner {
-			group[k] = v
-		}
+		maps.Copy(group, inner)
 		return
 	}
 	if a.Key != "" {

@@ -8,8 +8,7 @@ import (
 // Temporary says whether the same call may succeed later without anybody's
 // doing: Port could not be reached, or had trouble of its own.
 func Temporary(err error) bool {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.StatusCode >= http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusRequestTimeout
 	}
 	var c *callError

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -204,9 +205,7 @@ func (c *Client) request(ctx context.Context, k *call, token string) (*http.Requ
 	if err != nil {
 		return nil, fmt.Errorf("port: %s %s: %w", k.method, k.path, err)
 	}
-	for name, values := range k.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, k.header)
 	req.Header["User-Agent"] = c.layout.agent(k)
 	if token != "" {
 		req.Header["Authorization"] = []string{token}

@@ -67,9 +67,14 @@ func getAlert(q *request) *response {
 
 func (r *Repository) alert(a *Alert) object {
 	return object{
-		"alertId", a.ID, "severity", a.Severity, "title", a.Title, "tools", array{object{"name", "CodeQL", "version", "2.15.0", "rules", array{}}},
+		"alertId", a.ID, "severity", a.Severity, "title", a.Title, "tools",
+		array{object{"name", "CodeQL", "version", "2.15.0", "rules", array{}}},
 		"dismissal", nil, "repositoryUrl", r.web(), "gitRef", r.DefaultBranch, "alertType", a.Type,
 		"firstSeenDate", a.Seen, "lastSeenDate", a.Seen, "introducedDate", a.Seen, "state", a.State,
-		"physicalLocations", array{}, "logicalLocations", array{}, "confidence", "high", "projectId", r.project.ID, "repositoryId", r.ID,
+		"physicalLocations",
+		array{},
+		"logicalLocations",
+		array{},
+		"confidence", "high", "projectId", r.project.ID, "repositoryId", r.ID,
 	}
 }

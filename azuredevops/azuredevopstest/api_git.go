@@ -154,7 +154,8 @@ func (r *Repository) changeList(c *Commit, list []fileChange) []object {
 			original = ch.original.id
 		}
 		out = append(out, object{
-			"item", object{
+			"item",
+			object{
 				"objectId", ch.blob.id, "originalObjectId", original, "gitObjectType", "blob", "commitId", c.ID, "path", "/" + ch.path,
 				"url", r.itemURL(ch.path, "Commit", c.ID),
 			},

@@ -71,7 +71,10 @@ func queryWorkItems(q *request) *response {
 	field := object{"referenceName", "System.Id", "name", "ID", "url", q.world.orgURL() + "/_apis/wit/fields/System.Id"}
 	return ok(object{
 		"queryType", "flat", "queryResultType", "workItem", "asOf", now,
-		"columns", array{field}, "sortColumns", array{object{"field", field, "descending", false}},
+		"columns",
+		array{field},
+		"sortColumns",
+		array{object{"field", field, "descending", false}},
 		"workItems", items,
 	})
 }

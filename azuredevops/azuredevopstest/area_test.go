@@ -191,7 +191,7 @@ func TestRepositoryLifeIsAnnounced(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("events\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if (r.DeleteBranch("gone").Type) != "" {
+	if r.DeleteBranch("gone").Type != "" {
 		t.Error("an event without a change")
 	}
 }

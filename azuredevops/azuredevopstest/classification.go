@@ -121,7 +121,8 @@ func listTeamIterations(q *request) *response {
 		}
 		return object{
 			"id", n.Identifier, "name", n.Name, "path", q.project.Name + `\` + n.path(),
-			"attributes", object{"startDate", timeOrNull(n.Start), "finishDate", timeOrNull(n.Finish), "timeFrame", frame},
+			"attributes",
+			object{"startDate", timeOrNull(n.Start), "finishDate", timeOrNull(n.Finish), "timeFrame", frame},
 			"url", t.workURL() + "teamsettings/iterations/" + n.Identifier,
 		}
 	})
@@ -136,8 +137,10 @@ func getTeamFieldValues(q *request) *response {
 		t = q.project.Teams[0]
 	}
 	return ok(object{
-		"field", object{"referenceName", "System.AreaPath", "url", q.world.orgURL() + "/_apis/wit/fields/System.AreaPath"},
-		"defaultValue", q.project.Name, "values", array{object{"value", q.project.Name, "includeChildren", true}},
+		"field",
+		object{"referenceName", "System.AreaPath", "url", q.world.orgURL() + "/_apis/wit/fields/System.AreaPath"},
+		"defaultValue", q.project.Name, "values",
+		array{object{"value", q.project.Name, "includeChildren", true}},
 		"url", t.workURL() + "teamsettings/teamfieldvalues",
 	})
 }

@@ -63,7 +63,8 @@ func listEnvironments(q *request) *response {
 	return paged(q, q.project.Environments, 1000, func(e *Environment) object {
 		return object{
 			"id", e.ID, "name", e.Name, "description", e.Description, "createdBy", e.CreatedBy.ref(), "createdOn", e.Created,
-			"lastModifiedBy", e.CreatedBy.ref(), "lastModifiedOn", e.Created, "project", object{"id", q.project.ID, "name", nil},
+			"lastModifiedBy", e.CreatedBy.ref(), "lastModifiedOn", e.Created, "project",
+			object{"id", q.project.ID, "name", nil},
 		}
 	})
 }
@@ -88,8 +89,10 @@ func (e *Environment) record(d *EnvironmentDeployment) object {
 	return object{
 		"id", d.ID, "environmentId", e.ID, "requestIdentifier", strconv.Itoa(d.ID), "stageName", d.Stage, "jobName", "Deploy",
 		"jobAttempt", 1, "stageAttempt", 1,
-		"definition", object{"_links", object{"web", link(p.web()), "self", link(p.definitionURL())}, "id", p.ID, "name", p.Name},
-		"owner", object{"_links", object{"web", link(d.Build.web()), "self", link(d.Build.url())}, "id", d.Build.ID, "name", d.Build.Number},
+		"definition",
+		object{"_links", object{"web", link(p.web()), "self", link(p.definitionURL())}, "id", p.ID, "name", p.Name},
+		"owner",
+		object{"_links", object{"web", link(d.Build.web()), "self", link(d.Build.url())}, "id", d.Build.ID, "name", d.Build.Number},
 		"planType", "Build", "planId", e.project.world.idOf("plan", d.Build.ID), "scopeId", e.project.ID,
 		"result", opt(d.Result), "queueTime", d.Started, "startTime", d.Started, "finishTime", opt(d.Finished),
 	}

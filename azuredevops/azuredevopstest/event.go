@@ -47,10 +47,14 @@ func (e Event) Payload(subscription string, notification int) []byte {
 		"detailedMessage", text,
 		"resource", e.Resource,
 		"resourceVersion", e.ResourceVersion,
-		"resourceContainers", object{
-			"collection", object{"id", e.account, "baseUrl", e.org + "/"},
-			"account", object{"id", e.account, "baseUrl", e.org + "/"},
-			"project", object{"id", e.Project, "baseUrl", e.org + "/"},
+		"resourceContainers",
+		object{
+			"collection",
+			object{"id", e.account, "baseUrl", e.org + "/"},
+			"account",
+			object{"id", e.account, "baseUrl", e.org + "/"},
+			"project",
+			object{"id", e.Project, "baseUrl", e.org + "/"},
 		},
 		"createdDate", e.Time,
 	})

@@ -48,7 +48,8 @@ func graphRoutes() []route {
 func (w *World) graphLinks(kind, descriptor string) object {
 	base := w.hostURL("vssps") + "/_apis/Graph/"
 	return object{
-		"_links", object{
+		"_links",
+		object{
 			"self", link(base + kind + "/" + descriptor),
 			"memberships", link(base + "Memberships/" + descriptor),
 			"membershipState", link(base + "MembershipStates/" + descriptor),
@@ -157,12 +158,19 @@ func lookupSubjects(q *request) *response {
 func listEntitlements(q *request) *response {
 	entitlement := func(p *Person) object {
 		return object{
-			"id", p.ID, "user", p.subject(), "extensions", array{},
-			"accessLevel", object{
+			"id", p.ID, "user", p.subject(), "extensions",
+			array{},
+			"accessLevel",
+			object{
 				"licensingSource", "account", "accountLicenseType", "express", "msdnLicenseType", "none",
 				"licenseDisplayName", "Basic", "status", "active", "statusMessage", "", "assignmentSource", "unknown",
 			},
-			"lastAccessedDate", q.world.now(), "dateCreated", time.Time{}, "projectEntitlements", array{}, "groupAssignments", array{},
+			"lastAccessedDate", q.world.now(), "dateCreated",
+			time.Time{},
+			"projectEntitlements",
+			array{},
+			"groupAssignments",
+			array{},
 		}
 	}
 	resp := paged(q, q.world.People, 100, entitlement)

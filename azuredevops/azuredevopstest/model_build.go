@@ -139,7 +139,8 @@ func (b *Build) stageEvent(s *Stage) Event {
 	return b.project.world.event(b.project, "ms.vss-pipelines.stage-state-changed-event", "pipelines", "5.1-preview.1",
 		"Stage "+s.Name+" of run "+b.Number+" changed.", map[string]string{"pipelineId": strconv.Itoa(b.Pipeline.ID), "stageNameId": s.Name},
 		object{
-			"stage", object{"id", s.ID, "name", s.Name, "displayName", s.Name, "state", s.State, "result", opt(s.Result)},
+			"stage",
+			object{"id", s.ID, "name", s.Name, "displayName", s.Name, "state", s.State, "result", opt(s.Result)},
 			"run", b.run(), "pipeline", b.Pipeline.runRef(),
 		})
 }
@@ -163,7 +164,8 @@ func (d *Pipeline) pipeline(configuration bool) object {
 		repo = object{"id", d.Repository.ID, "type", "azureReposGit"}
 	}
 	return object{
-		"_links", object{"self", link(d.pipelineURL()), "web", link(d.web())},
+		"_links",
+		object{"self", link(d.pipelineURL()), "web", link(d.web())},
 		"configuration", some(configuration, object{"path", d.YAML, "repository", repo, "type", "yaml"}),
 		"url", d.pipelineURL(),
 		"id", d.ID,
@@ -181,7 +183,9 @@ func (d *Pipeline) runRef() object {
 // definitionRef is the build definition inside builds.
 func (d *Pipeline) definitionRef() object {
 	return object{
-		"drafts", array{}, "id", d.ID, "name", d.Name, "url", d.definitionURL(), "uri", "vstfs:///Build/Definition/" + strconv.Itoa(d.ID),
+		"drafts",
+		array{},
+		"id", d.ID, "name", d.Name, "url", d.definitionURL(), "uri", "vstfs:///Build/Definition/" + strconv.Itoa(d.ID),
 		"path", d.Folder, "type", "build", "queueStatus", "enabled", "revision", d.Revision, "project", d.project.ref(),
 	}
 }
@@ -189,11 +193,14 @@ func (d *Pipeline) definitionRef() object {
 // definition is the build definition; only a single answer has its repository.
 func (d *Pipeline) definition(whole bool) object {
 	o := object{
-		"_links", object{"self", link(d.definitionURL()), "web", link(d.web())},
+		"_links",
+		object{"self", link(d.definitionURL()), "web", link(d.web())},
 		"quality", "definition",
 		"authoredBy", d.CreatedBy.ref(),
-		"drafts", array{},
-		"queue", object{"id", 18, "name", "Azure Pipelines", "pool", object{"id", 9, "name", "Azure Pipelines", "isHosted", true}},
+		"drafts",
+		array{},
+		"queue",
+		object{"id", 18, "name", "Azure Pipelines", "pool", object{"id", 9, "name", "Azure Pipelines", "isHosted", true}},
 		"id", d.ID,
 		"name", d.Name,
 		"url", d.definitionURL(),
@@ -219,7 +226,8 @@ func (d *Pipeline) definition(whole bool) object {
 func (d *Pipeline) repository() object {
 	r := d.Repository
 	return object{
-		"properties", object{"cleanOptions", "0", "reportBuildStatus", "true", "fetchDepth", "1"},
+		"properties",
+		object{"cleanOptions", "0", "reportBuildStatus", "true", "fetchDepth", "1"},
 		"id", r.ID, "type", "TfsGit", "name", r.Name, "url", r.web(), "defaultBranch", opt(r.DefaultBranch),
 		"clean", nil, "checkoutSubmodules", false,
 	}
@@ -233,15 +241,20 @@ func (b *Build) web() string {
 
 func (b *Build) json() object {
 	o := object{
-		"_links", object{
+		"_links",
+		object{
 			"self", link(b.url()), "web", link(b.web()),
 			"timeline", link(b.url() + "/Timeline"),
 		},
-		"properties", object{},
+		"properties",
+		object{},
 		"tags", append([]string{}, b.Tags...),
-		"validationResults", array{},
-		"plans", array{object{"planId", b.project.world.idOf("plan", b.ID)}},
-		"triggerInfo", object{"ci.sourceBranch", b.Branch, "ci.sourceSha", b.Version},
+		"validationResults",
+		array{},
+		"plans",
+		array{object{"planId", b.project.world.idOf("plan", b.ID)}},
+		"triggerInfo",
+		object{"ci.sourceBranch", b.Branch, "ci.sourceSha", b.Version},
 		"id", b.ID,
 		"buildNumber", b.Number,
 		"status", b.Status,
@@ -255,7 +268,8 @@ func (b *Build) json() object {
 		"uri", "vstfs:///Build/Build/" + strconv.Itoa(b.ID),
 		"sourceBranch", b.Branch,
 		"sourceVersion", b.Version,
-		"queue", object{"id", 18, "name", "Azure Pipelines", "pool", object{"id", 9, "name", "Azure Pipelines", "isHosted", true}},
+		"queue",
+		object{"id", 18, "name", "Azure Pipelines", "pool", object{"id", 9, "name", "Azure Pipelines", "isHosted", true}},
 		"priority", "normal",
 		"reason", b.Reason,
 		"requestedFor", b.For.ref(),
@@ -304,7 +318,8 @@ func (b *Build) run() object {
 		result = "succeeded" // the area has no word for it
 	}
 	return object{
-		"_links", object{"self", link(self), "web", link(b.web()), "pipeline.web", link(b.Pipeline.web()), "pipeline", link(b.Pipeline.pipelineURL())},
+		"_links",
+		object{"self", link(self), "web", link(b.web()), "pipeline.web", link(b.Pipeline.web()), "pipeline", link(b.Pipeline.pipelineURL())},
 		"pipeline", b.Pipeline.runRef(),
 		"state", b.state(),
 		"result", opt(result),
@@ -324,9 +339,13 @@ func (b *Build) timeline() object {
 	var records []object
 	add := func(id, parent, typ, name string, order int, s *Stage) {
 		records = append(records, object{
-			"previousAttempts", array{}, "id", id, "parentId", orNull(parent), "type", typ, "name", name,
+			"previousAttempts",
+			array{},
+			"id", id, "parentId", orNull(parent), "type", typ, "name", name,
 			"startTime", timeOrNull(s.Started), "finishTime", timeOrNull(s.Finished), "currentOperation", nil, "percentComplete", nil,
-			"state", s.State, "result", orNull(s.Result), "resultCode", nil, "changeId", b.ID, "lastModified", time.Time{}, "workerName", nil,
+			"state", s.State, "result", orNull(s.Result), "resultCode", nil, "changeId", b.ID, "lastModified",
+			time.Time{},
+			"workerName", nil,
 			"order", order, "details", nil, "errorCount", 0, "warningCount", 0, "url", nil, "log", nil, "task", nil, "attempt", 1, "identifier", name,
 		})
 	}

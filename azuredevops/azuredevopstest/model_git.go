@@ -199,9 +199,11 @@ func (r *Repository) pushEvent(ref string, old, c *Commit, by *Person) Event {
 		map[string]string{"repository": r.ID, "branch": short, "pushedBy": by.ID},
 		object{
 			"commits", some(len(commits) > 0, commits),
-			"refUpdates", array{object{"name", ref, "oldObjectId", from, "newObjectId", to}},
+			"refUpdates",
+			array{object{"name", ref, "oldObjectId", from, "newObjectId", to}},
 			"repository", r.json(false),
-			"pushedBy", object{"id", by.ID, "displayName", by.Name, "uniqueName", by.Mail},
+			"pushedBy",
+			object{"id", by.ID, "displayName", by.Name, "uniqueName", by.Mail},
 			"pushId", r.pushes,
 			"date", w.now(),
 			"url", r.url() + "/pushes",

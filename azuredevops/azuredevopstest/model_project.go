@@ -153,7 +153,8 @@ func (p *Project) full(capabilities bool) object {
 		"url", p.url(),
 		"state", p.State,
 		"revision", p.Revision,
-		"_links", object{
+		"_links",
+		object{
 			"self", link(p.url()),
 			"collection", link(p.world.orgURL() + "/_apis/projectCollections/" + p.world.idOf("collection")),
 			"web", link(p.web()),
@@ -171,8 +172,10 @@ func (p *Project) full(capabilities bool) object {
 func (p *Project) capabilities() object {
 	pr := processOf(p.Process)
 	return object{
-		"processTemplate", object{"templateName", pr.name, "templateTypeId", pr.id},
-		"versioncontrol", object{"sourceControlType", "Git", "gitEnabled", "True", "tfvcEnabled", "False"},
+		"processTemplate",
+		object{"templateName", pr.name, "templateTypeId", pr.id},
+		"versioncontrol",
+		object{"sourceControlType", "Git", "gitEnabled", "True", "tfvcEnabled", "False"},
 	}
 }
 

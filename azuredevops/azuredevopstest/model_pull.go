@@ -1,6 +1,7 @@
 package azuredevopstest
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -68,9 +69,7 @@ func (pr *PullRequest) Complete() []Event {
 		if pr.source != nil {
 			r.pushes++
 			c = newCommit(old, by, "Merged PR "+strconv.Itoa(pr.ID)+": "+pr.Title, w.now(), r.pushes, func(t tree) {
-				for path, b := range r.head(pr.Source, pr.source).files {
-					t[path] = b
-				}
+				maps.Copy(t, r.head(pr.Source, pr.source).files)
 			})
 			r.commits[c.ID], r.branches[pr.Target], pr.merge = c, c, c.ID
 		}

@@ -153,9 +153,11 @@ func (d *ReleaseDefinition) json(environments bool) object {
 		"source", "userInterface", "revision", 1, "description", nil,
 		"createdBy", d.CreatedBy.ref(), "createdOn", d.Created,
 		"modifiedBy", d.CreatedBy.ref(), "modifiedOn", d.Created,
-		"isDeleted", false, "isDisabled", false, "variableGroups", array{},
+		"isDeleted", false, "isDisabled", false, "variableGroups",
+		array{},
 		"environments", some(environments, append([]object{}, list...)),
-		"releaseNameFormat", "Release-$(rev:r)", "properties", object{},
+		"releaseNameFormat", "Release-$(rev:r)", "properties",
+		object{},
 		"id", d.ID, "name", d.Name, "path", d.Path, "projectReference", nil,
 		"url", d.url(), "_links", d.links(),
 	}
@@ -182,8 +184,10 @@ func (r *Release) json(expand string) object {
 		"modifiedBy", r.ModifiedBy.ref(),
 		"createdBy", r.CreatedBy.ref(),
 		"environments", some(expand == "environments", list),
-		"variables", object{},
-		"variableGroups", array{},
+		"variables",
+		object{},
+		"variableGroups",
+		array{},
 		"releaseDefinition", r.Definition.ref(),
 		"releaseDefinitionRevision", 1,
 		"description", r.Description,
@@ -196,15 +200,18 @@ func (r *Release) json(expand string) object {
 		"_links", r.links(),
 		"tags", append([]string{}, r.Tags...),
 		"triggeringArtifactAlias", nil,
-		"projectReference", object{"id", r.project.ID, "name", r.project.Name},
-		"properties", object{},
+		"projectReference",
+		object{"id", r.project.ID, "name", r.project.Name},
+		"properties",
+		object{},
 	}
 }
 
 func (r *Release) environment(e *ReleaseEnvironment) object {
 	return object{
 		"id", e.ID, "releaseId", r.ID, "name", e.Name, "status", e.Status,
-		"release", object{"id", r.ID, "name", r.Name, "url", r.url(), "_links", r.links()},
+		"release",
+		object{"id", r.ID, "name", r.Name, "url", r.url(), "_links", r.links()},
 		"releaseDefinition", r.Definition.ref(),
 		"createdOn", r.Created, "modifiedOn", r.Modified, "owner", r.CreatedBy.ref(),
 	}
@@ -215,9 +222,11 @@ func (r *Release) environment(e *ReleaseEnvironment) object {
 func (r *Release) deployment(e *ReleaseEnvironment) object {
 	return object{
 		"id", e.ID,
-		"release", object{"id", r.ID, "name", r.Name, "url", r.url(), "_links", r.links()},
+		"release",
+		object{"id", r.ID, "name", r.Name, "url", r.url(), "_links", r.links()},
 		"releaseDefinition", r.Definition.ref(),
-		"releaseEnvironment", object{"id", e.ID, "name", e.Name, "url", r.url() + "/environments/" + strconv.Itoa(e.ID)},
+		"releaseEnvironment",
+		object{"id", e.ID, "name", e.Name, "url", r.url() + "/environments/" + strconv.Itoa(e.ID)},
 		"definitionEnvironmentId", r.Definition.ID * 100,
 		"attempt", 1,
 		"reason", "automated",
@@ -230,6 +239,7 @@ func (r *Release) deployment(e *ReleaseEnvironment) object {
 		"completedOn", opt(e.Finished),
 		"lastModifiedOn", r.Modified,
 		"lastModifiedBy", r.ModifiedBy.ref(),
-		"projectReference", object{"id", r.project.ID, "name", r.project.Name},
+		"projectReference",
+		object{"id", r.project.ID, "name", r.project.Name},
 	}
 }

@@ -147,11 +147,13 @@ func (wi *WorkItem) update(before object) object {
 		"id", wi.Rev,
 		"workItemId", wi.ID,
 		"rev", wi.Rev,
-		"revisedBy", object{"id", by.ID, "displayName", by.Name, "uniqueName", by.Mail, "name", by.text()},
+		"revisedBy",
+		object{"id", by.ID, "displayName", by.Name, "uniqueName", by.Mail, "name", by.text()},
 		"revisedDate", "9999-01-01T00:00:00Z",
 		"fields", changed,
 		"url", wi.url() + "/updates/" + strconv.Itoa(wi.Rev),
-		"revision", object{"id", wi.ID, "rev", wi.Rev, "fields", after, "url", wi.url() + "/revisions/" + strconv.Itoa(wi.Rev)},
+		"revision",
+		object{"id", wi.ID, "rev", wi.Rev, "fields", after, "url", wi.url() + "/revisions/" + strconv.Itoa(wi.Rev)},
 	}
 }
 
@@ -242,7 +244,8 @@ func (wi *WorkItem) json(expand string, only map[string]bool, text bool) object 
 		relations = array{object{
 			"rel", "System.LinkTypes.Hierarchy-Reverse",
 			"url", wi.project.below("wit/workItems/" + strconv.Itoa(wi.Parent)),
-			"attributes", object{"isLocked", false, "name", "Parent"},
+			"attributes",
+			object{"isLocked", false, "name", "Parent"},
 		}}
 	}
 	return object{

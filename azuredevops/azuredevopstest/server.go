@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -160,9 +161,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // the way to reset a connection
 	}
 	h := w.Header()
-	for k, v := range resp.header {
-		h[k] = v
-	}
+	maps.Copy(h, resp.header)
 	h.Set("Content-Length", strconv.Itoa(len(resp.body)+resp.cut))
 	w.WriteHeader(resp.status)
 	flush := http.NewResponseController(w).Flush
@@ -295,9 +294,7 @@ func finish(resp *response, f *Fault) *response {
 	}
 	resp.header.Set("X-TFS-ProcessId", "5e7a7e62-6a64-4d5e-a61b-3c1f2e7c9a10")
 	if f != nil {
-		for k, v := range f.header {
-			resp.header[k] = v
-		}
+		maps.Copy(resp.header, f.header)
 	}
 	return resp
 }

@@ -20,7 +20,7 @@ type TestRun struct {
 	project *Project
 }
 
-// A TestResult has the outcome Passed, Failed, NotExecuted, …
+// A TestResult has the outcome Passed, Failed, NotExecuted, ….
 type TestResult struct {
 	Title    string
 	Outcome  string
@@ -77,7 +77,9 @@ func (r *TestRun) json() object {
 	}
 	o := object{
 		"id", r.ID, "name", r.Name, "url", r.url(), "isAutomated", true, "owner", r.Owner.ref(),
-		"project", object{"id", r.project.ID, "name", r.project.Name}, "startedDate", r.Started, "completedDate", opt(r.Finished),
+		"project",
+		object{"id", r.project.ID, "name", r.project.Name},
+		"startedDate", r.Started, "completedDate", opt(r.Finished),
 		"state", r.State, "totalTests", len(r.Results), "passedTests", passed, "incompleteTests", 0, "notApplicableTests", 0,
 		"unanalyzedTests", len(r.Results) - passed, "revision", 1, "lastUpdatedDate", r.Finished,
 	}
@@ -98,9 +100,14 @@ func listTestResults(q *request) *response {
 		var list []object
 		for i, x := range r.Results {
 			list = append(list, object{
-				"id", 100000 + i, "project", object{"id", q.project.ID, "name", q.project.Name}, "startedDate", r.Started, "completedDate", opt(r.Finished),
+				"id", 100000 + i, "project",
+				object{"id", q.project.ID, "name", q.project.Name},
+				"startedDate", r.Started, "completedDate", opt(r.Finished),
 				"durationInMs", float64(x.Duration) / float64(time.Millisecond), "outcome", x.Outcome, "revision", 1, "state", "Completed",
-				"testCase", object{"name", x.Title}, "testRun", object{"id", strconv.Itoa(r.ID), "name", r.Name, "url", r.url()},
+				"testCase",
+				object{"name", x.Title},
+				"testRun",
+				object{"id", strconv.Itoa(r.ID), "name", r.Name, "url", r.url()},
 				"priority", 0, "url", r.url() + "/Results/" + strconv.Itoa(100000+i), "failureType", "None", "testCaseTitle", x.Title, "automatedTestName", x.Title,
 			})
 		}

@@ -62,7 +62,9 @@ func (k *Wiki) json() object {
 		kind, repository = "codeWiki", k.Repository.ID
 	}
 	return object{
-		"id", k.ID, "versions", array{object{"version", "wikiMaster"}}, "url", k.url(), "remoteUrl", k.project.web() + "/_wiki/wikis/" + k.ID,
+		"id", k.ID, "versions",
+		array{object{"version", "wikiMaster"}},
+		"url", k.url(), "remoteUrl", k.project.web() + "/_wiki/wikis/" + k.ID,
 		"type", kind, "name", k.Name, "projectId", k.project.ID, "repositoryId", repository, "mappedPath", "/",
 	}
 }
@@ -123,7 +125,9 @@ func getWikiPage(q *request) *response {
 			continue
 		}
 		resp := ok(object{
-			"path", p.Path, "order", i, "gitItemPath", p.Path + ".md", "subPages", array{}, "url", k.url() + "/pages/" + url.PathEscape(p.Path),
+			"path", p.Path, "order", i, "gitItemPath", p.Path + ".md", "subPages",
+			array{},
+			"url", k.url() + "/pages/" + url.PathEscape(p.Path),
 			"remoteUrl", k.project.web() + "/_wiki/wikis/" + k.ID + "?pagePath=" + url.QueryEscape(p.Path), "id", p.ID,
 			"content", some(q.flag("includecontent"), p.Content),
 		})

@@ -186,7 +186,8 @@ func (p *Person) ref() object {
 	return object{
 		"displayName", p.Name,
 		"url", w.hostURL("vssps") + "/_apis/Identities/" + p.ID,
-		"_links", object{"avatar", link(avatar)},
+		"_links",
+		object{"avatar", link(avatar)},
 		"id", p.ID,
 		"uniqueName", p.Mail,
 		"imageUrl", avatar,

@@ -59,7 +59,7 @@ func (m *Memory) compact(keep func(slot) bool) (err error) {
 		if !ok || s.offset() != at || !keep(s) {
 			return nil
 		}
-		s.at = uint32(end / alignment) //nolint:gosec // not above the old one
+		s.at = uint32(end / alignment)
 		index.put(short, s)
 		end += padded(len(rec))
 		_, err := w.Write(rec)

@@ -106,7 +106,7 @@ func (m *Memory) loadIndex() error {
 	case binary.LittleEndian.Uint64(b[8:]) != m.id:
 		return errors.New("it belongs to another file")
 	}
-	end := int64(binary.LittleEndian.Uint64(b[16:])) //nolint:gosec // checked below
+	end := int64(binary.LittleEndian.Uint64(b[16:]))
 	if end < dataHeader || end > info.Size() {
 		return fmt.Errorf("the file has %d bytes, not %d", info.Size(), end)
 	}
@@ -125,7 +125,7 @@ func (m *Memory) saveIndex() error {
 	b := make([]byte, indexHeader, indexHeader+indexEntry*m.index.len()+4)
 	copy(b, indexMagic)
 	binary.LittleEndian.PutUint64(b[8:], m.id)
-	binary.LittleEndian.PutUint64(b[16:], uint64(m.end)) //nolint:gosec // not negative
+	binary.LittleEndian.PutUint64(b[16:], uint64(m.end))
 	binary.LittleEndian.PutUint32(b[24:], m.resync)
 	for short, s := range m.index.all() {
 		b = binary.LittleEndian.AppendUint64(b, short)
@@ -153,7 +153,7 @@ func (m *Memory) scan() error {
 		return err
 	}
 	err = records(m.file, m.end, info.Size(), func(at int64, rec []byte) error {
-		m.index.put(name(rec[8:24]).short(), slot{at: uint32(at / alignment), size: uint32(len(rec)), used: m.resync}) //nolint:gosec // as in Put
+		m.index.put(name(rec[8:24]).short(), slot{at: uint32(at / alignment), size: uint32(len(rec)), used: m.resync})
 		m.end = at + padded(len(rec))
 		return nil
 	})

@@ -200,7 +200,7 @@ func (m *Memory) Put(key string, value []byte) {
 		m.full = true
 		return
 	}
-	m.index.put(n.short(), slot{at: uint32(m.end / alignment), size: uint32(len(rec)), used: m.resync}) //nolint:gosec // bounded by mostBytes
+	m.index.put(n.short(), slot{at: uint32(m.end / alignment), size: uint32(len(rec)), used: m.resync})
 	m.tail = append(m.tail, rec...)
 	m.tail = append(m.tail, padding[:padded(len(rec))-int64(len(rec))]...)
 	m.end += padded(len(rec))

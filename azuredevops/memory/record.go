@@ -63,9 +63,9 @@ func (p *packer) record(n name, value []byte) []byte {
 		}
 	}
 	rec := make([]byte, recordHeader, recordHeader+len(payload))
-	binary.LittleEndian.PutUint32(rec[4:], uint32(len(payload))) //nolint:gosec // bounded by mostBytes / valueShare
+	binary.LittleEndian.PutUint32(rec[4:], uint32(len(payload)))
 	copy(rec[8:], n[:])
-	binary.LittleEndian.PutUint32(rec[24:], uint32(len(value))) //nolint:gosec // as above
+	binary.LittleEndian.PutUint32(rec[24:], uint32(len(value)))
 	binary.LittleEndian.PutUint32(rec[28:], flags)
 	rec = append(rec, payload...)
 	binary.LittleEndian.PutUint32(rec, crc32.Checksum(rec[4:], castagnoli))

@@ -49,7 +49,7 @@ func (t *table) len() int { return t.count - t.dropped }
 // names are evenly spread: they are parts of a hash.
 func (t *table) find(short uint64) (i int, taken bool) {
 	hi, _ := bits.Mul64(short, uint64(len(t.shorts)))
-	for i = int(hi); t.size[i] != 0; { //nolint:gosec // below the length
+	for i = int(hi); t.size[i] != 0; {
 		if t.shorts[i] == short {
 			return i, true
 		}

@@ -356,7 +356,7 @@ func optionalStep(n node) node {
 	case iterate:
 		return stepOf{n.target, func(t node) node { return iterate{t} }}.build()
 	case index:
-		return optionalIndex{n.target, n.key}
+		return optionalIndex(n)
 	case indexOne:
 		return optionalIndex{n.target, n.key}
 	}

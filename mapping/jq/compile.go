@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/itchyny/gojq"
@@ -68,11 +69,11 @@ func (c *compiler) passed(f func() (node, error)) (n node, err error) {
 
 func (c *compiler) query(q *gojq.Query, s *scope) (node, error) {
 	if c.depth++; c.depth > maxSource {
-		return nil, fmt.Errorf("nests too deep")
+		return nil, errors.New("nests too deep")
 	}
 	defer func() { c.depth-- }()
 	if len(q.Imports) > 0 || q.Meta != nil {
-		return nil, fmt.Errorf("modules are not available")
+		return nil, errors.New("modules are not available")
 	}
 	if len(q.FuncDefs) > 0 {
 		return c.definitions(q, s)
@@ -81,7 +82,7 @@ func (c *compiler) query(q *gojq.Query, s *scope) (node, error) {
 		return c.term(q.Term, s)
 	}
 	if q.Left == nil || q.Right == nil {
-		return nil, fmt.Errorf("missing query")
+		return nil, errors.New("missing query")
 	}
 	if len(q.Patterns) > 0 {
 		return c.binding(q.Left, q.Patterns, s, func(inner *scope) (node, error) { return c.query(q.Right, inner) })
@@ -349,7 +350,7 @@ func (c *compiler) structure(t *gojq.Term, s *scope) (node, error) {
 		}
 		return breakNode{hops}, nil
 	default:
-		return nil, fmt.Errorf("unknown term")
+		return nil, errors.New("unknown term")
 	}
 }
 

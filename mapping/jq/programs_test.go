@@ -22,7 +22,7 @@ func TestPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := jq.NewCompiler(jq.Options{})
-	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(string(data)), "\n") {
 		src, want, _ := strings.Cut(line, "\t")
 		if got := outcome(t, c, src, "null"); got != want && !sameNumbers(got, want) {
 			t.Errorf("%s = %s, want %s", src, got, want)

@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -45,7 +46,7 @@ func (t *translator) run(options string) error {
 		return err
 	}
 	if t.i < len(t.src) {
-		return fmt.Errorf("unmatched close parenthesis")
+		return errors.New("unmatched close parenthesis")
 	}
 	prefix := ""
 	if flags := strings.ReplaceAll(dedupe(options), "x", ""); flags != "" {
@@ -72,7 +73,7 @@ func (t *translator) isExtended() bool { return t.extended[len(t.extended)-1] }
 // alternatives reads up to the closing parenthesis or the end.
 func (t *translator) alternatives() (atom, error) {
 	if t.depth++; t.depth > 200 {
-		return atom{}, fmt.Errorf("too deep nest level")
+		return atom{}, errors.New("too deep nest level")
 	}
 	defer func() { t.depth-- }()
 	all := atom{}
@@ -131,7 +132,7 @@ func (t *translator) atom() (atom, error) {
 	case '\\':
 		return t.escape()
 	case '*', '+', '?':
-		return atom{}, fmt.Errorf("target of repeat operator is not specified")
+		return atom{}, errors.New("target of repeat operator is not specified")
 	case '.':
 		t.i++
 		return both(".", false), nil
@@ -188,7 +189,7 @@ func (t *translator) quantified(a atom) (atom, error) {
 			return a, nil
 		}
 		if a.net == "" && a.re2 == "" {
-			return a, fmt.Errorf("target of repeat operator is not specified")
+			return a, errors.New("target of repeat operator is not specified")
 		}
 		if n > 0 {
 			a.net, a.re2 = "(?:"+a.net+")", "(?:"+a.re2+")"
@@ -250,7 +251,7 @@ func (t *translator) group() (atom, error) {
 	case strings.HasPrefix(rest, "(?#"):
 		end := strings.IndexByte(rest, ')')
 		if end < 0 {
-			return atom{}, fmt.Errorf("end pattern in group")
+			return atom{}, errors.New("end pattern in group")
 		}
 		t.i += end + 1
 		return both("", true), nil
@@ -276,7 +277,7 @@ func (t *translator) group() (atom, error) {
 func (t *translator) named(rest string, end byte) (atom, error) {
 	n := strings.IndexByte(rest[3:], end)
 	if n <= 0 {
-		return atom{}, fmt.Errorf("group name is empty")
+		return atom{}, errors.New("group name is empty")
 	}
 	t.names = append(t.names, rest[3:3+n])
 	return t.body(4+n, fmt.Sprintf("(?<%d>", len(t.names)), "(", false)
@@ -292,7 +293,7 @@ func (t *translator) body(skip int, net, re2 string, empty bool) (atom, error) {
 	}
 	t.extended = t.extended[:len(t.extended)-1]
 	if t.i >= len(t.src) {
-		return atom{}, fmt.Errorf("end pattern with unmatched parenthesis")
+		return atom{}, errors.New("end pattern with unmatched parenthesis")
 	}
 	t.i++
 	return atom{net + in.net + ")", re2 + in.re2 + ")", empty || in.empty}, nil
@@ -302,11 +303,11 @@ func (t *translator) body(skip int, net, re2 string, empty bool) (atom, error) {
 func (t *translator) options(rest string) (atom, error) {
 	end := strings.IndexAny(rest, ":)")
 	if end < 0 {
-		return atom{}, fmt.Errorf("end pattern in group")
+		return atom{}, errors.New("end pattern in group")
 	}
 	spec := rest[2:end]
 	if spec == "" || strings.Trim(spec, "imsx-") != "" {
-		return atom{}, fmt.Errorf("undefined group option")
+		return atom{}, errors.New("undefined group option")
 	}
 	on, off, _ := strings.Cut(spec, "-")
 	if strings.Contains(on, "m") {

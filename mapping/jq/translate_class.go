@@ -1,7 +1,9 @@
 package jq
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -18,7 +20,7 @@ const keepGroup = 9999
 // escape reads a backslash outside of a class.
 func (t *translator) escape() (atom, error) {
 	if t.i+1 >= len(t.src) {
-		return atom{}, fmt.Errorf("end pattern at escape")
+		return atom{}, errors.New("end pattern at escape")
 	}
 	c := t.src[t.i+1]
 	switch c {
@@ -101,7 +103,7 @@ func (t *translator) numbered() (atom, error) {
 	}
 	t.i += 1 + n
 	if num > len(t.names) {
-		return atom{}, fmt.Errorf("invalid backref number/name")
+		return atom{}, errors.New("invalid backref number/name")
 	}
 	return t.slow(fmt.Sprintf(`\k<%d>`, num), true), nil
 }
@@ -110,7 +112,7 @@ func (t *translator) numbered() (atom, error) {
 func (t *translator) reference(c byte) (atom, error) {
 	rest := t.src[t.i+2:]
 	if c == 'g' || rest == "" || rest[0] != '<' && rest[0] != '\'' {
-		return atom{}, fmt.Errorf("subexpression calls are not supported here")
+		return atom{}, errors.New("subexpression calls are not supported here")
 	}
 	closing := byte('>')
 	if rest[0] == '\'' {
@@ -118,7 +120,7 @@ func (t *translator) reference(c byte) (atom, error) {
 	}
 	n := strings.IndexByte(rest[1:], closing)
 	if n <= 0 {
-		return atom{}, fmt.Errorf("group name is empty")
+		return atom{}, errors.New("group name is empty")
 	}
 	name := rest[1 : 1+n]
 	t.i += 2 + n + 2
@@ -127,13 +129,13 @@ func (t *translator) reference(c byte) (atom, error) {
 			num += len(t.names) + 1
 		}
 		if num < 1 || num > len(t.names) {
-			return atom{}, fmt.Errorf("invalid backref number/name")
+			return atom{}, errors.New("invalid backref number/name")
 		}
 		return t.slow(fmt.Sprintf(`\k<%d>`, num), true), nil
 	}
 	var refs []string
-	for i := len(t.names) - 1; i >= 0; i-- {
-		if t.names[i] == name {
+	for i, v := range slices.Backward(t.names) {
+		if v == name {
 			refs = append(refs, fmt.Sprintf(`\k<%d>`, i+1))
 		}
 	}
@@ -183,7 +185,7 @@ func scriptClass(name string) (string, bool) {
 			add(rune(r.Lo), rune(r.Hi), rune(r.Stride))
 		}
 		for _, r := range table.R32 {
-			add(rune(r.Lo), rune(r.Hi), rune(r.Stride)) //nolint:gosec // code points
+			add(rune(r.Lo), rune(r.Hi), rune(r.Stride))
 		}
 		return b.String(), true
 	}
@@ -238,7 +240,7 @@ func complement(body string) (string, bool, error) {
 	case posix["alpha"], posix["alnum"]:
 		return `\P{L}`, true, nil
 	}
-	return "", false, fmt.Errorf("this negated property is not supported here")
+	return "", false, errors.New("this negated property is not supported here")
 }
 
 // class reads […]. A `[` inside is a literal unless it opens a POSIX class.
@@ -252,7 +254,7 @@ func (t *translator) class() (atom, error) {
 	body := ""
 	for first := true; ; first = false {
 		if t.i >= len(t.src) {
-			return atom{}, fmt.Errorf("premature end of char-class")
+			return atom{}, errors.New("premature end of char-class")
 		}
 		if t.src[t.i] == ']' && !first {
 			t.i++
@@ -311,7 +313,7 @@ func (t *translator) classRange() (string, error) {
 		return classRune(lo), nil
 	}
 	if rest[1] == '\\' && len(rest) > 2 && strings.IndexByte("wWdDsSpP", rest[2]) >= 0 {
-		return "", fmt.Errorf("char-class value at end of range")
+		return "", errors.New("char-class value at end of range")
 	}
 	t.i++
 	hi, err := t.classChar()
@@ -319,14 +321,14 @@ func (t *translator) classRange() (string, error) {
 		return "", err
 	}
 	if hi < lo {
-		return "", fmt.Errorf("empty range in char class")
+		return "", errors.New("empty range in char class")
 	}
 	return classRune(lo) + "-" + classRune(hi), nil
 }
 
 func (t *translator) classChar() (rune, error) {
 	if t.i >= len(t.src) {
-		return 0, fmt.Errorf("premature end of char-class")
+		return 0, errors.New("premature end of char-class")
 	}
 	if t.src[t.i] == '\\' {
 		if strings.HasPrefix(t.src[t.i:], `\b`) {
@@ -354,7 +356,7 @@ func classRune(r rune) string {
 func (t *translator) char() (rune, error) {
 	rest := t.src[t.i+1:]
 	if rest == "" {
-		return 0, fmt.Errorf("end pattern at escape")
+		return 0, errors.New("end pattern at escape")
 	}
 	if i := strings.IndexByte("tnrfvae", rest[0]); i >= 0 {
 		t.i += 2
@@ -364,7 +366,7 @@ func (t *translator) char() (rune, error) {
 	case strings.HasPrefix(rest, "x{"):
 		end := strings.IndexByte(rest, '}')
 		if end < 0 {
-			return 0, fmt.Errorf("invalid code point value")
+			return 0, errors.New("invalid code point value")
 		}
 		return t.code(rest[2:end], 16, end+2)
 	case rest[0] == 'x':
@@ -391,7 +393,7 @@ func (t *translator) char() (rune, error) {
 func (t *translator) code(text string, base, skip int) (rune, error) {
 	v, err := strconv.ParseInt(text, base, 32)
 	if err != nil || v > utf8.MaxRune {
-		return 0, fmt.Errorf("invalid code point value")
+		return 0, errors.New("invalid code point value")
 	}
 	t.i += skip
 	return rune(v), nil
