@@ -19,8 +19,10 @@ const (
 	// A list that lacks something is only trusted when it is younger than this:
 	// an event may be about what was made a moment ago.
 	liveAbsent = 2 * time.Second
-	// mostLive bounds the number of entries of each memory.
-	mostLive = 20_000
+	// mostLive bounds the number of entries of each memory, a few kB each.
+	mostLive = 2_000
+	// mostListed bounds how many repositories are known to be listed.
+	mostListed = 100_000
 )
 
 // A liveCache is what live events remember of parents between one event and the
@@ -232,7 +234,7 @@ func (c *liveCache) shown(key string) bool {
 func (c *liveCache) show(keys []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.listed)+len(keys) > 10*mostLive {
+	if len(c.listed)+len(keys) > mostListed {
 		clear(c.listed)
 	}
 	for _, key := range keys {
