@@ -228,6 +228,7 @@ func (r *idReader) number(path string) string {
 		return ""
 	case gjson.String:
 		text = v.Str
+	default: // a number, or what fails to be read as one
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {

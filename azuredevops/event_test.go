@@ -13,17 +13,17 @@ import (
 
 // eventPayloads are one delivery of every type, by type: the shapes of Azure
 // DevOps' event reference.
-func eventPayloads(t testing.TB) map[string][]byte {
-	t.Helper()
+func eventPayloads(tb testing.TB) map[string][]byte {
+	tb.Helper()
 	files, err := filepath.Glob("testdata/events/*.json")
 	if err != nil || len(files) == 0 {
-		t.Fatal("no events", err)
+		tb.Fatal("no events", err)
 	}
 	out := map[string][]byte{}
 	for _, name := range files {
 		b, err := os.ReadFile(name)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out[strings.TrimSuffix(filepath.Base(name), ".json")] = b
 	}

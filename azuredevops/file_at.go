@@ -15,10 +15,10 @@ import (
 const maxFileAtBytes = 1 << 20
 
 var (
-	// ErrNoCommit: the repository has no such commit, any more. Nothing is known
-	// about its files.
+	// ErrNoCommit means that the repository has no such commit, any more. Nothing
+	// is known about its files.
 	ErrNoCommit = errors.New("no such commit")
-	// ErrTooLarge: the file is above the limit of its reader.
+	// ErrTooLarge means that the file is above the limit of its reader.
 	ErrTooLarge = errTooLarge
 )
 

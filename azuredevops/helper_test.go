@@ -105,8 +105,8 @@ type options struct {
 	org  string // empty means testOrg
 }
 
-func newTestClient(t testing.TB, f *fakeService, o options) *Client {
-	t.Helper()
+func newTestClient(tb testing.TB, f *fakeService, o options) *Client {
+	tb.Helper()
 	if o.cred == nil {
 		o.cred = PersonalAccessToken(testToken)
 	}
@@ -121,7 +121,7 @@ func newTestClient(t testing.TB, f *fakeService, o options) *Client {
 		Log: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -129,13 +129,13 @@ func newTestClient(t testing.TB, f *fakeService, o options) *Client {
 func newLister(c *Client) *lister { return &lister{Snapshot: c.Snapshot(), kind: "test"} }
 
 // collect lists a kind: records as text, and errors.
-func collect(t testing.TB, s *Snapshot, kind, selector string, opt ListOptions) (recs []Record, errs []error) {
-	t.Helper()
+func collect(tb testing.TB, s *Snapshot, kind, selector string, opt ListOptions) (recs []Record, errs []error) {
+	tb.Helper()
 	l, _, err := Bind(kind, []byte(selector))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	for r, err := range l.Records(t.Context(), s, opt) {
+	for r, err := range l.Records(tb.Context(), s, opt) {
 		if err != nil {
 			errs = append(errs, err)
 		} else {

@@ -239,29 +239,29 @@ type hookOptions struct {
 }
 
 // hooks makes Hooks over the store with the usual settings.
-func (s *hookStore) client(t testing.TB, o hookOptions) *Hooks {
-	t.Helper()
+func (s *hookStore) client(tb testing.TB, o hookOptions) *Hooks {
+	tb.Helper()
 	if o.log == nil {
 		o.log = io.Discard
 	}
-	c := newTestClient(t, s.fake, options{tags: o.tags, log: o.log})
+	c := newTestClient(tb, s.fake, options{tags: o.tags, log: o.log})
 	if o.cfg.URL == "" {
 		o.cfg.URL = hookTarget
 	}
 	o.cfg.Log = slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h, err := NewHooks(c, o.cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }
 
 // reconcile runs once and expects no error.
-func reconcile(t testing.TB, h *Hooks, w Wanted) *HookReport {
-	t.Helper()
-	r, err := h.Reconcile(t.Context(), w)
+func reconcile(tb testing.TB, h *Hooks, w Wanted) *HookReport {
+	tb.Helper()
+	r, err := h.Reconcile(tb.Context(), w)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return r
 }
@@ -272,8 +272,8 @@ func counts(r *HookReport) string {
 		len(r.Created), len(r.Adopted), len(r.Repaired), len(r.Reenabled), len(r.Removed), r.Kept, len(r.Off), len(r.Refused), len(r.Unknown), len(r.Gaps))
 }
 
-func wantCounts(t testing.TB, r *HookReport, want string) {
-	t.Helper()
+func wantCounts(tb testing.TB, r *HookReport, want string) {
+	tb.Helper()
 	full := map[string]string{}
 	fields := strings.Fields("created 0 adopted 0 repaired 0 reenabled 0 removed 0 kept 0 off 0 refused 0 unknown 0 gaps 0")
 	for i := 0; i < len(fields); i += 2 {
@@ -288,7 +288,7 @@ func wantCounts(t testing.TB, r *HookReport, want string) {
 		fmt.Fprintf(&b, "%s %s ", fields[i], full[fields[i]])
 	}
 	if got := counts(r); got != strings.TrimSpace(b.String()) {
-		t.Errorf("report = %s, want %s; unknown %v", got, strings.TrimSpace(b.String()), r.Unknown)
+		tb.Errorf("report = %s, want %s; unknown %v", got, strings.TrimSpace(b.String()), r.Unknown)
 	}
 }
 

@@ -113,7 +113,7 @@ func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[t
 func (l *lister) testRuns(ctx context.Context, p *project, added members, coverage bool) iter.Seq2[testRunPage, error] {
 	return func(yield func(testRunPage, error) bool) {
 		rq := &request{Project: p, Route: "_apis/test/runs", Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
-		pages := l.skipPages(ctx, rq, "value", testRunTop)
+		pages := l.skipPages(ctx, rq, testRunTop)
 		if !l.since.IsZero() {
 			pages = l.testRunsSince(ctx, rq)
 		}
@@ -166,7 +166,7 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 		Project: run.project(), Route: "_apis/test/runs/{runId}/results", Args: []string{run.Scope.ID},
 	}
 	out, count := []byte{'['}, 0
-	for p, err := range l.skipPages(ctx, rq, "value", testResultTop) {
+	for p, err := range l.skipPages(ctx, rq, testResultTop) {
 		if err != nil {
 			return nil, err
 		}

@@ -115,7 +115,7 @@ func TestUserSelector(t *testing.T) {
 		{`{"includeGroupMemberships":"perhaps"}`, "includeGroupMemberships: want true or false"},
 	} {
 		l, _, err := Bind("user", []byte(tt.selector))
-		got := ""
+		var got string
 		if err != nil {
 			got = err.Error()
 		} else {

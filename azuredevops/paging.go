@@ -44,8 +44,8 @@ func (l *lister) pages(ctx context.Context, rq *request, key string) iter.Seq2[*
 // skipPages follows $top and $skip (export.md 0.3, TS): the next page begins
 // behind what arrived, and the end is an empty page, because the service may
 // give less than it is asked for.
-func (l *lister) skipPages(ctx context.Context, rq *request, key string, top int) iter.Seq2[*page, error] {
-	return l.offsetPages(ctx, rq, key, "$top", "$skip", top)
+func (l *lister) skipPages(ctx context.Context, rq *request, top int) iter.Seq2[*page, error] {
+	return l.offsetPages(ctx, rq, "value", "$top", "$skip", top)
 }
 
 // offsetPages is skipPages for services that call the parameters something else.

@@ -130,12 +130,12 @@ func TestSkipPages(t *testing.T) {
 		return answer(200, values(out...))
 	}}
 	l := newLister(newTestClient(t, f, options{}))
-	got, err := drain(l.skipPages(t.Context(), &request{Route: "_apis/x"}, "value", 100))
+	got, err := drain(l.skipPages(t.Context(), &request{Route: "_apis/x"}, 100))
 	if err != nil || strings.Join(got, "|") != "0,1|2,3|4" || len(f.sent()) != 4 {
 		t.Errorf("pages = %q, %v after %d requests", got, err, len(f.sent()))
 	}
 	f.serve = always(values(`{"id":1}`))
-	if _, err := drain(l.skipPages(t.Context(), &request{Route: "_apis/x"}, "value", 100)); !errors.Is(err, ErrMalformed) {
+	if _, err := drain(l.skipPages(t.Context(), &request{Route: "_apis/x"}, 100)); !errors.Is(err, ErrMalformed) {
 		t.Errorf("repeating page: %v", err)
 	}
 	f.serve = func(r *http.Request) *http.Response {
@@ -144,7 +144,7 @@ func TestSkipPages(t *testing.T) {
 		}
 		return answer(404, "")
 	}
-	if got, err := drain(l.skipPages(t.Context(), &request{Route: "_apis/x"}, "value", 1)); len(got) != 1 || err == nil || errors.Is(err, ErrNotFound) {
+	if got, err := drain(l.skipPages(t.Context(), &request{Route: "_apis/x"}, 1)); len(got) != 1 || err == nil || errors.Is(err, ErrNotFound) {
 		t.Errorf("404 on page 2: %q, %v", got, err)
 	}
 }
@@ -155,7 +155,7 @@ func TestPagesStop(t *testing.T) {
 	for range l.pages(t.Context(), &request{Route: "_apis/x"}, "value") {
 		break
 	}
-	for range l.skipPages(t.Context(), &request{Route: "_apis/x"}, "value", 1) {
+	for range l.skipPages(t.Context(), &request{Route: "_apis/x"}, 1) {
 		break
 	}
 	if n := len(f.sent()); n != 2 {

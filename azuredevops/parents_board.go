@@ -72,7 +72,10 @@ func (l *lister) fetchBoards(ctx context.Context, t *team) (*teamBoards, error) 
 	out := &teamBoards{lacking: map[int]error{}}
 	var array []byte
 	n := 0
-	for bd := range boards(ctx) {
+	for bd, err := range boards(ctx) {
+		if err != nil {
+			return nil, err
+		}
 		array = appendElement(array, bd.JSON)
 		if bd.lacking != nil {
 			out.lacking[n] = bd.lacking

@@ -15,6 +15,7 @@ import (
 
 // recorded serves what the vendor documents, from testdata, by the end of the path.
 func recorded(t *testing.T) *fakeService {
+	t.Helper()
 	files := map[string]string{
 		"/_apis/work/boards": "board/list.json", "/_apis/work/boards/": "board/get.json",
 		"/_apis/work/teamsettings/iterations":      "iteration/list.json",

@@ -37,15 +37,6 @@ type request struct {
 	Shared  bool     // the answer is kept for the other kinds of the resync
 }
 
-// scope is the part of Azure DevOps that a request is about.
-func (rq *request) scope(c *Client) Scope {
-	s := Scope{Organization: c.Organization()}
-	if rq.Project != nil {
-		s.Project, s.ProjectName = rq.Project.ID, rq.Project.Name
-	}
-	return s
-}
-
 func (rq *request) method() string {
 	switch {
 	case rq.Method != "":

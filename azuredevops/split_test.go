@@ -149,11 +149,11 @@ func FuzzObject(f *testing.F) {
 	})
 }
 
-func fixtures(t testing.TB) []string {
-	t.Helper()
+func fixtures(tb testing.TB) []string {
+	tb.Helper()
 	names, err := filepath.Glob("testdata/pages/*.json")
 	if err != nil || len(names) == 0 {
-		t.Fatal("no pages in testdata", err)
+		tb.Fatal("no pages in testdata", err)
 	}
 	return names
 }

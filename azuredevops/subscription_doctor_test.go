@@ -122,6 +122,7 @@ func TestHooksCleanup(t *testing.T) {
 }
 
 func failedSetup(t *testing.T) (*hookStore, *Hooks, string) {
+	t.Helper()
 	s := newHookStore("p1")
 	h := s.client(t, hookOptions{cfg: HooksConfig{PerProject: true}})
 	reconcile(t, h, workItems)
@@ -186,7 +187,7 @@ func TestFailedNotificationsGaps(t *testing.T) {
 		for i := range detailPage {
 			page = append(page, note(id, i, fmt.Sprint(i), now, delivered(fmt.Sprint(i))))
 		}
-		s.before = func(r *http.Request, body []byte) *http.Response {
+		s.before = func(_ *http.Request, body []byte) *http.Response {
 			if strings.Contains(string(body), `"includeDetails":true`) {
 				return answer(200, `{"results":[`+strings.Join(page, ",")+`],"summary":[]}`)
 			}

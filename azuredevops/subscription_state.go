@@ -89,7 +89,7 @@ func OpenHookState(path string, log *slog.Logger) (*HookState, error) {
 	if log != nil {
 		s.log = log
 	}
-	b, err := os.ReadFile(path)
+	b, err := os.ReadFile(path) //nolint:gosec // the file that the state is kept in, named by settings
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}

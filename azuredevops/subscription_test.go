@@ -369,7 +369,7 @@ func TestReconcileCredentials(t *testing.T) {
 func TestReconcileShape(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHookStore("p1")
-		s.after = func(r *http.Request, body []byte) *http.Response {
+		s.after = func(r *http.Request, _ []byte) *http.Response {
 			for _, h := range s.hooks {
 				delete(h.ConsumerInputs, "resourceDetailsToSend")
 				other := "9.9"

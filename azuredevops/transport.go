@@ -96,7 +96,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // attempts are the tries of one request so far.
 type attempts struct {
 	sent, failed, paused int
-	stalled, refreshed   bool
+	refreshed            bool
 	refused              bool // the credential can do better
 }
 

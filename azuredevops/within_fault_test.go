@@ -126,6 +126,7 @@ func TestWithinFaults(t *testing.T) {
 
 // faultsOf fails each request that a change takes in turn.
 func faultsOf(t *testing.T, srv *azuredevopstest.Server, ch azuredevops.Change, fault func(string) *azuredevopstest.Fault) {
+	t.Helper()
 	for _, sel := range withinSelectors()[ch.Kind] {
 		l := bind(t, ch.Kind, sel)
 		srv.ClearFaults()

@@ -81,6 +81,7 @@ func resource(tb testing.TB, doc string) *mapping.Resource {
 }
 
 func benchmarkMap(b *testing.B, kind, doc string) {
+	b.Helper()
 	r, rec, rep := resource(b, doc), record(b, kind), &mapping.Report{}
 	b.SetBytes(int64(len(rec)))
 	b.ReportAllocs()
@@ -149,6 +150,7 @@ func BenchmarkGojqWorkItem(b *testing.B) {
 }
 
 func gojqCode(b *testing.B, src string) *gojq.Code {
+	b.Helper()
 	if src == workItemFields[3][1] {
 		src = `.fields."System.Description" // ""`
 	}

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -122,7 +121,7 @@ func (b *builder) readSelector(block *jq.Object, r *Resource) *blockError {
 	}
 	r.Selector = jq.AppendJSON(nil, selector)
 	if b.opt.Bind != nil {
-		warnings, err := b.opt.Bind(r.Kind, json.RawMessage(r.Selector))
+		warnings, err := b.opt.Bind(r.Kind, r.Selector)
 		for _, w := range warnings {
 			b.warnings = append(b.warnings, b.at("selector")+": "+w)
 		}

@@ -65,33 +65,33 @@ func listOfObjects(val []byte) bool {
 }
 
 // eachElement calls yield for the raw elements of an encoded list until it
-// returns false. It reports whether the list was read to its end.
-func eachElement(d []byte, yield func(raw []byte) bool) bool {
+// returns false, as far as the list can be read.
+func eachElement(d []byte, yield func(raw []byte) bool) {
 	i := skipSpace(d, 0)
 	if i >= len(d) || d[i] != '[' {
-		return false
+		return
 	}
 	if i = skipSpace(d, i+1); i < len(d) && d[i] == ']' {
-		return true
+		return
 	}
 	for {
 		end := skipValue(d, i)
 		if end <= i {
-			return false
+			return
 		}
 		if !yield(d[i:end]) {
-			return true
+			return
 		}
 		if i = skipSpace(d, end); i >= len(d) {
-			return false
+			return
 		}
 		switch d[i] {
 		case ']':
-			return true
+			return
 		case ',':
 			i = skipSpace(d, i+1)
 		default:
-			return false
+			return
 		}
 	}
 }

@@ -342,7 +342,7 @@ func (m *mapper) leaf(e *expression) error {
 	case e.text != nil:
 		m.buf = append(m.buf, e.text...)
 	case e.prog.IsIdentity():
-		return m.passWhole(e)
+		return m.passWhole()
 	case e.or != nil && m.slots[e.slots[0]].blocked == nil && !m.truthy(e.slots[0]):
 		m.buf = append(m.buf, e.or...)
 	case e.or != nil, e.prog.IsPath():
@@ -384,7 +384,7 @@ func (m *mapper) file(e *expression) error {
 	return nil
 }
 
-func (m *mapper) passWhole(e *expression) error {
+func (m *mapper) passWhole() error {
 	if !m.repeated && isClean(m.raw) {
 		m.buf = append(m.buf, m.raw...)
 		return nil

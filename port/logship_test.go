@@ -76,7 +76,7 @@ func TestLogShipperDropsOldest(t *testing.T) {
 		s := shipper(c)
 		srv.Fault(porttest.Reset(logRoute))
 		for i := range 300 {
-			log(s).Info(fmt.Sprint("line ", i))
+			log(s).Info(fmt.Sprint("line ", i)) //nolint:sloglint // tells the records apart
 		}
 		if err := s.Flush(t.Context()); err == nil {
 			t.Error("Flush succeeded without Port")

@@ -128,8 +128,9 @@ func (m *Masker) Value(v slog.Value) any {
 		return v.String()
 	case slog.KindAny:
 		return m.any(v.Any())
+	default: // numbers and booleans
+		return v.Any()
 	}
-	return v.Any()
 }
 
 func (m *Masker) addTo(group map[string]any, a slog.Attr) {
@@ -198,6 +199,7 @@ func (h maskingHandler) attr(a slog.Attr) slog.Attr {
 		case string:
 			v = slog.StringValue(x)
 		}
+	default: // numbers, booleans and times have no text to mask
 	}
 	return slog.Attr{Key: h.m.String(a.Key), Value: v}
 }

@@ -201,12 +201,13 @@ func writeJSON(out *bytes.Buffer, n *yaml.Node, depth int) error {
 		return nil
 	case yaml.MappingNode:
 		return writeJSONObject(out, n, depth)
+	default: // a scalar, or an empty document
+		var v any
+		if err := n.Decode(&v); err != nil {
+			return err
+		}
+		return appendJSON(out, v)
 	}
-	var v any
-	if err := n.Decode(&v); err != nil {
-		return err
-	}
-	return appendJSON(out, v)
 }
 
 func writeJSONObject(out *bytes.Buffer, n *yaml.Node, depth int) error {

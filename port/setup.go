@@ -259,7 +259,7 @@ func (s *setup) awaitProvisioning(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().Add(wait).After(deadline) {
-			return fmt.Errorf("Port has not made the mapping within %s", s.cfg.ProvisionWait) //nolint:staticcheck,revive // a name
+			return fmt.Errorf("Port has not made the mapping within %s", s.cfg.ProvisionWait) //nolint:staticcheck // a name
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err

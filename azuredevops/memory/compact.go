@@ -38,7 +38,7 @@ func (m *Memory) plan() (keep func(slot) bool, worth bool) {
 // held; on an error nothing has changed.
 func (m *Memory) compact(keep func(slot) bool) (err error) {
 	path := m.path(dataFile)
-	f, err := os.OpenFile(path+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(path+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // a fixed name in the directory of the memory
 	if err != nil {
 		return err
 	}

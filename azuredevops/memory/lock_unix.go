@@ -12,7 +12,7 @@ import (
 // lock takes a file for this process; closing it, or the end of the process,
 // gives it back.
 func lock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // a fixed name in the directory of the memory
 	if err != nil {
 		return nil, fmt.Errorf("memory: %w", err)
 	}

@@ -17,24 +17,24 @@ import (
 
 var roomy = memory.Limits{Bytes: 1 << 20}
 
-func open(t testing.TB, dir string, limits memory.Limits) *memory.Memory {
-	t.Helper()
+func open(tb testing.TB, dir string, limits memory.Limits) *memory.Memory {
+	tb.Helper()
 	m, err := memory.Open(dir, limits, nil)
 	if err != nil || m == nil {
-		t.Fatalf("Open = %v, %v", m, err)
+		tb.Fatalf("Open = %v, %v", m, err)
 	}
-	t.Cleanup(func() { m.Close() })
+	tb.Cleanup(func() { m.Close() })
 	return m
 }
 
 // known is which of some keys are remembered, each with its own value.
-func known(t testing.TB, m *memory.Memory, keys ...string) string {
-	t.Helper()
+func known(tb testing.TB, m *memory.Memory, keys ...string) string {
+	tb.Helper()
 	var out []string
 	for _, k := range keys {
 		v, ok := m.Get(k)
 		if ok && string(v) != valueOf(k) {
-			t.Errorf("Get(%q) = %q", k, v)
+			tb.Errorf("Get(%q) = %q", k, v)
 		}
 		if ok {
 			out = append(out, k)
@@ -51,10 +51,10 @@ func put(m *memory.Memory, keys ...string) {
 	}
 }
 
-func end(t testing.TB, m *memory.Memory, complete bool) {
-	t.Helper()
+func end(tb testing.TB, m *memory.Memory, complete bool) {
+	tb.Helper()
 	if err := m.EndResync(complete); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

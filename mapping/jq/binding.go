@@ -5,7 +5,9 @@ package jq
 // variable is `$name`.
 type variable struct{ hops int }
 
+//nolint:unparam // the signature is that of the interface single
 func (n variable) one(_ *run, e *env, _ any) (any, error) { return e.up(n.hops).val, nil }
+
 func (n variable) eval(_ *run, e *env, _ any, out func(any) error) error {
 	return out(e.up(n.hops).val)
 }

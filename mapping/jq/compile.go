@@ -132,6 +132,7 @@ func (c *compiler) operator(q *gojq.Query, s *scope) (node, error) {
 	case gojq.OpAssign, gojq.OpModify, gojq.OpUpdateAlt,
 		gojq.OpUpdateAdd, gojq.OpUpdateSub, gojq.OpUpdateMul, gojq.OpUpdateDiv, gojq.OpUpdateMod:
 		return c.passed(func() (node, error) { return c.update(q, s) })
+	default: // works on the values of both sides
 	}
 	l, err := c.query(q.Left, s)
 	if err != nil {
@@ -206,9 +207,10 @@ func (c *compiler) optional(q *gojq.Query, s *scope, absent node) (node, error) 
 }
 
 func (c *compiler) term(t *gojq.Term, s *scope) (node, error) {
-	n, done, err := c.rootPath(t)
+	var err error
+	n, done := c.rootPath(t)
 	step := false // the last step was an index: `?` covers only it
-	if n == nil && err == nil {
+	if n == nil {
 		n, err = c.head(t, s)
 		step = t.Type == gojq.TermTypeIndex
 	}
@@ -236,16 +238,16 @@ func (c *compiler) term(t *gojq.Term, s *scope) (node, error) {
 // rootPath reads the plain path at the start of a term, if the term begins with
 // the program's input, and how many suffixes belong to it. A step before `?`
 // does not.
-func (c *compiler) rootPath(t *gojq.Term) (node, int, error) {
+func (c *compiler) rootPath(t *gojq.Term) (node, int) {
 	if !c.root || t.Type != gojq.TermTypeIdentity && t.Type != gojq.TermTypeIndex {
-		return nil, 0, nil
+		return nil, 0
 	}
 	var path []string
 	optional := func(i int) bool { return i < len(t.SuffixList) && t.SuffixList[i].Optional }
 	if t.Type == gojq.TermTypeIndex {
 		name, ok := PlainStep(t.Index)
 		if !ok || optional(0) {
-			return nil, 0, nil
+			return nil, 0
 		}
 		path = append(path, name)
 	}
@@ -258,9 +260,9 @@ func (c *compiler) rootPath(t *gojq.Term) (node, int, error) {
 		path = append(path, name)
 	}
 	if path == nil {
-		return nil, 0, nil
+		return nil, 0
 	}
-	return rootPath{c.prog.addPath(path)}, done, nil
+	return rootPath{c.prog.addPath(path)}, done
 }
 
 // PlainStep is the name in `.name`, `."name"` or `["name"]`.

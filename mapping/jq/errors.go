@@ -29,7 +29,6 @@ var ErrLimit = errors.New("limit exceeded")
 var (
 	errHalt = errors.New("halt") // ends the program without an output
 	errDown = errors.New("down") // the receiver of an output failed; see guard
-	errStop = errors.New("stop") // the receiver wants no more outputs
 )
 
 // A breakError leaves the label whose cell it names.

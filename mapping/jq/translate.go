@@ -21,7 +21,6 @@ type translator struct {
 	names      []string
 	keep       int
 	extended   []bool // option x, by open group
-	multiline  bool   // (?m) was seen: goOut differs
 	depth      int
 }
 

@@ -205,10 +205,11 @@ func (t *translator) property() (string, bool, error) {
 	}
 	t.i += end + 1
 	plain := strings.ToLower(strings.NewReplacer("_", "", " ", "", "-", "").Replace(name))
-	body, ok := "", false
 	if short, isLong := longCategories[plain]; isLong {
 		plain = strings.ToLower(short)
 	}
+	var body string
+	var ok bool
 	if len(plain) <= 2 && plain != "" {
 		body, ok = `\p{`+strings.ToUpper(plain[:1])+plain[1:]+`}`, strings.Contains("lmnpszc", plain[:1])
 	} else if body, ok = posix[plain]; !ok {

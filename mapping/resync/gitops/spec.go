@@ -118,8 +118,9 @@ func nameOf(v gjson.Result) string {
 		return v.Str
 	case gjson.Number:
 		return v.Raw
+	default:
+		return ""
 	}
-	return ""
 }
 
 func (e *entry) readProperties(v gjson.Result) (err error) {
