@@ -94,7 +94,8 @@ func (l *live) clearEntity(ctx context.Context, ref port.Ref, keys []string) err
 	}
 	body := map[string]json.RawMessage{}
 	for _, name := range []string{"identifier", "icon", "blueprint", "title", "team"} {
-		if v, ok := entity[name]; ok && !slices.Contains(keys, name) {
+		v, ok := entity[name]
+		if ok && !slices.Contains(keys, name) && string(v) != "[]" { // an empty team is how Port shows none
 			body[name] = v
 		}
 	}

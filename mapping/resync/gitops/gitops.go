@@ -12,6 +12,7 @@
 package gitops
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -195,6 +196,37 @@ func (r *run) specPaths(ctx context.Context) []string {
 	return out
 }
 
+// unchanged tells whether the push has left the specs, and the files that they
+// refer to, as they were: specs count when they are pushed (live-events.md 5), not
+// with every push beside them.
+func (r *run) unchanged(ctx context.Context, was []state, now state) bool {
+	if len(was) != 1 || was[0].commit != r.push.Old || r.push.Old == r.push.New || now.err != nil {
+		return false // something of earlier pushes is left to do
+	}
+	same := func(a, b file) bool {
+		return a.absent == b.absent && !a.large && !b.large && bytes.Equal(a.text, b.text)
+	}
+	for _, s := range was {
+		if s.err != nil || !slices.EqualFunc(s.files, now.files, same) {
+			return false
+		}
+	}
+	entries := r.declared(now.files).entries
+	if len(filesOf(entries)) == 0 {
+		return true
+	}
+	refers := r.references(ctx, entries, now.commit)
+	for _, s := range was {
+		before := r.references(ctx, entries, s.commit)
+		for path, f := range refers {
+			if f.err != nil || before[path].err != nil || !same(f.file, before[path].file) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // follow does the work of Push. It is finished when nothing of the commits in
 // before can be left over.
 func (r *run) follow(ctx context.Context) (finished bool, err error) {
@@ -204,6 +236,9 @@ func (r *run) follow(ctx context.Context) (finished bool, err error) {
 	}
 	was, now := r.states(ctx)
 	if now.err == nil && !now.found() && !slices.ContainsFunc(was, func(s state) bool { return s.err != nil || s.found() }) {
+		return true, nil
+	}
+	if r.unchanged(ctx, was, now) {
 		return true, nil
 	}
 	tip, err := r.org.BranchTip(ctx, r.push.Project, r.push.Repository, r.name)
