@@ -53,7 +53,9 @@ func (a *app) newEvents(ctx context.Context) (*events, error) {
 		Secret: webhook.Secret(a.cfg.AzureDevOps.WebhookSecret.Reveal()), Lenient: a.cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: e.parse, HandleTimeout: a.cfg.Ocean.MaxEventProcessing, ShutdownWait: a.cfg.Ocean.ShutdownWait,
 		CoreVersion: coreVersion, Log: a.log.With("component", "webhook"),
+		Repairing: func() bool { return e.hooks.repairing() },
 	}
+	wc.Settings.Workers = max(wc.Settings.Workers, a.cfg.Ocean.EventWorkers)
 	if a.state != "" {
 		wc.Directory = filepath.Join(a.state, "hooks")
 	}

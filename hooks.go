@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
@@ -32,11 +33,12 @@ type hooks struct {
 	state  *azuredevops.HookState
 	each   []*azuredevops.Hooks // as the organizations of events
 	again  chan struct{}        // something has changed that subscriptions depend on
+	looked atomic.Bool          // every organization has been looked after once
 }
 
 // newHooks checks the settings, for a service. Without a public address there are no
 // subscriptions, and nil.
-func newHooks(e *events) (*hooks, error) {
+func newHooks(e *events, oldURLs ...string) (*hooks, error) {
 	a := e.app
 	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
 	if base == "" {
@@ -53,7 +55,7 @@ func newHooks(e *events) (*hooks, error) {
 	for _, org := range e.orgs {
 		one, err := azuredevops.NewHooks(org, azuredevops.HooksConfig{
 			URL: base + a.cfg.Ocean.Prefix() + hookRoute, Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername,
-			PerProject: a.cfg.AzureDevOps.IsProjectsLimited, State: h.state, Log: a.log.With("component", "hooks"),
+			OldURLs: oldURLs, PerProject: a.cfg.AzureDevOps.IsProjectsLimited, State: h.state, Log: a.log.With("component", "hooks"),
 		})
 		if err != nil {
 			return nil, err
@@ -109,6 +111,10 @@ func (h *hooks) run(ctx context.Context) {
 	}
 }
 
+// repairing says whether subscriptions may still lack their credentials: until
+// they have been looked after once.
+func (h *hooks) repairing() bool { return h != nil && !h.looked.Load() }
+
 // soon asks for a reconciliation.
 func (h *hooks) soon() {
 	if h == nil {
@@ -127,9 +133,12 @@ func (h *hooks) reconcile(ctx context.Context) {
 		log.WarnContext(ctx, "service hooks wait for a mapping", "err", err)
 		return
 	}
+	looked := true
+	defer func() { h.looked.Store(looked || h.looked.Load()) }()
 	for i, one := range h.each {
 		report, err := one.Reconcile(ctx, w)
 		if err != nil {
+			looked = false
 			if ctx.Err() == nil {
 				log.WarnContext(ctx, "service hooks could not be looked after", "organization", h.events.orgs[i].Organization(), "err", err)
 			}
@@ -248,8 +257,12 @@ func showHooks(ctx context.Context, p process, args []string) error {
 			action, args = flag, slices.Delete(args, i, i+1)
 		}
 	}
+	var oldURLs []string
+	if i := slices.Index(args, "--old-url"); i >= 0 && i+1 < len(args) {
+		oldURLs, args = args[i+1:i+2:i+2], slices.Delete(args, i, i+2)
+	}
 	if len(args) > 0 {
-		return fmt.Errorf("hooks takes --repair or --cleanup and --output: %w", errUsage)
+		return fmt.Errorf("hooks takes --repair or --cleanup, --old-url URL and --output: %w", errUsage)
 	}
 	cfg, eff, err := load(p, nil)
 	if err != nil {
@@ -263,7 +276,7 @@ func showHooks(ctx context.Context, p process, args []string) error {
 	if a.orgs, err = a.organizations(p, nil); err != nil {
 		return err
 	}
-	h, err := newHooks(&events{app: a, orgs: a.orgs, state: a.state})
+	h, err := newHooks(&events{app: a, orgs: a.orgs, state: a.state}, oldURLs...)
 	if err != nil {
 		return err
 	}
@@ -279,28 +292,11 @@ func showHooks(ctx context.Context, p process, args []string) error {
 	healthy := true
 	var out []writesText
 	for _, one := range h.each {
-		var r writesText
-		switch action {
-		case "--repair":
-			report, err := one.Reconcile(ctx, w)
-			if err != nil {
-				return err
-			}
-			r, healthy = report, healthy && len(report.Refused)+len(report.Unknown) == 0
-		case "--cleanup":
-			report, err := one.Cleanup(ctx)
-			if err != nil {
-				return err
-			}
-			r, healthy = report, healthy && len(report.Unknown) == 0
-		default:
-			list, err := one.List(ctx, w)
-			if err != nil {
-				return err
-			}
-			r, healthy = list, healthy && list.Healthy()
+		r, good, err := act(ctx, one, action, w)
+		if err != nil {
+			return err
 		}
-		out = append(out, r)
+		out, healthy = append(out, r), healthy && good
 	}
 	if err := writeAll(p.out, out, asJSON); err != nil {
 		return err
@@ -309,6 +305,21 @@ func showHooks(ctx context.Context, p process, args []string) error {
 		return errors.New("not all service hooks are as they should be; ado-port hooks --repair mends what can be mended")
 	}
 	return nil
+}
+
+// act does what the hooks command was asked for in one organization; good says
+// that nothing is left to mend.
+func act(ctx context.Context, one *azuredevops.Hooks, action string, w azuredevops.Wanted) (shown writesText, good bool, err error) {
+	switch action {
+	case "--repair":
+		r, err := one.Reconcile(ctx, w)
+		return r, len(r.Refused)+len(r.Unknown) == 0, err
+	case "--cleanup":
+		r, err := one.Cleanup(ctx)
+		return r, err == nil && len(r.Unknown) == 0, err
+	}
+	r, err := one.List(ctx, w)
+	return r, err == nil && r.Healthy(), err
 }
 
 // writesText is what the hooks command shows of an organization.

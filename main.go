@@ -221,7 +221,8 @@ const usage = `ado-port keeps a Port catalog in step with Azure DevOps.
                        Port: no account, no network, no file (-once: one resync)
   ado-port config      show the effective configuration (--output json)
   ado-port hooks       show the service hook subscriptions and their health
-                       (--repair: mend them, --cleanup: remove them, --output json)
+                       (--repair: mend them, --cleanup: remove them,
+                       --old-url URL: also those for an address of before, --output json)
   ado-port version
   ado-port help
 

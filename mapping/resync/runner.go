@@ -134,7 +134,7 @@ func (r *Runner) start(ctx context.Context, m mode) (*Summary, error) {
 	r.watch(true)
 	defer r.watch(false)
 	sum, err := run.full(ctx)
-	if r.cfg.Observer != nil && m == full {
+	if r.cfg.Observer != nil && m != learn {
 		r.cfg.Observer.Ended(sum)
 	}
 	return sum, err

@@ -53,7 +53,7 @@ type Settings struct {
 	// EventWorkers is a number of goroutines.
 	EventWorkers int `env:"EVENT_WORKERS_COUNT" envDefault:"1" min:"1" max:"1000" doc:"Least number of workers for live events."`
 	// EventsDebugLogging never shows secrets.
-	EventsDebugLogging bool `env:"EVENTS_DEBUG_LOGGING" envDefault:"false" doc:"Log every live event, with secrets removed."`
+	EventsDebugLogging bool `env:"EVENTS_DEBUG_LOGGING" envDefault:"false" doc:"Accepted and not used: payloads are never logged."`
 	// MaxEventProcessing bounds one try of one event.
 	MaxEventProcessing time.Duration `env:"MAX_EVENT_PROCESSING_SECONDS" envDefault:"90s" min:"1ms" doc:"Longest time for one attempt to handle a live event."`
 	// ShutdownWait bounds the drain of each part.
@@ -175,13 +175,13 @@ func override(set *bool, otherwise bool) bool {
 
 // Metrics is about the custom metrics webhook (`port.md` 8.3).
 type Metrics struct {
-	Enabled    bool        `env:"ENABLED" envDefault:"false" doc:"Post metrics to OCEAN__METRICS__WEBHOOK_URL; the route /metrics is always there."`
-	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Address that gets the metrics of every resync."`
+	Enabled    bool        `env:"ENABLED" envDefault:"false" doc:"Accepted and not used yet; the route /metrics is always there."`
+	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Accepted and not used yet."`
 }
 
 // ActionsProcessor is about self-service actions (`port.md` 2.13).
 type ActionsProcessor struct {
-	Enabled           bool          `env:"ENABLED" envDefault:"false" doc:"Run self-service actions of Port."`
+	Enabled           bool          `env:"ENABLED" envDefault:"false" doc:"Reported to Port; self-service actions are not run yet."`
 	HighWatermark     int           `env:"RUNS_BUFFER_HIGH_WATERMARK" envDefault:"300" min:"1" max:"1000" doc:"Runs that may wait before no more are claimed."`
 	VisibilityTimeout time.Duration `env:"VISIBILITY_TIMEOUT_MS" envDefault:"60s" unit:"ms" min:"1ms" max:"600s" doc:"Time for which a claimed run belongs to this process."`
 	PollInterval      time.Duration `env:"POLL_CHECK_INTERVAL_SECONDS" envDefault:"10s" min:"1s" doc:"Time between two questions for new runs."`
