@@ -87,8 +87,8 @@ func (r *run) retryBatch(ctx context.Context, batch []item) {
 	res, err := r.catalog.Upsert(ctx, r.upsertOptions(), entities)
 	for i := range batch {
 		e := err
-		if e == nil {
-			e = res.Err(i)
+		if refused := res.Err(i); e == nil && refused != nil {
+			e = refused
 		}
 		if e != nil {
 			r.upsertFailed(&unit{layers: slices.Clone(batch[i : i+1])}, e)
