@@ -34,10 +34,11 @@ func (s *Server) routes() *echo.Echo {
 	m := echo.WrapHandler(promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	p.GET("/metrics", m)
 	p.GET("/metrics/", m)
+	s.deadLetterRoutes(p.Group("/dead-letters", s.protect))
 	e.GET("/docs", docs)
 	e.GET("/isHealthy", s.health("live", nil))
 	if s.cfg.Resync != nil {
-		e.POST("/resync", s.resync)
+		e.POST("/resync", s.resync, s.protect)
 	}
 	return e
 }
@@ -144,12 +145,19 @@ func docs(c echo.Context) error {
 	return c.HTML(http.StatusOK, `<!doctype html><html lang="en"><meta charset="utf-8"><title>ado-port</title><h1>ado-port</h1><p>The service is up.</p></html>`)
 }
 
+// protect asks for the password of the hooks where there is one.
+func (s *Server) protect(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if s.cfg.Secret != "" && s.authenticate(c.Request().Header.Values(echo.HeaderAuthorization)) != granted {
+			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="ado-port"`)
+			return echo.ErrUnauthorized
+		}
+		return next(c)
+	}
+}
+
 // resync starts a resync and does not wait for it.
 func (s *Server) resync(c echo.Context) error {
-	if s.cfg.Secret != "" && s.authenticate(c.Request().Header.Values(echo.HeaderAuthorization)) != granted {
-		c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="ado-port"`)
-		return echo.ErrUnauthorized
-	}
 	s.cfg.Resync()
 	return c.JSONBlob(http.StatusAccepted, []byte(`{"status":"accepted"}`))
 }

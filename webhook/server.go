@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -232,30 +231,4 @@ func (s *Server) store() *spool.Spool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.spool
-}
-
-// Dead lists the dead letters, oldest first, with their bodies.
-func (s *Server) Dead() iter.Seq2[DeadLetter, error] {
-	if sp := s.store(); sp != nil {
-		return sp.Dead()
-	}
-	return func(yield func(DeadLetter, error) bool) { yield(DeadLetter{}, ErrLocked) }
-}
-
-// Redrive has dead letters wait again as if they had just come: those of these
-// ids, or all when none is named. It returns how many; ErrNotFound when none of
-// ids is a dead letter.
-func (s *Server) Redrive(ctx context.Context, ids ...uint64) (int, error) {
-	if sp := s.store(); sp != nil {
-		return sp.Redrive(ctx, ids...)
-	}
-	return 0, ErrLocked
-}
-
-// Drop deletes the dead letters of these ids; ErrNotFound when there is none.
-func (s *Server) Drop(ctx context.Context, ids ...uint64) error {
-	if sp := s.store(); sp != nil {
-		return sp.Drop(ctx, ids...)
-	}
-	return ErrLocked
 }
