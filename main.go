@@ -68,8 +68,8 @@ type process struct {
 }
 
 // gcPercent trades processor time for memory: the program streams, so what lives
-// is small, and half of it again is enough room between two collections.
-const gcPercent = 50
+// is small, and a quarter of it again is enough room between two collections.
+const gcPercent = 25
 
 func main() {
 	if os.Getenv("GOGC") == "" {
