@@ -1,4 +1,4 @@
-package resync
+package origins
 
 import (
 	"bufio"
@@ -14,33 +14,34 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/mapping/catalog"
 )
 
-// A book answers which entities came from a part of Azure DevOps, and from where
+// A Book answers which entities came from a part of Azure DevOps, and from where
 // an entity came. It reads the file of origins through an index of 16 bytes per
 // origin and level of scope. What live events change is held in memory and in a
 // journal beside the file, until the next resync. Safe for concurrent use.
-type book struct {
+type Book struct {
 	dir string // empty: live changes are held in memory only
 	log *slog.Logger
 
 	mu      sync.Mutex
 	file    *os.File // nil: no resync has ended yet
 	journal *os.File
-	index   []bookEntry
-	live    map[key]liveOrigin // by line
-	found   map[uint64][]key   // lines of live by their hashes
+	index   []entry
+	live    map[catalog.Key]change   // by line
+	found   map[uint64][]catalog.Key // lines of live by their hashes
 }
 
-// A bookEntry leads from a part, or an entity, to an origin in the file.
-type bookEntry struct {
+// An entry leads from a part, or an entity, to an origin in the file.
+type entry struct {
 	hash   uint64
 	offset int64
 }
 
-// A liveOrigin is an origin that an event has made or ended.
-type liveOrigin struct {
-	origin
+// A change is an origin that an event has made or ended.
+type change struct {
+	Origin
 	gone bool
 	at   time.Time
 }
@@ -50,24 +51,24 @@ const (
 	journalHeader = "ado-port origins-live 1\n"
 )
 
-// openBook reads what is remembered; the log hears of what cannot be.
-func openBook(dir string, log *slog.Logger) *book {
-	b := &book{dir: dir, log: log, live: map[key]liveOrigin{}, found: map[uint64][]key{}}
+// Open reads what is remembered; the log hears of what cannot be.
+func Open(dir string, log *slog.Logger) *Book {
+	b := &Book{dir: dir, log: log, live: map[catalog.Key]change{}, found: map[uint64][]catalog.Key{}}
 	if dir == "" {
 		return b
 	}
 	if err := b.readJournal(); err != nil {
 		log.Warn("what live events changed is not remembered completely: the next resync mends it", "err", err)
 	}
-	if err := b.turn(time.Time{}); err != nil {
+	if err := b.Turn(time.Time{}); err != nil {
 		log.Warn("the memory of origins cannot be used: deletion needs a resync", "err", err)
 	}
 	return b
 }
 
-// turn takes over the file that a resync has made current. Of what live events
+// Turn takes over the file that a resync has made current. Of what live events
 // have changed only what happened since the resync began stays.
-func (b *book) turn(since time.Time) error {
+func (b *Book) Turn(since time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.file != nil {
@@ -75,7 +76,7 @@ func (b *book) turn(since time.Time) error {
 		b.file, b.index = nil, nil
 	}
 	old := b.live
-	b.live, b.found = map[key]liveOrigin{}, map[uint64][]key{}
+	b.live, b.found = map[catalog.Key]change{}, map[uint64][]catalog.Key{}
 	for _, o := range old {
 		if !o.at.Before(since) {
 			b.keep(o)
@@ -87,40 +88,40 @@ func (b *book) turn(since time.Time) error {
 	return errors.Join(b.openFile(), b.rewriteJournal())
 }
 
-func (b *book) openFile() error {
-	f, err := os.Open(filepath.Join(b.dir, originsFile))
+func (b *Book) openFile() error {
+	f, err := os.Open(filepath.Join(b.dir, fileName))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var index []bookEntry
-	err = parseOriginsAt(f, func(o *origin, offset int64) {
+	var index []entry
+	err = parseAt(f, func(o *Origin, offset int64) {
 		for _, h := range o.hashes() {
-			index = append(index, bookEntry{h, offset})
+			index = append(index, entry{h, offset})
 		}
 	})
 	if err != nil {
 		_ = f.Close()
 		return err
 	}
-	slices.SortFunc(index, func(x, y bookEntry) int {
+	slices.SortFunc(index, func(x, y entry) int {
 		return cmp.Or(cmp.Compare(x.hash, y.hash), cmp.Compare(x.offset, y.offset))
 	})
 	b.file, b.index = f, slices.Clip(index)
 	return nil
 }
 
-// known says whether a resync has left its origins.
-func (b *book) known() bool {
+// Known says whether a resync has left its origins.
+func (b *Book) Known() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.file != nil
 }
 
 // readJournal reads what was changed before the process was ended.
-func (b *book) readJournal() error {
+func (b *Book) readJournal() error {
 	f, err := os.Open(filepath.Join(b.dir, journalFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -133,8 +134,8 @@ func (b *book) readJournal() error {
 }
 
 // keep holds a change, in place of an earlier one of the same origin.
-func (b *book) keep(o liveOrigin) {
-	line := o.line()
+func (b *Book) keep(o change) {
+	line := o.Line()
 	if _, again := b.live[line]; !again {
 		for _, h := range o.hashes() {
 			b.found[h] = append(b.found[h], line)
@@ -143,7 +144,7 @@ func (b *book) keep(o liveOrigin) {
 	b.live[line] = o
 }
 
-func parseJournal(f io.Reader, visit func(liveOrigin)) error {
+func parseJournal(f io.Reader, visit func(change)) error {
 	r := bufio.NewReader(f)
 	head := make([]byte, len(journalHeader))
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != journalHeader {
@@ -154,16 +155,16 @@ func parseJournal(f io.Reader, visit func(liveOrigin)) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		o, err := readOrigin(r)
+		o, err := read(r)
 		if err != nil || mark != '+' && mark != '-' {
 			return fmt.Errorf("journal of origins: damaged: %w", errors.Join(err, io.ErrUnexpectedEOF))
 		}
-		visit(liveOrigin{origin: *o, gone: mark == '-', at: time.Now()})
+		visit(change{Origin: *o, gone: mark == '-', at: time.Now()})
 	}
 }
 
 // rewriteJournal makes a journal of what is held.
-func (b *book) rewriteJournal() error {
+func (b *Book) rewriteJournal() error {
 	if b.journal != nil {
 		_ = b.journal.Close()
 		b.journal = nil
@@ -188,7 +189,7 @@ func (b *book) rewriteJournal() error {
 	return nil
 }
 
-func (o *liveOrigin) appendJournal(b []byte) []byte {
+func (o *change) appendJournal(b []byte) []byte {
 	mark := byte('+')
 	if o.gone {
 		mark = '-'
@@ -196,17 +197,17 @@ func (o *liveOrigin) appendJournal(b []byte) []byte {
 	return o.append(append(b, mark))
 }
 
-// note records what a live event has found: origins that make entities now, and
+// Note records what a live event has found: origins that make entities now, and
 // origins that do not any more.
-func (b *book) note(made, gone []origin) {
+func (b *Book) Note(made, gone []Origin) {
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []byte
-	for i, list := range [][]origin{made, gone} {
+	for i, list := range [][]Origin{made, gone} {
 		for _, o := range list {
-			l := liveOrigin{origin: o, gone: i == 1, at: now}
-			known, ok := b.live[o.line()]
+			l := change{Origin: o, gone: i == 1, at: now}
+			known, ok := b.live[o.Line()]
 			b.keep(l)
 			if ok && known.gone == l.gone {
 				continue // the journal has it
@@ -226,8 +227,8 @@ func (b *book) note(made, gone []origin) {
 
 // hashes are those under which an origin is found: its entity, and its project,
 // repository and record.
-func (o *origin) hashes() []uint64 {
-	out := []uint64{short(o.key())}
+func (o *Origin) hashes() []uint64 {
+	out := []uint64{short(o.Entity())}
 	s := o.Scope
 	for _, part := range []azuredevops.Scope{
 		{Organization: s.Organization},
@@ -244,10 +245,10 @@ func (o *origin) hashes() []uint64 {
 }
 
 func partHash(kind string, s azuredevops.Scope) uint64 {
-	return short(keyOf(kind, s.Organization, s.Project, s.Repository, s.ID))
+	return short(catalog.KeyOf(kind, s.Organization, s.Project, s.Repository, s.ID))
 }
 
-func short(k key) uint64 {
+func short(k catalog.Key) uint64 {
 	var h uint64
 	for _, c := range k[:8] {
 		h = h<<8 | uint64(c)
@@ -255,41 +256,41 @@ func short(k key) uint64 {
 	return h
 }
 
-// of returns the origins of a kind inside a scope.
-func (b *book) of(kind string, scope azuredevops.Scope) ([]origin, error) {
-	return b.find(partHash(kind, scope), func(o *origin) bool { return o.Kind == kind && covers(scope, o.Scope) })
+// Of returns the origins of a kind inside a scope.
+func (b *Book) Of(kind string, scope azuredevops.Scope) ([]Origin, error) {
+	return b.find(partHash(kind, scope), func(o *Origin) bool { return o.Kind == kind && Covers(scope, o.Scope) })
 }
 
-// entity returns the origins of an entity.
-func (b *book) entity(k key) ([]origin, error) {
-	return b.find(short(k), func(o *origin) bool { return o.key() == k })
+// OfEntity returns the origins of an entity.
+func (b *Book) OfEntity(k catalog.Key) ([]Origin, error) {
+	return b.find(short(k), func(o *Origin) bool { return o.Entity() == k })
 }
 
-func (b *book) find(hash uint64, fits func(*origin) bool) ([]origin, error) {
+func (b *Book) find(hash uint64, fits func(*Origin) bool) ([]Origin, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var out []origin
-	i, _ := slices.BinarySearchFunc(b.index, hash, func(e bookEntry, h uint64) int { return cmp.Compare(e.hash, h) })
+	var out []Origin
+	i, _ := slices.BinarySearchFunc(b.index, hash, func(e entry, h uint64) int { return cmp.Compare(e.hash, h) })
 	for ; i < len(b.index) && b.index[i].hash == hash; i++ {
-		o, err := readOriginAt(b.file, b.index[i].offset)
+		o, err := readAt(b.file, b.index[i].offset)
 		if err != nil {
 			return nil, err
 		}
-		if _, changed := b.live[o.line()]; !changed && fits(o) {
+		if _, changed := b.live[o.Line()]; !changed && fits(o) {
 			out = append(out, *o)
 		}
 	}
 	for _, line := range b.found[hash] {
-		if o := b.live[line]; !o.gone && fits(&o.origin) {
-			out = append(out, o.origin)
+		if o := b.live[line]; !o.gone && fits(&o.Origin) {
+			out = append(out, o.Origin)
 		}
 	}
 	return out, nil
 }
 
 // readOriginAt reads one origin of the file.
-func readOriginAt(f *os.File, offset int64) (*origin, error) {
-	o, err := readOrigin(bufio.NewReaderSize(io.NewSectionReader(f, offset, 7*(maxOriginField+10)), 512))
+func readAt(f *os.File, offset int64) (*Origin, error) {
+	o, err := read(bufio.NewReaderSize(io.NewSectionReader(f, offset, 7*(maxField+10)), 512))
 	if err != nil {
 		return nil, fmt.Errorf("origins: damaged: %w", err)
 	}

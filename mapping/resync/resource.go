@@ -8,20 +8,21 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/catalog"
 )
 
-// A block is a resource of the mapping in one resync.
-type block struct {
+// A resource is one of the mapping in one resync.
+type resource struct {
 	*mapping.Resource
 	lane  *lane
-	seats []*seat // by organization, or one for all
+	turns []*turn // by organization, or one for all
 
 	mu      sync.Mutex
 	sources map[azuredevops.Scope]*source // by organization and project
 	order   []*source
 	unknown []Unknown // what could not be read
 	report  mapping.Report
-	left    int       // fetches that have not ended
+	left    int       // listings that have not ended
 	since   time.Time // cursor of an incremental run
 	begun   bool
 	shown   atomic.Bool // its examples are taken care of
@@ -40,9 +41,21 @@ type Unknown struct {
 // A source is one project (or organization) as one resource sees it: the unit
 // of counting.
 type source struct {
-	block   *block
+	of      *resource
 	scope   azuredevops.Scope // Organization, Project, ProjectName
 	counter counter
+}
+
+// Members are those that the resource sets.
+func (s *source) Members() []string { return s.of.Keys() }
+
+// Count counts what became of entities.
+func (s *source) Count(o catalog.Outcome, n int) {
+	c := &s.counter
+	into := map[catalog.Outcome]*atomic.Int64{
+		catalog.Written: &c.upserted, catalog.Unchanged: &c.unchanged, catalog.Refused: &c.failed, catalog.Kept: &c.kept, catalog.Unmatched: &c.unmatched,
+	}
+	into[o].Add(int64(n))
 }
 
 // counter counts records and entities of a source; safe for concurrent use.
@@ -88,80 +101,80 @@ func (c *Counts) Add(other Counts) {
 	c.Deleted += other.Deleted
 }
 
-func newBlock(r *mapping.Resource) *block {
-	return &block{Resource: r, sources: map[azuredevops.Scope]*source{}}
+func newResource(m *mapping.Resource) *resource {
+	return &resource{Resource: m, sources: map[azuredevops.Scope]*source{}}
 }
 
 // source returns the counting unit of a scope.
-func (b *block) source(s azuredevops.Scope) *source {
+func (r *resource) source(s azuredevops.Scope) *source {
 	key := azuredevops.Scope{Organization: s.Organization, Project: s.Project}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	src := b.sources[key]
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	src := r.sources[key]
 	if src == nil {
-		src = &source{block: b, scope: key}
+		src = &source{of: r, scope: key}
 		src.scope.ProjectName = s.ProjectName
-		b.sources[key] = src
-		b.order = append(b.order, src)
+		r.sources[key] = src
+		r.order = append(r.order, src)
 	}
 	return src
 }
 
-// maxUnknown bounds the list of unknown records of one block: beyond it the
-// whole block counts as unknown.
+// maxUnknown bounds the list of unknown records of one resource: beyond it
+// all of it counts as unknown.
 const maxUnknown = 10_000
 
-// fail notes that a scope is unknown to this block.
-func (b *block) fail(s azuredevops.Scope, reason string, records int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.unknown) < maxUnknown {
-		b.unknown = append(b.unknown, Unknown{Scope: s, Reason: reason, Records: records})
+// fail notes that a scope is unknown to this resource.
+func (r *resource) fail(s azuredevops.Scope, reason string, records int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.unknown) < maxUnknown {
+		r.unknown = append(r.unknown, Unknown{Scope: s, Reason: reason, Records: records})
 		return
 	}
-	b.unknown[maxUnknown-1] = Unknown{Reason: "more than 10,000 parts could not be read"}
+	r.unknown[maxUnknown-1] = Unknown{Reason: "more than 10,000 parts could not be read"}
 }
 
 // unknowns returns what could not be read so far.
-func (b *block) unknowns() []Unknown {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.unknown
+func (r *resource) unknowns() []Unknown {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unknown
 }
 
-func (b *block) all() []*source {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return append([]*source(nil), b.order...)
+func (r *resource) all() []*source {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]*source(nil), r.order...)
 }
 
-// begin notes that a fetch of the block has started; it reports whether this is the first.
-func (b *block) begin() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	first := !b.begun
-	b.begun = true
+// begin notes that a listing of the resource has begun; it reports whether this is the first.
+func (r *resource) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := !r.begun
+	r.begun = true
 	return first
 }
 
-// ended notes that one of its fetches has ended; it reports whether this was the last.
-func (b *block) ended() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left--
-	return b.left == 0
+// ended notes that one of its listings has ended; it reports whether this was the last.
+func (r *resource) ended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left--
+	return r.left == 0
 }
 
-// state is how far the block is, in Port's words.
-func (b *block) state() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// state is how far the resource is, in Port's words.
+func (r *resource) state() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	switch {
-	case !b.begun:
+	case !r.begun:
 		return "pending"
-	case b.left > 0:
+	case r.left > 0:
 		return "syncing"
-	case len(b.unknown) > 0:
+	case len(r.unknown) > 0:
 		return "failed"
 	default:
 		return "completed"
@@ -169,8 +182,8 @@ func (b *block) state() string {
 }
 
 // blueprintExpression is what Port shows as the kind's blueprint.
-func (b *block) blueprintExpression() string {
-	id, literal := b.Blueprint()
+func (r *resource) blueprintExpression() string {
+	id, literal := r.Blueprint()
 	if !literal {
 		return ""
 	}

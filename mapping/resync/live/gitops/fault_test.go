@@ -9,6 +9,7 @@ import (
 
 	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
@@ -22,7 +23,7 @@ func TestCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.gitops.Push(ctx, b.org, b.between(nil, c), m); err == nil {
+	if err := b.gitops.Push(ctx, b.org, b.between(nil, c), m, catalog.Cause{Event: catalog.EventLive, ID: "event", Type: "git.push"}); err == nil {
 		t.Error("no error of a cancelled context")
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/ado-port/ado-port/azuredevops"
 	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/mapping"
-	"github.com/ado-port/ado-port/mapping/resync/gitops"
+	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/mapping/resync/live/gitops"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/porttest"
 )
@@ -59,14 +60,14 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	catalog, err := port.New(port.ClientConfig{
+	api, err := port.New(port.ClientConfig{
 		ClientID: "client-id", ClientSecret: "the-secret", BaseURL: "http://port.example", IntegrationType: "azure-devops",
 		Identifier: "mine", Version: "1.2.3", Transport: b.port.Transport(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.gitops = gitops.New(gitops.Config{Catalog: catalog, Log: log})
+	b.gitops = gitops.New(gitops.Config{Catalog: catalog.New(catalog.Config{Port: api}), Log: log})
 	t.Cleanup(func() {
 		if strings.Contains(b.log.String(), "the-secret") {
 			t.Error("a secret is in the log")
@@ -96,7 +97,7 @@ func (b *bench) do(p gitops.Push) error {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.gitops.Push(b.t.Context(), b.org, p, m)
+	return b.gitops.Push(b.t.Context(), b.org, p, m, catalog.Cause{Event: catalog.EventLive, ID: "event", Type: "git.push"})
 }
 
 func (b *bench) mustDo(p gitops.Push) {

@@ -1,4 +1,8 @@
-package resync
+// Package origins remembers which records made which entities. A deletion is
+// proven by it: an entity may go when the parts of Azure DevOps that it came from
+// were read completely and no record makes it any more. All of it is safe to lose:
+// then a deletion needs complete listings.
+package origins
 
 import (
 	"bufio"
@@ -12,34 +16,35 @@ import (
 	"sync"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/port"
 )
 
-// An origin says which record an entity was made of. An entity can have several.
-type origin struct {
+// An Origin says which record an entity was made of. An entity can have several.
+type Origin struct {
 	Kind  string
 	Scope azuredevops.Scope
 	Ref   port.Ref
 }
 
-func (o *origin) key() key { return keyOf(o.Ref.Blueprint, o.Ref.Identifier) }
+// Entity is the key of the entity.
+func (o *Origin) Entity() catalog.Key { return catalog.EntityKey(o.Ref) }
 
-// line identifies the origin itself.
-func (o *origin) line() key {
+// Line identifies the origin itself.
+func (o *Origin) Line() catalog.Key {
 	s := &o.Scope
-	return keyOf(o.Kind, s.Organization, s.Project, s.Repository, s.ID, o.Ref.Blueprint, o.Ref.Identifier)
+	return catalog.KeyOf(o.Kind, s.Organization, s.Project, s.Repository, s.ID, o.Ref.Blueprint, o.Ref.Identifier)
 }
 
 const (
-	originsFile   = "origins"
-	originsHeader = "ado-port origins 1\n"
+	fileName = "origins"
+	header   = "ado-port origins 1\n"
 )
 
-// An originWriter writes the origins of a resync to a new file, which replaces
+// A Writer writes the origins of a resync to a new file, which replaces
 // the one of the resync before when it is complete. Where there is no state
-// directory it does nothing. The file is safe to lose: deletion then needs
-// complete listings (design rule 2.2).
-type originWriter struct {
+// directory it does nothing.
+type Writer struct {
 	path string
 	mu   sync.Mutex
 	file *os.File
@@ -48,22 +53,24 @@ type originWriter struct {
 	buf  []byte
 }
 
-func newOriginWriter(dir string, log *slog.Logger) *originWriter {
-	o := &originWriter{}
+// NewWriter begins a new file in a state directory; empty: there is none.
+func NewWriter(dir string, log *slog.Logger) *Writer {
+	o := &Writer{}
 	if dir == "" {
 		return o
 	}
-	f, err := os.CreateTemp(dir, originsFile+"-*")
+	f, err := os.CreateTemp(dir, fileName+"-*")
 	if err != nil {
 		log.Warn("origins of entities are not remembered: deletion needs complete listings", "err", err)
 		return o
 	}
-	o.path, o.file, o.w = filepath.Join(dir, originsFile), f, bufio.NewWriterSize(f, 64<<10)
-	_, o.err = o.w.WriteString(originsHeader)
+	o.path, o.file, o.w = filepath.Join(dir, fileName), f, bufio.NewWriterSize(f, 64<<10)
+	_, o.err = o.w.WriteString(header)
 	return o
 }
 
-func (o *originWriter) add(og origin) {
+// Add writes an origin.
+func (o *Writer) Add(og Origin) {
 	if o.file == nil {
 		return
 	}
@@ -77,7 +84,7 @@ func (o *originWriter) add(og origin) {
 }
 
 // append adds the origin as it stands in the file.
-func (o *origin) append(b []byte) []byte {
+func (o *Origin) append(b []byte) []byte {
 	for _, s := range [...]string{o.Kind, o.Scope.Organization, o.Scope.Project, o.Scope.Repository, o.Scope.ID, o.Ref.Blueprint, o.Ref.Identifier} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
@@ -85,14 +92,14 @@ func (o *origin) append(b []byte) []byte {
 	return b
 }
 
-// commit makes the new file the current one. keep decides which origins of the
+// Commit makes the new file the current one. keep decides which origins of the
 // old file are still worth knowing: those of parts that were not read this time.
-func (o *originWriter) commit(keep func(*origin) bool) error {
+func (o *Writer) Commit(keep func(*Origin) bool) error {
 	if o.file == nil {
 		return nil
 	}
 	if err := o.carry(keep); err != nil {
-		o.discard()
+		o.Discard()
 		return err
 	}
 	err := o.w.Flush()
@@ -113,11 +120,11 @@ func (o *originWriter) commit(keep func(*origin) bool) error {
 }
 
 // carry copies origins of the old file that the new one does not have yet.
-func (o *originWriter) carry(keep func(*origin) bool) error {
-	old := map[key]origin{}
-	err := readOrigins(o.path, func(og *origin) {
+func (o *Writer) carry(keep func(*Origin) bool) error {
+	old := map[catalog.Key]Origin{}
+	err := readFile(o.path, func(og *Origin) {
 		if keep(og) {
-			old[og.line()] = *og
+			old[og.Line()] = *og
 		}
 	})
 	if err != nil || len(old) == 0 {
@@ -126,17 +133,17 @@ func (o *originWriter) carry(keep func(*origin) bool) error {
 	if err := o.w.Flush(); err != nil {
 		return err
 	}
-	if err := readOrigins(o.file.Name(), func(og *origin) { delete(old, og.line()) }); err != nil {
+	if err := readFile(o.file.Name(), func(og *Origin) { delete(old, og.Line()) }); err != nil {
 		return err
 	}
 	for _, og := range old {
-		o.add(og)
+		o.Add(og)
 	}
 	return o.err
 }
 
-// discard drops the new file; the old one stays.
-func (o *originWriter) discard() {
+// Discard drops the new file; the old one stays.
+func (o *Writer) Discard() {
 	if o.file != nil {
 		_ = o.file.Close()
 		_ = os.Remove(o.file.Name())
@@ -144,9 +151,24 @@ func (o *originWriter) discard() {
 	}
 }
 
-// readOrigins calls visit for every origin of a file. A file that is not there
+// Previous returns the origins of some entities as the resync before has left
+// them; without a state directory there are none.
+func (o *Writer) Previous(of map[catalog.Key]bool) (map[catalog.Key][]Origin, error) {
+	out := make(map[catalog.Key][]Origin, len(of))
+	if o.path == "" {
+		return out, nil
+	}
+	err := readFile(o.path, func(og *Origin) {
+		if k := og.Entity(); of[k] {
+			out[k] = append(out[k], *og)
+		}
+	})
+	return out, err
+}
+
+// readFile calls visit for every origin of a file. A file that is not there
 // holds none; one that is damaged is an error after what could be read.
-func readOrigins(path string, visit func(*origin)) error {
+func readFile(path string, visit func(*Origin)) error {
 	f, err := os.Open(path) //nolint:gosec // our own state file
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -155,26 +177,26 @@ func readOrigins(path string, visit func(*origin)) error {
 		return err
 	}
 	defer f.Close()
-	return parseOrigins(f, visit)
+	return parse(f, visit)
 }
 
 // maxOriginField bounds a text of the file in bytes: a larger length is damage.
-const maxOriginField = 1 << 16
+const maxField = 1 << 16
 
-func parseOrigins(f io.Reader, visit func(*origin)) error {
-	return parseOriginsAt(f, func(o *origin, _ int64) { visit(o) })
+func parse(f io.Reader, visit func(*Origin)) error {
+	return parseAt(f, func(o *Origin, _ int64) { visit(o) })
 }
 
 // parseOriginsAt also says where in the file each origin begins.
-func parseOriginsAt(f io.Reader, visit func(o *origin, offset int64)) error {
+func parseAt(f io.Reader, visit func(o *Origin, offset int64)) error {
 	r := &countingReader{r: bufio.NewReaderSize(f, 64<<10)}
-	head := make([]byte, len(originsHeader))
-	if _, err := io.ReadFull(r, head); err != nil || string(head) != originsHeader {
+	head := make([]byte, len(header))
+	if _, err := io.ReadFull(r, head); err != nil || string(head) != header {
 		return errors.New("origins: not a file of this version")
 	}
 	for {
 		at := r.n
-		o, err := readOrigin(r)
+		o, err := read(r)
 		if errors.Is(err, io.EOF) && r.n == at {
 			return nil
 		}
@@ -186,14 +208,14 @@ func parseOriginsAt(f io.Reader, visit func(o *origin, offset int64)) error {
 }
 
 // readOrigin reads one origin; io.EOF before its first byte means the end.
-func readOrigin(r byteReader) (*origin, error) {
+func read(r byteReader) (*Origin, error) {
 	var field [7]string
 	for i := range field {
 		n, err := binary.ReadUvarint(r)
 		if err != nil {
 			return nil, err
 		}
-		if n > maxOriginField {
+		if n > maxField {
 			return nil, io.ErrUnexpectedEOF
 		}
 		b := make([]byte, n)
@@ -202,7 +224,7 @@ func readOrigin(r byteReader) (*origin, error) {
 		}
 		field[i] = string(b)
 	}
-	return &origin{
+	return &Origin{
 		Kind:  field[0],
 		Scope: azuredevops.Scope{Organization: field[1], Project: field[2], Repository: field[3], ID: field[4]},
 		Ref:   port.Ref{Blueprint: field[5], Identifier: field[6]},
@@ -232,4 +254,11 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
 	return n, err
+}
+
+// Covers says whether inner lies in outer. Empty fields of outer are wider.
+func Covers(outer, inner azuredevops.Scope) bool {
+	in := func(o, i string) bool { return o == "" || o == i }
+	return in(outer.Organization, inner.Organization) && in(outer.Project, inner.Project) &&
+		in(outer.Repository, inner.Repository) && in(outer.ID, inner.ID)
 }

@@ -1,4 +1,4 @@
-package resync
+package origins
 
 import (
 	"bytes"
@@ -13,20 +13,20 @@ import (
 	"github.com/ado-port/ado-port/port"
 )
 
-func originOf(kind, project, id string) origin {
-	return origin{
+func originOf(kind, project, id string) Origin {
+	return Origin{
 		Kind: kind, Scope: azuredevops.Scope{Organization: "https://dev.azure.com/acme", Project: project, ID: id},
 		Ref: port.Ref{Blueprint: kind + "s", Identifier: id},
 	}
 }
 
-func writeOrigins(t *testing.T, dir string, keep func(*origin) bool, all ...origin) {
+func writeOrigins(t *testing.T, dir string, keep func(*Origin) bool, all ...Origin) {
 	t.Helper()
-	w := newOriginWriter(dir, slog.New(slog.DiscardHandler))
+	w := NewWriter(dir, slog.New(slog.DiscardHandler))
 	for _, o := range all {
-		w.add(o)
+		w.Add(o)
 	}
-	if err := w.commit(keep); err != nil {
+	if err := w.Commit(keep); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -34,13 +34,13 @@ func writeOrigins(t *testing.T, dir string, keep func(*origin) bool, all ...orig
 func origins(t *testing.T, dir string) map[string]int {
 	t.Helper()
 	out := map[string]int{}
-	if err := readOrigins(filepath.Join(dir, originsFile), func(o *origin) { out[o.Kind+" "+o.Scope.Project+" "+o.Ref.String()]++ }); err != nil {
+	if err := readFile(filepath.Join(dir, fileName), func(o *Origin) { out[o.Kind+" "+o.Scope.Project+" "+o.Ref.String()]++ }); err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-func never(*origin) bool { return false }
+func never(*Origin) bool { return false }
 
 func TestOriginsAreReplacedByTheNextResync(t *testing.T) {
 	t.Parallel()
@@ -56,7 +56,7 @@ func TestOriginsOfUnreadPartsAreCarriedOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	writeOrigins(t, dir, never, originOf("repository", "p1", "a"), originOf("repository", "p2", "b"))
-	unread := func(o *origin) bool { return o.Scope.Project == "p2" }
+	unread := func(o *Origin) bool { return o.Scope.Project == "p2" }
 	for range 3 {
 		writeOrigins(t, dir, unread, originOf("repository", "p1", "a"), originOf("repository", "p2", "b"), originOf("repository", "p2", "c"))
 	}
@@ -70,15 +70,15 @@ func TestDiscardedOriginsLeaveTheOldOnes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	writeOrigins(t, dir, never, originOf("repository", "p1", "a"))
-	w := newOriginWriter(dir, slog.New(slog.DiscardHandler))
-	w.add(originOf("repository", "p1", "b"))
-	w.discard()
+	w := NewWriter(dir, slog.New(slog.DiscardHandler))
+	w.Add(originOf("repository", "p1", "b"))
+	w.Discard()
 	if diff := cmp.Diff(map[string]int{"repository p1 repositorys/a": 1}, origins(t, dir)); diff != "" {
 		t.Error(diff)
 	}
 	files, err := os.ReadDir(dir)
 	if err != nil || len(files) != 1 {
-		t.Errorf("%d files (%v), want only %s", len(files), err, originsFile)
+		t.Errorf("%d files (%v), want only %s", len(files), err, fileName)
 	}
 }
 
@@ -89,11 +89,11 @@ func TestWithoutADirectoryNothingIsRemembered(t *testing.T) {
 }
 
 func FuzzParseOrigins(f *testing.F) {
-	f.Add([]byte(originsHeader))
-	f.Add([]byte(originsHeader + "\x01k\x00\x00\x00\x00\x01b\x01i"))
-	f.Add([]byte(originsHeader + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Add([]byte(header))
+	f.Add([]byte(header + "\x01k\x00\x00\x00\x00\x01b\x01i"))
+	f.Add([]byte(header + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		_ = parseOrigins(bytes.NewReader(b), func(*origin) {})
+		_ = parse(bytes.NewReader(b), func(*Origin) {})
 	})
 }
 
@@ -115,8 +115,8 @@ func TestCovers(t *testing.T) {
 		{"the record", inner, true},
 		{"another record", azuredevops.Scope{Organization: "o", Project: "p", ID: "x"}, false},
 	} {
-		if got := covers(tt.outer, inner); got != tt.want {
-			t.Errorf("covers(%s) = %v, want %v", tt.name, got, tt.want)
+		if got := Covers(tt.outer, inner); got != tt.want {
+			t.Errorf("Covers(%s) = %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

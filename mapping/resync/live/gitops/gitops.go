@@ -21,21 +21,24 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/port"
 )
 
 // Config is what a Gitops works with.
 type Config struct {
-	Catalog *port.Client // required
-	Log     *slog.Logger // nil means none
+	Catalog *catalog.Catalog // required
+	Log     *slog.Logger     // nil means none
 }
 
 // A Gitops follows the pushes of all repositories. It is safe for concurrent use;
 // pushes of one branch are handed to it one after the other.
 type Gitops struct {
-	catalog *port.Client
+	catalog *catalog.Catalog
 	log     *slog.Logger
 
 	mu sync.Mutex
@@ -68,6 +71,28 @@ type Push struct {
 	Old, New string
 }
 
+// Pushes adds the pushes of an event to earlier ones of the same branches: what
+// counts is the first old commit and the last new one.
+func Pushes(pushes []Push, ev *azuredevops.Event) []Push {
+	if ev.Type != "git.push" {
+		return pushes
+	}
+	repository := gjson.GetBytes(ev.Resource, "repository")
+	for _, ref := range gjson.GetBytes(ev.Resource, "refUpdates").Array() {
+		p := Push{
+			Project: ev.Project, Repository: repository.Get("id").String(), DefaultBranch: repository.Get("defaultBranch").String(),
+			Ref: ref.Get("name").String(), Old: ref.Get("oldObjectId").String(), New: ref.Get("newObjectId").String(),
+		}
+		i := slices.IndexFunc(pushes, func(o Push) bool { return o.Repository == p.Repository && o.Ref == p.Ref })
+		if i < 0 {
+			pushes = append(pushes, p)
+			continue
+		}
+		pushes[i].New, pushes[i].DefaultBranch = p.New, p.DefaultBranch
+	}
+	return pushes
+}
+
 type branch struct{ organization, repository, ref string }
 
 // headsPrefix is what a ref that is a branch begins with. A tag is none, whatever
@@ -83,7 +108,7 @@ const headsPrefix = "refs/heads/"
 // try; everything else has been done then, except that nothing has been deleted.
 // Push may be repeated. What people have to mend, such as a spec that is no YAML
 // and entities that Port refuses, is logged and no error.
-func (g *Gitops) Push(ctx context.Context, org *azuredevops.Client, p Push, m *mapping.Mapping) error {
+func (g *Gitops) Push(ctx context.Context, org *azuredevops.Client, p Push, m *mapping.Mapping, cause catalog.Cause) error {
 	name, ok := strings.CutPrefix(p.Ref, headsPrefix)
 	if !ok || name == "" || len(m.SpecPath) == 0 {
 		return nil
@@ -95,8 +120,15 @@ func (g *Gitops) Push(ctx context.Context, org *azuredevops.Client, p Push, m *m
 	if name != watched {
 		return nil
 	}
+	opt := catalog.Options{
+		Cause: cause, Feature: port.FeatureGitOps, Merge: m.EnableMergeEntity, CreateMissing: m.CreateMissingRelatedEntities,
+		DeleteDependents: m.DeleteDependentEntities,
+	}
+	if m.EnableMergeEntity {
+		opt.CompareFrom = 1 // without merging an entity has to be written to lose what it does not set
+	}
 	r := &run{
-		g: g, org: org, push: p, name: name, mapping: m,
+		g: g, org: org, push: p, name: name, mapping: m, session: g.catalog.Begin(opt),
 		log: g.log.With("organization", org.Organization(), "repository", p.Repository, "branch", name),
 	}
 	if r.paths = r.specPaths(ctx); len(r.paths) == 0 {
@@ -174,6 +206,7 @@ type run struct {
 	push    Push
 	name    string // of the branch
 	mapping *mapping.Mapping
+	session *catalog.Session
 	log     *slog.Logger
 	paths   []string // of the specs
 	before  []string // commits to compare with, and to keep when this is not finished
