@@ -18,6 +18,7 @@ import (
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/listener"
+	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
 )
 
@@ -31,7 +32,7 @@ type app struct {
 	memory  *memory.Memory // nil when there is none
 	fresh   atomic.Bool    // the mapping that Setup has read is still unused
 	environ func() []string
-	network *ocean.Network
+	network *network.Network
 	state   string // directory for what survives a restart; empty: none
 	orgs    []*azuredevops.Client
 	events  *events
@@ -74,8 +75,8 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	a.environ = func() []string { return eff.JQEnviron(p.environ) }
 	var err error
-	a.network, err = ocean.NewNetwork(ocean.NetworkConfig{
-		SSL: &cfg.Ocean.SSL, BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
+	a.network, err = network.New(network.Config{
+		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify, BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
 	})
 	if err != nil {
 		return nil, err

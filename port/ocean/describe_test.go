@@ -133,3 +133,10 @@ func TestReadSources(t *testing.T) {
 		t.Error("a file of 2 MiB is accepted")
 	}
 }
+
+func write(t *testing.T, root, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(root, path), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,12 +1,11 @@
 // Package ocean is the contract between the Ocean framework and its
-// environment: where settings come from, what they are called, which values
-// they take, and how a process reaches the network (certificates, proxies,
-// blocked addresses).
+// environment: where settings come from, what they are called and which values
+// they take.
 //
 // [ReadSources] collects the process environment, `.env` and `config.yaml`;
 // [Load] flattens them into canonical names such as OCEAN__PORT__CLIENT_ID,
 // parses them into a struct that the caller composes of the rooms' configs, and
-// says where each value came from. [NewNetwork] makes the transports.
+// says where each value came from.
 //
 // The package never reads the process environment itself and starts nothing.
 package ocean
