@@ -192,9 +192,7 @@ func (a *app) run(ctx context.Context) error {
 	lc := listener.Config{Resync: a.resync, Wake: a.woken, Interval: listen.Interval, Log: a.log.With("component", "listener")}
 	if listen.Resyncs() {
 		lc.OnStart, lc.Requested = listen.ResyncOnStart, a.requested
-		if next := a.schedule(); next != nil {
-			lc.Schedule = listener.ScheduleFunc(next)
-		}
+		lc.Schedule = a.schedule()
 	}
 	if listen.Type == ocean.ListenKafka {
 		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"github.com/tidwall/gjson"
 )
 
 // Exists reports whether Port holds an entity, whoever wrote it.
@@ -24,14 +26,9 @@ func (c *Client) Exists(ctx context.Context, ref Ref) (bool, error) {
 		return false, err
 	}
 	defer a.free()
-	list := member(a.body, "entities")
-	if len(list) == 0 || list[0] != '[' {
+	list := gjson.GetBytes(a.body, "entities")
+	if !list.IsArray() {
 		return false, fmt.Errorf("port: search %s: %w: no list", ref, errAnswer)
 	}
-	found := false
-	eachElement(list, func([]byte) bool {
-		found = true
-		return false
-	})
-	return found, nil
+	return list.Get("0").Exists(), nil
 }

@@ -1,11 +1,12 @@
 package port
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/tidwall/gjson"
 )
 
 // Entity reads one entity as Port holds it, without calculated properties. It is
@@ -19,9 +20,9 @@ func (c *Client) Entity(ctx context.Context, ref Ref) ([]byte, error) {
 		return nil, err
 	}
 	defer a.free()
-	entity := member(a.body, "entity")
-	if len(entity) == 0 || entity[0] != '{' {
+	entity := gjson.GetBytes(a.body, "entity")
+	if !entity.IsObject() {
 		return nil, fmt.Errorf("port: %s: %w: no entity", ref, errAnswer)
 	}
-	return bytes.Clone(entity), nil
+	return []byte(entity.Raw), nil
 }

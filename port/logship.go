@@ -36,7 +36,6 @@ type shipping struct {
 	mu     sync.Mutex
 	queue  [][]byte // encoded records
 	lost   int      // dropped and not yet told
-	total  int      // dropped ever
 	client *Client
 	wake   chan struct{} // a full shipment waits
 	send   chan struct{} // holds one value; whoever has it sends
@@ -82,13 +81,6 @@ func (s *LogShipper) Run(ctx context.Context) {
 		}
 		_ = s.Flush(ctx) // what failed is still waiting
 	}
-}
-
-// Dropped counts the records that were lost.
-func (s *LogShipper) Dropped() int {
-	s.state.mu.Lock()
-	defer s.state.mu.Unlock()
-	return s.state.total
 }
 
 // Flush sends all that is waiting. What could not be sent goes on waiting.
@@ -151,7 +143,6 @@ func (st *shipping) trim() {
 		clear(st.queue[:over])
 		st.queue = st.queue[over:]
 		st.lost += over
-		st.total += over
 	}
 }
 
@@ -240,8 +231,9 @@ func (s *LogShipper) WithGroup(name string) slog.Handler {
 	return &LogShipper{state: s.state, base: s.base, path: append(slices.Clip(s.path), name)}
 }
 
-// encode gives a record the form that Port reads (port.md 8.5). A record that
-// is too large or cannot be encoded keeps its message.
+// encode gives a record the form that Ocean's log handler sends
+// (https://github.com/port-labs/ocean, port_ocean/log/handlers.py). A record
+// that is too large or cannot be encoded keeps its message.
 func (st *shipping) encode(at time.Time, level slog.Level, message string, extra map[string]any) []byte {
 	extra["hostname"], extra["instance"] = st.cfg.Hostname, st.cfg.Instance
 	record := map[string]any{

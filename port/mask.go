@@ -1,7 +1,6 @@
 package port
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tidwall/gjson"
 )
 
 // minSecret is the length below which a value is not looked for: short ones
@@ -81,35 +82,18 @@ func (m *Masker) JSON(doc []byte) []byte {
 	if m == nil {
 		return doc
 	}
-	out := make([]byte, 0, len(doc))
-	for i := 0; i < len(doc); {
-		if doc[i] != '"' {
-			next := bytes.IndexByte(doc[i:], '"')
-			if next < 0 {
-				return append(out, doc[i:]...)
-			}
-			out = append(out, doc[i:i+next]...)
-			i += next
+	return jsonString.ReplaceAllFunc(doc, func(quoted []byte) []byte {
+		s := gjson.ParseBytes(quoted).Str
+		masked := m.String(s)
+		if masked == s {
+			return quoted
 		}
-		end := skipString(doc, i)
-		out = m.appendString(out, doc[i:end])
-		i = end
-	}
-	return out
+		return gjson.AppendJSONString(nil, masked)
+	})
 }
 
-func (m *Masker) appendString(out, quoted []byte) []byte {
-	s := text(quoted)
-	masked := m.String(s)
-	if masked == s {
-		return append(out, quoted...)
-	}
-	b, err := json.Marshal(masked)
-	if err != nil {
-		return append(out, `"`+redactedMark+`"`...)
-	}
-	return append(out, b...)
-}
+// jsonString finds the strings of a valid document.
+var jsonString = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
 // Value masks what a log record carries, however deep, in a form that can be
 // encoded as JSON.

@@ -161,11 +161,6 @@ func (l *EventListener) ProcessesWebhooks() bool {
 	return override(l.ShouldProcessWebhooks, l.Type != ListenOnce && l.Type != ListenActionsOnly)
 }
 
-// RunsActions reports whether this process may run actions.
-func (l *EventListener) RunsActions() bool {
-	return override(l.ShouldRunActions, l.Type != ListenOnce && l.Type != ListenWebhooksOnly)
-}
-
 func override(set *bool, otherwise bool) bool {
 	if set != nil {
 		return *set
