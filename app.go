@@ -82,13 +82,10 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 		return nil, err
 	}
 	a.state = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log)
-	a.catalog, err = port.New(port.ClientConfig{
-		ClientID: cfg.Port.ClientID, ClientSecret: cfg.Port.ClientSecret, BaseURL: cfg.Port.BaseURL,
-		IntegrationType: cfg.Ocean.Integration.Type, Identifier: cfg.Ocean.Integration.Identifier, Version: version, CoreVersion: coreVersion,
-		UserAgentLayout: cfg.Port.UserAgentLayout, Limits: cfg.Limits,
-		MappingTTL: cfg.Port.MappingTTL.Duration(), FlagsTTL: cfg.Port.FlagsTTL.Duration(), BlueprintTTL: cfg.Port.BlueprintTTL.Duration(),
-		Transport: a.network.Port(), Masker: masker, Log: a.log,
-	})
+	pc := cfg.Port.ClientConfig()
+	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
+	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, a.network.Port(), masker, a.log
+	a.catalog, err = port.New(pc)
 	return a, err
 }
 
