@@ -48,7 +48,7 @@ type ClientConfig struct {
 	// Masker removes secrets from what is sent as an example and from errors.
 	// The client's own credential is always removed.
 	Masker *Masker
-	// Log hears of retries and of throttling. Nothing by default.
+	// Log gets retries and throttling. Nothing is logged by default.
 	Log *slog.Logger
 }
 

@@ -35,7 +35,7 @@ type shipping struct {
 	cfg    LogConfig
 	mu     sync.Mutex
 	queue  [][]byte // encoded records
-	lost   int      // dropped and not yet told
+	lost   int      // dropped and not yet reported
 	client *Client
 	wake   chan struct{} // a full shipment waits
 	send   chan struct{} // holds one value; whoever has it sends
@@ -104,7 +104,7 @@ func (s *LogShipper) Flush(ctx context.Context) error {
 	}
 }
 
-// take removes the next shipment. Lost records are told of by one more.
+// take removes the next shipment. One more record reports those that were lost.
 func (st *shipping) take() (client *Client, batch [][]byte, lost int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -188,7 +188,7 @@ func (s *LogShipper) Handle(_ context.Context, r slog.Record) error {
 	if full {
 		select {
 		case st.wake <- struct{}{}:
-		default: // it has been told
+		default: // it is awake already
 		}
 	}
 	return nil

@@ -255,7 +255,7 @@ func (r *bulkReader) advance() bool {
 func (r *bulkReader) Close() error { return nil }
 
 // parseBulk reads the answer to a bulk. Its lists name entities by index;
-// identifiers receives what Port wrote, fail is told of the others.
+// identifiers receives what Port wrote, fail is called for the others.
 func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, *EntityError)) (created int, err error) {
 	good, bad := gjson.GetBytes(body, "entities"), gjson.GetBytes(body, "errors")
 	if !good.Exists() && !bad.Exists() {

@@ -116,7 +116,7 @@ func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
 	}
 }
 
-// wake resyncs when it is told to.
+// wake resyncs whenever it is asked to.
 func (l *loop) wake(ctx context.Context) {
 	for {
 		select {

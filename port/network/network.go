@@ -25,8 +25,8 @@ type Config struct {
 	// Environ holds the process environment, of which the variables of proxies
 	// and certificates are read.
 	Environ map[string]string
-	// Log gets one warning per direction that is not verified, and hears of
-	// certificates that cannot be used. Nothing by default.
+	// Log gets one warning per direction that is not verified, and one for
+	// each file of certificates that cannot be used. Nothing by default.
 	Log *slog.Logger
 
 	root string // before the paths of certificates, in tests

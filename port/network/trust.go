@@ -25,7 +25,7 @@ type trust struct {
 	environ map[string]string
 	// root is put before every path; empty means "/". Tests have their own.
 	root string
-	// log hears of files that cannot be used.
+	// log gets a warning for each file that cannot be used.
 	log *slog.Logger
 }
 
@@ -96,7 +96,7 @@ func (t trust) base() *x509.CertPool {
 // had more than a hundred for twenty years.
 const leastSystem = 20
 
-// quiet is the variable of a path that nobody asked for: its absence is normal.
+// quiet is the variable of a path that is looked at by default and may be absent.
 const quiet = ""
 
 // A loader fills a pool. Certificates are known by their hash: the same ones
@@ -263,7 +263,7 @@ func (l *loader) builtIn() {
 	}
 }
 
-// skip warns about a path that somebody named, or that exists and cannot be read.
+// skip warns about a path that was named, or that exists and cannot be read.
 func (l *loader) skip(p, variable string, err error) {
 	if variable == quiet && errors.Is(err, fs.ErrNotExist) {
 		return

@@ -64,7 +64,7 @@ type Effective struct {
 }
 
 // Secrets returns the values of all secret settings, for redaction: each at
-// least six characters long (`port.md` 8.6), longest first.
+// least six characters long, longest first.
 func (e *Effective) Secrets() []string { return slices.Clone(e.secrets) }
 
 // A ValueError is a setting that is missing or cannot be used.
@@ -189,7 +189,7 @@ func split(err error) []error {
 }
 
 // minSecret is the shortest text that redaction replaces: shorter ones would
-// tear ordinary words apart (`port.md` 8.6).
+// tear ordinary words apart.
 const minSecret = 6
 
 func secretValues(v *values) []string {
