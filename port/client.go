@@ -46,7 +46,7 @@ type ClientConfig struct {
 	// http.DefaultTransport's settings by default.
 	Transport http.RoundTripper
 	// Masker removes secrets from what is sent as an example and from errors.
-	// The client's own credential is always removed.
+	// The client's own secret is added to it.
 	Masker *Masker
 	// Log gets retries and throttling. Nothing is logged by default.
 	Log *slog.Logger
@@ -105,9 +105,13 @@ func New(cfg ClientConfig) (*Client, error) {
 			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
 		}
 	}
+	if cfg.Masker == nil {
+		cfg.Masker = NewMasker()
+	}
+	cfg.Masker.Add(cfg.ClientSecret.Reveal())
 	c := &Client{
 		cfg: cfg, base: base, transport: cfg.Transport, log: cfg.Log.With("component", "port"), limits: cfg.Limits.clamped(),
-		masker: cfg.Masker.with(cfg.ClientSecret.Reveal()), bulks: make(chan struct{}, cfg.MaxBulks),
+		masker: cfg.Masker, bulks: make(chan struct{}, cfg.MaxBulks),
 	}
 	c.token.init()
 	c.layout.init(cfg)

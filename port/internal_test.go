@@ -77,7 +77,7 @@ func FuzzParseBulk(f *testing.F) {
 	})
 }
 
-func FuzzMasker(f *testing.F) {
+func FuzzMaskerJSON(f *testing.F) {
 	f.Add([]byte(`{"a":[1,{"b":"]}\""},null],"c":-1.5e3,"secret":"a secret"}`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		if !json.Valid(doc) {

@@ -1,14 +1,16 @@
 package port
 
 import (
-	"context"
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
-	"fmt"
-	"log/slog"
-	"maps"
+	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/tidwall/gjson"
 )
@@ -19,53 +21,144 @@ const minSecret = 6
 
 const redactedMark = "[REDACTED]"
 
-// patterns are credentials that show by their form (port.md 8.6).
-var patterns = []string{
+// credentialForms are credentials that show by their form: tokens with a
+// signature, and places where nothing but a credential can stand. What merely
+// follows a word such as "token:" is left alone, as it is mostly the reason of
+// an error. The first group of a form stays.
+var credentialForms = regexp.MustCompile(`(` + strings.Join([]string{
+	`(?i:\bauthorization["']?\s*[:=]\s*["']?(?:basic|bearer|negotiate)\s+)`,
+	`(?i:[?&](?:access_token|refresh_token|client_secret|client_assertion|api[_-]?key|password|sig)=)`,
+}, "|") + `)[^\s"'\\&<>]+|` + strings.Join([]string{
 	`[A-Za-z][A-Za-z0-9+.-]{1,20}://[^/\s:@"']*:[^/\s@"']+@`, // in addresses
-	`(?i)\b(?:api[_-]?key|client[_-]?secret|secret[_-]?key|access[_-]?token|password|passwd)["']?\s*[:=]\s*["']?[^\s"',;&]{8,}`,
-	`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`,                         // AWS
-	`\bamzn\.mws\.[0-9a-f-]{36}\b`,                          // MWS
-	`\bAIza[0-9A-Za-z_-]{35}\b`,                             // Google
-	`\bya29\.[0-9A-Za-z_-]{10,}`,                            // Google OAuth
-	`\bAAAA[A-Za-z0-9_-]{7}:[A-Za-z0-9_-]{140}`,             // Firebase
-	`\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})\b`, // GitHub
+	`\b[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}\b`,                  // Azure DevOps personal access token
+	`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`,                          // AWS
+	`\bamzn\.mws\.[0-9a-f-]{36}\b`,                           // MWS
+	`\bAIza[0-9A-Za-z_-]{35}\b`,                              // Google
+	`\bya29\.[0-9A-Za-z_-]{10,}`,                             // Google OAuth
+	`\bAAAA[A-Za-z0-9_-]{7}:[A-Za-z0-9_-]{140}`,              // Firebase
+	`\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})\b`,  // GitHub
 	`-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[^-]*-----END (?:[A-Z]+ )*PRIVATE KEY-----)?`,
 	`\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+`, // JSON web tokens
+}, "|"))
+
+// A Masker replaces secrets by [REDACTED]: the values it was given, however they
+// are encoded, and what has the form of a credential. A nil Masker replaces
+// nothing. It is safe for concurrent use.
+type Masker struct {
+	mu     sync.Mutex
+	values []string
+	state  atomic.Pointer[replacer]
 }
 
-// A Masker replaces secrets by [REDACTED]: the values it was given, and what
-// has the form of a credential. A nil Masker changes nothing. It is safe for
-// concurrent use.
-type Masker struct {
-	values   []string // longest first, so that a part does not break the whole
-	replacer *strings.Replacer
-	forms    *regexp.Regexp
+// A replacer finds the forms of all values at once.
+type replacer struct {
+	*strings.Replacer
+	longest int // form, in bytes
 }
 
 // NewMasker makes a masker for the given secrets. Those shorter than six bytes
 // are left out.
 func NewMasker(secrets ...string) *Masker {
-	m := &Masker{forms: regexp.MustCompile(strings.Join(patterns, "|"))}
-	for _, s := range secrets {
-		if s = strings.TrimSpace(s); len(s) >= minSecret && !slices.Contains(m.values, s) {
-			m.values = append(m.values, s)
-		}
-	}
-	slices.SortFunc(m.values, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(m.values))
-	for _, v := range m.values {
-		pairs = append(pairs, v, redactedMark)
-	}
-	m.replacer = strings.NewReplacer(pairs...)
+	m := &Masker{}
+	m.Add(secrets...)
 	return m
 }
 
-// with returns a masker for further secrets; m may be nil.
-func (m *Masker) with(secrets ...string) *Masker {
-	if m != nil {
-		secrets = append(secrets, m.values...)
+// Add masks further secrets from now on.
+func (m *Masker) Add(secrets ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range secrets {
+		m.add(strings.TrimSpace(s))
+		if lines := strings.Split(s, "\n"); len(lines) > 1 { // output is masked line by line
+			for _, line := range lines {
+				m.add(strings.TrimSpace(line))
+			}
+		}
 	}
-	return NewMasker(secrets...)
+	m.state.Store(newReplacer(m.values))
+}
+
+func newReplacer(values []string) *replacer {
+	var forms [][2]string
+	for _, v := range values {
+		for _, form := range encodings(v) {
+			forms = append(forms, [2]string{form, redactedMark})
+		}
+		for _, core := range base64Cores(v) {
+			forms = append(forms, [2]string{core, base64Mark})
+		}
+	}
+	// Longest first, so that a part does not break the whole.
+	slices.SortStableFunc(forms, func(a, b [2]string) int { return len(b[0]) - len(a[0]) })
+	r := &replacer{}
+	pairs := make([]string, 0, 2*len(forms))
+	for _, f := range forms {
+		pairs = append(pairs, f[0], f[1])
+		r.longest = max(r.longest, len(f[0]))
+	}
+	r.Replacer = strings.NewReplacer(pairs...)
+	return r
+}
+
+func (m *Masker) add(s string) {
+	if len(s) >= minSecret && !slices.Contains(m.values, s) {
+		m.values = append(m.values, s)
+	}
+}
+
+// encodings are the texts as which a secret appears: as it is, in a query, a path
+// or before the host of a URL, and inside a JSON or Go string, also one within
+// another.
+func encodings(s string) []string {
+	query := url.QueryEscape(s)
+	out := []string{s, query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(s), strings.TrimPrefix(url.UserPassword("", s).String(), ":")}
+	for _, form := range out[1:] {
+		out = append(out, lowerHex.ReplaceAllStringFunc(form, strings.ToLower))
+	}
+	for _, once := range quoted(s) {
+		out = append(append(out, once), quoted(once)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+var lowerHex = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+// quoted are the ways to write a text in a string of JSON or Go, without the quotes.
+func quoted(s string) []string {
+	var plain bytes.Buffer
+	enc := json.NewEncoder(&plain)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(s) != nil {
+		return nil
+	}
+	var out []string
+	for _, q := range []string{strconv.Quote(s), strconv.QuoteToASCII(s), strings.TrimSpace(plain.String()), string(gjson.AppendJSONString(nil, s))} {
+		out = append(out, q[1:len(q)-1], strings.ReplaceAll(q[1:len(q)-1], "/", `\/`))
+	}
+	return out
+}
+
+// base64Mark stands for a part of a base64 text until all of it is replaced. A
+// text that holds one already loses a few characters, nothing else.
+const base64Mark = "\uFFFE"
+
+var base64Run = regexp.MustCompile(`[A-Za-z0-9+/_%-]*` + base64Mark + `[A-Za-z0-9+/_%=` + base64Mark + `-]*`)
+
+// base64Cores are the characters that base64 makes of a secret wherever it stands
+// in what is encoded, as in user:secret: one text for each of the three places in
+// a group, without the characters that depend on the neighbours.
+func base64Cores(s string) []string {
+	var out []string
+	for before := range 3 {
+		in := append(make([]byte, before), s...)
+		from, to := (before*8+5)/6, len(in)*8/6
+		std := base64.RawStdEncoding.EncodeToString(in)[from:to]
+		out = append(out, std, strings.NewReplacer("+", "-", "/", "_").Replace(std), url.QueryEscape(std))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // String masks a text.
@@ -73,7 +166,11 @@ func (m *Masker) String(s string) string {
 	if m == nil || len(s) < minSecret {
 		return s
 	}
-	return m.forms.ReplaceAllLiteralString(m.replacer.Replace(s), redactedMark)
+	s = m.state.Load().Replace(s)
+	if strings.Contains(s, base64Mark) {
+		s = base64Run.ReplaceAllLiteralString(s, redactedMark)
+	}
+	return credentialForms.ReplaceAllString(s, "${1}"+redactedMark)
 }
 
 // JSON masks the strings of a document, names included. The document must be
@@ -94,112 +191,3 @@ func (m *Masker) JSON(doc []byte) []byte {
 
 // jsonString finds the strings of a valid document.
 var jsonString = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
-
-// Value masks what a log record carries, however deep, in a form that can be
-// encoded as JSON.
-func (m *Masker) Value(v slog.Value) any {
-	v = v.Resolve()
-	switch v.Kind() {
-	case slog.KindString:
-		return m.String(v.String())
-	case slog.KindGroup:
-		group := map[string]any{}
-		for _, a := range v.Group() {
-			m.addTo(group, a)
-		}
-		return group
-	case slog.KindDuration, slog.KindTime:
-		return v.String()
-	case slog.KindAny:
-		return m.any(v.Any())
-	default: // numbers and booleans
-		return v.Any()
-	}
-}
-
-func (m *Masker) addTo(group map[string]any, a slog.Attr) {
-	value := m.Value(a.Value)
-	if inner, ok := value.(map[string]any); ok && a.Key == "" {
-		maps.Copy(group, inner)
-		return
-	}
-	if a.Key != "" {
-		group[m.String(a.Key)] = value
-	}
-}
-
-// any masks a value of any type: as its text when it has one, as JSON otherwise.
-func (m *Masker) any(v any) any {
-	switch x := v.(type) {
-	case nil:
-		return nil
-	case error:
-		return m.String(x.Error())
-	case fmt.Stringer:
-		return m.String(x.String())
-	case []byte:
-		return m.String(string(x))
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return m.String(fmt.Sprint(v))
-	}
-	return json.RawMessage(m.JSON(b))
-}
-
-// Handler puts the masker before another handler: messages, attributes and
-// the names of attributes.
-func (m *Masker) Handler(next slog.Handler) slog.Handler { return maskingHandler{m, next} }
-
-type maskingHandler struct {
-	m    *Masker
-	next slog.Handler
-}
-
-func (h maskingHandler) Enabled(ctx context.Context, l slog.Level) bool {
-	return h.next.Enabled(ctx, l)
-}
-
-func (h maskingHandler) Handle(ctx context.Context, r slog.Record) error {
-	masked := slog.NewRecord(r.Time, r.Level, h.m.String(r.Message), r.PC)
-	r.Attrs(func(a slog.Attr) bool {
-		masked.AddAttrs(h.attr(a))
-		return true
-	})
-	return h.next.Handle(ctx, masked)
-}
-
-func (h maskingHandler) attr(a slog.Attr) slog.Attr {
-	v := a.Value.Resolve()
-	switch v.Kind() {
-	case slog.KindString:
-		v = slog.StringValue(h.m.String(v.String()))
-	case slog.KindGroup:
-		v = slog.GroupValue(h.attrs(v.Group())...)
-	case slog.KindAny:
-		switch x := h.m.any(v.Any()).(type) {
-		case json.RawMessage:
-			v = slog.StringValue(string(x))
-		case string:
-			v = slog.StringValue(x)
-		}
-	default: // numbers, booleans and times have no text to mask
-	}
-	return slog.Attr{Key: h.m.String(a.Key), Value: v}
-}
-
-func (h maskingHandler) attrs(list []slog.Attr) []slog.Attr {
-	out := make([]slog.Attr, len(list))
-	for i, a := range list {
-		out[i] = h.attr(a)
-	}
-	return out
-}
-
-func (h maskingHandler) WithAttrs(list []slog.Attr) slog.Handler {
-	return maskingHandler{h.m, h.next.WithAttrs(h.attrs(list))}
-}
-
-func (h maskingHandler) WithGroup(name string) slog.Handler {
-	return maskingHandler{h.m, h.next.WithGroup(name)}
-}

@@ -11,7 +11,7 @@ import (
 
 // Settings are the variables of the Ocean core below OCEAN__, except those of
 // port.Config, port.Limits and the integration's own, and what this program
-// adds to them (https://ocean.port.io/developing-an-integration/integration-configuration).
+// adds to them.
 type Settings struct {
 	Integration   Integration   `envPrefix:"INTEGRATION__"`
 	EventListener EventListener `envPrefix:"EVENT_LISTENER__"`
@@ -115,7 +115,7 @@ type Integration struct {
 // A ListenerType says what starts a resync.
 type ListenerType string
 
-// The listeners that Ocean has (https://ocean.port.io/framework/features/event-listener/).
+// The listeners that Ocean has (https://docs.port.io/context-lake/ingestion/ingest-data-into-port/native-integrations/ocean-framework/event-listeners/).
 const (
 	ListenPolling      ListenerType = "POLLING"
 	ListenKafka        ListenerType = "KAFKA"
