@@ -30,7 +30,7 @@ type rule struct {
 	st       *state          // where a relatedTo follows relations
 }
 
-// operators maps what Port knows (port.md 6.7, 2.9) to the operator that is
+// operators maps what Port knows to the operator that is
 // evaluated; negated ones to their opposite.
 var operators = map[string]string{
 	"=": "=", "in": "in", "contains": "contains", "containsAny": "in", "beginsWith": "beginsWith", "endsWith": "endsWith",
@@ -314,7 +314,7 @@ func (c *call) getEntity() reply {
 	return ok(http.StatusOK, "entity", e.append(nil, c.include()))
 }
 
-// datasourceEntities pages through what a data source wrote last (port.md 2.9).
+// datasourceEntities pages through what a data source wrote last.
 func (c *call) datasourceEntities() reply {
 	prefix, suffix := c.doc.Get("datasource_prefix").Str, c.doc.Get("datasource_suffix").Str
 	if prefix == "" || suffix == "" {

@@ -9,9 +9,9 @@ import (
 // A correction replaces a text of a default resource file everywhere in it.
 type correction struct{ file, from, to string }
 
-// corrections mend what the defaults of Port's own integration get wrong
-// (export.md S54–S57). The defaults keep the mistakes, because existing entities
-// depend on them.
+// corrections mend what the defaults of Port's own integration get wrong. The
+// defaults themselves keep the mistakes, because existing entities depend on
+// them.
 func corrections() []correction {
 	return []correction{
 		// A work item leads to the column that the column block makes.

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// A pacer keeps calls within Port's rate limit, which Port tells with every
+// A pacer keeps calls within Port's rate limit, which Port states in every
 // answer: x-ratelimit-limit, -remaining and -reset (Port's API reference, rate
 // limits). Nothing is held back before nine tenths of a window are used; then
 // the rest of it is spread over the time that is left.
 type pacer struct {
 	mu        sync.Mutex
-	paused    time.Time     // until then nobody calls: a 429 said so
+	paused    time.Time     // no call before that: a 429 asked for it
 	windowEnd time.Time     // until then interval holds
 	interval  time.Duration // between calls, zero when there is no hurry
 	free      time.Time     // when the next call may go

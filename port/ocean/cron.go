@@ -73,7 +73,7 @@ func (c *CronSpec) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// An IncrementalInterval is 15, 30 or 60 minutes (`port.md` 1.4).
+// An IncrementalInterval is 15, 30 or 60 minutes.
 type IncrementalInterval time.Duration
 
 // UnmarshalText takes minutes, or a duration such as 1h.

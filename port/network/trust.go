@@ -1,4 +1,4 @@
-package ocean
+package network
 
 import (
 	"crypto/sha256"
@@ -18,15 +18,15 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// Trust says where certificates of authorities are looked for.
-type Trust struct {
-	// Environ holds SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE and
+// trust says where certificates of authorities are looked for.
+type trust struct {
+	// environ holds SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE and
 	// CURL_CA_BUNDLE: files or directories, colon-separated.
-	Environ map[string]string
-	// Root is put before every path; empty means "/". Tests have their own.
-	Root string
-	// Log hears of files that cannot be used. Nothing by default.
-	Log *slog.Logger
+	environ map[string]string
+	// root is put before every path; empty means "/". Tests have their own.
+	root string
+	// log gets a warning for each file that cannot be used.
+	log *slog.Logger
 }
 
 // systemBundles are the files with which Linux distributions and images bring
@@ -42,22 +42,19 @@ func systemBundles() []string {
 	}
 }
 
-// trustedDirs are read recursively: nobody runs update-ca-certificates where a
-// chart mounts its certificate (`deploy.md` 6.3).
+// trustedDirs are read recursively: nothing runs update-ca-certificates after a
+// chart has mounted a certificate there.
 func trustedDirs() []string {
 	return []string{"/usr/local/share/ca-certificates", "/usr/share/ca-certificates", "/etc/ssl/certs"}
 }
 
-// Pool builds the trust store of `deploy.md` 6.3: the authorities of the system,
-// or Mozilla's built-in ones where there are none, and in addition every
-// certificate of the usual directories and of the files that the environment
-// names. Nothing is replaced, so SSL_CERT_FILE with a private authority does not
-// cut off Port. What cannot be read is skipped with a warning.
-func (t Trust) Pool() *x509.CertPool {
-	l := loader{trust: t, pool: t.base(), seen: map[[32]byte]bool{}, files: map[string]bool{}, log: t.Log}
-	if l.log == nil {
-		l.log = slog.New(slog.DiscardHandler)
-	}
+// certificates builds the trust store: the authorities of the system, or Mozilla's
+// built-in ones where there are none, and in addition every certificate of the
+// usual directories and of the files that the environment names. Nothing is
+// replaced, so SSL_CERT_FILE with a private authority does not cut off Port.
+// What cannot be read is skipped with a warning.
+func (t trust) certificates() *x509.CertPool {
+	l := loader{trust: t, pool: t.base(), seen: map[[32]byte]bool{}, files: map[string]bool{}, log: t.log}
 	for _, p := range systemBundles() {
 		l.add(p, quiet)
 	}
@@ -71,7 +68,7 @@ func (t Trust) Pool() *x509.CertPool {
 		l.walked = append(l.walked, l.path(p)+string(filepath.Separator))
 	}
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} {
-		for p := range strings.SplitSeq(t.Environ[name], ":") {
+		for p := range strings.SplitSeq(t.environ[name], ":") {
 			if p = strings.TrimSpace(p); p != "" {
 				l.any(p, name)
 			}
@@ -82,11 +79,11 @@ func (t Trust) Pool() *x509.CertPool {
 
 // platform reports whether the operating system verifies certificates itself,
 // with authorities that lie in no file.
-func (t Trust) platform() bool {
-	return t.Root == "" && (runtime.GOOS == "windows" || runtime.GOOS == "darwin")
+func (t trust) platform() bool {
+	return t.root == "" && (runtime.GOOS == "windows" || runtime.GOOS == "darwin")
 }
 
-func (t Trust) base() *x509.CertPool {
+func (t trust) base() *x509.CertPool {
 	if t.platform() {
 		if pool, err := x509.SystemCertPool(); err == nil {
 			return pool
@@ -99,13 +96,13 @@ func (t Trust) base() *x509.CertPool {
 // had more than a hundred for twenty years.
 const leastSystem = 20
 
-// quiet is the variable of a path that nobody asked for: its absence is normal.
+// quiet is the variable of a path that is looked at by default and may be absent.
 const quiet = ""
 
 // A loader fills a pool. Certificates are known by their hash: the same ones
 // come in the bundle, as single files, and once more behind links.
 type loader struct {
-	trust Trust
+	trust trust
 	pool  *x509.CertPool
 	seen  map[[32]byte]bool
 	files map[string]bool
@@ -115,10 +112,10 @@ type loader struct {
 }
 
 func (l *loader) path(p string) string {
-	if l.trust.Root == "" {
+	if l.trust.root == "" {
 		return filepath.FromSlash(p)
 	}
-	return filepath.Join(l.trust.Root, filepath.FromSlash(p))
+	return filepath.Join(l.trust.root, filepath.FromSlash(p))
 }
 
 // any adds a file, or a directory with everything in it.
@@ -266,7 +263,7 @@ func (l *loader) builtIn() {
 	}
 }
 
-// skip warns about a path that somebody named, or that exists and cannot be read.
+// skip warns about a path that was named, or that exists and cannot be read.
 func (l *loader) skip(p, variable string, err error) {
 	if variable == quiet && errors.Is(err, fs.ErrNotExist) {
 		return

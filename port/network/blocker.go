@@ -1,4 +1,4 @@
-package ocean
+package network
 
 import (
 	"context"
@@ -10,11 +10,12 @@ import (
 	"strings"
 )
 
-// ErrBlocked says that an address is private, loopback, link-local or reserved
+// errBlocked says that an address is private, loopback, link-local or reserved
 // and that OCEAN__DISABLE_IP_OUTBOUND_BLOCKER is false.
-var ErrBlocked = errors.New("address is blocked by OCEAN__DISABLE_IP_OUTBOUND_BLOCKER=false")
+var errBlocked = errors.New("address is blocked by OCEAN__DISABLE_IP_OUTBOUND_BLOCKER=false")
 
-// blockedNetworks are the ranges of `port.md` 9.4.
+// blockedNetworks are the private, shared, reserved and multicast ranges that the
+// Python integration's blocker refuses.
 func blockedNetworks() []netip.Prefix {
 	texts := []string{
 		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "0.0.0.0/8",
@@ -37,8 +38,8 @@ type blocker struct {
 	exempt   []string // host names of the configured proxies
 }
 
-// trustedSuffixes are those of the reference that lead to Port and to Azure: a
-// private link gives them private addresses.
+// trustedSuffixes are hosts of Port and Azure, which the Python integration lets
+// through as well: a private link gives them private addresses.
 func trustedSuffixes() []string { return []string{".getport.io", ".port.io", ".azure.com"} }
 
 // dialContext resolves the host and connects to one of its addresses, unless
@@ -56,7 +57,7 @@ func (b *blocker) dialContext(ctx context.Context, network, address string) (net
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
 	if slices.ContainsFunc(addrs, b.blocked) {
-		return nil, fmt.Errorf("dial %s: %w", address, ErrBlocked)
+		return nil, fmt.Errorf("dial %s: %w", address, errBlocked)
 	}
 	errs := make([]error, 0, len(addrs))
 	for _, a := range addrs {

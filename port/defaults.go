@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidwall/gjson"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -18,22 +19,14 @@ import (
 var embedded embed.FS
 
 // Defaults are the built-in default resources: the mapping, blueprints,
-// scorecards and pages that Port's own integration brings (export.md 8).
+// scorecards and pages that Port's own integration brings
+// (https://github.com/port-labs/ocean/tree/main/integrations/azure-devops).
 func Defaults() fs.FS {
 	sub, err := fs.Sub(embedded, "defaults")
 	if err != nil {
 		panic(err) // the directory is part of the program
 	}
 	return sub
-}
-
-// DefaultMapping is the built-in mapping as JSON.
-func DefaultMapping() (json.RawMessage, error) {
-	r, err := loadResources(Defaults())
-	if err != nil {
-		return nil, err
-	}
-	return r.mapping, nil
 }
 
 // resources are default resources as Port takes them.
@@ -141,19 +134,19 @@ func stageOf(member string) int {
 }
 
 func newDefaultBlueprint(doc []byte) (b defaultBlueprint, err error) {
-	if b.id = text(member(doc, "identifier")); b.id == "" {
+	if b.id = gjson.GetBytes(doc, "identifier").Str; b.id == "" {
 		return b, errors.New("a blueprint without identifier")
 	}
 	for n := range b.stages {
 		out := []byte{'{'}
-		eachMember(doc, func(k, v []byte) bool {
-			if stageOf(string(k)) > n || stageOf(string(k)) > 0 && emptyJSON(v) {
+		gjson.ParseBytes(doc).ForEach(func(k, v gjson.Result) bool {
+			if stageOf(k.Str) > n || stageOf(k.Str) > 0 && emptyJSON([]byte(v.Raw)) {
 				return true
 			}
 			if len(out) > 1 {
 				out = append(out, ',')
 			}
-			out = append(append(append(append(out, '"'), k...), '"', ':'), v...)
+			out = append(append(append(out, k.Raw...), ':'), v.Raw...)
 			return true
 		})
 		b.stages[n] = append(out, '}')

@@ -5,7 +5,28 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
+
+	"github.com/tidwall/gjson"
 )
+
+// Entity reads one entity as Port holds it, without calculated properties. It is
+// ErrNotFound when Port says that there is none.
+func (c *Client) Entity(ctx context.Context, ref Ref) ([]byte, error) {
+	a, err := c.do(ctx, &call{
+		method: http.MethodGet, path: "/blueprints/" + url.PathEscape(ref.Blueprint) + "/entities/" + url.PathEscape(ref.Identifier),
+		query: "exclude_calculated_properties=true",
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer a.free()
+	entity := gjson.GetBytes(a.body, "entity")
+	if !entity.IsObject() {
+		return nil, fmt.Errorf("port: %s: %w: no entity", ref, errAnswer)
+	}
+	return []byte(entity.Raw), nil
+}
 
 // Exists reports whether Port holds an entity, whoever wrote it.
 func (c *Client) Exists(ctx context.Context, ref Ref) (bool, error) {
@@ -24,14 +45,9 @@ func (c *Client) Exists(ctx context.Context, ref Ref) (bool, error) {
 		return false, err
 	}
 	defer a.free()
-	list := member(a.body, "entities")
-	if len(list) == 0 || list[0] != '[' {
+	list := gjson.GetBytes(a.body, "entities")
+	if !list.IsArray() {
 		return false, fmt.Errorf("port: search %s: %w: no list", ref, errAnswer)
 	}
-	found := false
-	eachElement(list, func([]byte) bool {
-		found = true
-		return false
-	})
-	return found, nil
+	return list.Get("0").Exists(), nil
 }

@@ -1,11 +1,9 @@
-package ocean_test
+package network
 
 import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/ado-port/ado-port/port/ocean"
 )
 
 func parse(s string) *url.URL {
@@ -69,12 +67,12 @@ func TestProxies(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			proxies, err := ocean.NewProxies(tt.environ)
+			p, err := newProxies(tt.environ)
 			if err != nil {
 				t.Fatal(err)
 			}
 			got := ""
-			if u := proxies.ForURL(parse(tt.url)); u != nil {
+			if u := p.forURL(parse(tt.url)); u != nil {
 				got = u.String()
 			}
 			if got != tt.want {
@@ -87,13 +85,23 @@ func TestProxies(t *testing.T) {
 func TestProxyErrors(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"http://", "ftp://hush@h", "http://hush:%zz@h", "://hush"} {
-		_, err := ocean.NewProxies(map[string]string{"https_proxy": text})
+		_, err := newProxies(map[string]string{"https_proxy": text})
 		if err == nil || !strings.Contains(err.Error(), "https_proxy") || strings.Contains(err.Error(), "hush") {
 			t.Errorf("NewProxies(%q) = %v", text, err)
 		}
 	}
-	p, err := ocean.NewProxies(map[string]string{"ALL_PROXY": "http://u:hushhush@h:1"})
-	if err != nil || strings.Contains(p.Describe(), "hush") || !strings.Contains(p.Describe(), "h:1") {
-		t.Errorf("Describe() = %q, %v", p.Describe(), err)
-	}
+}
+
+func FuzzProxies(f *testing.F) {
+	f.Add("proxy.example.com:3128", "http://127.0.0.1,localhost,.svc,10.0.0.0/8,[::1]:80", "https://dev.azure.com")
+	f.Add("socks5://u:p@h", "all://*.example.com:443/x,*", "http://[fe80::1%25en0]:8080/")
+	f.Fuzz(func(t *testing.T, proxy, none, target string) {
+		p, err := newProxies(map[string]string{"ALL_PROXY": proxy, "NO_PROXY": none})
+		if err != nil {
+			return
+		}
+		if u := parse(target); u != nil {
+			p.forURL(u)
+		}
+	})
 }

@@ -1,4 +1,4 @@
-package ocean_test
+package network
 
 import (
 	"bytes"
@@ -23,8 +23,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/ado-port/ado-port/port/ocean"
 )
 
 // authority is a private certificate authority.
@@ -146,7 +144,7 @@ func TestTrust(t *testing.T) {
 			for path, text := range tt.files {
 				write(t, root, path, text)
 			}
-			n, err := ocean.NewNetwork(ocean.NetworkConfig{Environ: tt.environ, Root: root})
+			n, err := New(Config{Environ: tt.environ, root: root})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,8 +165,8 @@ func TestTrustIsAdditive(t *testing.T) {
 	root := t.TempDir()
 	ca := newAuthority(t, "private")
 	write(t, root, "etc/ssl/certs/cert.pem", ca.pem())
-	pool := ocean.Trust{Root: root, Environ: map[string]string{"SSL_CERT_FILE": "/etc/ssl/certs/cert.pem"}}.Pool()
-	builtIn := ocean.Trust{Root: t.TempDir()}.Pool()
+	pool := trust{root: root, environ: map[string]string{"SSL_CERT_FILE": "/etc/ssl/certs/cert.pem"}, log: discard()}.certificates()
+	builtIn := trust{root: t.TempDir(), log: discard()}.certificates()
 	want := builtIn.Clone()
 	want.AddCert(ca.cert)
 	if builtIn.Equal(x509.NewCertPool()) || !pool.Equal(want) {
@@ -184,10 +182,10 @@ func TestTrustWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, root, "etc/ssl/certs/5ed36f99.0", []byte("a link of OpenSSL"))
-	ocean.Trust{
-		Root: root, Log: slog.New(slog.NewTextHandler(&log, nil)),
-		Environ: map[string]string{"SSL_CERT_FILE": "/missing.pem", "SSL_CERT_DIR": "/"},
-	}.Pool()
+	trust{
+		root: root, log: slog.New(slog.NewTextHandler(&log, nil)),
+		environ: map[string]string{"SSL_CERT_FILE": "/missing.pem", "SSL_CERT_DIR": "/"},
+	}.certificates()
 	if got := log.String(); strings.Count(got, "level=WARN") != 1 || !strings.Contains(got, "variable=SSL_CERT_FILE") {
 		t.Errorf("log = %s", got)
 	}
@@ -197,9 +195,9 @@ func TestWithoutVerification(t *testing.T) {
 	t.Parallel()
 	server := newAuthority(t, "private").server(t)
 	var log bytes.Buffer
-	n, err := ocean.NewNetwork(ocean.NetworkConfig{
-		Root: t.TempDir(), Log: slog.New(slog.NewTextHandler(&log, nil)),
-		SSL: &ocean.SSL{Port: ocean.Verification{Verify: true}, ThirdParty: ocean.Verification{Verify: false}},
+	n, err := New(Config{
+		root: t.TempDir(), Log: slog.New(slog.NewTextHandler(&log, nil)),
+		UnverifiedThirdParty: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +271,7 @@ func TestForwardProxy(t *testing.T) {
 	root := t.TempDir()
 	write(t, root, "usr/local/share/ca-certificates/cert.crt", ca.pem())
 	address := strings.TrimPrefix(front.URL, "http://")
-	n, err := ocean.NewNetwork(ocean.NetworkConfig{Root: root, Environ: map[string]string{"ALL_PROXY": address, "NO_PROXY": "https://127.0.0.1"}})
+	n, err := New(Config{root: root, Environ: map[string]string{"ALL_PROXY": address, "NO_PROXY": "https://127.0.0.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +288,7 @@ func TestForwardProxy(t *testing.T) {
 	if a, b := proxy.tunnels.Load(), proxy.plain.Load(); a != 1 || b != 1 {
 		t.Errorf("the proxy saw %d tunnels and %d plain requests, want 1 and 1", a, b)
 	}
-	if _, err := ocean.NewNetwork(ocean.NetworkConfig{Environ: map[string]string{"ALL_PROXY": "ftp://h"}}); err == nil {
+	if _, err := New(Config{Environ: map[string]string{"ALL_PROXY": "ftp://h"}}); err == nil {
 		t.Error("a proxy that nobody speaks is accepted")
 	}
 }
@@ -300,21 +298,37 @@ func TestBlockPrivate(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "in") }))
 	t.Cleanup(server.Close)
 	for _, block := range []bool{false, true} {
-		n, err := ocean.NewNetwork(ocean.NetworkConfig{Root: t.TempDir(), BlockPrivate: block})
+		n, err := New(Config{root: t.TempDir(), BlockPrivate: block})
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = get(t, n.ThirdParty(), server.URL)
-		if block != errors.Is(err, ocean.ErrBlocked) || !block && err != nil {
+		if block != errors.Is(err, errBlocked) || !block && err != nil {
 			t.Errorf("block %t: %v", block, err)
 		}
 	}
 	// A proxy that the administrator configured is not blocked.
-	n, err := ocean.NewNetwork(ocean.NetworkConfig{Root: t.TempDir(), BlockPrivate: true, Environ: map[string]string{"HTTP_PROXY": server.URL}})
+	n, err := New(Config{root: t.TempDir(), BlockPrivate: true, Environ: map[string]string{"HTTP_PROXY": server.URL}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := get(t, n.ThirdParty(), "http://example.com"); err != nil {
 		t.Errorf("through the proxy: %v", err)
+	}
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func BenchmarkCertificates(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		trust{log: discard()}.certificates()
+	}
+}
+
+func BenchmarkBuiltInCertificates(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		trust{root: b.TempDir(), log: discard()}.certificates()
 	}
 }

@@ -15,8 +15,8 @@ const (
 // isAlias reports whether a name is known although no struct has it.
 func isAlias(name string) bool { return name == appHost }
 
-// derive fills what the contract takes from another variable: the deprecated
-// name of the base URL (`port.md` 1.5) and the default identifier (1.4).
+// derive fills what is taken from another variable: the base URL from its
+// deprecated name, and the default identifier from the type.
 func derive(f *flat) {
 	if old, ok := f.values[appHost]; ok && !old.null && f.schema.byName[baseURL] != nil {
 		n := Notice{slog.LevelWarn, appHost, "is deprecated; use " + baseURL}

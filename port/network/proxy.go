@@ -1,6 +1,7 @@
-package ocean
+package network
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,20 +10,21 @@ import (
 	"strings"
 )
 
-// Proxies decides which requests go through a proxy, as the reference does
-// (`port.md` 9.3, `deploy.md` 3.5). golang.org/x/net/http/httpproxy is not
-// used because it never proxies loopback addresses and knows neither ALL_PROXY
-// nor URL patterns. The zero value uses none. It is safe for concurrent use.
-type Proxies struct {
+// proxies decides which requests go through a proxy, as the Python integration
+// does (https://www.python-httpx.org/environment_variables/).
+// golang.org/x/net/http/httpproxy is not used because it never proxies loopback
+// addresses and knows neither ALL_PROXY nor URL patterns. The zero value uses
+// none. It is safe for concurrent use.
+type proxies struct {
 	http, https *url.URL
 	none        bool // NO_PROXY=*
 	rules       []noProxy
 }
 
-// NewProxies reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, of which the
+// newProxies reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, of which the
 // lower-case spelling is preferred. Errors name the variable and never its
 // value, which may hold a password.
-func NewProxies(environ map[string]string) (*Proxies, error) {
+func newProxies(environ map[string]string) (*proxies, error) {
 	get := func(name string) (string, string) {
 		if v := strings.TrimSpace(environ[strings.ToLower(name)]); v != "" {
 			return strings.ToLower(name), v
@@ -33,7 +35,7 @@ func NewProxies(environ map[string]string) (*Proxies, error) {
 		}
 		return name, strings.TrimSpace(environ[name])
 	}
-	p := &Proxies{}
+	p := &proxies{}
 	for _, e := range []struct {
 		name string
 		to   []**url.URL
@@ -44,7 +46,7 @@ func NewProxies(environ map[string]string) (*Proxies, error) {
 		}
 		u, err := proxyURL(text)
 		if err != nil {
-			return nil, &ValueError{Variable: name, Origin: FromEnvironment, Expected: "the URL of a proxy such as http://proxy.example.com:3128"}
+			return nil, fmt.Errorf("%s from environment: want the URL of a proxy such as http://proxy.example.com:3128", name)
 		}
 		for _, to := range e.to {
 			*to = u
@@ -61,6 +63,8 @@ func NewProxies(environ map[string]string) (*Proxies, error) {
 	return p, nil
 }
 
+var errProxy = errors.New("not a proxy")
+
 // proxyURL reads an address; without a scheme it is an HTTP proxy.
 func proxyURL(text string) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
@@ -68,7 +72,7 @@ func proxyURL(text string) (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, errForm
+		return nil, errProxy
 	}
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":
@@ -76,14 +80,14 @@ func proxyURL(text string) (*url.URL, error) {
 			return u, nil
 		}
 	}
-	return nil, errForm
+	return nil, errProxy
 }
 
-// For is the proxy of a request, nil for none; it fits http.Transport.Proxy.
-func (p *Proxies) For(r *http.Request) (*url.URL, error) { return p.ForURL(r.URL), nil }
+// forRequest is an http.Transport's Proxy.
+func (p *proxies) forRequest(r *http.Request) (*url.URL, error) { return p.forURL(r.URL), nil }
 
-// ForURL is the proxy for an address, nil for none.
-func (p *Proxies) ForURL(u *url.URL) *url.URL {
+// forURL is the proxy for an address, nil for none.
+func (p *proxies) forURL(u *url.URL) *url.URL {
 	proxy := p.http
 	if u.Scheme == "https" {
 		proxy = p.https
@@ -105,8 +109,8 @@ func (p *Proxies) ForURL(u *url.URL) *url.URL {
 	return proxy
 }
 
-// Hosts are the proxies' own host names.
-func (p *Proxies) Hosts() []string {
+// hosts are the proxies' own host names.
+func (p *proxies) hosts() []string {
 	var out []string
 	for _, u := range []*url.URL{p.http, p.https} {
 		if u != nil {
@@ -114,20 +118,6 @@ func (p *Proxies) Hosts() []string {
 		}
 	}
 	return out
-}
-
-// Describe says which proxies are used, without credentials; empty for none.
-func (p *Proxies) Describe() string {
-	if p.none || (p.http == nil && p.https == nil) {
-		return ""
-	}
-	show := func(u *url.URL) string {
-		if u == nil {
-			return "none"
-		}
-		return u.Scheme + "://" + u.Host
-	}
-	return fmt.Sprintf("http: %s, https: %s", show(p.http), show(p.https))
 }
 
 // A noProxy is one entry of NO_PROXY. Empty fields match everything.
