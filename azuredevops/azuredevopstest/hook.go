@@ -35,7 +35,9 @@ type Subscription struct {
 	Probed          time.Time // last delivery on probation
 }
 
-func (s Subscription) delivers() bool { return s.Status == statusEnabled || s.Status == statusProbation }
+func (s Subscription) delivers() bool {
+	return s.Status == statusEnabled || s.Status == statusProbation
+}
 
 // wants tells whether the subscription is to events like this one. Inputs that
 // are empty, or that the service adds by itself, do not narrow it.
