@@ -91,8 +91,8 @@ func createSubscription(q *request) *response {
 	h.serial++
 	in.ID, in.Created = q.world.idOf("subscription", h.serial), q.world.now()
 	x := &hook{}
-	x.set(q.world, in)
 	h.all = append(h.all, x)
+	h.set(x, in)
 	return ok(q.subscription(x))
 }
 
@@ -108,14 +108,17 @@ func replaceSubscription(q *request, x *hook) *response {
 	if in.ConsumerInputs["basicAuthPassword"] == masked {
 		in.ConsumerInputs["basicAuthPassword"] = x.ConsumerInputs["basicAuthPassword"]
 	}
-	x.set(q.world, in)
+	q.server.hooks.set(x, in)
 	return ok(q.subscription(x))
 }
 
-func (x *hook) set(w *World, in Subscription) {
-	in.Modified = w.now()
-	in.PublisherInputs["hostId"], in.PublisherInputs["tfsSubscriptionId"] = w.idOf("account"), w.idOf("tfs subscription", in.ID)
+// set makes a subscription what a client has asked for.
+func (h *hooks) set(x *hook, in Subscription) {
+	in.Modified = h.world.now()
+	in.PublisherInputs["hostId"], in.PublisherInputs["tfsSubscriptionId"] = h.world.idOf("account"), h.world.idOf("tfs subscription", in.ID)
 	x.Subscription, x.failures = in, 0
+	close(h.made)
+	h.made = make(chan struct{})
 }
 
 func deleteSubscription(q *request, x *hook) *response {

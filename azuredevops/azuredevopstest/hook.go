@@ -3,6 +3,7 @@ package azuredevopstest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -110,6 +111,7 @@ type hooks struct {
 	decide  func(context.Context, Delivery) Fate
 	pending int
 	settled chan struct{} // closed when nothing is pending (any more)
+	made    chan struct{} // closed when a subscription is made or replaced
 }
 
 // A hook is a subscription with its queue and its history.
@@ -130,7 +132,7 @@ const (
 )
 
 func newHooks(w *World, o Options) *hooks {
-	h := &hooks{world: w, retry: o.HookRetry, settled: make(chan struct{})}
+	h := &hooks{world: w, retry: o.HookRetry, settled: make(chan struct{}), made: make(chan struct{})}
 	close(h.settled)
 	if h.retry == 0 {
 		h.retry = time.Second
@@ -255,6 +257,26 @@ func (s *Server) Settled(ctx context.Context) error {
 		return ctx.Err()
 	case <-s.hooks.ctx.Done():
 		return errors.New("azuredevopstest: the server is closed")
+	}
+}
+
+// Subscribed waits until there is a working subscription to each of the events.
+func (s *Server) Subscribed(ctx context.Context, events ...string) error {
+	for {
+		s.hooks.mu.Lock()
+		made := s.hooks.made
+		s.hooks.mu.Unlock()
+		missing := slices.DeleteFunc(slices.Clone(events), func(event string) bool {
+			return slices.ContainsFunc(s.Subscriptions(), func(x Subscription) bool { return x.Event == event && x.Status == statusEnabled })
+		})
+		if len(missing) == 0 {
+			return nil
+		}
+		select {
+		case <-made:
+		case <-ctx.Done():
+			return fmt.Errorf("no subscription to %s: %w", strings.Join(missing, ", "), ctx.Err())
+		}
 	}
 }
 

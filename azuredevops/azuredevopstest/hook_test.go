@@ -390,6 +390,24 @@ func TestSubscriptionsAPI(t *testing.T) {
 	}
 }
 
+func TestSubscribed(t *testing.T) {
+	t.Parallel()
+	s, _ := hooked(t, -1)
+	done := make(chan error, 1)
+	go func() { done <- s.Subscribed(t.Context(), "git.push", "build.complete") }()
+	subscribe(t, s, "build.complete", "", "")
+	id := subscribe(t, s, "git.push", "", "")
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	s.SetSubscriptionStatus(id, "onProbation")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Subscribed(ctx, "git.push", "build.complete"); err == nil || !strings.Contains(err.Error(), "no subscription to git.push:") {
+		t.Errorf("Subscribed = %v", err)
+	}
+}
+
 // The real client makes its subscriptions, finds them switched off, and reads
 // what could not be delivered.
 func TestClientKeepsSubscriptions(t *testing.T) {
