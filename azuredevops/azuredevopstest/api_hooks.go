@@ -190,7 +190,8 @@ func (q *request) subscription(x *hook) object {
 		"lastProbationRetryDate", opt(x.Probed),
 		"publisherInputs", x.PublisherInputs,
 		"consumerInputs", inputs,
-		"_links", object{"self", link(self)},
+		"_links",
+		object{"self", link(self)},
 	}
 }
 

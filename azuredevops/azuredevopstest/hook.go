@@ -75,6 +75,7 @@ type Delivery struct {
 // A Fate is what becomes of a delivery.
 type Fate int
 
+// The fates of a delivery.
 const (
 	Sent   Fate = iota // posted, and again when the consumer is busy or away
 	Lost               // vanishes: no notification tells of it
