@@ -12,7 +12,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/content"
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -49,7 +49,7 @@ type property struct {
 // of entities in the form of Port's API. path is for messages.
 func parseSpec(path string, text []byte) spec {
 	s := spec{whole: true}
-	docs, err := azuredevops.Documents(text)
+	docs, err := content.Documents(text)
 	if err != nil {
 		return spec{faults: []error{fmt.Errorf("%s: %w", path, err)}}
 	}

@@ -1,11 +1,14 @@
-package azuredevops
+package content_test
 
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/ado-port/ado-port/azuredevops/content"
 )
 
-func TestFileFilter(t *testing.T) {
+func TestFiles(t *testing.T) {
 	for _, tt := range []struct {
 		pattern string
 		yes, no string // paths, separated by blanks
@@ -31,25 +34,25 @@ func TestFileFilter(t *testing.T) {
 		{"open[.md", "/open[.md", "/open.md", "/"},
 		{"a**b.txt", "/axxb.txt", "/a/b.txt", "/**"},
 	} {
-		f, err := newFileFilter([]string{tt.pattern})
+		f, err := content.NewFiles([]string{tt.pattern})
 		if err != nil {
 			t.Errorf("%s: %v", tt.pattern, err)
 			continue
 		}
 		for path := range strings.FieldsSeq(tt.yes) {
-			if ok, _ := f.match(path); !ok {
+			if ok, _ := f.Match(path); !ok {
 				t.Errorf("%s does not match %s", tt.pattern, path)
 			}
 		}
 		for path := range strings.FieldsSeq(tt.no) {
-			if ok, _ := f.match(path); ok {
+			if ok, _ := f.Match(path); ok {
 				t.Errorf("%s matches %s", tt.pattern, path)
 			}
 		}
 		var wants []string
-		for _, w := range f.wants(nil) {
-			s := w.path
-			if w.full {
+		for _, w := range f.Places() {
+			s := w.Path
+			if w.Deep {
 				s += "/**"
 			}
 			wants = append(wants, max(s, "/"))
@@ -61,21 +64,37 @@ func TestFileFilter(t *testing.T) {
 }
 
 // Whatever a pattern says, what it matches is where it looks.
-func FuzzFileFilter(f *testing.F) {
+func FuzzFiles(f *testing.F) {
 	for _, s := range []string{"**/*.md", "{a,b}/[x-z]*", `\{a\}/[`, "a/{b,c/**}/d", "{,}", "[]]", `[\]x]`, "{a,{b,{c,d}}}", "É*"} {
 		f.Add(s, "/a/b.md")
 	}
 	f.Fuzz(func(t *testing.T, pattern, path string) {
-		filter, err := newFileFilter([]string{pattern})
+		filter, err := content.NewFiles([]string{pattern})
 		if err != nil || strings.Contains(path, "//") || !strings.HasPrefix(path, "/") {
 			return
 		}
-		ok, _ := filter.match(path)
+		ok, _ := filter.Match(path)
 		covered := false
-		for _, w := range filter.wants(nil) {
-			covered = covered || w.covers(want{path: parentOf(path)})
+		for _, w := range filter.Places() {
+			covered = covered || w.Covers(content.Place{Path: content.Parent(path)})
 		}
 		if ok && !covered {
+			t.Fatalf("%q matches %q, but does not look there", pattern, path)
+		}
+	})
+}
+
+func FuzzFolder(f *testing.F) {
+	for _, s := range []string{"*", "/", "src/*/docs", "[^a]/", `a\{b}/[`, "[]]", "a//b", "***"} {
+		f.Add(s, "/src/api/docs")
+	}
+	f.Fuzz(func(t *testing.T, pattern, path string) {
+		if !utf8.ValidString(pattern) || !utf8.ValidString(path) {
+			return // neither a selector nor an answer can be that
+		}
+		folder := content.NewFolder(pattern)
+		if path = content.CleanPath(path); folder.Match(path) && path != "" && !strings.Contains(pattern, ".") &&
+			!folder.Place.Covers(content.Place{Path: content.Parent(path)}) {
 			t.Fatalf("%q matches %q, but does not look there", pattern, path)
 		}
 	})

@@ -1,4 +1,4 @@
-package azuredevops
+package content
 
 import (
 	"errors"
@@ -16,25 +16,24 @@ const (
 	globMeta = `*?[`
 )
 
-// A fileFilter is a list of paths and patterns of files (export.md 4.6). Paths
-// are exact; patterns disregard case, except in the folders that stand before the
-// first wildcard. `*` and `?` stay inside a segment and match leading dots, `**`
-// is any number of folders, braces are alternatives, a backslash takes a wildcard
-// literally.
-type fileFilter struct {
+// Files is a list of paths and patterns of files. Paths are exact; patterns disregard
+// case, except in the folders that stand before the first wildcard. `*` and `?` stay
+// inside a segment and match leading dots, `**` is any number of folders, braces are
+// alternatives, a backslash takes a wildcard literally.
+type Files struct {
 	paths map[string]bool // with a leading slash
 	globs []fileGlob
 }
 
 type fileGlob struct {
-	base string // folder, as in a want
-	rest string // pattern below it, in lower case
-	full bool   // below it at any depth
+	Place
+
+	rest string // pattern below the place, in lower case
 }
 
-// newFileFilter compiles the patterns; an error says which is bad.
-func newFileFilter(patterns []string) (*fileFilter, error) {
-	f := &fileFilter{paths: map[string]bool{}}
+// NewFiles compiles the patterns; an error says which is bad.
+func NewFiles(patterns []string) (*Files, error) {
+	f := &Files{paths: map[string]bool{}}
 	for i, pattern := range patterns {
 		if err := f.add(pattern); err != nil {
 			return nil, fmt.Errorf("[%d]: %w", i, err)
@@ -43,19 +42,19 @@ func newFileFilter(patterns []string) (*fileFilter, error) {
 	return f, nil
 }
 
-func (f *fileFilter) add(pattern string) error {
+func (f *Files) add(pattern string) error {
 	all, err := expandBraces(pattern)
 	if err != nil {
 		return err
 	}
 	for _, p := range all {
-		segments := cleanPath(p)
+		segments := split(p)
 		if len(segments) == 0 {
 			return errors.New("want the path of a file")
 		}
 		first := slices.IndexFunc(segments, hasMeta)
 		if first < 0 && len(all) == 1 {
-			f.paths[joinPath(unescaped(segments))] = true
+			f.paths[join(unescaped(segments))] = true
 			continue
 		}
 		if first < 0 {
@@ -65,33 +64,31 @@ func (f *fileFilter) add(pattern string) error {
 		if err != nil {
 			return err
 		}
-		f.globs = append(f.globs, fileGlob{
-			base: joinPath(unescaped(segments[:first])), rest: rest,
-			full: first < len(segments)-1 || strings.Contains(rest, "**"),
-		})
+		deep := first < len(segments)-1 || strings.Contains(rest, "**")
+		f.globs = append(f.globs, fileGlob{Place{join(unescaped(segments[:first])), deep}, rest})
 	}
 	return nil
 }
 
-// wants are the folders that files of the filter can be in.
-func (f *fileFilter) wants(of func(*repository) bool) []want {
-	var out []want
+// Places are where files can be.
+func (f *Files) Places() []Place {
+	var out []Place
 	for path := range f.paths {
-		out = append(out, want{path: parentOf(path), of: of})
+		out = append(out, Place{Path: Parent(path)})
 	}
 	for _, g := range f.globs {
-		out = append(out, want{path: g.base, full: g.full, of: of})
+		out = append(out, g.Place)
 	}
 	return out
 }
 
-// match tells whether a file is meant; named, whether by its path.
-func (f *fileFilter) match(path string) (ok, named bool) {
+// Match tells whether a file is meant; named, whether by its path.
+func (f *Files) Match(path string) (ok, named bool) {
 	if f.paths[path] {
 		return true, true
 	}
 	for _, g := range f.globs {
-		rest, below := strings.CutPrefix(path, g.base+"/")
+		rest, below := strings.CutPrefix(path, g.Path+"/")
 		if below && doublestar.MatchUnvalidated(g.rest, strings.ToLower(rest)) {
 			return true, false
 		}

@@ -1,46 +1,20 @@
-package azuredevops
+package content
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"math"
 	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-const (
-	// maxParsedDepth is how deep `parsed` may be nested, maxParsedBytes how long
-	// its JSON may become when aliases repeat themselves. Beyond, it is the text.
-	maxParsedDepth = 1000
-	maxParsedBytes = 8 << 20
-
-	// largestFloat is what jq makes of numbers that no double can hold.
-	largestFloat = "1.7976931348623157e+308"
-)
-
-// errNotData is text that is not a document of the format.
-var errNotData = errors.New("not data")
-
-// appendParsed appends `file.content.parsed` (export.md 6.4) as JSON: the text
-// read as JSON, else as YAML, else the text itself. The name of the file does
-// not matter.
-func appendParsed(out []byte, text string) []byte {
-	at := len(out)
-	if out, err := appendParsedJSON(out, text); err == nil {
-		return out
-	}
-	if out, err := appendParsedYAML(out[:at], text); err == nil {
-		return out
-	}
-	return gjson.AppendJSONString(out[:at], text)
-}
-
-// appendParsedJSON reads JSON as Python does: the last of two members of one name
+// appendJSON reads JSON as Python does: the last of two members of one name
 // counts, NaN and Infinity are numbers. Other numbers stay as they are spelled.
-func appendParsedJSON(out []byte, text string) ([]byte, error) {
+func appendJSON(out []byte, text string) ([]byte, error) {
 	b := []byte(text)
 	if !json.Valid(b) {
 		if b = withoutNaN(b); b == nil || !json.Valid(b) {
@@ -48,7 +22,7 @@ func appendParsedJSON(out []byte, text string) ([]byte, error) {
 		}
 	}
 	w := jsonCopier{in: b, out: out}
-	w.value(skipSpace(b, 0), 0)
+	w.value(rawjson.SkipSpace(b, 0), 0)
 	return w.out, w.err
 }
 
@@ -60,7 +34,7 @@ type jsonCopier struct {
 
 // value copies the value at in[i] and returns the index behind it.
 func (w *jsonCopier) value(i, depth int) int {
-	if depth > maxParsedDepth {
+	if depth > maxDepth {
 		w.err = errNotData
 		return len(w.in)
 	}
@@ -69,17 +43,17 @@ func (w *jsonCopier) value(i, depth int) int {
 		return w.object(i, depth)
 	case '[':
 		w.out = append(w.out, '[')
-		for i = skipSpace(w.in, i+1); w.err == nil && w.in[i] != ']'; {
-			i = skipSpace(w.in, w.value(i, depth+1))
+		for i = rawjson.SkipSpace(w.in, i+1); w.err == nil && w.in[i] != ']'; {
+			i = rawjson.SkipSpace(w.in, w.value(i, depth+1))
 			if i < len(w.in) && w.in[i] == ',' {
 				w.out = append(w.out, ',')
-				i = skipSpace(w.in, i+1)
+				i = rawjson.SkipSpace(w.in, i+1)
 			}
 		}
 		w.out = append(w.out, ']')
 		return i + 1
 	}
-	end := skipValue(w.in, i)
+	end := rawjson.SkipValue(w.in, i)
 	if v := w.in[i:end]; v[0] == '-' || v[0] >= '0' && v[0] <= '9' {
 		w.out = appendNumber(w.out, v)
 	} else {
@@ -100,17 +74,17 @@ func (w *jsonCopier) object(i, depth int) int {
 	var members []jsonMember
 	var index map[string]int
 	again := false
-	for i = skipSpace(w.in, i+1); w.err == nil && w.in[i] != '}'; {
-		end := skipString(w.in, i)
+	for i = rawjson.SkipSpace(w.in, i+1); w.err == nil && w.in[i] != '}'; {
+		end := rawjson.SkipString(w.in, i)
 		m := jsonMember{name: gjson.ParseBytes(w.in[i:end]).String(), from: len(w.out)}
 		w.out = append(append(w.out, w.in[i:end]...), ':')
-		i = skipSpace(w.in, w.value(skipSpace(w.in, skipSpace(w.in, end)+1), depth+1))
+		i = rawjson.SkipSpace(w.in, w.value(rawjson.SkipSpace(w.in, rawjson.SkipSpace(w.in, end)+1), depth+1))
 		m.to = len(w.out)
 		again = again || known(members, &index, m.name)
 		members = append(members, m)
 		if i < len(w.in) && w.in[i] == ',' {
 			w.out = append(w.out, ',')
-			i = skipSpace(w.in, i+1)
+			i = rawjson.SkipSpace(w.in, i+1)
 		}
 	}
 	w.out = append(w.out, '}')
@@ -186,7 +160,7 @@ func withoutNaN(b []byte) []byte {
 	for i := 0; i < len(b); {
 		switch rest := b[i:]; {
 		case b[i] == '"':
-			end := skipString(b, i)
+			end := rawjson.SkipString(b, i)
 			out = append(out, b[i:end]...)
 			i = end
 		case bytes.HasPrefix(rest, []byte("NaN")):

@@ -1,4 +1,4 @@
-package azuredevops
+package content
 
 import (
 	"fmt"
@@ -13,8 +13,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// How YAML 1.1 tells plain scalars apart, in the words of PyYAML's resolver
-// (export.md 6.4).
+// How YAML 1.1 tells plain scalars apart: the expressions of PyYAML's resolver.
+//
+// https://github.com/yaml/pyyaml/blob/main/lib/yaml/resolver.py
 var (
 	yamlInt = regexp.MustCompile(`^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)` +
 		`|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$`)

@@ -1,4 +1,4 @@
-package azuredevops
+package content_test
 
 import (
 	"encoding/json"
@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/content"
 )
 
-// The table of export.md 6.4, and what PyYAML does beside it.
+// What PyYAML and the Python integration make of texts.
 func TestParsed(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"123", "123"},
@@ -52,7 +54,7 @@ func TestParsed(t *testing.T) {
 		{"a: |\n  x\n  y\nb: >\n  f\n  g\n", `{"a":"x\ny\n","b":"f g\n"}`},
 		{"key: [unclosed\n", `"key: [unclosed\n"`},
 	} {
-		got := strings.ReplaceAll(string(appendParsed([]byte("x"), tt.text)[1:]), `\u0026`, "&")
+		got := strings.ReplaceAll(string(content.AppendParsed([]byte("x"), tt.text)[1:]), `\u0026`, "&")
 		if got != tt.want {
 			t.Errorf("parsed(%q) = %s, want %s", tt.text, got, tt.want)
 		}
@@ -70,7 +72,7 @@ func TestParsedBounds(t *testing.T) {
 		merge += string(c) + ": &" + string(c) + "\n  <<: [" + strings.TrimSuffix(strings.Repeat("*"+string(c-1)+", ", 9), ", ") + "]\n"
 	}
 	for _, text := range []string{bomb, merge, strings.Repeat("[", 500_000), strings.Repeat(`{"a":`, 2000) + "1" + strings.Repeat("}", 2000), strings.Repeat("- ", 100_000)} {
-		if got := appendParsed(nil, text); len(got) > maxParsedBytes || gjson.ParseBytes(got).String() != text {
+		if got := content.AppendParsed(nil, text); len(got) > 8<<20 || gjson.ParseBytes(got).String() != text {
 			t.Errorf("%.20s… became %d bytes", text, len(got))
 		}
 	}
@@ -81,8 +83,54 @@ func FuzzParsed(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if got := appendParsed(nil, text); !json.Valid(got) {
+		if got := content.AppendParsed(nil, text); !json.Valid(got) {
 			t.Fatalf("parsed(%q) = %s", text, got)
+		}
+	})
+}
+
+func TestDocuments(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                  "",
+		"# nothing\n":                       "",
+		"null":                              "",
+		"a: 1\n":                            `{"a":1}`,
+		"\ufeffa: yes\n":                    `{"a":true}`,
+		"a: 1\n---\nb: 2\n---\n---\n- c\n":  `{"a":1} {"b":2} ["c"]`,
+		"---\na: 012\n...\n":                `{"a":10}`,
+		`{"a":1, "a":9007199254740993}`:     `{"a":9007199254740993}`,
+		"text":                              `"text"`,
+		"x: &x {a: 1}\ny: {<<: *x, b: 2}\n": `{"x":{"a":1},"y":{"a":1,"b":2}}`,
+	} {
+		docs, err := content.Documents([]byte(text))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		var got []string
+		for _, d := range docs {
+			got = append(got, string(d))
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("Documents(%q) = %s, want %s", text, s, want)
+		}
+	}
+	for _, text := range []string{"a: [1", "a: b: c", "\ta: 1", "a: !Ref b\n", "\xff\xfea", "a: 2024-13-45\n", "a: &x [*x]\n", "{\"a\":", "a: 1\n---\nb: [\n"} {
+		if docs, err := content.Documents([]byte(text)); err == nil {
+			t.Errorf("Documents(%q) = %s, want an error", text, docs)
+		}
+	}
+}
+
+func FuzzDocuments(f *testing.F) {
+	for _, s := range []string{"a: 1\n---\nb: 2\n", `{"a":[1,{"b":null}]}`, "- *x\n", "&a [*a]", "? [a]\n: b\n", "a: !!binary x", "<<: {a: 1}\n", "\ufeff{}"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		docs, err := content.Documents(text)
+		for _, d := range docs {
+			if !json.Valid(d) || string(d) == "null" || err != nil {
+				t.Errorf("Documents(%q) has %q, %v", text, d, err)
+			}
 		}
 	})
 }

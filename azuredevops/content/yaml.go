@@ -1,6 +1,7 @@
-package azuredevops
+package content
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,68 +12,63 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// appendParsedYAML reads YAML 1.1 as Python's safe loader does, and writes what
+// appendYAML reads YAML 1.1 as Python's safe loader does, and writes what
 // jq sees of it. Text that begins with "---" may have several documents; those
 // that are not null make a list, unless there is only one.
-func appendParsedYAML(out []byte, text string) (_ []byte, err error) {
-	defer func() {
-		if r := recover(); r != nil { // the library gives up on some texts in this way
-			err = fmt.Errorf("%w: %v", errNotData, r)
-		}
-	}()
+func appendYAML(out []byte, text string) ([]byte, error) {
 	docs, err := yamlDocuments(text)
 	if err != nil {
 		return nil, err
 	}
-	several := strings.HasPrefix(text, "---")
-	if len(docs) == 0 || len(docs) > 1 && !several {
+	if len(docs) > 1 && !strings.HasPrefix(text, "---") {
 		return nil, errNotData
 	}
-	var parts [][]byte
-	w := yamlWriter{left: maxParsedBytes}
-	for _, d := range docs {
-		part, err := w.value(nil, d, 0)
-		if err != nil {
-			return nil, err
-		}
-		if string(part) != "null" {
-			parts = append(parts, part)
-		}
-	}
-	switch len(parts) {
+	switch docs = withoutNull(docs); len(docs) {
 	case 0:
 		return nil, errNotData
 	case 1:
-		return append(out, parts[0]...), nil
+		return append(out, docs[0]...), nil
 	}
-	out = append(out, '[')
-	for i, p := range parts {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, p...)
-	}
+	out = append(append(out, '['), bytes.Join(docs, []byte{','})...)
 	return append(out, ']'), nil
 }
 
-// yamlDocuments are the roots of the documents of a text.
-func yamlDocuments(text string) ([]*yaml.Node, error) {
+// yamlDocuments are the documents of a text, as JSON.
+func yamlDocuments(text string) (docs [][]byte, err error) {
+	defer func() {
+		if r := recover(); r != nil { // the library gives up on some texts in this way
+			docs, err = nil, fmt.Errorf("%w: %v", errNotData, r)
+		}
+	}()
 	dec := yaml.NewDecoder(strings.NewReader(text))
-	var out []*yaml.Node
+	var roots []*yaml.Node
 	for {
 		var doc yaml.Node
 		err := dec.Decode(&doc)
-		switch {
-		case errors.Is(err, io.EOF):
-			return out, nil
-		case err != nil:
-			return nil, err
-		case doc.Kind == yaml.DocumentNode && len(doc.Content) == 1:
-			out = append(out, doc.Content[0])
-		default:
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNotData, err)
+		}
+		if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
 			return nil, errNotData
 		}
+		roots = append(roots, doc.Content[0])
 	}
+	w := yamlWriter{left: maxYAMLBytes}
+	for _, root := range roots {
+		doc, err := w.value(nil, root, 0)
+		if err != nil {
+			return nil, fmt.Errorf("%w, in the document at line %d", err, root.Line)
+		}
+		docs = append(docs, doc)
+	}
+	return docs, nil
+}
+
+func withoutNull(docs [][]byte) [][]byte {
+	return slices.DeleteFunc(docs, func(doc []byte) bool { return string(doc) == "null" })
 }
 
 // A yamlWriter writes nodes as JSON. Its errors mean that the text is no data.
@@ -83,7 +79,7 @@ type yamlWriter struct {
 
 // value appends a node.
 func (w *yamlWriter) value(out []byte, n *yaml.Node, depth int) ([]byte, error) {
-	if depth > maxParsedDepth {
+	if depth > maxDepth {
 		return nil, errNotData
 	}
 	switch n.Kind {
@@ -187,7 +183,7 @@ func (w *yamlWriter) pairs(n *yaml.Node, depth int) ([]yamlPair, error) {
 		}
 		own = append(own, yamlPair{name, value})
 	}
-	if w.left -= 4 * len(merged); w.left < 0 || len(merged) > maxParsedBytes/8 {
+	if w.left -= 4 * len(merged); w.left < 0 || len(merged) > maxYAMLBytes/8 {
 		return nil, errNotData
 	}
 	return append(merged, own...), nil
@@ -196,7 +192,7 @@ func (w *yamlWriter) pairs(n *yaml.Node, depth int) ([]yamlPair, error) {
 // merge are the members that "<<" stands for: of a mapping, or of a list of
 // mappings, whose first one wins.
 func (w *yamlWriter) merge(n *yaml.Node, depth int, lists bool) ([]yamlPair, error) {
-	if depth > maxParsedDepth {
+	if depth > maxDepth {
 		return nil, errNotData
 	}
 	if n.Kind == yaml.AliasNode {
