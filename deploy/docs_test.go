@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -135,10 +136,7 @@ func TestVariablesExist(t *testing.T) {
 		"OCEAN__", "OCEAN__EVENT_LISTENER", "OCEAN__HOOKS__", "OCEAN__INTEGRATION__CONFIG__", "OCEAN__ACTIONS_PROCESSOR__",
 	}
 	named := regexp.MustCompile(`(OCEAN__|APPLICATION__)[A-Z0-9_]*`)
-	texts := map[string]string{}
-	for name, doc := range docs {
-		texts[name] = doc
-	}
+	texts := maps.Clone(docs)
 	walk(t, ".yml", func(path, text string) { texts[path] = text })
 	walk(t, ".yaml", func(path, text string) { texts[path] = text })
 	for name, text := range texts {
@@ -178,6 +176,39 @@ func TestYAMLParses(t *testing.T) {
 	}
 	walk(t, ".yml", parse)
 	walk(t, ".yaml", parse)
+}
+
+// What the troubleshooting tables quote is what the program says. A quotation is cut
+// where something is inserted, at `…` and at numbers.
+func TestQuotedMessagesExist(t *testing.T) {
+	t.Parallel()
+	var code strings.Builder
+	walk(t, ".go", func(path, text string) {
+		if !strings.HasSuffix(path, "_test.go") {
+			code.WriteString(text)
+		}
+	})
+	fromElsewhere := []string{ // the system, and a name put into a sentence
+		"no such host", "connection refused", "certificate signed by unknown authority", "address already in use", "sign-in of the service principal",
+	}
+	quoted, inserted := regexp.MustCompile("`([^`]+)`"), regexp.MustCompile(`…|[0-9]+|: `)
+	for _, name := range []string{"README.md", "deploy/OPERATING.md"} {
+		_, table, _ := strings.Cut(documents(t)[name], "\n| You see |")
+		for line := range strings.Lines(table) {
+			cells := strings.Split(line, "|")
+			if len(cells) < 3 {
+				continue
+			}
+			for _, m := range quoted.FindAllStringSubmatch(cells[1], -1) {
+				for _, part := range inserted.Split(m[1], -1) {
+					part = strings.TrimSpace(part)
+					if !strings.Contains(code.String(), part) && !slices.Contains(fromElsewhere, part) {
+						t.Errorf("%s: the program never says %q", name, part)
+					}
+				}
+			}
+		}
+	}
 }
 
 // A section of KINDS.md says all there is: options, events and an example.
