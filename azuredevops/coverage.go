@@ -40,7 +40,7 @@ func (l *lister) codeCoverage(ctx context.Context, run testRun, flags *int) ([]b
 		return []byte("{}"), nil
 	}
 	rq := &request{
-		Project: run.project(), Route: "_apis/test/codecoverage", Query: []string{"buildId", run.build}, Version: "7.1", Shared: true,
+		Project: run.project().ID, Route: "_apis/test/codecoverage", Query: []string{"buildId", run.build}, Version: "7.1", Shared: true,
 	}
 	if flags != nil {
 		rq.Query = append(rq.Query, "flags", strconv.Itoa(*flags))
@@ -58,7 +58,7 @@ func (l *lister) coveredBuilds(ctx context.Context, p *project, runs *page) map[
 	}
 	var ids []string
 	seen := map[string]bool{}
-	objects, _ := list(runs.b, "value")
+	objects, _ := list(runs.Body, "value")
 	for obj := range objects {
 		if id := gjson.Get(view(obj), "build.id").String(); id != "" && !seen[id] {
 			seen[id] = true
@@ -82,18 +82,18 @@ func (l *lister) coveredBuilds(ctx context.Context, p *project, runs *page) map[
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
 func (l *lister) buildRevisions(ctx context.Context, p *project, ids []string, into map[string]string) error {
-	rq := &request{Project: p, Route: "_apis/build/builds", Query: []string{"buildIds", strings.Join(ids, ",")}}
+	rq := &request{Project: p.ID, Route: "_apis/build/builds", Query: []string{"buildIds", strings.Join(ids, ",")}}
 	for pg, err := range l.pages(ctx, rq, "value") {
 		if err != nil {
 			return err
 		}
-		builds, _ := list(pg.b, "value")
+		builds, _ := list(pg.Body, "value")
 		for obj := range builds {
 			if at, ok := timestamp(textAt(obj, "finishTime")); ok && time.Since(at) > coverageSettles {
 				into[textAt(obj, "id")] = buildRevision(obj)
 			}
 		}
-		pg.free()
+		pg.Free()
 	}
 	return nil
 }

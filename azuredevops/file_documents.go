@@ -1,6 +1,7 @@
 package azuredevops
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf8"
 )
@@ -14,7 +15,7 @@ func Documents(text []byte) (docs [][]byte, err error) {
 			docs, err = nil, fmt.Errorf("%w: %v", errNotData, r)
 		}
 	}()
-	text = trimBOM(text)
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("%w: not UTF-8", errNotData)
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 const (
@@ -119,7 +121,7 @@ func (f *folder) placed(above []*folder) bool {
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/list
 func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 	rq := &request{
-		Project: r.Project, Route: routeItems, Args: []string{r.ID}, Version: "7.1",
+		Project: r.Project.ID, Route: routeItems, Args: []string{r.ID}, Version: "7.1",
 		Query: append([]string{"scopePath", f.path + "/", "recursionLevel", f.level()}, r.version()...),
 	}
 	for p, err := range l.pages(ctx, rq, "value") {
@@ -127,9 +129,9 @@ func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 			f.failed(r, err)
 			return
 		}
-		objects, _ := list(p.b, "value")
+		objects, _ := list(p.Body, "value")
 		err = f.fill(objects)
-		p.free()
+		p.Free()
 		if err != nil {
 			f.failed(r, err)
 			return
@@ -145,10 +147,10 @@ func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/get-items-batch
 func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {
 	pg, err := l.send(ctx, &request{
-		Project: r.Project, Route: routeBatch, Args: []string{r.ID}, Version: "7.1", Body: batchBody(r, t),
+		Project: r.Project.ID, Route: routeBatch, Args: []string{r.ID}, Version: "7.1", Body: batchBody(r, t),
 	})
 	if err != nil {
-		if e, ok := errors.AsType[*Error](err); ok && (e.TypeKey == keyNoItem || e.StatusCode == http.StatusBadRequest) {
+		if e, ok := errors.AsType[*rest.Error](err); ok && (e.TypeKey == keyNoItem || e.StatusCode == http.StatusBadRequest) {
 			l.caches.single.Store(true)
 		}
 		if errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrForbidden) {
@@ -160,9 +162,9 @@ func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {
 		}
 		return false
 	}
-	defer pg.free()
-	at := listAt(pg.b, "value")
-	if at < 0 || l.unbatch(pg.b, at, t) != nil || !t.folders[0].complete {
+	defer pg.Free()
+	at := listAt(pg.Body, "value")
+	if at < 0 || l.unbatch(pg.Body, at, t) != nil || !t.folders[0].complete {
 		for i, f := range t.folders {
 			t.folders[i] = &folder{want: f.want}
 		}
@@ -279,7 +281,7 @@ func (f *folder) level() string {
 // what was asked for blindly, and only in the service's own words.
 func (f *folder) failed(r *repository, err error) {
 	f.b, f.raws = nil, nil
-	e, _ := errors.AsType[*Error](err)
+	e, _ := errors.AsType[*rest.Error](err)
 	switch {
 	case e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoItem && f.path != "" && !f.seen,
 		e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoBranch && !r.onDefault():

@@ -211,3 +211,36 @@ func projectsOf(names ...string) string {
 	}
 	return values(out...)
 }
+
+// tokenPages serves pages of ids, a page per token.
+func tokenPages(pages ...string) func(*http.Request) *http.Response {
+	return func(r *http.Request) *http.Response {
+		n, _ := strconv.Atoi(r.URL.Query().Get("continuationToken"))
+		resp := answer(200, pages[n])
+		if n+1 < len(pages) {
+			resp.Header.Set("x-ms-continuationtoken", strconv.Itoa(n+1))
+		}
+		return resp
+	}
+}
+
+// drain are the ids of the records on each page.
+func drain(seq iter.Seq2[*page, error]) (got []string, err error) {
+	for p, e := range seq {
+		if e != nil {
+			return got, e
+		}
+		got = append(got, ids(p))
+		p.Free()
+	}
+	return got, nil
+}
+
+func ids(p *page) string {
+	var out []string
+	objects, _ := list(p.Body, "value")
+	for o := range objects {
+		out = append(out, textAt(o, "id"))
+	}
+	return strings.Join(out, ",")
+}

@@ -25,7 +25,7 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 		return func(yield func(Record, error) bool) {
 			added := newMembers(1+len(r.JSON)/64).raw("__repository", r.JSON)
 			rq := &request{
-				Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{r.ID},
+				Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{r.ID},
 				Query: []string{"filter", "heads/", "$top", refsTop},
 			}
 			for p, err := range l.pages(ctx, rq, "value") {
@@ -43,8 +43,8 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 
 // branchesOf yields the branches of a page, and frees it.
 func (l *lister) branchesOf(p *page, r *repository, added members, yield func(Record, error) bool) bool {
-	defer p.free()
-	refs, _ := list(p.b, "value")
+	defer p.Free()
+	refs, _ := list(p.Body, "value")
 	for obj := range refs {
 		ref := textAt(obj, "name")
 		if !strings.HasPrefix(ref, headsPrefix) {

@@ -77,14 +77,14 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 	var earliest time.Time
 	count := 0
 	rq := &request{
-		Project: build.Project, Route: "_apis/build/builds/{buildId}/changes", Args: []string{build.ID},
+		Project: build.Project.ID, Route: "_apis/build/builds/{buildId}/changes", Args: []string{build.ID},
 		Query: []string{"$top", listTop},
 	}
 	for p, err := range l.pages(ctx, rq, "value") {
 		if err != nil {
 			return nil, err
 		}
-		changes, _ := list(p.b, "value")
+		changes, _ := list(p.Body, "value")
 		for obj := range changes {
 			count++
 			stamp := textAt(obj, "timestamp")
@@ -97,7 +97,7 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 				earliest = at
 			}
 		}
-		p.free()
+		p.Free()
 	}
 	if first == nil {
 		return nil, nil
@@ -117,7 +117,7 @@ func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte,
 		return nil, true, nil
 	}
 	p, err := l.send(ctx, &request{
-		Project: build.Project, Route: "_apis/git/repositories/{repositoryId}/commits/{commitId}", Args: []string{id, sha},
+		Project: build.Project.ID, Route: "_apis/git/repositories/{repositoryId}/commits/{commitId}", Args: []string{id, sha},
 		Version: "7.1", Shared: true,
 	})
 	if errors.Is(err, ErrNotFound) {
@@ -126,16 +126,16 @@ func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte,
 	if err != nil {
 		return nil, false, err
 	}
-	defer p.free()
-	date := gjson.Get(view(p.b), "committer.date")
+	defer p.Free()
+	date := gjson.Get(view(p.Body), "committer.date")
 	if date.String() == "" {
 		return nil, true, nil
 	}
-	name := rawAt(p.b, "commitId")
+	name := rawAt(p.Body, "commitId")
 	if name == nil {
 		name = rawAt(build.JSON, "sourceVersion")
 	}
-	return object(p.b, newMembers(3).raw("__sha", name).raw("__timestamp", []byte(date.Raw)).raw("__commitCount", []byte("1"))), true, nil
+	return object(p.Body, newMembers(3).raw("__sha", name).raw("__timestamp", []byte(date.Raw)).raw("__commitCount", []byte("1"))), true, nil
 }
 
 // repositoryGone is nil when the list of repositories says that the repository

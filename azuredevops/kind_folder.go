@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[folderSelector]{
@@ -240,7 +242,7 @@ func (l *lister) namedProject(is func(*project) bool, name string) stream[*proje
 			}
 			org := Scope{Organization: l.c.Organization()}
 			b, err := l.object(ctx, &request{Route: "_apis/projects/{projectId}", Args: []string{name}})
-			e, _ := errors.AsType[*Error](err)
+			e, _ := errors.AsType[*rest.Error](err)
 			switch {
 			case err == nil:
 				p := &project{ID: textAt(b, "id"), Name: textAt(b, "name"), JSON: b, scope: org}

@@ -47,18 +47,18 @@ func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
 // https://learn.microsoft.com/rest/api/azure/devops/build/definitions/get
 func (l *lister) definitionRepository(ctx context.Context, s Scope) ([]byte, error) {
 	p, err := l.send(ctx, &request{
-		Project: &project{ID: s.Project, Name: s.ProjectName},
+		Project: s.Project,
 		Route:   "_apis/build/definitions/{definitionId}", Args: []string{s.ID},
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer p.free()
-	repository := rawAt(p.b, "repository")
+	defer p.Free()
+	repository := rawAt(p.Body, "repository")
 	if len(repository) == 0 || repository[0] != '{' {
 		return nil, nil
 	}
-	if of := rawAt(p.b, "project"); of != nil {
+	if of := rawAt(p.Body, "project"); of != nil {
 		return object(repository, newMembers(1).raw("project", of)), nil
 	}
 	return object(repository), nil

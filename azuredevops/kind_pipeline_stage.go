@@ -65,7 +65,7 @@ func (l *lister) rememberedStages(ctx context.Context, build *parent) ([]byte, e
 func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
 	waits := !started(build.JSON)
 	p, err := l.send(ctx, &request{
-		Project: build.Project, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build.ID}, Empty: waits,
+		Project: build.Project.ID, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build.ID}, Empty: waits,
 	})
 	if waits && errors.Is(err, ErrNotFound) {
 		return []byte("[]"), nil
@@ -73,11 +73,11 @@ func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.free()
+	defer p.Free()
 	out := []byte{'['}
-	entries, ok := list(p.b, "records")
+	entries, ok := list(p.Body, "records")
 	switch {
-	case !ok && waits && (p.status == http.StatusNoContent || memberAt(p.b, "records") >= 0):
+	case !ok && waits && (p.Status == http.StatusNoContent || memberAt(p.Body, "records") >= 0):
 		return append(out, ']'), nil
 	case !ok:
 		return nil, fmt.Errorf("%w: no records in the timeline", ErrMalformed)

@@ -35,7 +35,7 @@ func policyMembers(r *repository) members {
 func (l *lister) repositoryPolicies(ctx context.Context, r *repository) iter.Seq2[Record, error] {
 	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
 		return l.batches(ctx, &request{
-			Project: r.Project, Route: "_apis/git/policy/configurations",
+			Project: r.Project.ID, Route: "_apis/git/policy/configurations",
 			Query: []string{"repositoryId", r.ID, "refName", textAt(r.JSON, "defaultBranch")},
 		}, batch{scope: r.inside(), added: policyMembers(r)})
 	})(ctx)
@@ -49,7 +49,7 @@ func (l *lister) repositoryPolicies(ctx context.Context, r *repository) iter.Seq
 func (l *lister) projectPolicies(ctx context.Context, p *project, of []*repository) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		found := newPolicyIndex(of)
-		rq := &request{Project: p, Route: "_apis/policy/configurations", Query: []string{"$top", listTop}}
+		rq := &request{Project: p.ID, Route: "_apis/policy/configurations", Query: []string{"$top", listTop}}
 		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
 				yield(Record{}, fmt.Errorf("list of policies: %w", err))
@@ -64,8 +64,8 @@ func (l *lister) projectPolicies(ctx context.Context, p *project, of []*reposito
 
 // policiesOf yields what a page says about each repository, and frees it.
 func (l *lister) policiesOf(pg *page, found *policyIndex, yield func(Record, error) bool) bool {
-	defer pg.free()
-	objects, _ := list(pg.b, "value")
+	defer pg.Free()
+	objects, _ := list(pg.Body, "value")
 	for obj := range objects {
 		governed, err := found.governed(obj)
 		if err != nil {

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[userSelector]{Name: "user", List: listUsers})
@@ -71,7 +73,7 @@ func listUsers(l *lister, sel userSelector) stream[Record] {
 // https://learn.microsoft.com/rest/api/azure/devops/memberentitlementmanagement/user-entitlements/search-user-entitlements
 func (l *lister) entitlements(sel userSelector) stream[Record] {
 	rq := &request{
-		Host: vsaex, Route: "_apis/userentitlements", Version: sel.APIVersion,
+		Host: rest.VSAEX, Route: "_apis/userentitlements", Version: sel.APIVersion,
 		Query: []string{"select", strings.Join(sel.IncludeFields, ",")},
 	}
 	org := Scope{Organization: l.c.Organization()}
@@ -104,7 +106,7 @@ func beforeVersion7(version string) bool {
 // https://learn.microsoft.com/rest/api/azure/devops/graph/users/list
 func graphUsers(sel userSelector) *request {
 	return &request{
-		Host: vssps, Route: "_apis/graph/users", Version: "7.1-preview.1",
+		Host: rest.VSSPS, Route: "_apis/graph/users", Version: "7.1-preview.1",
 		Query: []string{"subjectTypes", strings.Join(sel.SubjectTypes, ",")},
 	}
 }
@@ -122,14 +124,14 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 					yield(nil, err)
 					return
 				}
-				objects, _ := list(p.b, "value")
+				objects, _ := list(p.Body, "value")
 				for obj := range objects {
 					if !yield(bytes.Clone(obj), nil) {
-						p.free()
+						p.Free()
 						return
 					}
 				}
-				p.free()
+				p.Free()
 			}
 		})
 	}

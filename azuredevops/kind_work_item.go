@@ -81,14 +81,14 @@ func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([
 		precise = "true" // or the query may name days only
 	}
 	pg, err := l.send(ctx, &request{
-		Project: p, Route: "_apis/wit/wiql", Version: "7.1-preview.2",
+		Project: p.ID, Route: "_apis/wit/wiql", Version: "7.1-preview.2",
 		Query: []string{"$top", strconv.Itoa(wiqlTop), "timePrecision", precise}, Body: append(body, '}'),
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer pg.free()
-	found, ok := list(pg.b, "workItems")
+	defer pg.Free()
+	found, ok := list(pg.Body, "workItems")
 	if !ok {
 		return nil, fmt.Errorf("%w: no list of work items", ErrMalformed)
 	}
@@ -112,15 +112,15 @@ func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([
 func (l *lister) workItems(ctx context.Context, of workItemIDs, expand string) iter.Seq2[batch, error] {
 	return func(yield func(batch, error) bool) {
 		p, err := l.send(ctx, &request{
-			Project: of.project, Route: "_apis/wit/workitems", Version: "7.1-preview.3",
+			Project: of.project.ID, Route: "_apis/wit/workitems", Version: "7.1-preview.3",
 			Query: []string{"ids", strings.Join(of.ids, ","), "$expand", expand, "errorPolicy", "omit"},
 		})
 		if err != nil {
 			yield(batch{}, fmt.Errorf("work items %s to %s: %w", of.ids[0], of.ids[len(of.ids)-1], err))
 			return
 		}
-		if _, ok := list(p.b, "value"); !ok {
-			p.free()
+		if _, ok := list(p.Body, "value"); !ok {
+			p.Free()
 			yield(batch{}, fmt.Errorf("%w: no list of work items", ErrMalformed))
 			return
 		}

@@ -1,6 +1,8 @@
 package azuredevops
 
-import "strings"
+import (
+	"strings"
+)
 
 const (
 	// A build takes 3 to 5 kB in the list and an organization may have 100,000
@@ -16,7 +18,7 @@ const (
 // https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
 func buildsOf(p *project) *request {
 	return &request{
-		Project: p, Route: "_apis/build/builds", Shared: true,
+		Project: p.ID, Route: "_apis/build/builds", Shared: true,
 		Query: []string{"queryOrder", "queueTimeDescending", "$top", buildsTop},
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 const (
@@ -70,13 +72,13 @@ func (l *lister) eachGroup(ctx context.Context) iter.Seq2[*group, error] {
 func (l *lister) fetchGroups(ctx context.Context) (*groupList, error) {
 	out := &groupList{}
 	seen := map[string]bool{}
-	for p, err := range l.pages(ctx, &request{Host: vssps, Route: "_apis/graph/groups"}, "value") {
+	for p, err := range l.pages(ctx, &request{Host: rest.VSSPS, Route: "_apis/graph/groups"}, "value") {
 		if err != nil {
 			out.err = listed(err)
 			break
 		}
 		var array []byte
-		objects, _ := list(p.b, "value")
+		objects, _ := list(p.Body, "value")
 		for obj := range objects {
 			d := textAt(obj, "descriptor")
 			if d == "" || !seen[d] {
@@ -84,7 +86,7 @@ func (l *lister) fetchGroups(ctx context.Context) (*groupList, error) {
 			}
 			seen[d] = true
 		}
-		p.free()
+		p.Free()
 		out.pages = append(out.pages, l.work.packer.pack(closeArray(array)))
 	}
 	return out, ctx.Err()
@@ -99,13 +101,13 @@ func (l *lister) memberships(ctx context.Context, descriptor, direction, key str
 		return nil, fmt.Errorf("memberships: %w: a subject without descriptor", ErrMalformed)
 	}
 	p, err := l.send(ctx, &request{
-		Host: vssps, Route: "_apis/graph/memberships/{subject}", Args: []string{descriptor}, Query: []string{"direction", direction},
+		Host: rest.VSSPS, Route: "_apis/graph/memberships/{subject}", Args: []string{descriptor}, Query: []string{"direction", direction},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("memberships: %w", listed(err))
 	}
-	defer p.free()
-	links, ok := list(p.b, "value")
+	defer p.Free()
+	links, ok := list(p.Body, "value")
 	if !ok {
 		return nil, fmt.Errorf("memberships: %w: no list of them", ErrMalformed)
 	}
@@ -221,13 +223,13 @@ func (l *lister) lookUpChunk(ctx context.Context, into *subjects, ids []string) 
 		body = append(gjson.AppendJSONString(append(body, `{"descriptor":`...), id), '}')
 	}
 	p, err := l.send(ctx, &request{
-		Host: vssps, Route: "_apis/graph/subjectlookup", Version: "7.1-preview.1", Body: append(body, "]}"...),
+		Host: rest.VSSPS, Route: "_apis/graph/subjectlookup", Version: "7.1-preview.1", Body: append(body, "]}"...),
 	})
 	if err != nil {
 		return fmt.Errorf("subject lookup: %w", listed(err))
 	}
-	defer p.free()
-	found := rawAt(p.b, "value")
+	defer p.Free()
+	found := rawAt(p.Body, "value")
 	if len(found) == 0 || found[0] != '{' {
 		return fmt.Errorf("subject lookup: %w: no map of subjects", ErrMalformed)
 	}

@@ -74,7 +74,7 @@ func (l *lister) teamList(ctx context.Context) (*teamList, error) {
 				out.err = listed(err)
 				break
 			}
-			objects, _ := list(p.b, "value")
+			objects, _ := list(p.Body, "value")
 			for obj := range objects {
 				id, of := textAt(obj, "id"), textAt(obj, "projectId")
 				if seen[id] {
@@ -87,7 +87,7 @@ func (l *lister) teamList(ctx context.Context) (*teamList, error) {
 				}
 				arrays[of] = appendElement(arrays[of], obj)
 			}
-			p.free()
+			p.Free()
 		}
 		for of, b := range arrays {
 			out.of[of] = l.work.packer.pack(closeArray(b))
@@ -199,13 +199,13 @@ func (l *lister) gather(pages iter.Seq2[*page, error], enough int) ([]byte, erro
 		if err != nil {
 			return nil, listed(err)
 		}
-		objects, _ := list(p.b, "value")
+		objects, _ := list(p.Body, "value")
 		n := 0
 		for obj := range objects {
 			out = appendElement(out, obj)
 			n++
 		}
-		p.free()
+		p.Free()
 		if n < enough {
 			break
 		}

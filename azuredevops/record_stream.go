@@ -96,8 +96,8 @@ func records(l *lister, batches stream[batch]) stream[Record] {
 
 // unfold yields the records of a batch and frees its page.
 func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
-	defer b.page.free()
-	objects, ok := list(b.page.b, b.key)
+	defer b.page.Free()
+	objects, ok := list(b.page.Body, b.key)
 	if !ok {
 		return yield(Record{}, unknown(b.scope, fmt.Errorf("%w: no list %q in the answer", ErrMalformed, b.key)))
 	}
@@ -127,7 +127,7 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 // back: it is unknown.
 func (b batch) lost(yield func(Record, error) bool) bool {
 	back := make(map[string]bool, len(b.want))
-	objects, _ := list(b.page.b, b.key)
+	objects, _ := list(b.page.Body, b.key)
 	for obj := range objects {
 		back[textAt(obj, b.id)] = true
 	}

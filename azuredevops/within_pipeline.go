@@ -22,7 +22,7 @@ func unlessAbsent(err error) error {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/pipelines/pipelines/get
 func (l *lister) livePipeline(ctx context.Context, p *project, id string) ([]byte, error) {
-	b, err := l.object(ctx, &request{Project: p, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
+	b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func withinPipelineRun(l *lister, _ pipelineRunSelector, at *part) stream[Record
 		return within(at.Scope, func(yield func(Record, error) bool) {
 			p := at.project
 			pipeline := ahead(ctx, func(ctx context.Context) ([]byte, error) { return l.livePipeline(ctx, p, at.Scope.ID) })
-			run, err := l.object(ctx, &request{Project: p, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}})
+			run, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}})
 			of := pipeline()
 			switch err = errors.Join(err, of.err); {
 			case errors.Is(err, ErrNotFound):
@@ -104,17 +104,17 @@ func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, er
 	unlisted, err := l.c.live.unlisted.get(ctx, func(ctx context.Context) ([]string, error) {
 		out := []string{"resources", "variables", "tags", "yamlDetails", "finalYaml"}
 		rq := &request{
-			Project: at.project, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
+			Project: at.project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
 		}
 		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
 				return nil, listed(err)
 			}
-			objects, _ := list(pg.b, "value")
+			objects, _ := list(pg.Body, "value")
 			for obj := range objects {
 				out = slices.DeleteFunc(out, func(name string) bool { return memberAt(obj, name) >= 0 })
 			}
-			pg.free()
+			pg.Free()
 			break
 		}
 		return out, nil
@@ -139,7 +139,7 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 	return l.eachBelow(l.eachOf(widePages, environmentsOf), func(ctx context.Context, env *parent) iter.Seq2[batch, error] {
 		return func(yield func(batch, error) bool) {
 			pages := l.batches(ctx, &request{
-				Project: env.Project, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
+				Project: env.Project.ID, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
 				Args: []string{env.ID}, Query: []string{"top", recordsTop},
 			}, batch{scope: env.scope(), added: newMembers(1).raw("__project", orNull(rawAt(env.JSON, "project")))})
 			for b, err := range pages {
@@ -157,11 +157,11 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 
 // queuedBefore tells whether the last deployment of a page is older than the build.
 func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, error) {
-	if p.token == "" {
+	if p.Token == "" {
 		return false, nil
 	}
 	var last string
-	objects, _ := list(p.b, "value")
+	objects, _ := list(p.Body, "value")
 	for obj := range objects {
 		last = textAt(obj, "queueTime")
 	}
@@ -175,12 +175,12 @@ func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, err
 
 // buildQueued is when the build was queued; zero for one that is not there.
 func (l *lister) buildQueued(ctx context.Context, at *part) (time.Time, error) {
-	pg, err := l.send(ctx, buildsOf(at.project).with("buildIds", at.build))
+	pg, err := l.send(ctx, buildsOf(at.project).With("buildIds", at.build))
 	if err != nil {
 		return time.Time{}, listed(err)
 	}
-	defer pg.free()
-	objects, _ := list(pg.b, "value")
+	defer pg.Free()
+	objects, _ := list(pg.Body, "value")
 	for obj := range objects {
 		if textAt(obj, "id") == at.build {
 			queued, _ := timestamp(textAt(obj, "queueTime"))

@@ -35,7 +35,7 @@ func withinPullRequest(l *lister, sel pullRequestSelector, at *part) stream[Reco
 func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part) (rec Record, known bool, err error) {
 	r, source, target := at.repository, at.source, at.target
 	if r == nil {
-		obj, err := l.object(ctx, &request{Project: at.project, Route: "_apis/git/pullrequests/{pullRequestId}", Args: []string{at.Scope.ID}})
+		obj, err := l.object(ctx, &request{Project: at.project.ID, Route: "_apis/git/pullrequests/{pullRequestId}", Args: []string{at.Scope.ID}})
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
 		}
@@ -52,7 +52,7 @@ func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part)
 	if err == nil && obj == nil && at.repository != nil { // another branch now, or the event did not tell
 		var alone []byte
 		alone, err = l.object(ctx, &request{
-			Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/pullrequests/{pullRequestId}", Args: []string{r.ID, at.Scope.ID},
+			Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests/{pullRequestId}", Args: []string{r.ID, at.Scope.ID},
 		})
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
@@ -72,7 +72,7 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 		return nil, nil
 	}
 	p, err := l.send(ctx, &request{
-		Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID},
+		Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID},
 		Query: []string{
 			"searchCriteria.status", "all", "searchCriteria.sourceRefName", source, "searchCriteria.targetRefName", target, "$top", "100",
 		},
@@ -80,8 +80,8 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 	if err != nil {
 		return nil, fmt.Errorf("pull requests of %s: %w", source, listed(err))
 	}
-	defer p.free()
-	objects, ok := list(p.b, "value")
+	defer p.Free()
+	objects, ok := list(p.Body, "value")
 	if !ok {
 		return nil, fmt.Errorf("%w: no list of pull requests", ErrMalformed)
 	}

@@ -92,15 +92,15 @@ func (l *lister) wikisOf(ctx context.Context, p *project, c Change, excluded boo
 // https://learn.microsoft.com/rest/api/azure/devops/wiki/wikis/list
 func (l *lister) allWikis(ctx context.Context, p *project) ([]wikiOf, error) {
 	var out []wikiOf
-	for pg, err := range l.pages(ctx, &request{Project: p, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
+	for pg, err := range l.pages(ctx, &request{Project: p.ID, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
 		if err != nil {
 			return nil, err
 		}
-		objects, _ := list(pg.b, "value")
+		objects, _ := list(pg.Body, "value")
 		for obj := range objects {
 			out = append(out, wikiOf{textAt(obj, "id"), textAt(obj, "repositoryId")})
 		}
-		pg.free()
+		pg.Free()
 	}
 	return out, nil
 }
