@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"strings"
@@ -184,7 +185,7 @@ func TestConfigCommand(t *testing.T) {
 func TestHelpNamesEveryVariable(t *testing.T) {
 	t.Parallel()
 	_, out, _ := start(t, t.Context(), []string{"--help"}, map[string]string{})
-	rows, err := ocean.Describe[config]()
+	rows, _, err := ocean.Describe[config]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,20 +203,20 @@ func TestHelpNamesEveryVariable(t *testing.T) {
 // go test -run TestGeneratedTables -update .
 func TestGeneratedTables(t *testing.T) {
 	t.Parallel()
-	rows, err := ocean.Describe[config]()
+	rows, without, err := ocean.Describe[config]()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []struct{ document, name, text string }{
-		{"deploy/CONFIGURATION.md", "config", ocean.Markdown(rows)},
-		{"deploy/CONFIGURATION.md", "ignored", ocean.MarkdownIgnored()},
+		{"deploy/CONFIGURATION.md", "config", variablesTable(rows)},
+		{"deploy/CONFIGURATION.md", "ignored", ignoredTable(without)},
 		{"deploy/MAPPING.md", "jq-differences", "- " + strings.Join(jq.Differences(), "\n- ")},
 	} {
 		old, err := os.ReadFile(part.document)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := ocean.Splice(old, part.name, part.text)
+		want, err := splice(old, part.name, part.text)
 		switch {
 		case err != nil:
 			t.Fatal(err)
@@ -227,5 +228,64 @@ func TestGeneratedTables(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// variablesTable is the table of variables in Markdown.
+func variablesTable(rows []ocean.Row) string {
+	var b strings.Builder
+	b.WriteString("| Variable | Type | Default | Meaning |\n|---|---|---|---|\n")
+	for _, r := range rows {
+		def := ""
+		switch {
+		case r.Required:
+			def = "required"
+		case r.Default != "":
+			def = "`" + shortened(r.Default) + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Variable, cell(r.Type), cell(def), cell(r.Meaning))
+	}
+	return b.String()
+}
+
+// ignoredTable is the table of variables without effect in Markdown.
+func ignoredTable(without []ocean.Ignored) string {
+	var b strings.Builder
+	b.WriteString("| Variable | Why it has no effect |\n|---|---|\n")
+	for _, i := range without {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", i.Variable, cell(i.Reason))
+	}
+	return b.String()
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+
+// splice replaces what stands between `<!-- name:begin -->` and
+// `<!-- name:end -->` in a document. It is an error when a mark is missing.
+func splice(doc []byte, name, text string) ([]byte, error) {
+	begin, end := "<!-- "+name+":begin -->", "<!-- "+name+":end -->"
+	before, rest, ok := bytes.Cut(doc, []byte(begin))
+	_, after, closed := bytes.Cut(rest, []byte(end))
+	if !ok || !closed {
+		return nil, fmt.Errorf("the marks %s and %s are not there", begin, end)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s%s\n%s\n%s%s", before, begin, strings.TrimSpace(text), end, after)
+	return b.Bytes(), nil
+}
+
+func shortened(s string) string {
+	const most = 80
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+func TestSplice(t *testing.T) {
+	t.Parallel()
+	got, err := splice([]byte("a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb\n"), "x", "new\n")
+	if want := "a\n<!-- x:begin -->\nnew\n<!-- x:end -->\nb\n"; err != nil || string(got) != want {
+		t.Errorf("splice = %q, %v, want %q", got, err, want)
 	}
 }

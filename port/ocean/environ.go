@@ -9,7 +9,7 @@ import (
 // JQEnviron returns what mappings may see of the process environment through
 // `env` and `$ENV`, as NAME=value in the order of the names: everything but
 // secret settings, sections of JSON that may hold one, and variables whose text
-// contains a secret (`port.md` S-30). Whether mappings may see anything at all
+// contains a secret. Whether mappings may see anything at all
 // is [Settings.AllowJQEnvironment].
 func (e *Effective) JQEnviron(environ map[string]string) []string {
 	secret := map[string]bool{}

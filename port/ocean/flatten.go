@@ -32,8 +32,8 @@ type flat struct {
 }
 
 // flatten merges the sources deeply, weakest first: a variable replaces the
-// same key of a JSON section, a section of the environment one key of the YAML
-// file (`port.md` 1.1, 1.2).
+// same key of a JSON section, a section of the environment replaces one key of
+// the YAML file.
 func flatten(s *schema, src Sources) *flat {
 	f := &flat{schema: s, values: map[string]setting{}, unknown: map[string]Origin{}, ignored: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(src.Fallbacks)) {
@@ -87,13 +87,13 @@ func (f *flat) variables(src Sources) []variable {
 }
 
 // isSetting reports whether a name is meant for us. Kubernetes adds link
-// variables that begin with OCEAN_ and one underscore (`deploy.md` 1.4).
+// variables that begin with OCEAN_ and one underscore.
 func isSetting(name string) bool {
 	return strings.HasPrefix(name, "OCEAN__") || strings.HasPrefix(name, "APPLICATION__")
 }
 
 // hint helps with the one underscore that chart keys such as
-// oceanEventWorkersCount end up with (`deploy.md` 7).
+// oceanEventWorkersCount end up with.
 func (f *flat) hint(name string) {
 	if !strings.HasPrefix(name, "OCEAN_") && !strings.HasPrefix(name, "APPLICATION_") {
 		return

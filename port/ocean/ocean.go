@@ -1,12 +1,11 @@
 // Package ocean is the contract between the Ocean framework and its
-// environment: where settings come from, what they are called, which values
-// they take, and how a process reaches the network (certificates, proxies,
-// blocked addresses).
+// environment: where settings come from, what they are called and which values
+// they take.
 //
 // [ReadSources] collects the process environment, `.env` and `config.yaml`;
 // [Load] flattens them into canonical names such as OCEAN__PORT__CLIENT_ID,
 // parses them into a struct that the caller composes of the rooms' configs, and
-// says where each value came from. [NewNetwork] makes the transports.
+// says where each value came from.
 //
 // The package never reads the process environment itself and starts nothing.
 package ocean
@@ -65,7 +64,7 @@ type Effective struct {
 }
 
 // Secrets returns the values of all secret settings, for redaction: each at
-// least six characters long (`port.md` 8.6), longest first.
+// least six characters long, longest first.
 func (e *Effective) Secrets() []string { return slices.Clone(e.secrets) }
 
 // A ValueError is a setting that is missing or cannot be used.
@@ -190,7 +189,7 @@ func split(err error) []error {
 }
 
 // minSecret is the shortest text that redaction replaces: shorter ones would
-// tear ordinary words apart (`port.md` 8.6).
+// tear ordinary words apart.
 const minSecret = 6
 
 func secretValues(v *values) []string {
