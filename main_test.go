@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +18,7 @@ import (
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of README.md")
+var update = flag.Bool("update", false, "write the generated parts of deploy/*.md")
 
 // A buffer that several goroutines write to.
 type buffer struct {
@@ -200,33 +199,35 @@ func TestHelpNamesEveryVariable(t *testing.T) {
 	}
 }
 
-// TestReadme keeps the generated tables current: go test -run TestReadme -update .
-func TestReadme(t *testing.T) {
+// TestGeneratedTables keeps what the documents repeat of the program current:
+// go test -run TestGeneratedTables -update .
+func TestGeneratedTables(t *testing.T) {
 	t.Parallel()
 	rows, without, err := ocean.Describe[config]()
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := old
-	for name, text := range map[string]string{
-		"config": variablesTable(rows), "ignored": ignoredTable(without), "jq-differences": "- " + strings.Join(jq.Differences(), "\n- "),
+	for _, part := range []struct{ document, name, text string }{
+		{"deploy/CONFIGURATION.md", "config", variablesTable(rows)},
+		{"deploy/CONFIGURATION.md", "ignored", ignoredTable(without)},
+		{"deploy/MAPPING.md", "jq-differences", "- " + strings.Join(jq.Differences(), "\n- ")},
 	} {
-		if want, err = splice(want, name, text); err != nil {
+		old, err := os.ReadFile(part.document)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if slices.Equal(old, want) {
-		return
-	}
-	if !*update {
-		t.Fatal("the tables of variables in README.md are not current: go test -run TestReadme -update .")
-	}
-	if err := os.WriteFile("README.md", want, 0o644); err != nil {
-		t.Fatal(err)
+		want, err := splice(old, part.name, part.text)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case bytes.Equal(old, want):
+		case !*update:
+			t.Errorf("%s in %s is not current: go test -run TestGeneratedTables -update .", part.name, part.document)
+		default:
+			if err := os.WriteFile(part.document, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	sdk "github.com/microsoft/azure-devops-go-api/azuredevops/v7"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const (
@@ -52,7 +54,7 @@ type Client struct {
 	transport *transport
 	versions  *versions
 	live      *liveCache
-	suffix    members // __organizationUrl, __organizationName
+	suffix    rawjson.Members // __organizationUrl, __organizationName
 }
 
 // New makes a client. It dials nothing.
@@ -89,7 +91,7 @@ func New(cfg ClientConfig) (*Client, error) {
 	for _, s := range services() {
 		c.base[s] = serviceURL(org, s)
 	}
-	c.suffix = newMembers(2).text("__organizationUrl", org.String()).text("__organizationName", c.name)
+	c.suffix = rawjson.Members{}.Text("__organizationUrl", org.String()).Text("__organizationName", c.name)
 	c.transport = &transport{
 		base: cfg.Transport, cred: &account{Credential: cfg.Credential, server: onServer(org), log: c.log}, limit: newLimiter(cfg.MaxInFlight, c.log),
 		count: &counters{}, memory: &buffers{}, timeout: cfg.Timeout, log: c.log,

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // An Event is what one delivery of a service hook tells (live-events.md 3.1). It
@@ -57,9 +59,9 @@ const maxNesting = 100
 // (live-events.md 1.5), or with an id that is none. What an event leaves out, or
 // has as null, is no error.
 func ParseEvent(body []byte) (Event, error) {
-	body = bytes.TrimSpace(trimBOM(body))
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	switch {
-	case tooDeep(body):
+	case rawjson.Deeper(body, maxNesting):
 		return Event{}, fmt.Errorf("%w: nested too deeply", errNoEvent)
 	case len(body) == 0 || body[0] != '{' || !gjson.ValidBytes(body):
 		return Event{}, fmt.Errorf("%w: want an object of JSON", errNoEvent)
@@ -291,25 +293,6 @@ func textOfResult(v gjson.Result) string {
 		return ""
 	}
 	return strings.Clone(v.Str)
-}
-
-// tooDeep tells whether a text, JSON or not, has more open brackets at a time than
-// an event.
-func tooDeep(b []byte) bool {
-	depth := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			i = skipString(b, i) - 1
-		case '{', '[':
-			if depth++; depth > maxNesting {
-				return true
-			}
-		case '}', ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // ErrNoOrganization is returned by Resolve.

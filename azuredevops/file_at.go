@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/content"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // maxFileAtBytes is the size of the largest file that FileAt reads.
@@ -35,7 +38,7 @@ var (
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/get
 func (c *Client) FileAt(ctx context.Context, projectID, repositoryID, path, commit string) ([]byte, error) {
-	b, err := c.fileAt(ctx, fileAt{projectID, repositoryID, joinPath(cleanPath(path)), commit})
+	b, err := c.fileAt(ctx, fileAt{projectID, repositoryID, content.CleanPath(path), commit})
 	if err != nil {
 		return nil, fmt.Errorf("file %s at %.12s: %w", path, commit, err)
 	}
@@ -70,8 +73,8 @@ func (c *Client) fileAt(ctx context.Context, f fileAt) ([]byte, error) {
 		return nil, absentAtCommit(err)
 	}
 	defer p.free()
-	kind, text := textAt(p.b, "gitObjectType"), gjson.GetBytes(p.b, "content").String()
-	id, err := hex.DecodeString(textAt(p.b, "objectId"))
+	kind, text := rawjson.Text(p.b, "gitObjectType"), gjson.GetBytes(p.b, "content").String()
+	id, err := hex.DecodeString(rawjson.Text(p.b, "objectId"))
 	switch {
 	case kind == "tree" || kind == "commit":
 		return nil, fmt.Errorf("%w: a folder or a submodule", ErrNotFound)
@@ -144,10 +147,9 @@ func (c *Client) BranchTip(ctx context.Context, projectID, repositoryID, branch 
 }
 
 func tipOf(p *page, ref string) string {
-	refs, _ := list(p.b, "value")
-	for obj := range refs {
-		if textAt(obj, "name") == ref {
-			return strings.Clone(textAt(obj, "objectId"))
+	for obj := range rawjson.Objects(p.b, "value") {
+		if rawjson.Text(obj, "name") == ref {
+			return strings.Clone(rawjson.Text(obj, "objectId"))
 		}
 	}
 	return ""
@@ -166,7 +168,7 @@ func (c *Client) DefaultBranch(ctx context.Context, projectID, repositoryID stri
 		return "", fmt.Errorf("default branch: %w", listed(err))
 	}
 	defer p.free()
-	return strings.Clone(textAt(p.b, "defaultBranch")), nil
+	return strings.Clone(rawjson.Text(p.b, "defaultBranch")), nil
 }
 
 // projectByID is what a request needs of a project; nil for "", the organization.

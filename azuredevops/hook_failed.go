@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const (
@@ -277,9 +279,9 @@ func (h *Hooks) failureCounts(ctx context.Context, l *lister, host service, ids 
 // The result shares no memory with b.
 func parseNotifications(b []byte) (*notificationsPage, error) {
 	page := &notificationsPage{}
-	if at := listAt(b, "summary"); at >= 0 {
+	if summary := rawjson.Array(b, "summary"); summary != nil {
 		page.failed = map[string]int{}
-		for obj := range elements(b, at) {
+		for obj := range rawjson.Elements(summary) {
 			id := strings.ToLower(gjson.GetBytes(obj, "subscriptionId").String())
 			for _, r := range gjson.GetBytes(obj, "results").Array() {
 				if r.Get("result").String() == "failed" {
@@ -288,17 +290,11 @@ func parseNotifications(b []byte) (*notificationsPage, error) {
 			}
 		}
 	}
-	at := listAt(b, "results")
-	if at < 0 {
-		if page.failed == nil && memberAt(b, "results") < 0 {
-			return nil, fmt.Errorf("%w: neither notifications nor a summary", ErrMalformed)
-		}
-		return page, nil
+	if page.failed == nil && !rawjson.Has(b, "results") {
+		return nil, fmt.Errorf("%w: neither notifications nor a summary", ErrMalformed)
 	}
-	for obj := range elements(b, at) {
-		if obj[0] == '{' {
-			page.results = append(page.results, parseNotification(obj))
-		}
+	for obj := range rawjson.Objects(b, "results") {
+		page.results = append(page.results, parseNotification(obj))
 	}
 	return page, nil
 }
@@ -306,27 +302,27 @@ func parseNotifications(b []byte) (*notificationsPage, error) {
 // parseNotification reads one notification.
 func parseNotification(obj []byte) notification {
 	n := notification{
-		id: textAt(obj, "id"), subscription: strings.ToLower(textAt(obj, "subscriptionId")), event: textAt(obj, "eventId"),
-		result: textAt(obj, "result"), created: timeAt(obj, "createdDate"),
+		id: rawjson.Text(obj, "id"), subscription: strings.ToLower(rawjson.Text(obj, "subscriptionId")), event: rawjson.Text(obj, "eventId"),
+		result: rawjson.Text(obj, "result"), created: timeAt(obj, "createdDate"),
 	}
-	details := rawAt(obj, "details")
+	details := rawjson.Raw(obj, "details")
 	if len(details) == 0 || details[0] != '{' {
 		return n
 	}
-	n.failure = firstLine(cmp.Or(textAt(details, "errorMessage"), textAt(details, "response")))
-	event := rawAt(details, "event")
+	n.failure = firstLine(cmp.Or(rawjson.Text(details, "errorMessage"), rawjson.Text(details, "response")))
+	event := rawjson.Raw(details, "event")
 	if len(event) == 0 || event[0] != '{' {
 		return n
 	}
 	if n.event == "" {
-		n.event = textAt(event, "id")
+		n.event = rawjson.Text(event, "id")
 	}
-	if resource := rawAt(event, "resource"); len(resource) > 0 && resource[0] == '{' {
-		added := newMembers(2).text("subscriptionId", n.subscription)
+	if resource := rawjson.Raw(event, "resource"); len(resource) > 0 && resource[0] == '{' {
+		added := rawjson.Members{}.Text("subscriptionId", n.subscription)
 		if _, err := strconv.ParseInt(n.id, 10, 64); err == nil {
-			added = added.raw("notificationId", []byte(n.id))
+			added = added.Raw("notificationId", []byte(n.id))
 		}
-		n.body = object(event, added)
+		n.body = rawjson.With(event, added)
 	}
 	return n
 }

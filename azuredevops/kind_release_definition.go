@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"strings"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[releaseDefinitionSelector]{
@@ -26,6 +28,6 @@ func listReleaseDefinitions(l *lister, sel releaseDefinitionSelector) stream[Rec
 		return l.batches(ctx, &request{
 			Host: vsrm, Project: p, Route: "_apis/release/definitions",
 			Query: []string{"$top", listTop, "$expand", sel.Expand, "tagFilter", strings.Join(sel.TagFilter, ",")},
-		}, batch{scope: p.scope, added: newMembers(1+len(p.JSON)/64).raw("__project", p.JSON)})
+		}, batch{scope: p.scope, added: rawjson.Members{}.Raw("__project", p.JSON)})
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"hash/maphash"
 	"iter"
 	"strconv"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // maxEmptyPages bounds a list that only promises more.
@@ -26,7 +28,7 @@ func (l *lister) pages(ctx context.Context, rq *request, key string) iter.Seq2[*
 			}
 			token := p.token
 			if token == "" {
-				token = textAt(p.b, "continuationToken")
+				token = rawjson.Text(p.b, "continuationToken")
 			}
 			if token != "" && !guard.token(token) {
 				p.free()
@@ -60,7 +62,7 @@ func (l *lister) offsetPages(ctx context.Context, rq *request, key, topName, ski
 				return
 			}
 			got := 0
-			for range elements(p.b, listAt(p.b, key)) {
+			for range rawjson.Elements(rawjson.Array(p.b, key)) {
 				got++
 			}
 			skip += got
@@ -113,11 +115,11 @@ func (g *progressGuard) token(token string) bool {
 
 // page checks that p holds a list, and not the previous page again.
 func (g *progressGuard) page(p *page, key string) error {
-	at := listAt(p.b, key)
-	if at < 0 {
+	all := rawjson.Array(p.b, key)
+	if all == nil {
 		return fmt.Errorf("%w: no list %q in the answer", ErrMalformed, key)
 	}
-	if i := skipSpace(p.b, at+1); p.b[i] == ']' {
+	if all[rawjson.SkipSpace(all, 1)] == ']' {
 		if g.empty++; g.empty > maxEmptyPages {
 			return fmt.Errorf("%w: %d empty pages in a row", ErrMalformed, g.empty)
 		}
@@ -126,7 +128,7 @@ func (g *progressGuard) page(p *page, key string) error {
 	if g.tokens == nil {
 		g.seed, g.tokens = maphash.MakeSeed(), map[uint64]bool{}
 	}
-	h := maphash.Bytes(g.seed, p.b[at:])
+	h := maphash.Bytes(g.seed, all)
 	if h == g.last {
 		return fmt.Errorf("%w: the page repeats", ErrMalformed)
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // tokenPages serves pages of ids, a page per token.
@@ -25,9 +27,8 @@ func tokenPages(pages ...string) func(*http.Request) *http.Response {
 
 func ids(p *page) string {
 	var out []string
-	objects, _ := list(p.b, "value")
-	for o := range objects {
-		out = append(out, textAt(o, "id"))
+	for o := range rawjson.Objects(p.b, "value") {
+		out = append(out, rawjson.Text(o, "id"))
 	}
 	return strings.Join(out, ",")
 }

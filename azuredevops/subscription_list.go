@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const hooksRoute = "_apis/hooks/subscriptions"
@@ -106,13 +108,13 @@ func (h *Hooks) list(ctx context.Context, l *lister, host service, publisher, ev
 // ErrMalformed. Entries without an id are left out, and so are null inputs
 // (S-31). The result shares no memory with b, which is valid JSON.
 func parseSubscriptions(b []byte) ([]*Subscription, error) {
-	at := listAt(b, "value")
-	if at < 0 {
+	all := rawjson.Array(b, "value")
+	if all == nil {
 		return nil, fmt.Errorf("%w: no list of subscriptions", ErrMalformed)
 	}
 	var out []*Subscription
 	n := 0
-	for obj := range elements(b, at) {
+	for obj := range rawjson.Elements(all) {
 		n++
 		if obj[0] != '{' {
 			continue
@@ -121,7 +123,7 @@ func parseSubscriptions(b []byte) ([]*Subscription, error) {
 			out = append(out, s)
 		}
 	}
-	if count, err := strconv.Atoi(textAt(b, "count")); err == nil && count > n {
+	if count, err := strconv.Atoi(rawjson.Text(b, "count")); err == nil && count > n {
 		return nil, fmt.Errorf("%w: %d subscriptions of %d", ErrMalformed, n, count)
 	}
 	return out, nil
@@ -130,11 +132,11 @@ func parseSubscriptions(b []byte) ([]*Subscription, error) {
 // parseSubscription reads one subscription.
 func parseSubscription(obj []byte) *Subscription {
 	s := &Subscription{
-		ID: strings.ToLower(textAt(obj, "id")), Publisher: textAt(obj, "publisherId"), Event: textAt(obj, "eventType"),
-		Status:  textAt(obj, "status"),
+		ID: strings.ToLower(rawjson.Text(obj, "id")), Publisher: rawjson.Text(obj, "publisherId"), Event: rawjson.Text(obj, "eventType"),
+		Status:  rawjson.Text(obj, "status"),
 		Created: timeAt(obj, "createdDate"), Modified: timeAt(obj, "modifiedDate"), Probed: timeAt(obj, "lastProbationRetryDate"),
-		version:  textAt(obj, "resourceVersion"),
-		consumer: textAt(obj, "consumerId") + "/" + textAt(obj, "consumerActionId"),
+		version:  rawjson.Text(obj, "resourceVersion"),
+		consumer: rawjson.Text(obj, "consumerId") + "/" + rawjson.Text(obj, "consumerActionId"),
 
 		publisherInputs: inputsAt(obj, "publisherInputs"), consumerInputs: inputsAt(obj, "consumerInputs"),
 	}
@@ -149,7 +151,7 @@ func parseSubscription(obj []byte) *Subscription {
 // inputsAt are the inputs that have a value.
 func inputsAt(obj []byte, name string) map[string]string {
 	out := map[string]string{}
-	gjson.ParseBytes(rawAt(obj, name)).ForEach(func(k, v gjson.Result) bool {
+	gjson.ParseBytes(rawjson.Raw(obj, name)).ForEach(func(k, v gjson.Result) bool {
 		if k.Type == gjson.String && v.Type != gjson.Null && v.Type != gjson.JSON {
 			out[strings.Clone(k.String())] = strings.Clone(v.String())
 		}
@@ -160,7 +162,7 @@ func inputsAt(obj []byte, name string) map[string]string {
 
 // timeAt is a time in UTC, zero when there is none.
 func timeAt(obj []byte, name string) time.Time {
-	text := textAt(obj, name)
+	text := rawjson.Text(obj, name)
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		if t, err = time.Parse("2006-01-02T15:04:05.999999999", text); err != nil {
