@@ -2,28 +2,37 @@ package ocean
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 )
 
 const (
-	appHost    = "OCEAN__INTEGRATION__CONFIG__APP_HOST"
-	baseURL    = "OCEAN__BASE_URL"
 	identifier = "OCEAN__INTEGRATION__IDENTIFIER"
 	typeName   = "OCEAN__INTEGRATION__TYPE"
 )
 
-// isAlias reports whether a name is known although no struct has it.
-func isAlias(name string) bool { return name == appHost }
+// deprecatedNames are names that the Python integration has given up, and the
+// present ones.
+var deprecatedNames = map[string]string{
+	"OCEAN__INTEGRATION__CONFIG__APP_HOST":           "OCEAN__BASE_URL",
+	"OCEAN__INTEGRATION__CONFIG__EXCLUDE_TAG_FILTER": "OCEAN__INTEGRATION__CONFIG__EXCLUDED_TAGS",
+}
 
-// derive fills what is taken from another variable: the base URL from its
-// deprecated name, and the default identifier from the type.
+// derive fills what is taken from another variable: settings from their
+// deprecated names, and the default identifier from the type.
 func derive(f *flat) {
-	if old, ok := f.values[appHost]; ok && !old.null && f.schema.byName[baseURL] != nil {
-		n := Notice{slog.LevelWarn, appHost, "is deprecated; use " + baseURL}
-		if _, set := f.values[baseURL]; set {
+	for _, name := range slices.Sorted(maps.Keys(deprecatedNames)) {
+		old, ok := f.values[name]
+		present := deprecatedNames[name]
+		if !ok || old.null || f.schema.byName[present] == nil {
+			continue
+		}
+		n := Notice{slog.LevelWarn, name, "is deprecated; use " + present}
+		if _, set := f.values[present]; set {
 			n.Text += ", which is set and wins"
 		} else {
-			f.values[baseURL] = setting{text: old.text, origin: "legacy alias " + appHost}
+			f.values[present] = setting{text: old.text, origin: Origin("legacy alias " + name)}
 		}
 		f.notices = append(f.notices, n)
 	}

@@ -1,7 +1,6 @@
 package ocean
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -52,19 +51,9 @@ func foreignSecret(name string) bool {
 // reveals reports whether a text contains the value of a secret setting, or is
 // a URL with a password, as proxies have.
 func (e *Effective) reveals(text string) bool {
-	if slices.ContainsFunc(e.secrets, func(s string) bool { return strings.Contains(text, s) }) {
+	if containsAny(text, e.secrets) {
 		return true
 	}
-	if !strings.Contains(text, "@") {
-		return false
-	}
-	if !strings.Contains(text, "://") {
-		text = "http://" + text
-	}
-	u, err := url.Parse(strings.TrimSpace(text))
-	if err != nil || u.User == nil {
-		return false
-	}
-	_, has := u.User.Password()
+	_, has := userinfo(text).Password()
 	return has
 }

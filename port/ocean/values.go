@@ -81,6 +81,9 @@ func (v *values) keep(fd *field, row Row, origin Origin, text string) {
 		row.Value = redacted
 	case strings.Contains(text, "://"):
 		row.Value = v.withoutPassword(text)
+	case origin != FromDefault && looksSecret(text):
+		v.secrets = append(v.secrets, text)
+		row.Value = redacted
 	}
 	v.rows = append(v.rows, row)
 }
@@ -101,9 +104,6 @@ func (v *values) withoutPassword(text string) string {
 	return u.String()
 }
 
-// redacted stands for a secret wherever it would be shown.
-const redacted = "[redacted]"
-
 // goList is a list as a Go template prints it, which charts do in some
 // workloads and versions.
 var goList = regexp.MustCompile(`^\[[^",]*\]$`)
@@ -121,6 +121,9 @@ func (v *values) accept(fd *field, set setting) (string, error) {
 	out, err := canonical(fd, text)
 	if err != nil {
 		e := &ValueError{Variable: fd.name, Origin: set.origin, Expected: fd.expected()}
+		if fd.secret {
+			v.secrets = append(v.secrets, text)
+		}
 		if !fd.secret && !strings.Contains(text, "@") { // a URL may hold a password
 			e.Got = clip(text)
 		}
