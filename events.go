@@ -50,14 +50,20 @@ func (a *app) newEvents(ctx context.Context) (*events, error) {
 	}
 	wc := webhook.Config{
 		Settings: a.cfg.Hooks, Listener: ln, Prefix: a.cfg.Ocean.PathPrefix,
-		Secret: webhook.Secret(a.cfg.AzureDevOps.WebhookSecret.Reveal()), Lenient: a.cfg.AzureDevOps.WebhookAuthLenient,
+		Secret: a.cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: a.cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: e.parse, HandleTimeout: a.cfg.Ocean.MaxEventProcessing, ShutdownWait: a.cfg.Ocean.ShutdownWait,
-		CoreVersion: coreVersion, Log: a.log.With("component", "webhook"),
+		Log:       a.log.With("component", "webhook"),
 		Repairing: func() bool { return e.hooks.repairing() },
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, a.cfg.Ocean.EventWorkers)
-	if a.state != "" {
-		wc.Directory = filepath.Join(a.state, "hooks")
+	state := a.state
+	if a.cfg.Ocean.StateDirectory != "" { // one that was named is not replaced by another
+		state = a.cfg.Ocean.StateDirectory
+	}
+	if state != "" {
+		wc.Directory = filepath.Join(state, "hooks")
+		_, err := os.Stat(filepath.Join(state, aliveFile))
+		wc.Used, wc.Lost = err == nil, a.wake
 	}
 	if a.receives() {
 		wc.Handler = e
@@ -109,7 +115,10 @@ func (e *events) parse(body []byte) (webhook.Envelope, error) {
 	if err != nil {
 		return webhook.Envelope{}, err
 	}
-	return webhook.Envelope{Key: ev.Key(), EventType: ev.Type, EventID: ev.ID, SubscriptionID: ev.SubscriptionID, Resource: ev.Resource}, nil
+	return webhook.Envelope{
+		Key: ev.Key(), EventType: ev.Type, EventID: ev.ID, SubscriptionID: ev.SubscriptionID, Resource: ev.Resource,
+		Known: true,
+	}, nil
 }
 
 // Handle brings the catalog in step with what the deliveries say has changed.
