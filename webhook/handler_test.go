@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ado-port/ado-port/webhook"
@@ -175,6 +176,72 @@ func TestStuckHandler(t *testing.T) {
 	}
 	if got := serve(t, webhook.Config{Directory: dir}).Stats().Depth; got != 1 {
 		t.Errorf("%d wait after the restart, want 1", got)
+	}
+}
+
+// Run ends in time although a handler does not look at its context.
+func TestDeafHandler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		s, err := webhook.New(webhook.Config{Listener: newPipes(), Parse: parse, ShutdownWait: 5 * time.Second, Handler: handlerFunc(
+			func(context.Context, string, []webhook.Delivery) error {
+				<-goOn
+				return nil
+			},
+		)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.Run(ctx) }()
+		s.Start()
+		synctest.Wait()
+		send(s, event(1, 1))
+		synctest.Wait()
+		begun := time.Now()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took > 10*time.Second { // of the fake clock
+			t.Errorf("Run ended after %v", took)
+		}
+		close(goOn)
+	})
+}
+
+// Known is who has the password, or whom the envelope names so.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, secret, password string
+		lenient, known         bool
+		want                   int
+	}{
+		{"password", "x", basic(":x"), false, false, 0},
+		{"no password where one is wanted", "x", "", true, false, 1},
+		{"no password and known", "x", "", true, true, 0},
+		{"none is wanted", "", "", false, false, 1},
+		{"none is wanted, and any is sent", "", basic(":x"), false, false, 1},
+		{"none is wanted and known", "", "", false, true, 0},
+	} {
+		s := serve(t, webhook.Config{Secret: tt.secret, Lenient: tt.lenient, Parse: func(body []byte) (webhook.Envelope, error) {
+			e, err := parse(body)
+			e.Known = tt.known
+			return e, err
+		}})
+		var header []string
+		if tt.password != "" {
+			header = []string{"Authorization", tt.password}
+		}
+		if got := send(s, event(1, 1), header...); got != 200 {
+			t.Errorf("%s: %d", tt.name, got)
+		}
+		if st := s.Stats(); st.Depth != 1 || st.Strangers != tt.want {
+			t.Errorf("%s: %d strangers of %d, want %d of 1", tt.name, st.Strangers, st.Depth, tt.want)
+		}
 	}
 }
 
