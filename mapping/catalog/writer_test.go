@@ -177,13 +177,12 @@ func TestOrderOfEpochs(t *testing.T) {
 		b.port.Fault(porttest.Slow(bulk, time.Minute).Times(1))
 		s := b.catalog.Begin(resync())
 		w := s.Writer(false)
-		for i := range 20 { // a full batch leaves
-			w.Put(b.Context(), b.layer(fmt.Sprint("service/", i), `"properties":{"size":1}`))
+		for i := range 40 { // full batches leave
+			w.Put(b.Context(), b.layer(fmt.Sprint("service/", i%20), fmt.Sprintf(`"properties":{"size":%d}`, i)))
 		}
-		w.Put(b.Context(), b.layer("service/0", `"properties":{"size":2}`))
 		w.Flush(b.Context())
-		b.has("service/0", `{"size":2}`)
-		b.counts("21 written")
+		b.has("service/0", `{"size":20}`)
+		b.counts("40 written")
 	})
 }
 
