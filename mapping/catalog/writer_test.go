@@ -1,8 +1,10 @@
 package catalog_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -174,7 +176,7 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 func TestOrderOfEpochs(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(b *bench) {
-		b.port.Fault(porttest.Slow(bulk, time.Minute).Times(1))
+		b.port.Fault(porttest.Slow(bulk, 10*time.Second).When(func(_ *http.Request, body []byte) bool { return bytes.Contains(body, []byte(`"size":0}`)) }))
 		s := b.catalog.Begin(resync())
 		w := s.Writer(false)
 		for i := range 40 { // full batches leave
