@@ -169,20 +169,40 @@ func TestDamagedOrigins(t *testing.T) {
 	}
 }
 
-// Origins of what could not be read are remembered beyond the resync.
-func TestOriginsOfUnreadProjectsAreKept(t *testing.T) {
+// The origins follow what was read: those of unread parts stay, even of an entity
+// that something else makes; those of deleted entities go.
+func TestOriginsThatAreRemembered(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.state = t.TempDir()
-	b.resync(resync.StateCompleted)
-	fault := ado.Status(reposRoute, 404).In("Beta")
-	b.ado.Fault(fault)
-	b.resync(resync.StateFailed)
-	book := origins.Open(b.state, slog.New(slog.DiscardHandler))
-	for _, project := range []string{"Alpha", "Beta"} {
-		if known, err := book.Of("repository", scopeOf(b, project)); err != nil || len(known) != 2 {
-			t.Errorf("%d origins of %s, %v; want 2", len(known), project, err)
-		}
+	both := doc(strings.Replace(projects, `\"project\"`, `\"repo\"`, 1), strings.Replace(repositories, `"identifier":".name"`, `"identifier":".project.name"`, 1))
+	for name, tt := range map[string]struct {
+		mapping     string
+		fault       *ado.Fault
+		gone        string
+		alpha, beta int // origins of repositories
+	}{
+		"unread":         {doc(repositories), ado.Status(reposRoute, 404).In("Beta"), "alpha-web", 1, 2},
+		"read":           {doc(repositories), nil, "beta-web", 2, 1},
+		"made elsewhere": {both, ado.Status(reposRoute, 404).In("Beta"), "alpha-web", 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.mapping, b.state = tt.mapping, t.TempDir()
+			b.resync(resync.StateCompleted)
+			b.world.Repository(repository(t, b, tt.gone)).Delete()
+			state := resync.StateCompleted
+			if tt.fault != nil {
+				b.ado.Fault(tt.fault)
+				state = resync.StateFailed
+			}
+			b.resync(state)
+			book := origins.Open(b.state, slog.New(slog.DiscardHandler))
+			for project, want := range map[string]int{"Alpha": tt.alpha, "Beta": tt.beta} {
+				if known, err := book.Of("repository", scopeOf(b, project)); err != nil || len(known) != want {
+					t.Errorf("%d origins of %s, %v; want %d", len(known), project, err, want)
+				}
+			}
+		})
 	}
 }
 

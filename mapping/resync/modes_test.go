@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -129,20 +130,22 @@ func TestCursorThatCannotBeSaved(t *testing.T) {
 	}
 }
 
-// Two blocks that share a listing list from the earlier cursor.
+// Blocks that share a listing list from the earliest cursor.
 func TestIncrementalSharesListings(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.world.Project("Alpha").AddWorkItem("Bug", "new")
-	b.mapping = doc(tasks, strings.Replace(tasks, ".id | tostring", `(.id | tostring) + \"b\"`, 1))
-	for _, want := range []int64{2, 0} { // the second run begins where the first one did
-		sum, err := b.runner().Incremental(t.Context(), time.Hour)
-		if err != nil || sum.State != resync.StateCompleted || sum.Total.Upserted < want {
+	begun := time.Now()
+	b.world.Now = func() time.Time { return begun.Add(-30 * time.Minute) }
+	b.world.Project("Alpha").AddWorkItem("Bug", "half an hour ago")
+	second := strings.Replace(tasks, ".id | tostring", `(.id | tostring) + \"b\"`, 1)
+	for _, blocks := range [][]string{{tasks}, {tasks, second}} {
+		b.mapping = doc(blocks...)
+		if sum, err := b.runner().Incremental(t.Context(), time.Hour); err != nil || sum.State != resync.StateCompleted {
 			t.Errorf("Incremental = %+v, %v", sum, err)
 		}
 	}
-	if got := b.catalog("task", ""); got != "1, 1b" {
-		t.Errorf("tasks %s", got)
+	if got := ids(b, "task"); got != "1 1b" {
+		t.Errorf("tasks %s, want that of the second block too", got)
 	}
 }
 
@@ -241,19 +244,29 @@ func TestReportsThatPortDoesNotTake(t *testing.T) {
 }
 
 // A resource that searches waits for those that write what it searches in, in
-// mapping order.
+// mapping order, and for everything where it cannot be told what that is.
 func TestSearchesSeeWhatWasWrittenBefore(t *testing.T) {
 	t.Parallel()
-	for name, blocks := range map[string][]string{
-		"relations":           {projects, searching},
-		"computed blueprints": {strings.Replace(projects, `"\"project\""`, `"if .name then \"project\" else null end"`, 1), searching},
+	about := func(blueprint string) func(*http.Request, []byte) bool {
+		return func(r *http.Request, _ []byte) bool { return strings.Contains(r.URL.Path+"/", "/"+blueprint+"/") }
+	}
+	for name, tt := range map[string]struct {
+		first  string
+		faults []porttest.Rule
+	}{
+		"relations":                    {projects, nil},
+		"computed blueprints":          {strings.Replace(projects, `"\"project\""`, `"if .name then \"project\" else null end"`, 1), nil},
+		"a blueprint that is not read": {projects, []porttest.Rule{porttest.Status("GET /v1/blueprints/{blueprint}", 400).When(about("repo")).Times(1)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			b.mapping = doc(blocks...)
-			b.resync(resync.StateCompleted)
-			b.resync(resync.StateCompleted)
+			b.mapping = doc(tt.first, searching)
+			r := b.runner()
+			b.port.Fault(append(tt.faults, porttest.Slow(bulk, 50*time.Millisecond).When(about("project")))...)
+			if sum, err := r.Full(t.Context()); err != nil || sum.State != resync.StateCompleted {
+				t.Errorf("Full = %+v, %v", sum, err)
+			}
 			for _, e := range b.port.Entities("repo") {
 				if len(e.Relation("project")) != 1 {
 					t.Errorf("%s has no project", e.Identifier)

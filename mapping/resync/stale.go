@@ -33,7 +33,7 @@ func (r *run) clean(ctx context.Context) {
 		return
 	}
 	total := r.session.OwnedCount()
-	if rate, limit := float64(len(deletions))/float64(total), r.mapping.EntityDeletionThreshold; rate > limit || limit == 0 {
+	if rate, limit := float64(len(deletions))/float64(total), r.mapping.EntityDeletionThreshold; rate > limit {
 		r.log.WarnContext(ctx, "nothing is deleted: more entities are gone than entityDeletionThreshold allows",
 			"gone", len(deletions), "of", total, "share", fmt.Sprintf("%.2f", rate), "threshold", limit)
 		r.overThreshold = len(deletions)
