@@ -167,6 +167,12 @@ func TestDamagedOrigins(t *testing.T) {
 			t.Errorf("the log lacks %q", want)
 		}
 	}
+	b.ado.ClearFaults()
+	b.resync(resync.StateCompleted) // all was read: what the damaged file knew is not needed
+	b.want("repo", "note", "alpha-api Alpha, beta-api Beta, beta-web Beta")
+	if !origins.Open(b.state, slog.New(slog.DiscardHandler)).Known() {
+		t.Error("the origins stay unknown for ever")
+	}
 }
 
 // The origins follow what was read: those of unread parts stay, even of an entity

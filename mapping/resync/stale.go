@@ -189,7 +189,8 @@ func (r *run) remember(ctx context.Context) {
 		r.origins.Discard()
 		return
 	}
-	err := r.origins.Commit(func(o *origins.Origin) bool {
+	all := !slices.ContainsFunc(r.resources, func(b *resource) bool { return len(b.unknowns()) > 0 })
+	err := r.origins.Commit(all, func(o *origins.Origin) bool {
 		k := o.Entity()
 		if _, gone := r.gone[k]; gone {
 			return false
