@@ -20,7 +20,12 @@ func (n objectNode) from(r *run, e *env, in any, o *Object, i int, out func(any)
 			return errorf("Object keys must be strings")
 		}
 		return m.val.eval(r, e, in, func(v any) error {
-			return n.from(r, e, in, o.with(name, v), i+1, out)
+			next := o.clone(1) // one for each combination
+			next.set(name, v)
+			if err := r.growArray(0, 4, o.Len()); err != nil {
+				return err
+			}
+			return n.from(r, e, in, next, i+1, out)
 		})
 	})
 }
@@ -58,7 +63,7 @@ func (n objectOne) one(r *run, e *env, in any) (any, error) {
 		}
 		o.set(name, v)
 	}
-	return o, r.growArray(0, 2*len(n.members))
+	return o, r.growArray(0, 4+2*len(n.members), 0)
 }
 
 func (n objectOne) eval(r *run, e *env, in any, out func(any) error) error {

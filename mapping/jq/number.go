@@ -43,7 +43,7 @@ func (n *Number) rat() (*big.Rat, bool) {
 	if _, _, exp := n.decimal(); len(n.text) > maxExponent || exp > maxExponent || exp < -maxExponent {
 		return nil, false
 	}
-	return ratOf(n.text)
+	return new(big.Rat).SetString(n.text)
 }
 
 // decimal splits the number into sign, digits without leading zeros, and the

@@ -28,6 +28,8 @@ type Options struct {
 	Environ []string
 	// RegexpTimeout bounds one match of the backtracking engine; 0: 1 s.
 	RegexpTimeout time.Duration
+	// Timeout bounds one run of a program; 0: 10 s.
+	Timeout time.Duration
 }
 
 // A Compiler compiles programs that share built-ins, regular expressions and
@@ -41,6 +43,7 @@ type Compiler struct {
 type shared struct {
 	environ       *Object
 	regexpTimeout time.Duration
+	timeout       time.Duration
 	mu            sync.Mutex
 	regexps       map[string]*expression // guarded by mu
 	runs          sync.Pool              // of *run
@@ -53,10 +56,14 @@ func NewCompiler(opt Options) *Compiler {
 		name, value, _ := strings.Cut(kv, "=")
 		environ.set(name, value)
 	}
+	environ.freeze()
 	if opt.RegexpTimeout <= 0 {
 		opt.RegexpTimeout = time.Second
 	}
-	s := &shared{environ: environ, regexpTimeout: opt.RegexpTimeout, regexps: map[string]*expression{}}
+	if opt.Timeout <= 0 {
+		opt.Timeout = 10 * time.Second
+	}
+	s := &shared{environ: environ, regexpTimeout: opt.RegexpTimeout, timeout: opt.Timeout, regexps: map[string]*expression{}}
 	return &Compiler{
 		shared: s,
 		comp:   &compiler{builtins: map[string]*funcDef{}, nodes: nodeFunctions()},
@@ -151,8 +158,8 @@ func (p *Program) Literal() (any, bool) {
 }
 
 // Run evaluates the program and returns its first output; ok is false when
-// there is none. An error that is not a jq error (*Error) is a deadline, a
-// limit (ErrLimit) or a bug, and ends the record.
+// there is none. The error is the program's own (*Error), a limit of the run
+// (ErrLimit, ErrTimeout), or, of all that the caller does, a deadline or a bug.
 // A deadline that is not zero bounds the run besides ctx: a timer for each of
 // many short runs would cost more than they do.
 func (p *Program) Run(ctx context.Context, in Input, deadline time.Time) (v any, ok bool, err error) {
@@ -166,7 +173,7 @@ func (p *Program) Run(ctx context.Context, in Input, deadline time.Time) (v any,
 	if r == nil {
 		r = new(run)
 	}
-	*r = run{ctx: ctx, prog: p, input: in, deadline: deadline}
+	*r = run{ctx: ctx, prog: p, input: in, left: tickEvery, deadline: deadline}
 	v, ok, err = first(p.body, r, nil, nil)
 	*r = run{}
 	p.runs.Put(r)
