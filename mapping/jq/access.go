@@ -171,17 +171,24 @@ func getIndex(r *run, t, key any) (any, error) {
 }
 
 func getElement(list []any, at float64) any {
-	if at != at {
+	i, ok := position(at, len(list))
+	if !ok || i >= len(list) {
 		return nil
 	}
-	i := math.Floor(at)
+	return list[i]
+}
+
+// position is where a list of n elements has the index at, which counts from the
+// end when it is negative. As in C its fraction is cut off.
+func position(at float64, n int) (int, bool) {
+	i := math.Trunc(at)
 	if i < 0 {
-		i += float64(len(list))
+		i += float64(n)
 	}
-	if i < 0 || i >= float64(len(list)) {
-		return nil
+	if i != i || i < 0 || i > maxArray {
+		return 0, false
 	}
-	return list[int(i)]
+	return int(i), true
 }
 
 func getSlice(t any, key *Object) (any, error) {
@@ -227,12 +234,15 @@ func sliceBounds(key *Object, n int) (from, to int, err error) {
 	if hi < 0 {
 		hi += size
 	}
-	lo = min(max(lo, 0), size)
-	hi = min(max(hi, lo), size)
-	if lo != lo || hi != hi {
-		lo, hi = 0, size
+	if lo != lo {
+		lo = 0
 	}
-	return int(math.Floor(lo)), int(min(math.Ceil(hi), size)), nil
+	if hi != hi {
+		hi = size
+	}
+	from = int(math.Floor(min(max(lo, 0), size)))
+	to = int(math.Ceil(min(max(hi, 0), size)))
+	return from, max(from, to), nil
 }
 
 // sliceString cuts by code points.

@@ -106,6 +106,9 @@ func (d *decoder) number() (any, error) {
 	}
 	text := d.s[start:d.i]
 	if !d.lenient {
+		if text == "-0" { // an integer in Python, which has no other zero
+			return 0.0, nil
+		}
 		if isJSONNumber(text) {
 			v := newNumber(text, false)
 			if n, ok := v.(*Number); ok {

@@ -58,8 +58,8 @@ var nativeFuncs = map[string]func(r *run, in any, args []any) (any, error){
 	"mktime/0":         func(_ *run, in any, _ []any) (any, error) { return mktime(in) },
 	"gmtime/0":         func(_ *run, in any, _ []any) (any, error) { return gmtime(in) },
 	"localtime/0":      func(_ *run, in any, _ []any) (any, error) { return gmtime(in) },
-	"strftime/1":       func(_ *run, in any, a []any) (any, error) { return strftime(in, a[0], "GMT") },
-	"strflocaltime/1":  func(_ *run, in any, a []any) (any, error) { return strftime(in, a[0], "UTC") },
+	"strftime/1":       func(r *run, in any, a []any) (any, error) { return strftime(r, in, a[0], "GMT") },
+	"strflocaltime/1":  func(r *run, in any, a []any) (any, error) { return strftime(r, in, a[0], "UTC") },
 	"strptime/1":       func(_ *run, in any, a []any) (any, error) { return strptime(in, a[0]) },
 	"startswith/1":     func(_ *run, in any, a []any) (any, error) { return affix(in, a[0], strings.HasPrefix, "startswith") },
 	"endswith/1":       func(_ *run, in any, a []any) (any, error) { return affix(in, a[0], strings.HasSuffix, "endswith") },
@@ -86,7 +86,7 @@ var nativeFuncs = map[string]func(r *run, in any, args []any) (any, error){
 	"isinfinite/0":     numberTest(func(f float64) bool { return math.IsInf(f, 0) }),
 	"isnan/0":          numberTest(math.IsNaN),
 	"isnormal/0":       numberTest(isNormal),
-	"isfinite/0":       numberTest(func(f float64) bool { return !math.IsInf(f, 0) && f == f }),
+	"isfinite/0":       numberTest(func(f float64) bool { return !math.IsInf(f, 0) }),
 }
 
 func pass(_ *run, in any, _ []any) (any, error) { return in, nil }
@@ -343,7 +343,7 @@ func flatten(r *run, in, depth any) (any, error) {
 	var walk func(v any, depth float64, level int) error
 	walk = func(v any, depth float64, level int) error {
 		return each(r, v, func(v any) error {
-			if _, ok := v.([]any); ok && depth > 0 {
+			if _, ok := v.([]any); ok && depth != 0 {
 				if level == maxDepth {
 					return errorf("Flatten too deep")
 				}
@@ -489,33 +489,29 @@ func bsearch(r *run, in any, a []any) (any, error) {
 }
 
 func transpose(r *run, in any, _ []any) (any, error) {
-	rows, ok := in.([]any)
-	if o, isObject := in.(*Object); isObject && o.Len() == 0 {
-		return []any{}, nil
-	}
-	if !ok {
-		return nil, errorf("%s cannot be transposed", describe(in))
-	}
-	width := 0
-	for _, row := range rows {
-		list, ok := row.([]any)
-		if !ok && row != nil {
-			return nil, errorf("Cannot index %s with number", typeName(row))
-		}
-		width = max(width, len(list))
-	}
-	if err := r.growArray(width, (width+1)*(len(rows)+2), 0); err != nil {
+	var rows []any
+	width := 0.0
+	err := each(r, in, func(row any) error {
+		n, err := lengthOf(row)
+		rows, width = append(rows, row), max(width, toFloat(n))
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
-	out := make([]any, width)
-	for i := range out {
+	size := min(math.Ceil(width), maxArray+1) * float64(len(rows)+2)
+	if err := r.growArray(int(min(width, maxArray+1)), int(min(size, maxTotal)), 0); err != nil {
+		return nil, err
+	}
+	out := []any{}
+	for i := 0; float64(i) < width; i++ {
 		col := make([]any, len(rows))
 		for j, row := range rows {
-			if list, _ := row.([]any); i < len(list) {
-				col[j] = list[i]
+			if col[j], err = getIndex(r, row, float64(i)); err != nil {
+				return nil, err
 			}
 		}
-		out[i] = col
+		out = append(out, col)
 	}
 	return out, nil
 }

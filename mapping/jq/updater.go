@@ -1,9 +1,6 @@
 package jq
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // An updater makes the changes of one update. What it has copied it writes to
 // in place from then on, so that an update takes linear time.
@@ -88,29 +85,26 @@ func (u *updater) putElement(list []any, at float64, val any) (any, error) {
 	if at != at {
 		return nil, errorf("Cannot set array element at NaN index")
 	}
-	i := math.Floor(at)
-	if i < 0 {
-		i += float64(len(list))
-	}
-	if i < 0 {
-		return nil, errorf("Out of bounds negative array index")
-	}
-	if i >= maxArray {
+	i, ok := position(at, len(list))
+	if !ok || i >= maxArray {
+		if at < 0 {
+			return nil, errorf("Out of bounds negative array index")
+		}
 		return nil, errorf("Array index too large")
 	}
 	had := len(list)
-	n := max(had, int(i)+1)
+	n := max(had, i+1)
 	copied := had
 	own := had > 0 && u.lists[&list[0]]
 	switch {
-	case own && int(i) < had:
-		list[int(i)] = val
+	case own && i < had:
+		list[i] = val
 		return list, nil
-	case own && int(i) == had:
+	case own && i == had:
 		list, copied = append(list, val), 0
 	default:
 		list = append(make([]any, 0, n), list...)[:n]
-		list[int(i)] = val
+		list[i] = val
 	}
 	if u.lists == nil {
 		u.lists = map[*any]bool{}
@@ -235,12 +229,8 @@ func (u *updater) deleteElements(list, keys []any) (any, error) {
 		from, to := 0, 0
 		switch k := key.(type) {
 		case float64, *Number:
-			i := math.Trunc(toFloat(k))
-			if toFloat(k) < 0 {
-				i += float64(len(list))
-			}
-			if i >= 0 && i < float64(len(list)) {
-				from, to = int(i), int(i)+1
+			if i, ok := position(toFloat(k), len(list)); ok && i < len(list) {
+				from, to = i, i+1
 			}
 		case *Object:
 			var err error
