@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -105,21 +104,19 @@ func strftime(r *run, in, format any, zone string) (any, error) {
 	if !ok {
 		return nil, errorf("strftime/1 requires a string format")
 	}
-	widest := 0
+	if len(f) > 1<<12 {
+		return nil, errorf("strftime/1: format too long")
+	}
 	f = directive.ReplaceAllStringFunc(f, func(text string) string {
 		part := directive.FindStringSubmatch(text)
 		if len(part[2]) > 3 {
 			part[2] = "999"
 		}
-		width, _ := strconv.Atoi(part[2]) // no digits: 0
-		widest += width + 32
 		text = "%" + part[1] + part[2] + part[3]
 		return cmp.Or(unpadded[text], text)
 	})
-	if err := r.growString(len(f) + widest); err != nil {
-		return nil, err
-	}
-	return timefmt.Format(t.In(time.FixedZone(zone, 0)), f), nil
+	text := timefmt.Format(t.In(time.FixedZone(zone, 0)), f)
+	return text, r.growString(len(text))
 }
 
 // strptime reads what strptime of the GNU C library reads; offsets and zones
