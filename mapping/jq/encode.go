@@ -57,7 +57,7 @@ func AppendJSON(dst []byte, v any) []byte {
 // AppendOutput is AppendJSON for the output of a program: ErrLimit when its text
 // is too long or nests too deep, with dst as it was.
 func AppendOutput(dst []byte, v any) ([]byte, error) {
-	e := encoder{dst: dst, most: len(dst) + maxOutput, number: appendResultNumber}
+	e := encoder{dst: dst, most: min(len(dst)+maxOutput, maxTotal), number: appendResultNumber}
 	e.value(v, 0)
 	switch {
 	case len(e.dst) > e.most:

@@ -2,8 +2,8 @@
 //
 // Programs are parsed by gojq and evaluated here: gojq itself sorts the members
 // of objects, has RE2 instead of Oniguruma and arithmetic on big integers, so
-// that mappings written for jq would give other entities (port.md 6.8). The
-// tests compare this package with gojq where both must agree.
+// that mappings written for jq would give other entities. The tests compare this
+// package with gojq where both must agree.
 //
 // A Program reads its input through an Input, which lets a caller answer plain
 // paths such as `.fields."System.Title"` without decoding the whole record.

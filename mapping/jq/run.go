@@ -53,14 +53,13 @@ func (r *run) look() error {
 		return err
 	}
 	now := time.Now()
-	if r.until.IsZero() {
-		r.until = now.Add(r.prog.timeout)
-	}
 	switch {
-	case !r.deadline.IsZero() && now.After(r.deadline):
-		return fmt.Errorf("jq: %w", context.DeadlineExceeded)
+	case r.until.IsZero():
+		r.until = now.Add(r.prog.timeout)
 	case now.After(r.until):
 		return fmt.Errorf("jq: %w after %s", ErrTimeout, r.prog.timeout)
+	case !r.deadline.IsZero() && now.After(r.deadline):
+		return fmt.Errorf("jq: %w", context.DeadlineExceeded)
 	}
 	return nil
 }
