@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // An Event is what one delivery of a service hook tells (live-events.md 3.1). It
@@ -48,6 +51,8 @@ var (
 	errBadID   = errors.New("want a GUID or a whole number")
 )
 
+const byteOrderMark = "\ufeff"
+
 // maxNesting bounds the depth of an event. Readers of JSON go one call deeper per
 // level; honest events have a dozen.
 const maxNesting = 100
@@ -57,9 +62,9 @@ const maxNesting = 100
 // (live-events.md 1.5), or with an id that is none. What an event leaves out, or
 // has as null, is no error.
 func ParseEvent(body []byte) (Event, error) {
-	body = bytes.TrimSpace(trimBOM(body))
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte(byteOrderMark)))
 	switch {
-	case tooDeep(body):
+	case rawjson.Deeper(body, maxNesting):
 		return Event{}, fmt.Errorf("%w: nested too deeply", errNoEvent)
 	case len(body) == 0 || body[0] != '{' || !gjson.ValidBytes(body):
 		return Event{}, fmt.Errorf("%w: want an object of JSON", errNoEvent)
@@ -293,25 +298,6 @@ func textOfResult(v gjson.Result) string {
 	return strings.Clone(v.Str)
 }
 
-// tooDeep tells whether a text, JSON or not, has more open brackets at a time than
-// an event.
-func tooDeep(b []byte) bool {
-	depth := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			i = skipString(b, i) - 1
-		case '{', '[':
-			if depth++; depth > maxNesting {
-				return true
-			}
-		case '}', ']':
-			depth--
-		}
-	}
-	return false
-}
-
 // ErrNoOrganization is returned by Resolve.
 var ErrNoOrganization = errors.New("no organization for the event")
 
@@ -344,10 +330,11 @@ func (c *Client) holds(address string) bool {
 	if err != nil {
 		return false
 	}
-	if name := cloudName(c.org); name != "" {
+	org, _ := url.Parse(c.Organization()) // it is one
+	if name := cloudName(org); name != "" {
 		return name == cloudName(u)
 	}
-	own, other := strings.ToLower(c.org.String()), strings.ToLower(plainURL(u))
+	own, other := strings.ToLower(c.Organization()), strings.ToLower(rest.PlainURL(u))
 	return other == own || strings.HasPrefix(other, own+"/")
 }
 

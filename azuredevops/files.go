@@ -6,7 +6,6 @@ import (
 	"crypto/sha1" //nolint:gosec // the hash that git identifies blobs with
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"strconv"
@@ -16,6 +15,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/content"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const (
@@ -24,9 +26,6 @@ const (
 	// maxIncludedBytes bounds a file that becomes part of another record.
 	maxIncludedBytes = 8 << 20
 )
-
-// errTooLarge is a file above the limit of its reader: it was not read.
-var errTooLarge = errors.New("larger than what is read")
 
 // fileCaches are the trees and contents that the kinds of a resync share, and
 // what they are about to need.
@@ -63,7 +62,7 @@ func (r *repository) version() []string {
 
 // onDefault tells whether Branch is the default branch: see on.
 func (r *repository) onDefault() bool {
-	return r.Branch == strings.TrimPrefix(textAt(r.JSON, "defaultBranch"), "refs/heads/")
+	return r.Branch == strings.TrimPrefix(rawjson.Text(r.JSON, "defaultBranch"), "refs/heads/")
 }
 
 // on is the repository with another branch to read.
@@ -78,7 +77,7 @@ func (r *repository) on(branch string) *repository {
 // has been listed without it, or the list of repositories says that there are
 // no files. An error means unknown.
 func (l *lister) file(ctx context.Context, r *repository, path string) ([]byte, error) {
-	full := joinPath(cleanPath(path))
+	full := content.CleanPath(path)
 	if !r.readable() || full == "" {
 		return nil, nil
 	}
@@ -88,7 +87,7 @@ func (l *lister) file(ctx context.Context, r *repository, path string) ([]byte, 
 	}
 	f := t.holder(full)
 	if f == nil { // nobody has expected it
-		if t, err = l.planned(ctx, r, plan{{path: parentOf(full)}}); err != nil {
+		if t, err = l.planned(ctx, r, plan{{Place: content.Place{Path: content.Parent(full)}}}); err != nil {
 			return nil, err
 		}
 		f = t.folders[0]
@@ -114,7 +113,7 @@ func (l *lister) content(ctx context.Context, r *repository, path string, id []b
 // blob fetches a blob that a folder lists under path. What arrives has to match
 // its git id, so the answer depends on id only, and is remembered, whatever file it
 // is of. What is known to be, or turns out to be, larger than most bytes is
-// errTooLarge.
+// ErrTooLarge.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/get
 func (l *lister) blob(ctx context.Context, r *repository, path string, id []byte, most int64) ([]byte, error) {
@@ -124,23 +123,23 @@ func (l *lister) blob(ctx context.Context, r *repository, path string, id []byte
 	of := memorable{what: "blob 1", project: &project{}, revision: hex.EncodeToString(id)}
 	if b, ok := l.recall(of); ok && isBlob(b, id) {
 		if int64(len(b)) > most {
-			return nil, errTooLarge
+			return nil, ErrTooLarge
 		}
 		return b, nil
 	}
 	p, err := l.send(ctx, &request{
-		Project: r.Project, Route: routeItems, Args: []string{r.ID}, Content: true, Most: most,
+		Project: r.Project.ID, Route: routeItems, Args: []string{r.ID}, Content: true, Most: most,
 		Query: append([]string{"path", path}, r.version()...),
 	})
 	if err != nil {
 		return nil, listed(err)
 	}
-	defer p.free()
-	if !isBlob(p.b, id) {
+	defer p.Free()
+	if !isBlob(p.Body, id) {
 		return nil, fmt.Errorf("%w: the content is not that of object %s", ErrMalformed, of.revision)
 	}
-	l.keep(of, p.b)
-	return bytes.Clone(p.b), nil
+	l.keep(of, p.Body)
+	return bytes.Clone(p.Body), nil
 }
 
 // isBlob compares content with a git object id, SHA-1 or SHA-256.
@@ -161,7 +160,7 @@ func isBlob(content, id []byte) bool {
 
 // attached is what the records of a repository want of its files.
 type attached struct {
-	included members            // `__includedFiles`
+	included rawjson.Members    // `__includedFiles`
 	files    map[string]*string // for `file://`
 	missing  []error
 }
@@ -183,9 +182,9 @@ func (l *lister) attach(ctx context.Context, r *repository, included []string) a
 				texts = append(texts, ',')
 			}
 			texts = append(gjson.AppendJSONString(texts, path), ':')
-			texts = appendText(texts, b)
+			texts = content.AppendText(texts, b)
 		}
-		a.included = newMembers(1).raw("__includedFiles", append(texts, '}'))
+		a.included = rawjson.Members{}.Raw("__includedFiles", append(texts, '}'))
 	}
 	if len(l.files) > 0 {
 		a.files = make(map[string]*string, len(l.files))
@@ -199,15 +198,6 @@ func (l *lister) attach(ctx context.Context, r *repository, included []string) a
 		a.files[path] = textOf(b)
 	}
 	return a
-}
-
-// appendText appends an included file: "" when it is absent, null when it is not
-// UTF-8.
-func appendText(out, content []byte) []byte {
-	if !utf8.Valid(content) {
-		return append(out, "null"...)
-	}
-	return gjson.AppendJSONString(out, view(content))
 }
 
 // textOf is the text of a `file://` mapping: nil when the file is absent, empty
@@ -231,7 +221,7 @@ func (a attached) to(rec Record) Record {
 func (l *lister) withFiles(ctx context.Context, r *repository, rec Record, included []string) Record {
 	a := l.attach(ctx, r, included)
 	if len(included) > 0 {
-		rec.JSON = object(rec.JSON, a.included)
+		rec.JSON = rawjson.With(rec.JSON, a.included)
 	}
 	return a.to(rec)
 }

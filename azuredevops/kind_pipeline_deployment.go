@@ -3,6 +3,8 @@ package azuredevops
 import (
 	"context"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[pipelineDeploymentSelector]{
@@ -22,8 +24,8 @@ type pipelineDeploymentSelector struct {
 func listPipelineDeployments(l *lister, _ pipelineDeploymentSelector) stream[Record] {
 	return l.eachBelow(l.eachOf(widePages, environmentsOf), func(ctx context.Context, env *parent) iter.Seq2[batch, error] {
 		return l.batches(ctx, &request{
-			Project: env.Project, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
+			Project: env.Project.ID, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
 			Args: []string{env.ID}, Query: []string{"top", listTop}, // not $top, which is not known here
-		}, batch{scope: env.scope(), added: newMembers(1).raw("__project", orNull(rawAt(env.JSON, "project")))})
+		}, batch{scope: env.scope(), added: rawjson.Members{}.Raw("__project", orNull(rawjson.Raw(env.JSON, "project")))})
 	})
 }

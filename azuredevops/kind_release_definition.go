@@ -4,6 +4,9 @@ import (
 	"context"
 	"iter"
 	"strings"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[releaseDefinitionSelector]{
@@ -24,8 +27,8 @@ type releaseDefinitionSelector struct {
 func listReleaseDefinitions(l *lister, sel releaseDefinitionSelector) stream[Record] {
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return l.batches(ctx, &request{
-			Host: vsrm, Project: p, Route: "_apis/release/definitions",
+			Host: rest.VSRM, Project: p.ID, Route: "_apis/release/definitions",
 			Query: []string{"$top", listTop, "$expand", sel.Expand, "tagFilter", strings.Join(sel.TagFilter, ",")},
-		}, batch{scope: p.scope, added: newMembers(1+len(p.JSON)/64).raw("__project", p.JSON)})
+		}, batch{scope: p.scope, added: rawjson.Members{}.Raw("__project", p.JSON)})
 	})
 }

@@ -13,6 +13,9 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[userSelector]{Name: "user", List: listUsers})
@@ -71,7 +74,7 @@ func listUsers(l *lister, sel userSelector) stream[Record] {
 // https://learn.microsoft.com/rest/api/azure/devops/memberentitlementmanagement/user-entitlements/search-user-entitlements
 func (l *lister) entitlements(sel userSelector) stream[Record] {
 	rq := &request{
-		Host: vsaex, Route: "_apis/userentitlements", Version: sel.APIVersion,
+		Host: rest.VSAEX, Route: "_apis/userentitlements", Version: sel.APIVersion,
 		Query: []string{"select", strings.Join(sel.IncludeFields, ",")},
 	}
 	org := Scope{Organization: l.c.Organization()}
@@ -104,7 +107,7 @@ func beforeVersion7(version string) bool {
 // https://learn.microsoft.com/rest/api/azure/devops/graph/users/list
 func graphUsers(sel userSelector) *request {
 	return &request{
-		Host: vssps, Route: "_apis/graph/users", Version: "7.1-preview.1",
+		Host: rest.VSSPS, Route: "_apis/graph/users", Version: "7.1-preview.1",
 		Query: []string{"subjectTypes", strings.Join(sel.SubjectTypes, ",")},
 	}
 }
@@ -122,27 +125,26 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 					yield(nil, err)
 					return
 				}
-				objects, _ := list(p.b, "value")
-				for obj := range objects {
+				for obj := range rawjson.Objects(p.Body, "value") {
 					if !yield(bytes.Clone(obj), nil) {
-						p.free()
+						p.Free()
 						return
 					}
 				}
-				p.free()
+				p.Free()
 			}
 		})
 	}
 	owners := each(wideRecords, users, one(func(ctx context.Context, obj []byte) (owner, error) {
 		o := owner{JSON: obj, scope: org}
-		if d := textAt(obj, "descriptor"); d != "" {
+		if d := rawjson.Text(obj, "descriptor"); d != "" {
 			o.ids, o.err = l.memberships(ctx, d, "Up", "containerDescriptor")
 		}
 		return o, nil
 	}))
 	return l.lookedUp(owners, func(o owner, s *subjects, yield func(Record, error) bool) bool {
 		added, err := groupMembers(o, s)
-		rec := l.record(o.JSON, o.scope, cmp.Or(textAt(o.JSON, "id"), textAt(o.JSON, "descriptor")), added)
+		rec := l.record(o.JSON, o.scope, cmp.Or(rawjson.Text(o.JSON, "id"), rawjson.Text(o.JSON, "descriptor")), added)
 		if err != nil {
 			rec.Missing = append(rec.Missing, fmt.Errorf("groups: %w", err))
 		}
@@ -151,26 +153,26 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 }
 
 // groupMembers are the members that tell the groups of a user.
-func groupMembers(o owner, s *subjects) (members, error) {
+func groupMembers(o owner, s *subjects) (rawjson.Members, error) {
 	if o.err != nil {
-		return members{}, o.err
+		return rawjson.Members{}, o.err
 	}
 	var groups, projects []byte
 	names := map[string]bool{}
 	for _, id := range o.ids {
 		obj, err := s.get(id)
 		if err != nil {
-			return members{}, err
+			return rawjson.Members{}, err
 		}
 		groups = appendElement(groups, obj)
-		if name := projectOfGroup(textAt(obj, "principalName")); name != "" {
+		if name := projectOfGroup(rawjson.Text(obj, "principalName")); name != "" {
 			names[name] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		projects = appendElement(projects, gjson.AppendJSONString(nil, name))
 	}
-	return newMembers(2+len(groups)/64).raw("__groups", closeArray(groups)).raw("__projects", closeArray(projects)), nil
+	return rawjson.Members{}.Raw("__groups", closeArray(groups)).Raw("__projects", closeArray(projects)), nil
 }
 
 // projectOfGroup is the name in brackets: [Fabrikam]\Readers.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[workItemSelector]{
@@ -42,7 +44,7 @@ func listWorkItems(l *lister, sel workItemSelector) stream[Record] {
 type workItemIDs struct {
 	project *project
 	ids     []string
-	added   members
+	added   rawjson.Members
 }
 
 // workItemIDs finds the ids of a project, in ascending order.
@@ -50,7 +52,7 @@ type workItemIDs struct {
 // https://learn.microsoft.com/rest/api/azure/devops/wit/wiql/query-by-wiql
 func (l *lister) workItemIDs(ctx context.Context, p *project, wiql string) iter.Seq2[workItemIDs, error] {
 	return func(yield func(workItemIDs, error) bool) {
-		added := newMembers(2+len(p.JSON)/64).text("__projectId", p.ID).raw("__project", p.JSON)
+		added := rawjson.Members{}.Text("__projectId", p.ID).Raw("__project", p.JSON)
 		last := ""
 		for {
 			ids, err := l.wiqlPage(ctx, p, wiql, last)
@@ -81,21 +83,20 @@ func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([
 		precise = "true" // or the query may name days only
 	}
 	pg, err := l.send(ctx, &request{
-		Project: p, Route: "_apis/wit/wiql", Version: "7.1-preview.2",
+		Project: p.ID, Route: "_apis/wit/wiql", Version: "7.1-preview.2",
 		Query: []string{"$top", strconv.Itoa(wiqlTop), "timePrecision", precise}, Body: append(body, '}'),
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer pg.free()
-	found, ok := list(pg.b, "workItems")
-	if !ok {
+	defer pg.Free()
+	if rawjson.Array(pg.Body, "workItems") == nil {
 		return nil, fmt.Errorf("%w: no list of work items", ErrMalformed)
 	}
 	before, _ := strconv.ParseInt(last, 10, 64)
 	var ids []string
-	for obj := range found {
-		id := textAt(obj, "id")
+	for obj := range rawjson.Objects(pg.Body, "workItems") {
+		id := rawjson.Text(obj, "id")
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil || n <= before {
 			return nil, fmt.Errorf("%w: work item id %q behind %d", ErrMalformed, id, before)
@@ -112,15 +113,15 @@ func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([
 func (l *lister) workItems(ctx context.Context, of workItemIDs, expand string) iter.Seq2[batch, error] {
 	return func(yield func(batch, error) bool) {
 		p, err := l.send(ctx, &request{
-			Project: of.project, Route: "_apis/wit/workitems", Version: "7.1-preview.3",
+			Project: of.project.ID, Route: "_apis/wit/workitems", Version: "7.1-preview.3",
 			Query: []string{"ids", strings.Join(of.ids, ","), "$expand", expand, "errorPolicy", "omit"},
 		})
 		if err != nil {
 			yield(batch{}, fmt.Errorf("work items %s to %s: %w", of.ids[0], of.ids[len(of.ids)-1], err))
 			return
 		}
-		if _, ok := list(p.b, "value"); !ok {
-			p.free()
+		if rawjson.Array(p.Body, "value") == nil {
+			p.Free()
 			yield(batch{}, fmt.Errorf("%w: no list of work items", ErrMalformed))
 			return
 		}

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // sinceTolerance is how far an incremental listing looks back before the time it
@@ -82,7 +83,7 @@ func listPipelineRunsSince(l *lister) stream[Record] {
 		return within(p.scope, l.changedPipelines(ctx, p))
 	})
 	return records(l, each(widePages, pipelines, func(ctx context.Context, p changedPipeline) iter.Seq2[batch, error] {
-		return within(p.scope(), l.runs(ctx, p.parent, func(run []byte) bool { return p.runs[textAt(run, "id")] }))
+		return within(p.scope(), l.runs(ctx, p.parent, func(run []byte) bool { return p.runs[rawjson.Text(run, "id")] }))
 	}))
 }
 
@@ -94,15 +95,14 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 				yield(changedPipeline{}, fmt.Errorf("list of builds: %w", err))
 				return
 			}
-			builds, _ := list(b.page.b, "value")
-			for obj := range builds {
-				of := strings.Clone(gjson.Get(view(obj), "definition.id").String()) // it may be a part of the page
+			for obj := range rawjson.Objects(b.page.Body, "value") {
+				of := strings.Clone(rawjson.Get(obj, "definition.id").String()) // it may be a part of the page
 				if changed[of] == nil {
 					changed[of] = map[string]bool{}
 				}
-				changed[of][textAt(obj, "id")] = true
+				changed[of][rawjson.Text(obj, "id")] = true
 			}
-			b.page.free()
+			b.page.Free()
 		}
 		if len(changed) == 0 {
 			return
@@ -113,9 +113,8 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 				return
 			}
 			// Not freed: those who work on the pipelines hold parts of the page.
-			objects, _ := list(pg.b, "value")
-			for obj := range objects {
-				id := textAt(obj, "id")
+			for obj := range rawjson.Objects(pg.Body, "value") {
+				id := rawjson.Text(obj, "id")
 				if runs := changed[id]; runs != nil && !yield(changedPipeline{&parent{ID: id, Project: p, JSON: obj}, runs}, nil) {
 					return
 				}
@@ -129,7 +128,7 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 // https://learn.microsoft.com/rest/api/azure/devops/release/deployments/list
 func deploymentsSince(p *project, since time.Time) *request {
 	return &request{
-		Host: vsrm, Project: p, Route: "_apis/release/deployments", Query: []string{"$top", listTop, "minModifiedTime", stamp(since)},
+		Host: rest.VSRM, Project: p.ID, Route: "_apis/release/deployments", Query: []string{"$top", listTop, "minModifiedTime", stamp(since)},
 	}
 }
 
@@ -144,15 +143,14 @@ func (l *lister) releasesSince(ctx context.Context, p *project, sel releaseSelec
 				yield(batch{}, fmt.Errorf("list of deployments: %w", err))
 				return
 			}
-			deployments, _ := list(pg.b, "value")
-			for obj := range deployments {
-				deployed[strings.Clone(gjson.Get(view(obj), "release.id").String())] = true // as above
+			for obj := range rawjson.Objects(pg.Body, "value") {
+				deployed[strings.Clone(rawjson.Get(obj, "release.id").String())] = true // as above
 			}
-			pg.free()
+			pg.Free()
 		}
 		changed := func(release []byte) bool {
-			at, ok := timestamp(textAt(release, "modifiedOn"))
-			return !ok || !at.Before(l.since) || deployed[textAt(release, "id")]
+			at, ok := timestamp(rawjson.Text(release, "modifiedOn"))
+			return !ok || !at.Before(l.since) || deployed[rawjson.Text(release, "id")]
 		}
 		l.batches(ctx, sel.request(p), batch{scope: p.scope, keep: changed})(yield)
 	}
@@ -174,7 +172,7 @@ func (l *lister) testRunsSince(ctx context.Context, rq *request) iter.Seq2[*page
 			if to.After(end) {
 				to = end
 			}
-			window := rq.with("minLastUpdatedDate", stamp(from), "maxLastUpdatedDate", stamp(to), "$top", strconv.Itoa(testRunWindowTop))
+			window := rq.With("minLastUpdatedDate", stamp(from), "maxLastUpdatedDate", stamp(to), "$top", strconv.Itoa(testRunWindowTop))
 			for pg, err := range l.windowPages(ctx, window) {
 				if !yield(pg, err) || err != nil {
 					return
@@ -190,40 +188,39 @@ func (l *lister) testRunsSince(ctx context.Context, rq *request) iter.Seq2[*page
 // (S13).
 func (l *lister) windowPages(ctx context.Context, rq *request) iter.Seq2[*page, error] {
 	return func(yield func(*page, error) bool) {
-		var guard progressGuard
+		var guard rest.Guard
 		seen := map[string]bool{}
 		next := rq
 		for n := 1; ; n++ {
-			pg, err := l.page(ctx, next, "value", n, &progressGuard{})
+			pg, err := l.page(ctx, next, "value", n, &rest.Guard{})
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			got, before := 0, len(seen)
-			runs, _ := list(pg.b, "value")
-			for obj := range runs {
+			for obj := range rawjson.Objects(pg.Body, "value") {
 				got++
-				seen[textAt(obj, "id")] = true
+				seen[rawjson.Text(obj, "id")] = true
 			}
-			token := pg.token
+			token := pg.Token
 			if token == "" {
-				token = textAt(pg.b, "continuationToken")
+				token = rawjson.Text(pg.Body, "continuationToken")
 			}
 			if len(seen) == before {
-				pg.free()
+				pg.Free()
 			} else if !yield(pg, nil) {
 				return
 			}
 			switch {
-			case token != "" && !guard.token(token):
+			case token != "" && !guard.Token(token):
 				yield(nil, fmt.Errorf("%s, page %d: %w: the continuation token repeats", rq.Route, n, ErrMalformed))
 				return
 			case token != "":
-				next = rq.with("continuationToken", token)
+				next = rq.With("continuationToken", token)
 			case got < testRunWindowTop || len(seen) == before:
 				return
 			default:
-				next = rq.with("$skip", strconv.Itoa(len(seen)))
+				next = rq.With("$skip", strconv.Itoa(len(seen)))
 			}
 		}
 	}

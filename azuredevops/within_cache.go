@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 const (
@@ -186,9 +189,9 @@ func (l *lister) liveRepository(ctx context.Context, p *project, id string, age 
 	live, key := l.c.live, strings.ToLower(p.ID+"/"+id)
 	return live.repositories.get(ctx, key, age, func(ctx context.Context) (*repository, error) {
 		if live.shown(key) {
-			b, err := l.object(ctx, &request{Project: p, Route: "_apis/git/repositories/{repositoryId}", Args: []string{id}})
-			if err == nil && strings.EqualFold(textAt(b, "id"), id) {
-				return newRepository(p, without(b, "_links", "parentRepository")), nil
+			b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/git/repositories/{repositoryId}", Args: []string{id}})
+			if err == nil && strings.EqualFold(rawjson.Text(b, "id"), id) {
+				return newRepository(p, rawjson.Without(b, "_links", "parentRepository")), nil
 			}
 			// A disabled repository cannot be read, but is listed.
 			if ctx.Err() != nil || err != nil && !mayBeListed(err) {
@@ -207,11 +210,11 @@ func (l *lister) listedRepository(ctx context.Context, p *project, id string) (*
 	}
 	var found *repository
 	var ids []string
-	for obj := range elements(b, memberAt(b, "value")) {
+	for obj := range rawjson.Objects(b, "value") {
 		if obj[0] != '{' {
 			continue
 		}
-		of := textAt(obj, "id")
+		of := rawjson.Text(obj, "id")
 		ids = append(ids, strings.ToLower(p.ID+"/"+of))
 		if strings.EqualFold(of, id) {
 			found = newRepository(p, bytes.Clone(obj))
@@ -250,14 +253,9 @@ func (c *liveCache) unshow(key string) {
 	c.hidden.put(key, true)
 }
 
-// without is an object less some members.
-func without(obj []byte, names ...string) []byte {
-	return append(appendOthers(nil, obj, []members{{names: names}}), '}')
-}
-
 // mayBeListed tells whether an error about a repository leaves open what the list
 // says of it.
 func mayBeListed(err error) bool {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*rest.Error](err)
 	return ok && e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != http.StatusTooManyRequests && !errors.Is(err, ErrUnauthorized)
 }

@@ -7,6 +7,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // unlessAbsent is nil for an error that says that something does not exist: then
@@ -22,11 +24,11 @@ func unlessAbsent(err error) error {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/pipelines/pipelines/get
 func (l *lister) livePipeline(ctx context.Context, p *project, id string) ([]byte, error) {
-	b, err := l.object(ctx, &request{Project: p, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
+	b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
 	if err != nil {
 		return nil, err
 	}
-	return without(b, "configuration"), nil
+	return rawjson.Without(b, "configuration"), nil
 }
 
 // withinPipeline asks for one pipeline instead of the list.
@@ -55,12 +57,12 @@ func withinPipeline(l *lister, sel pipelineSelector, at *part) stream[Record] {
 				yield(Record{}, err)
 				return
 			}
-			rec := l.record(obj, at.project.scope, s.ID, newMembers(1).text("__projectId", s.Project))
+			rec := l.record(obj, at.project.scope, s.ID, rawjson.Members{}.Text("__projectId", s.Project))
 			switch {
 			case of.err != nil:
 				rec.Missing = append(rec.Missing, fmt.Errorf("repository: %w", listed(of.err)))
 			case of.value != nil:
-				rec.JSON = object(rec.JSON, newMembers(1).raw("__repository", of.value))
+				rec.JSON = rawjson.With(rec.JSON, rawjson.Members{}.Raw("__repository", of.value))
 			}
 			yield(rec, nil)
 		})
@@ -79,7 +81,7 @@ func withinPipelineRun(l *lister, _ pipelineRunSelector, at *part) stream[Record
 		return within(at.Scope, func(yield func(Record, error) bool) {
 			p := at.project
 			pipeline := ahead(ctx, func(ctx context.Context) ([]byte, error) { return l.livePipeline(ctx, p, at.Scope.ID) })
-			run, err := l.object(ctx, &request{Project: p, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}})
+			run, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}})
 			of := pipeline()
 			switch err = errors.Join(err, of.err); {
 			case errors.Is(err, ErrNotFound):
@@ -91,7 +93,7 @@ func withinPipelineRun(l *lister, _ pipelineRunSelector, at *part) stream[Record
 					yield(Record{}, err)
 					return
 				}
-				yield(l.record(run, p.scope, at.Scope.ID, newMembers(2+len(of.value)/64).raw("__project", p.JSON).raw("__pipeline", of.value)), nil)
+				yield(l.record(run, p.scope, at.Scope.ID, rawjson.Members{}.Raw("__project", p.JSON).Raw("__pipeline", of.value)), nil)
 			}
 		})
 	}
@@ -104,17 +106,16 @@ func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, er
 	unlisted, err := l.c.live.unlisted.get(ctx, func(ctx context.Context) ([]string, error) {
 		out := []string{"resources", "variables", "tags", "yamlDetails", "finalYaml"}
 		rq := &request{
-			Project: at.project, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
+			Project: at.project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
 		}
 		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
 				return nil, listed(err)
 			}
-			objects, _ := list(pg.b, "value")
-			for obj := range objects {
-				out = slices.DeleteFunc(out, func(name string) bool { return memberAt(obj, name) >= 0 })
+			for obj := range rawjson.Objects(pg.Body, "value") {
+				out = slices.DeleteFunc(out, func(name string) bool { return rawjson.Has(obj, name) })
 			}
-			pg.free()
+			pg.Free()
 			break
 		}
 		return out, nil
@@ -122,7 +123,7 @@ func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("runs of the pipeline: %w", err)
 	}
-	return without(run, unlisted...), nil
+	return rawjson.Without(run, unlisted...), nil
 }
 
 // recordsTop is how many of the newest deployments of an environment are read at
@@ -139,9 +140,9 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 	return l.eachBelow(l.eachOf(widePages, environmentsOf), func(ctx context.Context, env *parent) iter.Seq2[batch, error] {
 		return func(yield func(batch, error) bool) {
 			pages := l.batches(ctx, &request{
-				Project: env.Project, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
+				Project: env.Project.ID, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
 				Args: []string{env.ID}, Query: []string{"top", recordsTop},
-			}, batch{scope: env.scope(), added: newMembers(1).raw("__project", orNull(rawAt(env.JSON, "project")))})
+			}, batch{scope: env.scope(), added: rawjson.Members{}.Raw("__project", orNull(rawjson.Raw(env.JSON, "project")))})
 			for b, err := range pages {
 				var before bool
 				if err == nil {
@@ -157,13 +158,12 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 
 // queuedBefore tells whether the last deployment of a page is older than the build.
 func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, error) {
-	if p.token == "" {
+	if p.Token == "" {
 		return false, nil
 	}
 	var last string
-	objects, _ := list(p.b, "value")
-	for obj := range objects {
-		last = textAt(obj, "queueTime")
+	for obj := range rawjson.Objects(p.Body, "value") {
+		last = rawjson.Text(obj, "queueTime")
 	}
 	queued, ok := timestamp(last)
 	if !ok {
@@ -175,15 +175,14 @@ func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, err
 
 // buildQueued is when the build was queued; zero for one that is not there.
 func (l *lister) buildQueued(ctx context.Context, at *part) (time.Time, error) {
-	pg, err := l.send(ctx, buildsOf(at.project).with("buildIds", at.build))
+	pg, err := l.send(ctx, buildsOf(at.project).With("buildIds", at.build))
 	if err != nil {
 		return time.Time{}, listed(err)
 	}
-	defer pg.free()
-	objects, _ := list(pg.b, "value")
-	for obj := range objects {
-		if textAt(obj, "id") == at.build {
-			queued, _ := timestamp(textAt(obj, "queueTime"))
+	defer pg.Free()
+	for obj := range rawjson.Objects(pg.Body, "value") {
+		if rawjson.Text(obj, "id") == at.build {
+			queued, _ := timestamp(rawjson.Text(obj, "queueTime"))
 			return queued, nil
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // Settle asks Azure DevOps for the ids that events leave out: the wikis of a
@@ -92,15 +94,14 @@ func (l *lister) wikisOf(ctx context.Context, p *project, c Change, excluded boo
 // https://learn.microsoft.com/rest/api/azure/devops/wiki/wikis/list
 func (l *lister) allWikis(ctx context.Context, p *project) ([]wikiOf, error) {
 	var out []wikiOf
-	for pg, err := range l.pages(ctx, &request{Project: p, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
+	for pg, err := range l.pages(ctx, &request{Project: p.ID, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
 		if err != nil {
 			return nil, err
 		}
-		objects, _ := list(pg.b, "value")
-		for obj := range objects {
-			out = append(out, wikiOf{textAt(obj, "id"), textAt(obj, "repositoryId")})
+		for obj := range rawjson.Objects(pg.Body, "value") {
+			out = append(out, wikiOf{rawjson.Text(obj, "id"), rawjson.Text(obj, "repositoryId")})
 		}
-		pg.free()
+		pg.Free()
 	}
 	return out, nil
 }
@@ -112,9 +113,9 @@ func (l *lister) repositoriesNamed(ctx context.Context, p *project, name string)
 	if err != nil {
 		return nil, fmt.Errorf("list of repositories: %w", err)
 	}
-	for obj := range elements(b, memberAt(b, "value")) {
-		if obj[0] == '{' && strings.EqualFold(textAt(obj, "name"), name) {
-			return []string{textAt(obj, "id")}, nil
+	for obj := range rawjson.Objects(b, "value") {
+		if obj[0] == '{' && strings.EqualFold(rawjson.Text(obj, "name"), name) {
+			return []string{rawjson.Text(obj, "id")}, nil
 		}
 	}
 	return nil, nil
