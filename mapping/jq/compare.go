@@ -35,7 +35,7 @@ func equal(r *run, a, b any) (bool, error) {
 	return same, c.tooDeep("Equality check")
 }
 
-// sort sorts by the key of each element, in place.
+// sortByKey sorts by the key of each element, in place.
 func sortByKey[T any](r *run, list []T, key func(T) any) error {
 	c := comparer{r: r}
 	slices.SortStableFunc(list, func(a, b T) int { return c.compare(key(a), key(b)) })

@@ -75,7 +75,6 @@ type Program struct {
 	*shared
 	body  node
 	paths [][]string
-	whole bool
 	notes []string
 }
 
@@ -135,9 +134,6 @@ func withLocations(src string) string {
 
 // Paths are the plain paths that the program reads from its input.
 func (p *Program) Paths() [][]string { return p.paths }
-
-// NeedsWhole says whether the program reads its input other than by Paths.
-func (p *Program) NeedsWhole() bool { return p.whole }
 
 // IsPath says that the program is nothing but a path of Paths.
 func (p *Program) IsPath() bool {

@@ -30,7 +30,7 @@ func (c suiteCase) name() string { return fmt.Sprintf("%s:%d", c.Suite, c.Line) 
 
 // run says how the program differs from what jq does; empty: not at all.
 func (c suiteCase) run(ctx context.Context) string {
-	p, err := jq.NewCompiler(jq.Options{Environ: []string{"PAGER=less"}}).Compile(c.Program)
+	p, err := jq.NewCompiler(jq.Options{Environ: []string{"PAGER=less"}, Timeout: time.Minute}).Compile(c.Program)
 	if wanted := c.Compile == nil || *c.Compile; (err == nil) != wanted {
 		return fmt.Sprintf("compiles: %v, want %v: %v", err == nil, wanted, err)
 	}
