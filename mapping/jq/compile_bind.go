@@ -185,7 +185,7 @@ func (c *compiler) member(kv *gojq.ObjectKeyVal, s *scope) (m member, err error)
 func checkKey(key node) error {
 	if k, ok := key.(constant); ok {
 		if _, ok := k.v.(string); !ok {
-			return errors.New("Object keys must be strings") //nolint:staticcheck // jq's own words
+			return errors.New("Object keys must be strings")
 		}
 	}
 	return nil
