@@ -81,7 +81,9 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	if err != nil {
 		return nil, err
 	}
-	a.state = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log)
+	if a.state, _, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
+		return nil, err
+	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
 	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, a.network.Port(), masker, a.log
