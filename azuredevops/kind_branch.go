@@ -27,7 +27,7 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 		return func(yield func(Record, error) bool) {
 			added := rawjson.Members{}.Raw("__repository", r.JSON)
 			rq := &request{
-				Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{r.ID},
+				Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{r.ID},
 				Query: []string{"filter", "heads/", "$top", refsTop},
 			}
 			for p, err := range l.pages(ctx, rq, "value") {
@@ -45,8 +45,8 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 
 // branchesOf yields the branches of a page, and frees it.
 func (l *lister) branchesOf(p *page, r *repository, added rawjson.Members, yield func(Record, error) bool) bool {
-	defer p.free()
-	for obj := range rawjson.Objects(p.b, "value") {
+	defer p.Free()
+	for obj := range rawjson.Objects(p.Body, "value") {
 		ref := rawjson.Text(obj, "name")
 		if !strings.HasPrefix(ref, headsPrefix) {
 			continue

@@ -49,18 +49,18 @@ func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
 // https://learn.microsoft.com/rest/api/azure/devops/build/definitions/get
 func (l *lister) definitionRepository(ctx context.Context, s Scope) ([]byte, error) {
 	p, err := l.send(ctx, &request{
-		Project: &project{ID: s.Project, Name: s.ProjectName},
+		Project: s.Project,
 		Route:   "_apis/build/definitions/{definitionId}", Args: []string{s.ID},
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer p.free()
-	repository := rawjson.Raw(p.b, "repository")
+	defer p.Free()
+	repository := rawjson.Raw(p.Body, "repository")
 	if len(repository) == 0 || repository[0] != '{' {
 		return nil, nil
 	}
-	if of := rawjson.Raw(p.b, "project"); of != nil {
+	if of := rawjson.Raw(p.Body, "project"); of != nil {
 		return rawjson.With(repository, rawjson.Members{}.Raw("project", of)), nil
 	}
 	return rawjson.With(repository), nil

@@ -24,7 +24,7 @@ type pipelineDeploymentSelector struct {
 func listPipelineDeployments(l *lister, _ pipelineDeploymentSelector) stream[Record] {
 	return l.eachBelow(l.eachOf(widePages, environmentsOf), func(ctx context.Context, env *parent) iter.Seq2[batch, error] {
 		return l.batches(ctx, &request{
-			Project: env.Project, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
+			Project: env.Project.ID, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
 			Args: []string{env.ID}, Query: []string{"top", listTop}, // not $top, which is not known here
 		}, batch{scope: env.scope(), added: rawjson.Members{}.Raw("__project", orNull(rawjson.Raw(env.JSON, "project")))})
 	})

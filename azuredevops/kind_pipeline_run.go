@@ -33,7 +33,7 @@ func listPipelineRuns(l *lister, _ pipelineRunSelector) stream[Record] {
 
 // runs are those of a pipeline; nil keeps all.
 func (l *lister) runs(ctx context.Context, p *parent, keep func(run []byte) bool) iter.Seq2[batch, error] {
-	return l.batches(ctx, &request{Project: p.Project, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{p.ID}}, batch{
+	return l.batches(ctx, &request{Project: p.Project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{p.ID}}, batch{
 		scope: p.scope(), keep: keep,
 		added: rawjson.Members{}.Raw("__project", p.Project.JSON).Raw("__pipeline", p.JSON),
 	})

@@ -66,7 +66,7 @@ func (l *lister) rememberedStages(ctx context.Context, build *parent) ([]byte, e
 func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
 	waits := !started(build.JSON)
 	p, err := l.send(ctx, &request{
-		Project: build.Project, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build.ID}, Empty: waits,
+		Project: build.Project.ID, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build.ID}, Empty: waits,
 	})
 	if waits && errors.Is(err, ErrNotFound) {
 		return []byte("[]"), nil
@@ -74,15 +74,15 @@ func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.free()
+	defer p.Free()
 	out := []byte{'['}
-	switch ok := rawjson.Array(p.b, "records") != nil; {
-	case !ok && waits && (p.status == http.StatusNoContent || rawjson.Has(p.b, "records")):
+	switch ok := rawjson.Array(p.Body, "records") != nil; {
+	case !ok && waits && (p.Status == http.StatusNoContent || rawjson.Has(p.Body, "records")):
 		return append(out, ']'), nil
 	case !ok:
 		return nil, fmt.Errorf("%w: no records in the timeline", ErrMalformed)
 	}
-	for obj := range rawjson.Objects(p.b, "records") {
+	for obj := range rawjson.Objects(p.Body, "records") {
 		if rawjson.Text(obj, "type") != "Stage" {
 			continue
 		}

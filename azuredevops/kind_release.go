@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"strings"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[releaseSelector]{
@@ -41,7 +43,7 @@ func listReleases(l *lister, sel releaseSelector) stream[Record] {
 // https://learn.microsoft.com/rest/api/azure/devops/release/releases/list
 func (sel *releaseSelector) request(p *project) *request {
 	return &request{
-		Host: vsrm, Project: p, Route: "_apis/release/releases",
+		Host: rest.VSRM, Project: p.ID, Route: "_apis/release/releases",
 		Query: []string{
 			"$top", listTop, "$expand", sel.Expand, "statusFilter", sel.StatusFilter,
 			"tagFilter", strings.Join(sel.TagFilter, ","), "sourceBranchFilter", sel.SourceBranchFilter,

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[releaseDefinitionSelector]{
@@ -26,7 +27,7 @@ type releaseDefinitionSelector struct {
 func listReleaseDefinitions(l *lister, sel releaseDefinitionSelector) stream[Record] {
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return l.batches(ctx, &request{
-			Host: vsrm, Project: p, Route: "_apis/release/definitions",
+			Host: rest.VSRM, Project: p.ID, Route: "_apis/release/definitions",
 			Query: []string{"$top", listTop, "$expand", sel.Expand, "tagFilter", strings.Join(sel.TagFilter, ",")},
 		}, batch{scope: p.scope, added: rawjson.Members{}.Raw("__project", p.JSON)})
 	})

@@ -112,7 +112,7 @@ func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[t
 // https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
 func (l *lister) testRuns(ctx context.Context, p *project, added rawjson.Members, coverage bool) iter.Seq2[testRunPage, error] {
 	return func(yield func(testRunPage, error) bool) {
-		rq := &request{Project: p, Route: "_apis/test/runs", Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
+		rq := &request{Project: p.ID, Route: "_apis/test/runs", Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
 		pages := l.skipPages(ctx, rq, testRunTop)
 		if !l.since.IsZero() {
 			pages = l.testRunsSince(ctx, rq)
@@ -163,7 +163,7 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 		total = -1
 	}
 	rq := &request{
-		Project: run.project(), Route: "_apis/test/runs/{runId}/results", Args: []string{run.Scope.ID},
+		Project: run.project().ID, Route: "_apis/test/runs/{runId}/results", Args: []string{run.Scope.ID},
 	}
 	out, count := []byte{'['}, 0
 	for p, err := range l.skipPages(ctx, rq, testResultTop) {
@@ -171,13 +171,13 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 			return nil, err
 		}
 		before := count
-		for obj := range rawjson.Objects(p.b, "value") {
+		for obj := range rawjson.Objects(p.Body, "value") {
 			if count++; count > 1 {
 				out = append(out, ',')
 			}
 			out = append(out, obj...)
 		}
-		p.free()
+		p.Free()
 		if total >= 0 && count >= total && count-before < testResultTop {
 			break
 		}

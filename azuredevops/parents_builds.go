@@ -20,7 +20,7 @@ const (
 // https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
 func buildsOf(p *project) *request {
 	return &request{
-		Project: p, Route: "_apis/build/builds", Shared: true,
+		Project: p.ID, Route: "_apis/build/builds", Shared: true,
 		Query: []string{"queryOrder", "queueTimeDescending", "$top", buildsTop},
 	}
 }

@@ -178,13 +178,13 @@ func (at *part) narrow(rq *request) *request {
 	id := at.Scope.ID
 	switch {
 	case (at.Kind == "build" || at.Kind == "pipeline-stage") && rq.Route == "_apis/build/builds":
-		return rq.with("buildIds", id)
+		return rq.With("buildIds", id)
 	case at.build != "" && rq.Route == "_apis/test/runs":
-		return rq.with("buildUri", "vstfs:///Build/Build/"+at.build)
+		return rq.With("buildUri", "vstfs:///Build/Build/"+at.build)
 	case rq.Route == "_apis/release/releases":
-		return rq.with("releaseIdFilter", id)
+		return rq.With("releaseIdFilter", id)
 	case rq.Route == "_apis/release/definitions":
-		return rq.with("definitionIdFilter", id)
+		return rq.With("definitionIdFilter", id)
 	case at.Kind == "branch" && rq.Route == routeRefs, at.Kind == "pipeline-stage" && rq.Route == routeTimeline:
 		shared := *rq
 		shared.Shared = true // it may be under way: see prefetch
@@ -206,9 +206,9 @@ func (s *Snapshot) prefetch(ctx context.Context, c Change) (wait func()) {
 	switch {
 	case c.Scope.Project == "":
 	case c.Kind == "branch" && c.Scope.Repository != "" && !s.c.live.hidden.has(strings.ToLower(p.ID+"/"+c.Scope.Repository), liveFor):
-		rq = &request{Project: p, Route: routeRefs, Args: []string{c.Scope.Repository}, Query: []string{"filter", "heads/", "$top", refsTop}}
+		rq = &request{Project: p.ID, Route: routeRefs, Args: []string{c.Scope.Repository}, Query: []string{"filter", "heads/", "$top", refsTop}}
 	case c.Kind == "pipeline-stage" && c.Scope.ID != "":
-		rq = &request{Project: p, Route: routeTimeline, Args: []string{c.Scope.ID}, Empty: true}
+		rq = &request{Project: p.ID, Route: routeTimeline, Args: []string{c.Scope.ID}, Empty: true}
 	}
 	if rq == nil {
 		return func() {}
@@ -218,7 +218,7 @@ func (s *Snapshot) prefetch(ctx context.Context, c Change) (wait func()) {
 	answer := ahead(ctx, func(ctx context.Context) (*page, error) { return l.send(ctx, rq) })
 	return func() {
 		if r := answer(); r.err == nil {
-			r.value.free()
+			r.value.Free()
 		}
 	}
 }

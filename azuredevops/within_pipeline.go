@@ -24,7 +24,7 @@ func unlessAbsent(err error) error {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/pipelines/pipelines/get
 func (l *lister) livePipeline(ctx context.Context, p *project, id string) ([]byte, error) {
-	b, err := l.object(ctx, &request{Project: p, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
+	b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func withinPipelineRun(l *lister, _ pipelineRunSelector, at *part) stream[Record
 		return within(at.Scope, func(yield func(Record, error) bool) {
 			p := at.project
 			pipeline := ahead(ctx, func(ctx context.Context) ([]byte, error) { return l.livePipeline(ctx, p, at.Scope.ID) })
-			run, err := l.object(ctx, &request{Project: p, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}})
+			run, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}})
 			of := pipeline()
 			switch err = errors.Join(err, of.err); {
 			case errors.Is(err, ErrNotFound):
@@ -106,16 +106,16 @@ func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, er
 	unlisted, err := l.c.live.unlisted.get(ctx, func(ctx context.Context) ([]string, error) {
 		out := []string{"resources", "variables", "tags", "yamlDetails", "finalYaml"}
 		rq := &request{
-			Project: at.project, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
+			Project: at.project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
 		}
 		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
 				return nil, listed(err)
 			}
-			for obj := range rawjson.Objects(pg.b, "value") {
+			for obj := range rawjson.Objects(pg.Body, "value") {
 				out = slices.DeleteFunc(out, func(name string) bool { return rawjson.Has(obj, name) })
 			}
-			pg.free()
+			pg.Free()
 			break
 		}
 		return out, nil
@@ -140,7 +140,7 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 	return l.eachBelow(l.eachOf(widePages, environmentsOf), func(ctx context.Context, env *parent) iter.Seq2[batch, error] {
 		return func(yield func(batch, error) bool) {
 			pages := l.batches(ctx, &request{
-				Project: env.Project, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
+				Project: env.Project.ID, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
 				Args: []string{env.ID}, Query: []string{"top", recordsTop},
 			}, batch{scope: env.scope(), added: rawjson.Members{}.Raw("__project", orNull(rawjson.Raw(env.JSON, "project")))})
 			for b, err := range pages {
@@ -158,11 +158,11 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 
 // queuedBefore tells whether the last deployment of a page is older than the build.
 func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, error) {
-	if p.token == "" {
+	if p.Token == "" {
 		return false, nil
 	}
 	var last string
-	for obj := range rawjson.Objects(p.b, "value") {
+	for obj := range rawjson.Objects(p.Body, "value") {
 		last = rawjson.Text(obj, "queueTime")
 	}
 	queued, ok := timestamp(last)
@@ -175,12 +175,12 @@ func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, err
 
 // buildQueued is when the build was queued; zero for one that is not there.
 func (l *lister) buildQueued(ctx context.Context, at *part) (time.Time, error) {
-	pg, err := l.send(ctx, buildsOf(at.project).with("buildIds", at.build))
+	pg, err := l.send(ctx, buildsOf(at.project).With("buildIds", at.build))
 	if err != nil {
 		return time.Time{}, listed(err)
 	}
-	defer pg.free()
-	for obj := range rawjson.Objects(pg.b, "value") {
+	defer pg.Free()
+	for obj := range rawjson.Objects(pg.Body, "value") {
 		if rawjson.Text(obj, "id") == at.build {
 			queued, _ := timestamp(rawjson.Text(obj, "queueTime"))
 			return queued, nil

@@ -38,7 +38,7 @@ func withinPullRequest(l *lister, sel pullRequestSelector, at *part) stream[Reco
 func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part) (rec Record, known bool, err error) {
 	r, source, target := at.repository, at.source, at.target
 	if r == nil {
-		obj, err := l.object(ctx, &request{Project: at.project, Route: "_apis/git/pullrequests/{pullRequestId}", Args: []string{at.Scope.ID}})
+		obj, err := l.object(ctx, &request{Project: at.project.ID, Route: "_apis/git/pullrequests/{pullRequestId}", Args: []string{at.Scope.ID}})
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
 		}
@@ -55,7 +55,7 @@ func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part)
 	if err == nil && obj == nil && at.repository != nil { // another branch now, or the event did not tell
 		var alone []byte
 		alone, err = l.object(ctx, &request{
-			Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/pullrequests/{pullRequestId}", Args: []string{r.ID, at.Scope.ID},
+			Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests/{pullRequestId}", Args: []string{r.ID, at.Scope.ID},
 		})
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
@@ -75,7 +75,7 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 		return nil, nil
 	}
 	p, err := l.send(ctx, &request{
-		Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID},
+		Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID},
 		Query: []string{
 			"searchCriteria.status", "all", "searchCriteria.sourceRefName", source, "searchCriteria.targetRefName", target, "$top", "100",
 		},
@@ -83,11 +83,11 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 	if err != nil {
 		return nil, fmt.Errorf("pull requests of %s: %w", source, listed(err))
 	}
-	defer p.free()
-	if rawjson.Array(p.b, "value") == nil {
+	defer p.Free()
+	if rawjson.Array(p.Body, "value") == nil {
 		return nil, fmt.Errorf("%w: no list of pull requests", ErrMalformed)
 	}
-	for obj := range rawjson.Objects(p.b, "value") {
+	for obj := range rawjson.Objects(p.Body, "value") {
 		if rawjson.Text(obj, "pullRequestId") == id && strings.EqualFold(pullRepository(obj), r.ID) {
 			return bytes.Clone(obj), nil
 		}

@@ -94,14 +94,14 @@ func (l *lister) wikisOf(ctx context.Context, p *project, c Change, excluded boo
 // https://learn.microsoft.com/rest/api/azure/devops/wiki/wikis/list
 func (l *lister) allWikis(ctx context.Context, p *project) ([]wikiOf, error) {
 	var out []wikiOf
-	for pg, err := range l.pages(ctx, &request{Project: p, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
+	for pg, err := range l.pages(ctx, &request{Project: p.ID, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
 		if err != nil {
 			return nil, err
 		}
-		for obj := range rawjson.Objects(pg.b, "value") {
+		for obj := range rawjson.Objects(pg.Body, "value") {
 			out = append(out, wikiOf{rawjson.Text(obj, "id"), rawjson.Text(obj, "repositoryId")})
 		}
-		pg.free()
+		pg.Free()
 	}
 	return out, nil
 }

@@ -36,10 +36,10 @@ func (l *lister) oneWorkItem(ctx context.Context, sel workItemSelector, at *part
 		item := fetched()
 		switch {
 		case err != nil:
-			item.value.page.free()
+			item.value.page.Free()
 			yield(batch{}, fmt.Errorf("work item query: %w", err))
 		case len(found) == 0:
-			item.value.page.free()
+			item.value.page.Free()
 			if err := l.stillCalled(ctx, p); err != nil {
 				yield(batch{}, err)
 			}

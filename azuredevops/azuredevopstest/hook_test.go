@@ -16,7 +16,6 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 )
 
@@ -406,49 +405,4 @@ func TestSubscribed(t *testing.T) {
 	if err := s.Subscribed(ctx, "git.push", "build.complete"); err == nil || !strings.Contains(err.Error(), "no subscription to git.push:") {
 		t.Errorf("Subscribed = %v", err)
 	}
-}
-
-// The real client makes its subscriptions, finds them switched off, and reads
-// what could not be delivered.
-func TestClientKeepsSubscriptions(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, c := hooked(t, -1)
-		h, err := azuredevops.NewHooks(client(t, s, ""), azuredevops.HooksConfig{URL: "http://hooks.example/integration/webhook", Secret: "secret"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := azuredevops.Wanted{Kinds: []string{"repository", "release", "advanced-security-alert"}}
-		r, err := h.Reconcile(t.Context(), want)
-		if err != nil || len(r.Created) == 0 || len(r.Created) != len(s.Subscriptions()) || len(r.Unknown)+len(r.Refused) > 0 {
-			t.Fatalf("%+v, %v", r, err)
-		}
-		began := time.Now()
-		repo := s.World().Projects[0].Repositories[0]
-		c.answers(401, 401)
-		repo.Push("main", azuredevopstest.Files{"a": "1"})
-		repo.Push("main", azuredevopstest.Files{"a": "2"})
-		s.World().Projects[0].AddReleaseDefinition("prod", "Stage").Release()
-		settle(t, s)
-		failed, err := h.FailedNotifications(t.Context(), began)
-		if err != nil || len(failed.Events) == 0 || len(failed.Gaps) > 0 {
-			t.Fatalf("%+v, %v", failed, err)
-		}
-		for _, f := range failed.Events {
-			if e, err := azuredevops.ParseEvent(f.Body); err != nil || e.ID != f.EventID || e.SubscriptionID != f.SubscriptionID {
-				t.Errorf("%s: %v", f.Body, err)
-			}
-		}
-		if r, err = h.Reconcile(t.Context(), want); err != nil || len(r.Reenabled) == 0 || len(r.Gaps) == 0 {
-			t.Errorf("%+v, %v", r, err)
-		}
-		for _, x := range s.Subscriptions() {
-			if x.Status != "enabled" {
-				t.Errorf("%s is %s", x.Event, x.Status)
-			}
-		}
-		if _, err := h.Cleanup(t.Context()); err != nil || len(s.Subscriptions()) > 0 {
-			t.Errorf("left %+v, %v", s.Subscriptions(), err)
-		}
-	})
 }
