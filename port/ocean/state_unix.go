@@ -20,7 +20,7 @@ func ownerOf(info os.FileInfo) uint32 {
 // isMount reports whether a volume is mounted at a directory. Where the system
 // does not list its mounts, another device than that of the parent is one.
 func isMount(dir string) bool {
-	real, err := filepath.EvalSymlinks(dir)
+	path, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return false
 	}
@@ -28,14 +28,14 @@ func isMount(dir string) bool {
 	if list, err := os.ReadFile("/proc/self/mountinfo"); err == nil {
 		escape := strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`, "\n", `\012`)
 		for line := range strings.Lines(string(list)) {
-			if f := strings.Fields(line); len(f) > 4 && f[4] == escape.Replace(real) {
+			if f := strings.Fields(line); len(f) > 4 && f[4] == escape.Replace(path) {
 				return true
 			}
 		}
 		return false
 	}
-	at, err := os.Stat(real)
-	above, err2 := os.Stat(filepath.Dir(real))
+	at, err := os.Stat(path)
+	above, err2 := os.Stat(filepath.Dir(path))
 	if err != nil || err2 != nil {
 		return false
 	}
