@@ -100,6 +100,18 @@ func pluralEntities(n int) string {
 	return fmt.Sprintf("%d entities", n)
 }
 
+// NewObserver shows resyncs to people: live on a screen, unless it is nil, with the
+// table on errs; else as a table on out where that is wanted. nil shows nothing.
+func NewObserver(out, errs, screen io.Writer, table bool) Observer {
+	switch {
+	case screen != nil:
+		return NewTerminal(screen, errs)
+	case table:
+		return NewTable(out)
+	}
+	return nil
+}
+
 // A Table prints the summary of every resync and nothing before.
 type Table struct{ w io.Writer }
 

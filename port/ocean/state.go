@@ -182,8 +182,11 @@ func writable(dir string) (user uint32, err error) {
 var temporary = regexp.MustCompile(`^(?:\.writable-|waiting-|(?:` + strings.ReplaceAll(strings.Join(stateFiles, "|"), ".", `\.`) + `)[-.])[0-9]+$`)
 
 // SweepState removes the temporary files that a killed process has left in the
-// state directory. Call it before anything is written there.
+// state directory; "" is none. Call it before anything is written there.
 func SweepState(dir string) error {
+	if dir == "" {
+		return nil
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
