@@ -159,7 +159,7 @@ func (s *Spool) openFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.lock, err = os.OpenFile(lock, os.O_CREATE|os.O_RDWR|noFollow, 0o600); err != nil {
+	if s.lock, err = os.OpenFile(lock, os.O_CREATE|os.O_RDWR|noFollow, 0o600); err != nil { //nolint:gosec // the directory of the configuration
 		return err
 	}
 	if err := lockFile(s.lock); err != nil {
