@@ -86,6 +86,7 @@ type Spool struct {
 	closed    bool
 	failing   error       // of the last commit
 	failedAt  time.Time   // when that was
+	unread    time.Time   // when it was last said that reading fails
 	timer     *time.Timer // of delayed keys and of strangers
 	strangers allowance
 
