@@ -18,6 +18,7 @@ import (
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/listener"
+	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
 )
 
@@ -31,7 +32,7 @@ type app struct {
 	memory  *memory.Memory // nil when there is none
 	fresh   atomic.Bool    // the mapping that Setup has read is still unused
 	environ func() []string
-	network *ocean.Network
+	network *network.Network
 	state   string // directory for what survives a restart; empty: none
 	orgs    []*azuredevops.Client
 	events  *events
@@ -74,20 +75,17 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	a.environ = func() []string { return eff.JQEnviron(p.environ) }
 	var err error
-	a.network, err = ocean.NewNetwork(ocean.NetworkConfig{
-		SSL: &cfg.Ocean.SSL, BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
+	a.network, err = network.New(network.Config{
+		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify, BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.state = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log)
-	a.catalog, err = port.New(port.ClientConfig{
-		ClientID: cfg.Port.ClientID, ClientSecret: cfg.Port.ClientSecret, BaseURL: cfg.Port.BaseURL,
-		IntegrationType: cfg.Ocean.Integration.Type, Identifier: cfg.Ocean.Integration.Identifier, Version: version, CoreVersion: coreVersion,
-		UserAgentLayout: cfg.Port.UserAgentLayout, Limits: cfg.Limits,
-		MappingTTL: cfg.Port.MappingTTL.Duration(), FlagsTTL: cfg.Port.FlagsTTL.Duration(), BlueprintTTL: cfg.Port.BlueprintTTL.Duration(),
-		Transport: a.network.Port(), Masker: masker, Log: a.log,
-	})
+	pc := cfg.Port.ClientConfig()
+	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
+	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, a.network.Port(), masker, a.log
+	a.catalog, err = port.New(pc)
 	return a, err
 }
 
@@ -191,9 +189,7 @@ func (a *app) run(ctx context.Context) error {
 	lc := listener.Config{Resync: a.resync, Wake: a.woken, Interval: listen.Interval, Log: a.log.With("component", "listener")}
 	if listen.Resyncs() {
 		lc.OnStart, lc.Requested = listen.ResyncOnStart, a.requested
-		if next := a.schedule(); next != nil {
-			lc.Schedule = listener.ScheduleFunc(next)
-		}
+		lc.Schedule = a.schedule()
 	}
 	if listen.Type == ocean.ListenKafka {
 		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())

@@ -238,9 +238,9 @@ func help(w io.Writer) error {
 	if _, err := io.WriteString(w, usage); err != nil {
 		return err
 	}
-	rows, err := ocean.Describe[config]()
+	rows, without, err := ocean.Describe[config]()
 	if err != nil {
 		return err
 	}
-	return ocean.WriteHelp(w, rows)
+	return ocean.WriteHelp(w, rows, without)
 }

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +18,7 @@ import (
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of README.md")
+var update = flag.Bool("update", false, "write the generated parts of deploy/*.md")
 
 // A buffer that several goroutines write to.
 type buffer struct {
@@ -185,7 +185,7 @@ func TestConfigCommand(t *testing.T) {
 func TestHelpNamesEveryVariable(t *testing.T) {
 	t.Parallel()
 	_, out, _ := start(t, t.Context(), []string{"--help"}, map[string]string{})
-	rows, err := ocean.Describe[config]()
+	rows, _, err := ocean.Describe[config]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,32 +199,93 @@ func TestHelpNamesEveryVariable(t *testing.T) {
 	}
 }
 
-// TestReadme keeps the generated tables current: go test -run TestReadme -update .
-func TestReadme(t *testing.T) {
+// TestGeneratedTables keeps what the documents repeat of the program current:
+// go test -run TestGeneratedTables -update .
+func TestGeneratedTables(t *testing.T) {
 	t.Parallel()
-	rows, err := ocean.Describe[config]()
+	rows, without, err := ocean.Describe[config]()
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := old
-	for name, text := range map[string]string{
-		"config": ocean.Markdown(rows), "ignored": ocean.MarkdownIgnored(), "jq-differences": "- " + strings.Join(jq.Differences(), "\n- "),
+	for _, part := range []struct{ document, name, text string }{
+		{"deploy/CONFIGURATION.md", "config", variablesTable(rows)},
+		{"deploy/CONFIGURATION.md", "ignored", ignoredTable(without)},
+		{"deploy/MAPPING.md", "jq-differences", "- " + strings.Join(jq.Differences(), "\n- ")},
 	} {
-		if want, err = ocean.Splice(want, name, text); err != nil {
+		old, err := os.ReadFile(part.document)
+		if err != nil {
 			t.Fatal(err)
 		}
+		want, err := splice(old, part.name, part.text)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case bytes.Equal(old, want):
+		case !*update:
+			t.Errorf("%s in %s is not current: go test -run TestGeneratedTables -update .", part.name, part.document)
+		default:
+			if err := os.WriteFile(part.document, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	if slices.Equal(old, want) {
-		return
+}
+
+// variablesTable is the table of variables in Markdown.
+func variablesTable(rows []ocean.Row) string {
+	var b strings.Builder
+	b.WriteString("| Variable | Type | Default | Meaning |\n|---|---|---|---|\n")
+	for _, r := range rows {
+		def := ""
+		switch {
+		case r.Required:
+			def = "required"
+		case r.Default != "":
+			def = "`" + shortened(r.Default) + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Variable, cell(r.Type), cell(def), cell(r.Meaning))
 	}
-	if !*update {
-		t.Fatal("the tables of variables in README.md are not current: go test -run TestReadme -update .")
+	return b.String()
+}
+
+// ignoredTable is the table of variables without effect in Markdown.
+func ignoredTable(without []ocean.Ignored) string {
+	var b strings.Builder
+	b.WriteString("| Variable | Why it has no effect |\n|---|---|\n")
+	for _, i := range without {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", i.Variable, cell(i.Reason))
 	}
-	if err := os.WriteFile("README.md", want, 0o644); err != nil {
-		t.Fatal(err)
+	return b.String()
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+
+// splice replaces what stands between `<!-- name:begin -->` and
+// `<!-- name:end -->` in a document. It is an error when a mark is missing.
+func splice(doc []byte, name, text string) ([]byte, error) {
+	begin, end := "<!-- "+name+":begin -->", "<!-- "+name+":end -->"
+	before, rest, ok := bytes.Cut(doc, []byte(begin))
+	_, after, closed := bytes.Cut(rest, []byte(end))
+	if !ok || !closed {
+		return nil, fmt.Errorf("the marks %s and %s are not there", begin, end)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s%s\n%s\n%s%s", before, begin, strings.TrimSpace(text), end, after)
+	return b.Bytes(), nil
+}
+
+func shortened(s string) string {
+	const most = 80
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+func TestSplice(t *testing.T) {
+	t.Parallel()
+	got, err := splice([]byte("a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb\n"), "x", "new\n")
+	if want := "a\n<!-- x:begin -->\nnew\n<!-- x:end -->\nb\n"; err != nil || string(got) != want {
+		t.Errorf("splice = %q, %v, want %q", got, err, want)
 	}
 }

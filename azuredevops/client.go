@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -72,7 +73,7 @@ type Client struct {
 	perRepository struct{ policies, pullRequests bool } // see ClientConfig
 
 	live   *liveCache
-	suffix members // __organizationUrl, __organizationName
+	suffix rawjson.Members // __organizationUrl, __organizationName
 }
 
 // New makes a client. It dials nothing.
@@ -92,7 +93,7 @@ func New(cfg ClientConfig) (*Client, error) {
 	}
 	c := &Client{
 		Client: asks, excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", asks.Organization()), memory: cfg.Memory, live: newLiveCache(),
-		suffix: newMembers(2).text("__organizationUrl", asks.Organization()).text("__organizationName", asks.OrganizationName()),
+		suffix: rawjson.Members{}.Text("__organizationUrl", asks.Organization()).Text("__organizationName", asks.OrganizationName()),
 	}
 	c.perRepository.policies, c.perRepository.pullRequests = cfg.PoliciesPerRepository, cfg.PullRequestsPerRepository
 	return c, nil

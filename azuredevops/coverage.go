@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const (
@@ -58,9 +58,8 @@ func (l *lister) coveredBuilds(ctx context.Context, p *project, runs *page) map[
 	}
 	var ids []string
 	seen := map[string]bool{}
-	objects, _ := list(runs.Body, "value")
-	for obj := range objects {
-		if id := gjson.Get(view(obj), "build.id").String(); id != "" && !seen[id] {
+	for obj := range rawjson.Objects(runs.Body, "value") {
+		if id := rawjson.Get(obj, "build.id").String(); id != "" && !seen[id] {
 			seen[id] = true
 			ids = append(ids, strings.Clone(id))
 		}
@@ -87,10 +86,9 @@ func (l *lister) buildRevisions(ctx context.Context, p *project, ids []string, i
 		if err != nil {
 			return err
 		}
-		builds, _ := list(pg.Body, "value")
-		for obj := range builds {
-			if at, ok := timestamp(textAt(obj, "finishTime")); ok && time.Since(at) > coverageSettles {
-				into[textAt(obj, "id")] = buildRevision(obj)
+		for obj := range rawjson.Objects(pg.Body, "value") {
+			if at, ok := timestamp(rawjson.Text(obj, "finishTime")); ok && time.Since(at) > coverageSettles {
+				into[rawjson.Text(obj, "id")] = buildRevision(obj)
 			}
 		}
 		pg.Free()

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"strings"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // definitions are the build definitions behind pipelines, remembered by their
@@ -18,7 +20,7 @@ type definitions struct {
 
 // repository is definitionRepository for a pipeline as listed.
 func (d *definitions) repository(ctx context.Context, pipeline Record) ([]byte, error) {
-	of := memorable{"definition 1", pipeline.project(), pipeline.Scope.ID, textAt(pipeline.JSON, "revision")}
+	of := memorable{"definition 1", pipeline.project(), pipeline.Scope.ID, rawjson.Text(pipeline.JSON, "revision")}
 	var seen map[string]string
 	if d.c.memory != nil {
 		// Before the definition is asked for: what is put is never older than this.
@@ -30,10 +32,10 @@ func (d *definitions) repository(ctx context.Context, pipeline Record) ([]byte, 
 		}
 	}
 	now := func(repository []byte) string {
-		if textAt(repository, "type") != "TfsGit" {
+		if rawjson.Text(repository, "type") != "TfsGit" {
 			return "-"
 		}
-		return seen[strings.ToLower(textAt(repository, "id"))]
+		return seen[strings.ToLower(rawjson.Text(repository, "id"))]
 	}
 	known, ok := d.recall(of)
 	if then, repository, found := bytes.Cut(known, []byte{'\n'}); ok && found && now(repository) == string(then) {
@@ -57,11 +59,10 @@ func (d *definitions) repositories(ctx context.Context, p *project) (map[string]
 		return nil, err
 	}
 	out := map[string]string{}
-	objects, _ := list(b, "value")
-	for obj := range objects {
-		out[strings.ToLower(textAt(obj, "id"))] = hexDigest(
-			textAt(obj, "name"), textAt(obj, "defaultBranch"), textAt(obj, "url"), textAt(obj, "remoteUrl"), textAt(obj, "webUrl"),
-			textAt(obj, "isDisabled"), string(rawAt(obj, "project")))
+	for obj := range rawjson.Objects(b, "value") {
+		out[strings.ToLower(rawjson.Text(obj, "id"))] = hexDigest(
+			rawjson.Text(obj, "name"), rawjson.Text(obj, "defaultBranch"), rawjson.Text(obj, "url"), rawjson.Text(obj, "remoteUrl"), rawjson.Text(obj, "webUrl"),
+			rawjson.Text(obj, "isDisabled"), string(rawjson.Raw(obj, "project")))
 	}
 	return out, nil
 }

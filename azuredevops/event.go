@@ -12,6 +12,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -63,7 +64,7 @@ const maxNesting = 100
 func ParseEvent(body []byte) (Event, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte(byteOrderMark)))
 	switch {
-	case tooDeep(body):
+	case rawjson.Deeper(body, maxNesting):
 		return Event{}, fmt.Errorf("%w: nested too deeply", errNoEvent)
 	case len(body) == 0 || body[0] != '{' || !gjson.ValidBytes(body):
 		return Event{}, fmt.Errorf("%w: want an object of JSON", errNoEvent)
@@ -295,25 +296,6 @@ func textOfResult(v gjson.Result) string {
 		return ""
 	}
 	return strings.Clone(v.Str)
-}
-
-// tooDeep tells whether a text, JSON or not, has more open brackets at a time than
-// an event.
-func tooDeep(b []byte) bool {
-	depth := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			i = skipString(b, i) - 1
-		case '{', '[':
-			if depth++; depth > maxNesting {
-				return true
-			}
-		case '}', ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // ErrNoOrganization is returned by Resolve.

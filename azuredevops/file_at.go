@@ -10,6 +10,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/azuredevops/content"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -35,7 +37,7 @@ var (
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/get
 func (c *Client) FileAt(ctx context.Context, projectID, repositoryID, path, commit string) ([]byte, error) {
-	b, err := c.fileAt(ctx, fileAt{projectID, repositoryID, joinPath(cleanPath(path)), commit})
+	b, err := c.fileAt(ctx, fileAt{projectID, repositoryID, content.CleanPath(path), commit})
 	if err != nil {
 		return nil, fmt.Errorf("file %s at %.12s: %w", path, commit, err)
 	}
@@ -70,8 +72,8 @@ func (c *Client) fileAt(ctx context.Context, f fileAt) ([]byte, error) {
 		return nil, absentAtCommit(err)
 	}
 	defer p.Free()
-	kind, text := textAt(p.Body, "gitObjectType"), gjson.GetBytes(p.Body, "content").String()
-	id, err := hex.DecodeString(textAt(p.Body, "objectId"))
+	kind, text := rawjson.Text(p.Body, "gitObjectType"), gjson.GetBytes(p.Body, "content").String()
+	id, err := hex.DecodeString(rawjson.Text(p.Body, "objectId"))
 	switch {
 	case kind == "tree" || kind == "commit":
 		return nil, fmt.Errorf("%w: a folder or a submodule", ErrNotFound)
@@ -144,10 +146,9 @@ func (c *Client) BranchTip(ctx context.Context, projectID, repositoryID, branch 
 }
 
 func tipOf(p *page, ref string) string {
-	refs, _ := list(p.Body, "value")
-	for obj := range refs {
-		if textAt(obj, "name") == ref {
-			return strings.Clone(textAt(obj, "objectId"))
+	for obj := range rawjson.Objects(p.Body, "value") {
+		if rawjson.Text(obj, "name") == ref {
+			return strings.Clone(rawjson.Text(obj, "objectId"))
 		}
 	}
 	return ""
@@ -166,5 +167,13 @@ func (c *Client) DefaultBranch(ctx context.Context, projectID, repositoryID stri
 		return "", fmt.Errorf("default branch: %w", listed(err))
 	}
 	defer p.Free()
-	return strings.Clone(textAt(p.Body, "defaultBranch")), nil
+	return strings.Clone(rawjson.Text(p.Body, "defaultBranch")), nil
+}
+
+// projectByID is what a request needs of a project; nil for "", the organization.
+func projectByID(id string) *project {
+	if id == "" {
+		return nil
+	}
+	return &project{ID: id}
 }

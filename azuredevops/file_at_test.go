@@ -1,7 +1,6 @@
 package azuredevops_test
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -162,51 +161,4 @@ func TestBranchTip(t *testing.T) {
 	if _, err := c.DefaultBranch(t.Context(), r.Project().ID, r.ID); err == nil || errors.Is(err, azuredevops.ErrNotFound) {
 		t.Errorf("a repository that cannot be read: %v", err)
 	}
-}
-
-func TestDocuments(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"":                                  "",
-		"# nothing\n":                       "",
-		"null":                              "",
-		"a: 1\n":                            `{"a":1}`,
-		"\ufeffa: yes\n":                    `{"a":true}`,
-		"a: 1\n---\nb: 2\n---\n---\n- c\n":  `{"a":1} {"b":2} ["c"]`,
-		"---\na: 012\n...\n":                `{"a":10}`,
-		`{"a":1, "a":9007199254740993}`:     `{"a":9007199254740993}`,
-		"text":                              `"text"`,
-		"x: &x {a: 1}\ny: {<<: *x, b: 2}\n": `{"x":{"a":1},"y":{"a":1,"b":2}}`,
-	} {
-		docs, err := azuredevops.Documents([]byte(text))
-		if err != nil {
-			t.Errorf("%q: %v", text, err)
-		}
-		var got []string
-		for _, d := range docs {
-			got = append(got, string(d))
-		}
-		if s := strings.Join(got, " "); s != want {
-			t.Errorf("Documents(%q) = %s, want %s", text, s, want)
-		}
-	}
-	for _, text := range []string{"a: [1", "a: b: c", "\ta: 1", "a: !Ref b\n", "\xff\xfea", "a: 2024-13-45\n", "a: &x [*x]\n", "{\"a\":", "a: 1\n---\nb: [\n"} {
-		if docs, err := azuredevops.Documents([]byte(text)); err == nil {
-			t.Errorf("Documents(%q) = %s, want an error", text, docs)
-		}
-	}
-}
-
-func FuzzDocuments(f *testing.F) {
-	for _, s := range []string{"a: 1\n---\nb: 2\n", `{"a":[1,{"b":null}]}`, "- *x\n", "&a [*a]", "? [a]\n: b\n", "a: !!binary x", "<<: {a: 1}\n", "\ufeff{}"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		docs, err := azuredevops.Documents(text)
-		for _, d := range docs {
-			if !json.Valid(d) || string(d) == "null" || err != nil {
-				t.Errorf("Documents(%q) has %q, %v", text, d, err)
-			}
-		}
-	})
 }

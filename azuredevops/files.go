@@ -15,6 +15,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/content"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const (
@@ -59,7 +62,7 @@ func (r *repository) version() []string {
 
 // onDefault tells whether Branch is the default branch: see on.
 func (r *repository) onDefault() bool {
-	return r.Branch == strings.TrimPrefix(textAt(r.JSON, "defaultBranch"), "refs/heads/")
+	return r.Branch == strings.TrimPrefix(rawjson.Text(r.JSON, "defaultBranch"), "refs/heads/")
 }
 
 // on is the repository with another branch to read.
@@ -74,7 +77,7 @@ func (r *repository) on(branch string) *repository {
 // has been listed without it, or the list of repositories says that there are
 // no files. An error means unknown.
 func (l *lister) file(ctx context.Context, r *repository, path string) ([]byte, error) {
-	full := joinPath(cleanPath(path))
+	full := content.CleanPath(path)
 	if !r.readable() || full == "" {
 		return nil, nil
 	}
@@ -84,7 +87,7 @@ func (l *lister) file(ctx context.Context, r *repository, path string) ([]byte, 
 	}
 	f := t.holder(full)
 	if f == nil { // nobody has expected it
-		if t, err = l.planned(ctx, r, plan{{path: parentOf(full)}}); err != nil {
+		if t, err = l.planned(ctx, r, plan{{Place: content.Place{Path: content.Parent(full)}}}); err != nil {
 			return nil, err
 		}
 		f = t.folders[0]
@@ -157,7 +160,7 @@ func isBlob(content, id []byte) bool {
 
 // attached is what the records of a repository want of its files.
 type attached struct {
-	included members            // `__includedFiles`
+	included rawjson.Members    // `__includedFiles`
 	files    map[string]*string // for `file://`
 	missing  []error
 }
@@ -179,9 +182,9 @@ func (l *lister) attach(ctx context.Context, r *repository, included []string) a
 				texts = append(texts, ',')
 			}
 			texts = append(gjson.AppendJSONString(texts, path), ':')
-			texts = appendText(texts, b)
+			texts = content.AppendText(texts, b)
 		}
-		a.included = newMembers(1).raw("__includedFiles", append(texts, '}'))
+		a.included = rawjson.Members{}.Raw("__includedFiles", append(texts, '}'))
 	}
 	if len(l.files) > 0 {
 		a.files = make(map[string]*string, len(l.files))
@@ -195,15 +198,6 @@ func (l *lister) attach(ctx context.Context, r *repository, included []string) a
 		a.files[path] = textOf(b)
 	}
 	return a
-}
-
-// appendText appends an included file: "" when it is absent, null when it is not
-// UTF-8.
-func appendText(out, content []byte) []byte {
-	if !utf8.Valid(content) {
-		return append(out, "null"...)
-	}
-	return gjson.AppendJSONString(out, view(content))
 }
 
 // textOf is the text of a `file://` mapping: nil when the file is absent, empty
@@ -227,7 +221,7 @@ func (a attached) to(rec Record) Record {
 func (l *lister) withFiles(ctx context.Context, r *repository, rec Record, included []string) Record {
 	a := l.attach(ctx, r, included)
 	if len(included) > 0 {
-		rec.JSON = object(rec.JSON, a.included)
+		rec.JSON = rawjson.With(rec.JSON, a.included)
 	}
 	return a.to(rec)
 }

@@ -3,20 +3,23 @@ package azuredevops
 import (
 	"slices"
 	"strings"
+
+	"github.com/ado-port/ado-port/azuredevops/content"
 )
 
 // A want is a folder that a listing has to look into: what decides which calls
 // its files cost.
 type want struct {
-	path   string                 // "" is the root, others begin with a slash
-	full   bool                   // everything below it, not only what is in it
-	raw    bool                   // folders are wanted as the service describes them
-	branch string                 // empty means the default branch
-	of     func(*repository) bool // nil means every repository
+	content.Place                        // with everything below it, not only what is in it, if Deep
+	raw           bool                   // folders are wanted as the service describes them
+	branch        string                 // empty means the default branch
+	of            func(*repository) bool // nil means every repository
 }
 
 // wantFile is the folder that would hold a file.
-func wantFile(path string) want { return want{path: parentOf(joinPath(cleanPath(path)))} }
+func wantFile(path string) want {
+	return want{Place: content.Place{Path: content.Parent(content.CleanPath(path))}}
+}
 
 // wantFiles are the folders that would hold files, of every repository.
 func wantFiles(paths []string) []want { return wantFilesOf(paths, nil) }
@@ -85,49 +88,41 @@ func planFor(wants []want, r *repository) plan {
 		// answer leaves out.
 		p = p.with(want{})
 	}
-	slices.SortFunc(p, func(a, b want) int { return strings.Compare(a.path, b.path) })
+	slices.SortFunc(p, func(a, b want) int { return strings.Compare(a.Path, b.Path) })
 	return p
 }
 
 // with adds a folder.
 func (p plan) with(w want) plan {
 	for i := range p {
-		if p[i].covers(w) {
+		if p[i].Covers(w.Place) {
 			p[i].raw = p[i].raw || w.raw
 			return p
 		}
 	}
 	out := p[:0]
 	for _, old := range p {
-		if w.covers(old) || w.path == old.path {
+		if w.Covers(old.Place) || w.Path == old.Path {
 			w.raw = w.raw || old.raw
 			continue
 		}
 		out = append(out, old)
 	}
-	return append(out, want{path: w.path, full: w.full, raw: w.raw})
-}
-
-// covers tells whether what w lists includes what v lists.
-func (w want) covers(v want) bool {
-	if w.path == v.path {
-		return w.full || !v.full
-	}
-	return w.full && strings.HasPrefix(v.path, w.path+"/")
+	return append(out, want{Place: w.Place, raw: w.raw})
 }
 
 // lighter tells whether p lists other folders than q, which has them all.
 func (p plan) lighter(q plan) bool {
-	return !slices.EqualFunc(p, q, func(a, b want) bool { return a.path == b.path && a.full == b.full })
+	return !slices.EqualFunc(p, q, func(a, b want) bool { return a.Place == b.Place })
 }
 
 // key tells plans apart.
 func (p plan) key() string {
 	var b strings.Builder
 	for _, w := range p {
-		b.WriteString(w.path)
+		b.WriteString(w.Path)
 		b.WriteByte(0)
-		if w.full {
+		if w.Deep {
 			b.WriteByte('f')
 		}
 		if w.raw {
@@ -136,28 +131,4 @@ func (p plan) key() string {
 		b.WriteByte(0)
 	}
 	return b.String()
-}
-
-// cleanPath splits a path; empty segments and "." do not count.
-func cleanPath(path string) []string {
-	var out []string
-	for s := range strings.SplitSeq(path, "/") {
-		if s != "" && s != "." {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// joinPath is the reverse of cleanPath: "" for the root, else with a slash.
-func joinPath(segments []string) string {
-	if len(segments) == 0 {
-		return ""
-	}
-	return "/" + strings.Join(segments, "/")
-}
-
-// parentOf is the folder of a path of joinPath.
-func parentOf(path string) string {
-	return path[:max(0, strings.LastIndexByte(path, '/'))]
 }

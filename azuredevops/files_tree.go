@@ -14,6 +14,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/azuredevops/content"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -43,7 +45,7 @@ func (t *tree) size() int {
 // holder is the folder whose list would have path; nil when none was asked for.
 func (t *tree) holder(path string) *folder {
 	for _, f := range t.folders {
-		if f.covers(want{path: parentOf(path)}) {
+		if f.Covers(content.Place{Path: content.Parent(path)}) {
 			return f
 		}
 	}
@@ -53,7 +55,7 @@ func (t *tree) holder(path string) *folder {
 // broken is why one of the wants could not be listed.
 func (t *tree) broken(wants plan) error {
 	for _, f := range t.folders {
-		if f.err != nil && slices.ContainsFunc(wants, f.covers) {
+		if f.err != nil && slices.ContainsFunc(wants, func(w want) bool { return f.Covers(w.Place) }) {
 			return f.err
 		}
 	}
@@ -101,16 +103,16 @@ func (l *lister) stepTree(ctx context.Context, r *repository, t *tree) {
 // it may exist.
 func (f *folder) placed(above []*folder) bool {
 	for _, g := range above {
-		rest, below := strings.CutPrefix(f.path, g.path+"/")
+		rest, below := strings.CutPrefix(f.Path, g.Path+"/")
 		switch {
 		case !below || f.absent || f.err != nil:
 		case g.err != nil:
 			f.err = g.err
 		default:
 			first, _, _ := strings.Cut(rest, "/")
-			e, _ := g.entry(g.path + "/" + first)
+			e, _ := g.entry(g.Path + "/" + first)
 			f.absent = e.kind != entryTree
-			f.seen = f.seen || !f.absent && e.path == f.path
+			f.seen = f.seen || !f.absent && e.path == f.Path
 		}
 	}
 	return !f.absent && f.err == nil
@@ -122,15 +124,14 @@ func (f *folder) placed(above []*folder) bool {
 func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 	rq := &request{
 		Project: r.Project.ID, Route: routeItems, Args: []string{r.ID}, Version: "7.1",
-		Query: append([]string{"scopePath", f.path + "/", "recursionLevel", f.level()}, r.version()...),
+		Query: append([]string{"scopePath", f.Path + "/", "recursionLevel", f.level()}, r.version()...),
 	}
 	for p, err := range l.pages(ctx, rq, "value") {
 		if err != nil {
 			f.failed(r, err)
 			return
 		}
-		objects, _ := list(p.Body, "value")
-		err = f.fill(objects)
+		err = f.fill(rawjson.Objects(p.Body, "value"))
 		p.Free()
 		if err != nil {
 			f.failed(r, err)
@@ -163,8 +164,7 @@ func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {
 		return false
 	}
 	defer pg.Free()
-	at := listAt(pg.Body, "value")
-	if at < 0 || l.unbatch(pg.Body, at, t) != nil || !t.folders[0].complete {
+	if lists := rawjson.Array(pg.Body, "value"); lists == nil || unbatch(lists, t) != nil || !t.folders[0].complete {
 		for i, f := range t.folders {
 			t.folders[i] = &folder{want: f.want}
 		}
@@ -175,7 +175,7 @@ func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {
 			continue
 		}
 		if f.absent = !f.seen; f.seen {
-			f.err = fmt.Errorf("folder %s/: %w", f.path, errLost)
+			f.err = fmt.Errorf("folder %s/: %w", f.Path, errLost)
 		}
 	}
 	return true
@@ -196,14 +196,14 @@ func batchBody(r *repository, t *tree) []byte {
 }
 
 // unbatch takes the lists of a batch apart: each begins with the folder itself.
-func (l *lister) unbatch(b []byte, at int, t *tree) error {
-	for e := range elements(b, at) {
+func unbatch(lists []byte, t *tree) error {
+	for e := range rawjson.Elements(lists) {
 		if e[0] != '[' {
 			continue
 		}
 		var path string
-		for obj := range elements(e, 0) {
-			path = textAt(obj, "path")
+		for obj := range rawjson.Elements(e) {
+			path = rawjson.Text(obj, "path")
 			break
 		}
 		if path == "" {
@@ -213,7 +213,7 @@ func (l *lister) unbatch(b []byte, at int, t *tree) error {
 		if i < 0 {
 			return fmt.Errorf("%w: a list of %q", ErrMalformed, path)
 		}
-		if err := t.folders[i].fill(elements(e, 0)); err != nil {
+		if err := t.folders[i].fill(rawjson.Elements(e)); err != nil {
 			return err
 		}
 		t.folders[i].close()
@@ -264,14 +264,14 @@ func (f *folder) size() int {
 
 // name is the path as the service spells it.
 func (f *folder) name() string {
-	if f.path == "" {
+	if f.Path == "" {
 		return "/"
 	}
-	return f.path
+	return f.Path
 }
 
 func (f *folder) level() string {
-	if f.full {
+	if f.Deep {
 		return "Full"
 	}
 	return "OneLevel"
@@ -283,11 +283,11 @@ func (f *folder) failed(r *repository, err error) {
 	f.b, f.raws = nil, nil
 	e, _ := errors.AsType[*rest.Error](err)
 	switch {
-	case e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoItem && f.path != "" && !f.seen,
+	case e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoItem && f.Path != "" && !f.seen,
 		e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoBranch && !r.onDefault():
 		f.absent = true
 	default:
-		f.err = fmt.Errorf("folder %s/: %w", f.path, listed(err))
+		f.err = fmt.Errorf("folder %s/: %w", f.Path, listed(err))
 	}
 }
 
@@ -314,16 +314,16 @@ func (f *folder) close() {
 // add appends an item. The folder itself is among them; only that of the root is
 // kept, because it has no other place.
 func (f *folder) add(obj []byte) error {
-	path := textAt(obj, "path")
-	name, below := strings.CutPrefix(path, f.path+"/")
+	path := rawjson.Text(obj, "path")
+	name, below := strings.CutPrefix(path, f.Path+"/")
 	switch {
-	case !below && path != f.path:
+	case !below && path != f.Path:
 		return fmt.Errorf("%w: %q is not below it", ErrMalformed, path)
-	case !below, name == "" && f.path != "", !f.full && strings.Contains(name, "/"):
+	case !below, name == "" && f.Path != "", !f.Deep && strings.Contains(name, "/"):
 		return nil
 	}
 	kind := byte(entryOther)
-	switch textAt(obj, "gitObjectType") {
+	switch rawjson.Text(obj, "gitObjectType") {
 	case "blob":
 		kind = entryBlob
 	case "tree":
@@ -335,8 +335,8 @@ func (f *folder) add(obj []byte) error {
 			f.raws = append(f.raws, obj...)
 		}
 	}
-	id, err := hex.DecodeString(textAt(obj, "objectId"))
-	commit := textAt(obj, "commitId")
+	id, err := hex.DecodeString(rawjson.Text(obj, "objectId"))
+	commit := rawjson.Text(obj, "commitId")
 	if err != nil || len(id) > 255 || len(commit) > 254 {
 		return fmt.Errorf("%w: object id of %q", ErrMalformed, path)
 	}
@@ -377,7 +377,7 @@ func (f *folder) entries() iter.Seq[entry] {
 			b = b[skip+skip2:]
 			path = append(path[:same], b[:more]...)
 			b = b[more:]
-			e.path = view(path)
+			e.path = rawjson.View(path)
 			if !yield(e) {
 				return
 			}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ado-port/ado-port/azuredevops/content"
 )
 
 // A treeHost serves the files of repositories: texts by path, by "repository" or
@@ -88,7 +90,7 @@ func (h *treeHost) items(repo, branch, folder string, full bool) []string {
 	all := map[string]string{}
 	for path, text := range h.files[h.key(repo, branch)] {
 		all["/"+path] = fmt.Sprintf(`{"objectId":%q,"gitObjectType":"blob","commitId":"c1","path":%q,"url":"u"}`, blobID(text), "/"+path)
-		for at := parentOf("/" + path); ; at = parentOf(at) {
+		for at := content.Parent("/" + path); ; at = content.Parent(at) {
 			name := at
 			if name == "" {
 				name = "/"
@@ -138,18 +140,18 @@ func TestPlan(t *testing.T) {
 		want  string
 	}{
 		{"nothing", nil, r, ""},
-		{"same", []want{{path: "/a"}, {path: "/a"}}, r, "/a"},
-		{"several bring the root", []want{{path: "/b"}, {path: "/a/x"}}, r, " /a/x /b"},
-		{"covered", []want{{path: "/a/x"}, {path: "/a", full: true}, {path: "/ab"}, {path: "/a/y", full: true, raw: true}}, r, " /a(full,raw) /ab"},
-		{"all", []want{{path: "/a", raw: true}, {}, {full: true}}, r, "(full,raw)"},
-		{"other repositories", []want{{path: "/a"}, {path: "/b", of: never}}, r, "/a"},
-		{"other branches", []want{{path: "/a"}, {path: "/b", branch: "dev"}, {path: "/c", branch: "main"}}, r, " /a /c"},
-		{"on a branch", []want{{path: "/a"}, {path: "/b", branch: "dev"}}, r.on("dev"), "/b"},
+		{"same", []want{{Place: content.Place{Path: "/a"}}, {Place: content.Place{Path: "/a"}}}, r, "/a"},
+		{"several bring the root", []want{{Place: content.Place{Path: "/b"}}, {Place: content.Place{Path: "/a/x"}}}, r, " /a/x /b"},
+		{"covered", []want{{Place: content.Place{Path: "/a/x"}}, {Place: content.Place{Path: "/a", Deep: true}}, {Place: content.Place{Path: "/ab"}}, {Place: content.Place{Path: "/a/y", Deep: true}, raw: true}}, r, " /a(full,raw) /ab"},
+		{"all", []want{{Place: content.Place{Path: "/a"}, raw: true}, {}, {Place: content.Place{Deep: true}}}, r, "(full,raw)"},
+		{"other repositories", []want{{Place: content.Place{Path: "/a"}}, {Place: content.Place{Path: "/b"}, of: never}}, r, "/a"},
+		{"other branches", []want{{Place: content.Place{Path: "/a"}}, {Place: content.Place{Path: "/b"}, branch: "dev"}, {Place: content.Place{Path: "/c"}, branch: "main"}}, r, " /a /c"},
+		{"on a branch", []want{{Place: content.Place{Path: "/a"}}, {Place: content.Place{Path: "/b"}, branch: "dev"}}, r.on("dev"), "/b"},
 	} {
 		var got []string
 		for _, w := range planFor(tt.wants, tt.on) {
-			s := w.path
-			if w.full {
+			s := w.Path
+			if w.Deep {
 				s += "(full"
 				if w.raw {
 					s += ",raw"

@@ -3,6 +3,8 @@ package azuredevops
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // firstCommits are the first commits of builds, remembered for finished ones,
@@ -22,7 +24,7 @@ type firstCommits struct {
 func (f *firstCommits) of(ctx context.Context, build *parent) ([]byte, error) {
 	of := memorable{"first commit 1", build.Project, build.ID, buildRevision(build.JSON)}
 	if of.revision != "" {
-		of.revision += " " + textAt(build.JSON, "sourceVersion") + " " + hexDigest(string(rawAt(build.JSON, "repository")))
+		of.revision += " " + rawjson.Text(build.JSON, "sourceVersion") + " " + hexDigest(string(rawjson.Raw(build.JSON, "repository")))
 	}
 	known, ok := f.recall(of)
 	if !ok {
@@ -72,9 +74,9 @@ func (f *firstCommits) fresh(ctx context.Context, of memorable, build *parent, b
 // authorOf is the id of a change's author and a digest of the author. Those of
 // other services have no id, and those of a commit are part of it: they stay.
 func authorOf(change []byte) (id, looks string) {
-	author := rawAt(change, "author")
-	if id = textAt(author, "id"); id == "" {
+	author := rawjson.Raw(change, "author")
+	if id = rawjson.Text(author, "id"); id == "" {
 		return "", ""
 	}
-	return id, hexDigest(string(author), textAt(change, "pusher"))
+	return id, hexDigest(string(author), rawjson.Text(change, "pusher"))
 }

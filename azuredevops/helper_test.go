@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const (
@@ -238,9 +240,8 @@ func drain(seq iter.Seq2[*page, error]) (got []string, err error) {
 
 func ids(p *page) string {
 	var out []string
-	objects, _ := list(p.Body, "value")
-	for o := range objects {
-		out = append(out, textAt(o, "id"))
+	for o := range rawjson.Objects(p.Body, "value") {
+		out = append(out, rawjson.Text(o, "id"))
 	}
 	return strings.Join(out, ",")
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -50,7 +51,7 @@ func listAlerts(l *lister, sel alertSelector) stream[Record] {
 			Version: "7.2-preview.1", Query: slices.Concat([]string{"top", listTop}, sel.Criteria.query(), []string{"criteria.modifiedSince", stamp(l.since)}), // not $top, which is not known here
 		}, batch{
 			scope: r.inside(), id: "alertId",
-			added: newMembers(2).text("__repositoryId", r.ID).text("__projectId", r.Project.ID),
+			added: rawjson.Members{}.Text("__repositoryId", r.ID).Text("__projectId", r.Project.ID),
 		})
 		return func(yield func(batch, error) bool) {
 			first := true

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[areaPathSelector]{Name: "area-path", List: listAreaPaths})
@@ -37,7 +39,7 @@ func listAreaPaths(l *lister, sel areaPathSelector) stream[Record] {
 				return
 			}
 			defer pg.Free()
-			root := pg.Body[skipSpace(pg.Body, 0):]
+			root := pg.Body[rawjson.SkipSpace(pg.Body, 0):]
 			if root[0] != '{' {
 				yield(Record{}, fmt.Errorf("areas: %w: not an object", ErrMalformed))
 				return
@@ -50,23 +52,19 @@ func listAreaPaths(l *lister, sel areaPathSelector) stream[Record] {
 // areas yields a node and what is below it. parent is the JSON of the identifier
 // of the node above.
 func (l *lister) areas(p *project, node, parent []byte, yield func(Record, error) bool) bool {
-	id := rawAt(node, "identifier")
+	id := rawjson.Raw(node, "identifier")
 	if id == nil {
 		id = []byte("null")
 	}
-	if textAt(node, "structureType") == "area" {
-		added := newMembers(3+len(p.JSON)/64).raw("__project", p.JSON).raw("__parentIdentifier", parent).
-			text("__normalizedPath", normalizedPath(textAt(node, "path")))
-		alone := append(appendOthers(nil, node, []members{{names: []string{"children"}}}), '}')
-		if !yield(l.record(alone, p.scope, textAt(node, "identifier"), added), nil) {
+	if rawjson.Text(node, "structureType") == "area" {
+		added := rawjson.Members{}.Raw("__project", p.JSON).Raw("__parentIdentifier", parent).
+			Text("__normalizedPath", normalizedPath(rawjson.Text(node, "path")))
+		alone := rawjson.Without(node, "children")
+		if !yield(l.record(alone, p.scope, rawjson.Text(node, "identifier"), added), nil) {
 			return false
 		}
 	}
-	children, ok := list(node, "children")
-	if !ok {
-		return true
-	}
-	for child := range children {
+	for child := range rawjson.Objects(node, "children") {
 		if !l.areas(p, child, id, yield) {
 			return false
 		}

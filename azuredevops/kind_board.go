@@ -3,6 +3,8 @@ package azuredevops
 import (
 	"context"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[ignoredDefaultTeam]{Name: "board", List: listBoards})
@@ -13,7 +15,7 @@ var _ = register(row[ignoredDefaultTeam]{Name: "board", List: listBoards})
 func listBoards(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	return each(wideRecords, l.eachProjectTeam, func(ctx context.Context, t *team) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {
-			added := newMembers(1+len(t.Project.JSON)/64).raw("__project", t.Project.JSON)
+			added := rawjson.Members{}.Raw("__project", t.Project.JSON)
 			for b, err := range l.eachBoard(ctx, t) {
 				var rec Record
 				if err == nil {

@@ -1,12 +1,8 @@
 package azuredevops
 
 import (
-	"encoding/json"
 	"errors"
-	"maps"
 	"net/http"
-	"reflect"
-	"strings"
 	"testing"
 )
 
@@ -65,24 +61,4 @@ func TestBoardSelector(t *testing.T) {
 			t.Errorf("%s: warnings = %q, %v", kind, warnings, err)
 		}
 	}
-}
-
-func FuzzOver(f *testing.F) {
-	f.Add(`{"id":1,"a":[{}]}`, `{"id":"x","b":null}`)
-	f.Add(`{}`, ` { } `)
-	f.Add(`{"a":1}`, `{"\u0061":2,"a":3}`)
-	f.Fuzz(func(t *testing.T, obj, by string) {
-		var a, b, got map[string]any
-		if json.Unmarshal([]byte(obj), &a) != nil || json.Unmarshal([]byte(by), &b) != nil || a == nil || b == nil {
-			return
-		}
-		merged := over([]byte(strings.TrimSpace(obj)), []byte(by))
-		if err := json.Unmarshal(merged, &got); err != nil {
-			t.Fatalf("over(%s, %s) = %s: %v", obj, by, merged, err)
-		}
-		maps.Copy(a, b)
-		if !reflect.DeepEqual(got, a) {
-			t.Fatalf("over(%s, %s) = %s", obj, by, merged)
-		}
-	})
 }

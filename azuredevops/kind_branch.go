@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[ignoredDefaultTeam]{Name: "branch", List: listBranches, Events: inTrees()})
@@ -23,7 +25,7 @@ const (
 func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	return l.perHealthyRepository(wideRecords, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {
-			added := newMembers(1+len(r.JSON)/64).raw("__repository", r.JSON)
+			added := rawjson.Members{}.Raw("__repository", r.JSON)
 			rq := &request{
 				Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{r.ID},
 				Query: []string{"filter", "heads/", "$top", refsTop},
@@ -42,17 +44,16 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 }
 
 // branchesOf yields the branches of a page, and frees it.
-func (l *lister) branchesOf(p *page, r *repository, added members, yield func(Record, error) bool) bool {
+func (l *lister) branchesOf(p *page, r *repository, added rawjson.Members, yield func(Record, error) bool) bool {
 	defer p.Free()
-	refs, _ := list(p.Body, "value")
-	for obj := range refs {
-		ref := textAt(obj, "name")
+	for obj := range rawjson.Objects(p.Body, "value") {
+		ref := rawjson.Text(obj, "name")
 		if !strings.HasPrefix(ref, headsPrefix) {
 			continue
 		}
-		branch := newMembers(3).text("name", strings.ReplaceAll(ref, headsPrefix, "")).
-			text("refName", ref).raw("objectId", orNull(rawAt(obj, "objectId")))
-		if !yield(l.record(object([]byte("{}"), branch), r.inside(), ref, added), nil) {
+		branch := rawjson.Members{}.Text("name", strings.ReplaceAll(ref, headsPrefix, "")).
+			Text("refName", ref).Raw("objectId", orNull(rawjson.Raw(obj, "objectId")))
+		if !yield(l.record(rawjson.With([]byte("{}"), branch), r.inside(), ref, added), nil) {
 			return false
 		}
 	}

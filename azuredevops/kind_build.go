@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tidwall/gjson"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[buildSelector]{
@@ -41,7 +41,7 @@ func listBuilds(l *lister, sel buildSelector) stream[Record] {
 		case err != nil:
 			rec.Missing = append(rec.Missing, fmt.Errorf("first commit: %w", listed(err)))
 		case commit != nil:
-			rec.JSON = object(rec.JSON, newMembers(1).raw("__firstCommit", commit))
+			rec.JSON = rawjson.With(rec.JSON, rawjson.Members{}.Raw("__firstCommit", commit))
 		}
 		return rec, nil
 	}))
@@ -84,16 +84,15 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 		if err != nil {
 			return nil, err
 		}
-		changes, _ := list(p.Body, "value")
-		for obj := range changes {
+		for obj := range rawjson.Objects(p.Body, "value") {
 			count++
-			stamp := textAt(obj, "timestamp")
+			stamp := rawjson.Text(obj, "timestamp")
 			if stamp == "" {
 				continue
 			}
 			at, ok := timestamp(stamp)
 			if first == nil || ok && (earliest.IsZero() || at.Before(earliest)) {
-				first = object(obj, newMembers(2).raw("__sha", orNull(rawAt(obj, "id"))).raw("__timestamp", rawAt(obj, "timestamp")))
+				first = rawjson.With(obj, rawjson.Members{}.Raw("__sha", orNull(rawjson.Raw(obj, "id"))).Raw("__timestamp", rawjson.Raw(obj, "timestamp")))
 				earliest = at
 			}
 		}
@@ -102,7 +101,7 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 	if first == nil {
 		return nil, nil
 	}
-	return object(first, newMembers(1).raw("__commitCount", strconv.AppendInt(nil, int64(count), 10))), nil
+	return rawjson.With(first, rawjson.Members{}.Raw("__commitCount", strconv.AppendInt(nil, int64(count), 10))), nil
 }
 
 // builtCommit is the commit that a build says it was made of, if that is dated.
@@ -111,9 +110,9 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/commits/get
 func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte, settled bool, err error) {
-	sha, repo := textAt(build.JSON, "sourceVersion"), rawAt(build.JSON, "repository")
-	id := textAt(repo, "id")
-	if sha == "" || id == "" || textAt(repo, "type") != "TfsGit" {
+	sha, repo := rawjson.Text(build.JSON, "sourceVersion"), rawjson.Raw(build.JSON, "repository")
+	id := rawjson.Text(repo, "id")
+	if sha == "" || id == "" || rawjson.Text(repo, "type") != "TfsGit" {
 		return nil, true, nil
 	}
 	p, err := l.send(ctx, &request{
@@ -127,15 +126,15 @@ func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte,
 		return nil, false, err
 	}
 	defer p.Free()
-	date := gjson.Get(view(p.Body), "committer.date")
+	date := rawjson.Get(p.Body, "committer.date")
 	if date.String() == "" {
 		return nil, true, nil
 	}
-	name := rawAt(p.Body, "commitId")
+	name := rawjson.Raw(p.Body, "commitId")
 	if name == nil {
-		name = rawAt(build.JSON, "sourceVersion")
+		name = rawjson.Raw(build.JSON, "sourceVersion")
 	}
-	return object(p.Body, newMembers(3).raw("__sha", name).raw("__timestamp", []byte(date.Raw)).raw("__commitCount", []byte("1"))), true, nil
+	return rawjson.With(p.Body, rawjson.Members{}.Raw("__sha", name).Raw("__timestamp", []byte(date.Raw)).Raw("__commitCount", []byte("1"))), true, nil
 }
 
 // repositoryGone is nil when the list of repositories says that the repository
@@ -145,9 +144,8 @@ func (l *lister) repositoryGone(ctx context.Context, p *project, id string, err 
 	if listErr != nil {
 		return err
 	}
-	repositories, _ := list(b, "value")
-	for obj := range repositories {
-		if textAt(obj, "id") == id && textAt(obj, "isDisabled") != "true" {
+	for obj := range rawjson.Objects(b, "value") {
+		if rawjson.Text(obj, "id") == id && rawjson.Text(obj, "isDisabled") != "true" {
 			return err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"iter"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[ignoredDefaultTeam]{Name: "column", List: listColumns})
@@ -17,10 +19,10 @@ var _ = register(row[ignoredDefaultTeam]{Name: "column", List: listColumns})
 func listColumns(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	return each(wideRecords, l.eachProjectTeam, func(ctx context.Context, t *team) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {
-			project := newMembers(1+len(t.Project.JSON)/64).raw("__project", t.Project.JSON)
+			project := rawjson.Members{}.Raw("__project", t.Project.JSON)
 			for b, err := range l.eachBoard(ctx, t) {
 				if err == nil && b.lacking != nil {
-					err = unknown(t.scope(), fmt.Errorf("columns of board %s: %w", textAt(b.JSON, "name"), b.lacking))
+					err = unknown(t.scope(), fmt.Errorf("columns of board %s: %w", rawjson.Text(b.JSON, "name"), b.lacking))
 				}
 				if err != nil {
 					if !yield(Record{}, err) {
@@ -28,7 +30,7 @@ func listColumns(l *lister, _ ignoredDefaultTeam) stream[Record] {
 					}
 					continue
 				}
-				if !l.columns(t, object(b.JSON, project), yield) {
+				if !l.columns(t, rawjson.With(b.JSON, project), yield) {
 					return
 				}
 			}
@@ -38,18 +40,14 @@ func listColumns(l *lister, _ ignoredDefaultTeam) stream[Record] {
 
 // columns yields what a board has.
 func (l *lister) columns(t *team, board []byte, yield func(Record, error) bool) bool {
-	columns, ok := list(board, "columns")
-	if !ok {
-		return true
-	}
-	for obj := range columns {
-		states := rawAt(obj, "stateMappings")
+	for obj := range rawjson.Objects(board, "columns") {
+		states := rawjson.Raw(obj, "stateMappings")
 		if len(states) == 0 || states[0] != '{' {
 			continue
 		}
 		more := true
 		gjson.ParseBytes(states).ForEach(func(of, state gjson.Result) bool {
-			added := newMembers(2+len(board)/64).raw("__board", board).raw("__stateType", []byte(of.Raw)).raw("__stateName", []byte(state.Raw))
+			added := rawjson.Members{}.Raw("__board", board).Raw("__stateType", []byte(of.Raw)).Raw("__stateName", []byte(state.Raw))
 			more = yield(l.record(obj, t.scope(), t.ID, added), nil)
 			return more
 		})

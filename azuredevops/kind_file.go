@@ -14,6 +14,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/content"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[fileSelector]{
@@ -55,22 +58,31 @@ func (f *filePatterns) decodeSelector(v any) error {
 		}
 		*f = append(*f, s)
 	}
-	_, err := newFileFilter(*f)
+	_, err := content.NewFiles(*f)
 	return err
 }
 
 // in tells whether the selector means a repository: by its name, in any project
 // (S36).
 func (sel *fileSelector) in(r *repository) bool {
-	return len(sel.Files.Repos) == 0 || slices.Contains(sel.Files.Repos, textAt(r.JSON, "name"))
+	return len(sel.Files.Repos) == 0 || slices.Contains(sel.Files.Repos, rawjson.Text(r.JSON, "name"))
 }
 
 func wantsOfFiles(sel fileSelector) []want {
-	filter, err := newFileFilter(sel.Files.Path)
+	filter, err := content.NewFiles(sel.Files.Path)
 	if err != nil {
 		return nil // decodeSelector has refused it
 	}
-	return append(filter.wants(sel.in), wantFilesOf(sel.IncludedFiles, sel.in)...)
+	return append(wantsOf(filter, sel.in), wantFilesOf(sel.IncludedFiles, sel.in)...)
+}
+
+// wantsOf are the folders that files of a filter can be in.
+func wantsOf(filter *content.Files, of func(*repository) bool) []want {
+	var out []want
+	for _, p := range filter.Places() {
+		out = append(out, want{Place: p, of: of})
+	}
+	return out
 }
 
 // A foundFile is a file of a tree that the selector means.
@@ -86,7 +98,7 @@ type foundFile struct {
 // `__includedFiles` (export.md 4.6). Files that are empty, larger than
 // maxFileBytes or not UTF-8 are no records.
 func listFiles(l *lister, sel fileSelector) stream[Record] {
-	filter, err := newFileFilter(sel.Files.Path)
+	filter, err := content.NewFiles(sel.Files.Path)
 	if err != nil {
 		return func(context.Context) iter.Seq2[Record, error] {
 			return func(yield func(Record, error) bool) { yield(Record{}, err) }
@@ -117,11 +129,11 @@ func listFiles(l *lister, sel fileSelector) stream[Record] {
 }
 
 // findFiles streams the files of a repository that match.
-func (l *lister) findFiles(ctx context.Context, r *repository, filter *fileFilter, included []string) iter.Seq2[foundFile, error] {
+func (l *lister) findFiles(ctx context.Context, r *repository, filter *content.Files, included []string) iter.Seq2[foundFile, error] {
 	return func(yield func(foundFile, error) bool) {
 		t, err := l.tree(ctx, r)
 		if err == nil {
-			err = t.broken(planFor(filter.wants(nil), r))
+			err = t.broken(planFor(wantsOf(filter, nil), r))
 		}
 		if err != nil && !yield(foundFile{}, err) || t == nil {
 			return
@@ -129,7 +141,7 @@ func (l *lister) findFiles(ctx context.Context, r *repository, filter *fileFilte
 		var more *attached
 		for _, f := range t.folders {
 			for e := range f.entries() {
-				ok, named := filter.match(e.path)
+				ok, named := filter.Match(e.path)
 				if !ok || e.kind != entryBlob {
 					continue
 				}
@@ -175,25 +187,26 @@ func (l *lister) fileRecord(ctx context.Context, f foundFile, left *leftOut) (Re
 			return Record{}, ctx.Err()
 		}
 	}
-	return f.more.to(Record{JSON: object(fileJSON(f, b), f.more.included, l.c.suffix), Scope: scope}), nil
+	return f.more.to(Record{JSON: rawjson.With(fileJSON(f, b), f.more.included, l.c.suffix), Scope: scope}), nil
 }
 
 // fileJSON is the object that a file becomes (export.md 4.6).
-func fileJSON(f foundFile, content []byte) []byte {
-	b := make([]byte, 0, 2*len(content)+len(f.repo.JSON)+512)
-	b = gjson.AppendJSONString(append(b, `{"file":{"path":`...), f.path[1:])
-	b = append(append(b, `,"objectId":"`...), hex.EncodeToString(f.id)...)
-	b = strconv.AppendInt(append(b, `","size":`...), int64(len(content)), 10)
-	b = append(b, `,"isFolder":false,"commitId":`...)
+func fileJSON(f foundFile, b []byte) []byte {
+	text := rawjson.View(b)
+	out := make([]byte, 0, 2*len(b)+len(f.repo.JSON)+512)
+	out = gjson.AppendJSONString(append(out, `{"file":{"path":`...), f.path[1:])
+	out = append(append(out, `,"objectId":"`...), hex.EncodeToString(f.id)...)
+	out = strconv.AppendInt(append(out, `","size":`...), int64(len(b)), 10)
+	out = append(out, `,"isFolder":false,"commitId":`...)
 	if f.commit == "" {
-		b = append(b, "null"...)
+		out = append(out, "null"...)
 	} else {
-		b = gjson.AppendJSONString(b, f.commit)
+		out = gjson.AppendJSONString(out, f.commit)
 	}
-	b = gjson.AppendJSONString(append(b, `,"content":{"raw":`...), view(content))
-	b = appendParsed(append(b, `,"parsed":`...), view(content))
-	b = append(append(b, `}},"repo":`...), f.repo.JSON...)
-	return append(b, '}')
+	out = gjson.AppendJSONString(append(out, `,"content":{"raw":`...), text)
+	out = content.AppendParsed(append(out, `,"parsed":`...), text)
+	out = append(append(out, `}},"repo":`...), f.repo.JSON...)
+	return append(out, '}')
 }
 
 // leftOut counts the files that matched and are no records.

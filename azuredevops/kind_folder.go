@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-
+	"github.com/ado-port/ado-port/azuredevops/content"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -34,8 +34,7 @@ type folderPattern struct {
 	} `json:"repos"`
 }
 
-// folderGlob is matched like a file name in a shell, segment by segment, with
-// regard to case. A trailing slash does not matter.
+// folderGlob is a pattern of [content.Folder]; a number is none.
 type folderGlob string
 
 func (g *folderGlob) decodeSelector(v any) error {
@@ -45,53 +44,6 @@ func (g *folderGlob) decodeSelector(v any) error {
 	}
 	*g = folderGlob(s)
 	return nil
-}
-
-// segments are the patterns of the segments. A backslash and braces have no
-// meaning, and neither has a caret or a bracket that nothing closes.
-func (g folderGlob) segments() []string {
-	path := strings.Trim(string(g), "/")
-	if path == "" {
-		return nil
-	}
-	out := strings.Split(path, "/")
-	for i, s := range out {
-		s = strings.NewReplacer(`\`, `\\`, `{`, `\{`, `}`, `\}`, `[^`, `[\^`).Replace(s)
-		if !doublestar.ValidatePattern(s) {
-			s = strings.ReplaceAll(s, `[`, `\[`)
-		}
-		out[i] = s
-	}
-	return out
-}
-
-// want is the folder that those that match are in.
-func (g folderGlob) want(branch string) want {
-	plain := strings.Split(strings.Trim(string(g), "/"), "/")
-	first := slices.IndexFunc(plain, func(s string) bool { return strings.ContainsAny(s, globMeta) })
-	if first < 0 {
-		first = len(plain) - 1
-	}
-	return want{path: joinPath(cleanPath(strings.Join(plain[:first], "/"))), full: first < len(plain)-1, raw: true, branch: branch}
-}
-
-// match tells whether a folder is meant. The root is "/"; a lone asterisk means
-// it too, as it always has.
-func (g folderGlob) match(segments []string, path string) bool {
-	path = strings.Trim(path, "/")
-	if path == "" {
-		return len(segments) == 0 || len(segments) == 1 && strings.Trim(string(g), "/*") == ""
-	}
-	parts := strings.Split(path, "/")
-	if len(parts) != len(segments) {
-		return false
-	}
-	for i, s := range segments {
-		if ok, err := doublestar.Match(s, parts[i]); !ok || err != nil {
-			return false
-		}
-	}
-	return true
 }
 
 // A folderTask is a pattern to look for on a branch of a repository; an empty
@@ -105,7 +57,7 @@ type folderTask struct {
 // or else those that name none (S36).
 func (sel *folderSelector) tasks(r *repository) []folderTask {
 	var own, all []folderTask
-	name := textAt(r.JSON, "name")
+	name := rawjson.Text(r.JSON, "name")
 	for _, f := range sel.Folders {
 		if len(f.Repos) == 0 {
 			all = append(all, folderTask{pattern: f.Path})
@@ -127,9 +79,7 @@ func wantsOfFolders(sel folderSelector) []want {
 	add := func(pattern folderGlob, branch string) {
 		task := folderTask{pattern, branch}
 		of := func(r *repository) bool { return sel.in(r.Project) && slices.Contains(sel.tasks(r), task) }
-		w := pattern.want(branch)
-		w.of = of
-		out = append(out, w)
+		out = append(out, want{Place: content.NewFolder(string(pattern)).Place, raw: true, branch: branch, of: of})
 		for _, f := range wantFilesOf(sel.IncludedFiles, of) {
 			f.branch = branch
 			out = append(out, f)
@@ -193,31 +143,31 @@ func listFolders(l *lister, sel folderSelector) stream[Record] {
 // findFolders lists the folders of a repository that match one pattern.
 func (l *lister) findFolders(ctx context.Context, r *repository, pattern folderGlob, more func() attached) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		glob := content.NewFolder(string(pattern))
 		t, err := l.tree(ctx, r)
 		if err == nil {
-			err = t.broken(plan{pattern.want("")})
+			err = t.broken(plan{{Place: glob.Place}})
 		}
 		if err != nil {
 			yield(Record{}, fmt.Errorf("%s: %w", pattern, err))
 			return
 		}
-		segments := pattern.segments()
-		added := newMembers(3).raw("__repository", r.JSON).text("__branch", r.Branch).text("__pattern", string(pattern))
+		added := rawjson.Members{}.Raw("__repository", r.JSON).Text("__branch", r.Branch).Text("__pattern", string(pattern))
 		for _, f := range t.folders {
 			objects, err := f.objects()
 			if err != nil {
 				yield(Record{}, err)
 				return
 			}
-			for obj := range elements(objects, 0) {
-				path := textAt(obj, "path")
-				if !pattern.match(segments, path) {
+			for obj := range rawjson.Elements(objects) {
+				path := rawjson.Text(obj, "path")
+				if !glob.Match(path) {
 					continue
 				}
 				a := more()
 				scope := r.inside()
 				scope.ID = string(pattern) + ":" + path
-				rec := Record{JSON: object(obj, added, a.included, l.c.suffix), Scope: scope}
+				rec := Record{JSON: rawjson.With(obj, added, a.included, l.c.suffix), Scope: scope}
 				if !yield(a.to(rec), nil) {
 					return
 				}
@@ -245,7 +195,7 @@ func (l *lister) namedProject(is func(*project) bool, name string) stream[*proje
 			e, _ := errors.AsType[*rest.Error](err)
 			switch {
 			case err == nil:
-				p := &project{ID: textAt(b, "id"), Name: textAt(b, "name"), JSON: b, scope: org}
+				p := &project{ID: rawjson.Text(b, "id"), Name: rawjson.Text(b, "name"), JSON: b, scope: org}
 				p.scope.Project, p.scope.ProjectName = p.ID, p.Name
 				yield(p, nil)
 			case e != nil && errors.Is(err, ErrNotFound) && strings.HasPrefix(e.TypeKey, "ProjectDoesNotExist"):

@@ -3,6 +3,8 @@ package azuredevops
 import (
 	"context"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[groupSelector]{Name: "group", List: listGroups})
@@ -18,7 +20,7 @@ func listGroups(l *lister, _ groupSelector) stream[Record] {
 			for g, err := range l.eachGroup(ctx) {
 				var rec Record
 				if err == nil {
-					rec = l.record(g.JSON, org, g.Descriptor, members{})
+					rec = l.record(g.JSON, org, g.Descriptor, rawjson.Members{})
 				}
 				if !yield(rec, err) {
 					return

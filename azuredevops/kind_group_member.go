@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[groupSelector]{Name: "group-member", List: listGroupMembers})
@@ -16,7 +18,7 @@ func listGroupMembers(l *lister, _ groupSelector) stream[Record] {
 		return within(l.groupScope(g), func(yield func(owner, error) bool) {
 			ids, err := l.memberships(ctx, g.Descriptor, "Down", "memberDescriptor")
 			if err != nil {
-				yield(owner{}, fmt.Errorf("group %s: %w", textAt(g.JSON, "principalName"), err))
+				yield(owner{}, fmt.Errorf("group %s: %w", rawjson.Text(g.JSON, "principalName"), err))
 				return
 			}
 			for part := range slices.Chunk(ids, lookupTop) {
@@ -27,7 +29,7 @@ func listGroupMembers(l *lister, _ groupSelector) stream[Record] {
 		})
 	})
 	return l.lookedUp(owners, func(o owner, s *subjects, yield func(Record, error) bool) bool {
-		added := newMembers(1+len(o.JSON)/64).raw("__group", o.JSON)
+		added := rawjson.Members{}.Raw("__group", o.JSON)
 		for _, id := range o.ids {
 			obj, err := s.get(id)
 			if err != nil {

@@ -3,6 +3,8 @@ package azuredevops
 import (
 	"context"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[ignoredDefaultTeam]{Name: "member", List: listMembers})
@@ -17,8 +19,8 @@ func listMembers(l *lister, _ ignoredDefaultTeam) stream[Record] {
 				yield(Record{}, err)
 				return
 			}
-			added := newMembers(1).text("__teamId", t.ID)
-			for obj := range elements(list, 0) {
+			added := rawjson.Members{}.Text("__teamId", t.ID)
+			for obj := range rawjson.Elements(list) {
 				if !yield(l.record(obj, t.scope(), t.ID, added), nil) {
 					return
 				}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[pipelineSelector]{
@@ -23,7 +25,7 @@ type pipelineSelector struct {
 // whose definition cannot be read is listed without it, incomplete (S8).
 func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
 	pipelines := l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
-		return l.batches(ctx, pipelinesOf(p), batch{scope: p.scope, added: newMembers(1).text("__projectId", p.ID)})
+		return l.batches(ctx, pipelinesOf(p), batch{scope: p.scope, added: rawjson.Members{}.Text("__projectId", p.ID)})
 	})
 	if !sel.IncludeRepo {
 		return pipelines
@@ -35,7 +37,7 @@ func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
 		case err != nil:
 			rec.Missing = append(rec.Missing, fmt.Errorf("repository: %w", listed(err)))
 		case repository != nil:
-			rec.JSON = object(rec.JSON, newMembers(1).raw("__repository", repository))
+			rec.JSON = rawjson.With(rec.JSON, rawjson.Members{}.Raw("__repository", repository))
 		}
 		return rec, nil
 	}))
@@ -54,12 +56,12 @@ func (l *lister) definitionRepository(ctx context.Context, s Scope) ([]byte, err
 		return nil, err
 	}
 	defer p.Free()
-	repository := rawAt(p.Body, "repository")
+	repository := rawjson.Raw(p.Body, "repository")
 	if len(repository) == 0 || repository[0] != '{' {
 		return nil, nil
 	}
-	if of := rawAt(p.Body, "project"); of != nil {
-		return object(repository, newMembers(1).raw("project", of)), nil
+	if of := rawjson.Raw(p.Body, "project"); of != nil {
+		return rawjson.With(repository, rawjson.Members{}.Raw("project", of)), nil
 	}
-	return object(repository), nil
+	return rawjson.With(repository), nil
 }

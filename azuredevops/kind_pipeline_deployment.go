@@ -3,6 +3,8 @@ package azuredevops
 import (
 	"context"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[pipelineDeploymentSelector]{
@@ -24,6 +26,6 @@ func listPipelineDeployments(l *lister, _ pipelineDeploymentSelector) stream[Rec
 		return l.batches(ctx, &request{
 			Project: env.Project.ID, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
 			Args: []string{env.ID}, Query: []string{"top", listTop}, // not $top, which is not known here
-		}, batch{scope: env.scope(), added: newMembers(1).raw("__project", orNull(rawAt(env.JSON, "project")))})
+		}, batch{scope: env.scope(), added: rawjson.Members{}.Raw("__project", orNull(rawjson.Raw(env.JSON, "project")))})
 	})
 }

@@ -3,6 +3,8 @@ package azuredevops
 import (
 	"context"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[pipelineRunSelector]{
@@ -33,6 +35,6 @@ func listPipelineRuns(l *lister, _ pipelineRunSelector) stream[Record] {
 func (l *lister) runs(ctx context.Context, p *parent, keep func(run []byte) bool) iter.Seq2[batch, error] {
 	return l.batches(ctx, &request{Project: p.Project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{p.ID}}, batch{
 		scope: p.scope(), keep: keep,
-		added: newMembers(2+len(p.JSON)/64).raw("__project", p.Project.JSON).raw("__pipeline", p.JSON),
+		added: rawjson.Members{}.Raw("__project", p.Project.JSON).Raw("__pipeline", p.JSON),
 	})
 }

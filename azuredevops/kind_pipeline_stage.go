@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[pipelineStageSelector]{
@@ -33,9 +35,8 @@ func listPipelineStages(l *lister, _ pipelineStageSelector) stream[Record] {
 				yield(Record{}, fmt.Errorf("timeline: %w", err))
 				return
 			}
-			added := newMembers(2+(len(build.JSON)+2*len(build.Project.JSON))/64).raw("__project", build.Project.JSON).
-				raw("__build", object(build.JSON, buildMembers(build.Project)))
-			for obj := range elements(stages, 0) {
+			added := rawjson.Members{}.Raw("__project", build.Project.JSON).Raw("__build", rawjson.With(build.JSON, buildMembers(build.Project)))
+			for obj := range rawjson.Elements(stages) {
 				if !yield(l.record(obj, build.scope(), build.ID, added), nil) {
 					return
 				}
@@ -75,15 +76,14 @@ func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
 	}
 	defer p.Free()
 	out := []byte{'['}
-	entries, ok := list(p.Body, "records")
-	switch {
-	case !ok && waits && (p.Status == http.StatusNoContent || memberAt(p.Body, "records") >= 0):
+	switch ok := rawjson.Array(p.Body, "records") != nil; {
+	case !ok && waits && (p.Status == http.StatusNoContent || rawjson.Has(p.Body, "records")):
 		return append(out, ']'), nil
 	case !ok:
 		return nil, fmt.Errorf("%w: no records in the timeline", ErrMalformed)
 	}
-	for obj := range entries {
-		if textAt(obj, "type") != "Stage" {
+	for obj := range rawjson.Objects(p.Body, "records") {
+		if rawjson.Text(obj, "type") != "Stage" {
 			continue
 		}
 		if len(out) > 1 {

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"os"
 	"testing"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // pageTwoGone serves one page that promises another, which is 404.
@@ -92,8 +94,8 @@ func TestPipelineStagesRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	var names []string
-	for s := range elements(stages, 0) {
-		names = append(names, textAt(s, "name"))
+	for s := range rawjson.Elements(stages) {
+		names = append(names, rawjson.Text(s, "name"))
 	}
 	if len(names) != 2 || names[0] != "Build" {
 		t.Errorf("stages = %q", names)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[projectSelector]{Name: "project", List: listProjects})
@@ -23,7 +25,7 @@ func listProjects(l *lister, sel projectSelector) stream[Record] {
 				for p, err := range l.eachProject(ctx) {
 					var rec Record
 					if err == nil {
-						rec = l.record(p.JSON, p.scope, p.ID, members{})
+						rec = l.record(p.JSON, p.scope, p.ID, rawjson.Members{})
 					}
 					if !yield(rec, err) {
 						return
@@ -35,10 +37,10 @@ func listProjects(l *lister, sel projectSelector) stream[Record] {
 	return each(wideRecords, l.eachProject, one(func(ctx context.Context, p *project) (Record, error) {
 		detail, err := l.detail(ctx, p)
 		if err != nil {
-			rec := l.record(p.JSON, p.scope, p.ID, members{})
+			rec := l.record(p.JSON, p.scope, p.ID, rawjson.Members{})
 			rec.Missing = append(rec.Missing, fmt.Errorf("default team: %w", err))
 			return rec, nil
 		}
-		return l.record(detail, p.scope, p.ID, members{}), nil
+		return l.record(detail, p.scope, p.ID, rawjson.Members{}), nil
 	}))
 }

@@ -9,8 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -215,7 +214,7 @@ func (l *lister) countedPulls(ctx context.Context, of []*repository, q pullQuery
 				yield(Record{}, err)
 				return
 			}
-			for obj := range elements(b, 0) {
+			for obj := range rawjson.Elements(b) {
 				if i := place[pullRepository(obj)]; count[i] <= q.most && !yield(l.pullRecord(obj, of[i]), nil) {
 					return
 				}
@@ -232,12 +231,12 @@ func (l *lister) countedPulls(ctx context.Context, of []*repository, q pullQuery
 }
 
 func (l *lister) pullRecord(obj []byte, r *repository) Record {
-	return l.record(obj, r.inside(), textAt(obj, "pullRequestId"), members{})
+	return l.record(obj, r.inside(), rawjson.Text(obj, "pullRequestId"), rawjson.Members{})
 }
 
 // pullRepository is the id of the repository of a pull request in lower case.
 func pullRepository(obj []byte) string {
-	return strings.ToLower(gjson.Get(view(obj), "repository.id").String())
+	return strings.ToLower(rawjson.Get(obj, "repository.id").String())
 }
 
 // of asks the list of a project.
@@ -313,10 +312,9 @@ func (l *lister) pullPages(ctx context.Context, rq *request, most int) iter.Seq2
 // entries there are.
 func freshPulls(p *page, seen map[string]bool, most int) (got pulls, all int) {
 	got.page = p
-	objects, _ := list(p.Body, "value")
-	for obj := range objects {
+	for obj := range rawjson.Objects(p.Body, "value") {
 		all++
-		id := textAt(obj, "pullRequestId")
+		id := rawjson.Text(obj, "pullRequestId")
 		if seen[id] || most > 0 && len(seen) >= most {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -28,6 +29,6 @@ func listReleaseDefinitions(l *lister, sel releaseDefinitionSelector) stream[Rec
 		return l.batches(ctx, &request{
 			Host: rest.VSRM, Project: p.ID, Route: "_apis/release/definitions",
 			Query: []string{"$top", listTop, "$expand", sel.Expand, "tagFilter", strings.Join(sel.TagFilter, ",")},
-		}, batch{scope: p.scope, added: newMembers(1+len(p.JSON)/64).raw("__project", p.JSON)})
+		}, batch{scope: p.scope, added: rawjson.Members{}.Raw("__project", p.JSON)})
 	})
 }

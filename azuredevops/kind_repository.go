@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"slices"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[repositorySelector]{
@@ -20,7 +22,7 @@ type repositorySelector struct {
 // included, with `__includedFiles` when there are any to include (export.md 4.2).
 func listRepositories(l *lister, sel repositorySelector) stream[Record] {
 	included := unique(sel.IncludedFiles)
-	record := func(r *repository) Record { return l.record(r.JSON, r.scope(), r.ID, members{}) }
+	record := func(r *repository) Record { return l.record(r.JSON, r.scope(), r.ID, rawjson.Members{}) }
 	if len(included)+len(l.files) > 0 {
 		return each(wideRecords, l.eachRepository, one(func(ctx context.Context, r *repository) (Record, error) {
 			return l.withFiles(ctx, r, record(r), included), nil

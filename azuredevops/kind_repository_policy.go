@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[ignoredDefaultTeam]{Name: "repository-policy", List: listRepositoryPolicies, Events: inRepository()})
@@ -24,8 +26,8 @@ func listRepositoryPolicies(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	})
 }
 
-func policyMembers(r *repository) members {
-	return newMembers(1+len(r.JSON)/64).raw("__repository", r.JSON)
+func policyMembers(r *repository) rawjson.Members {
+	return rawjson.Members{}.Raw("__repository", r.JSON)
 }
 
 // repositoryPolicies asks for the policies of a repository. The service pages
@@ -36,7 +38,7 @@ func (l *lister) repositoryPolicies(ctx context.Context, r *repository) iter.Seq
 	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
 		return l.batches(ctx, &request{
 			Project: r.Project.ID, Route: "_apis/git/policy/configurations",
-			Query: []string{"repositoryId", r.ID, "refName", textAt(r.JSON, "defaultBranch")},
+			Query: []string{"repositoryId", r.ID, "refName", rawjson.Text(r.JSON, "defaultBranch")},
 		}, batch{scope: r.inside(), added: policyMembers(r)})
 	})(ctx)
 }
@@ -65,16 +67,15 @@ func (l *lister) projectPolicies(ctx context.Context, p *project, of []*reposito
 // policiesOf yields what a page says about each repository, and frees it.
 func (l *lister) policiesOf(pg *page, found *policyIndex, yield func(Record, error) bool) bool {
 	defer pg.Free()
-	objects, _ := list(pg.Body, "value")
-	for obj := range objects {
+	for obj := range rawjson.Objects(pg.Body, "value") {
 		governed, err := found.governed(obj)
 		if err != nil {
-			yield(Record{}, fmt.Errorf("policy %s: %w", textAt(obj, "id"), err))
+			yield(Record{}, fmt.Errorf("policy %s: %w", rawjson.Text(obj, "id"), err))
 			return false
 		}
 		for _, i := range governed {
 			r := found.of[i]
-			if !yield(l.record(obj, r.inside(), textAt(obj, "id"), policyMembers(r)), nil) {
+			if !yield(l.record(obj, r.inside(), rawjson.Text(obj, "id"), policyMembers(r)), nil) {
 				return false
 			}
 		}
@@ -92,7 +93,7 @@ type policyIndex struct {
 func newPolicyIndex(of []*repository) *policyIndex {
 	x := &policyIndex{of: of, place: byID(of)}
 	for _, r := range of {
-		x.refs = append(x.refs, textAt(r.JSON, "defaultBranch"))
+		x.refs = append(x.refs, rawjson.Text(r.JSON, "defaultBranch"))
 	}
 	return x
 }
@@ -145,7 +146,7 @@ type policyScope struct {
 // single scope without fields. A scope that cannot be understood is an error:
 // only the service knows what it covers.
 func policyScopes(policy []byte) ([]policyScope, error) {
-	list := gjson.Get(view(policy), "settings.scope")
+	list := rawjson.Get(policy, "settings.scope")
 	if list.Type == gjson.Null {
 		return []policyScope{{}}, nil
 	}

@@ -3,6 +3,8 @@ package azuredevops
 import (
 	"context"
 	"fmt"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[teamSelector]{Name: "team", List: listTeams})
@@ -18,13 +20,13 @@ type teamSelector struct {
 func listTeams(l *lister, sel teamSelector) stream[Record] {
 	return each(wideRecords, l.eachTeam, one(func(ctx context.Context, t *team) (Record, error) {
 		var missing []error
-		added := newMembers(2)
+		added := rawjson.Members{}
 		if sel.IncludeMembers {
 			list, err := l.teamMembers(ctx, t)
 			if err != nil {
 				missing = append(missing, err)
 			} else {
-				added = added.raw("__members", list)
+				added = added.Raw("__members", list)
 			}
 		}
 		if sel.IncludeAreaPaths {
@@ -32,7 +34,7 @@ func listTeams(l *lister, sel teamSelector) stream[Record] {
 			if err != nil {
 				missing = append(missing, fmt.Errorf("area paths: %w", listed(err)))
 			} else {
-				added = added.raw("__areaPaths", values)
+				added = added.Raw("__areaPaths", values)
 			}
 		}
 		rec := l.record(t.JSON, t.Project.scope, t.ID, added)

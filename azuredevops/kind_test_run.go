@@ -7,7 +7,7 @@ import (
 	"iter"
 	"strconv"
 
-	"github.com/tidwall/gjson"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[testRunSelector]{
@@ -37,23 +37,23 @@ const (
 // for is an empty array, an empty object (export.md 4.17). A run whose results or
 // coverage cannot be read is listed without them, incomplete.
 func listTestRuns(l *lister, sel testRunSelector) stream[Record] {
-	none := newMembers(2)
+	none := rawjson.Members{}
 	if !sel.IncludeResults {
-		none = none.raw("__testResults", []byte("[]"))
+		none = none.Raw("__testResults", []byte("[]"))
 	}
 	if sel.CodeCoverage == nil {
-		none = none.raw("__codeCoverage", []byte("{}"))
+		none = none.Raw("__codeCoverage", []byte("{}"))
 	}
 	pages := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[testRunPage, error] {
 		return within(p.scope, l.testRuns(ctx, p, none, sel.CodeCoverage != nil))
 	})
 	runs := func(ctx context.Context) iter.Seq2[testRun, error] { return l.unfoldTestRuns(pages(ctx)) }
 	return each(wideTestRuns, runs, one(func(ctx context.Context, run testRun) (Record, error) {
-		added := newMembers(2)
+		added := rawjson.Members{}
 		if sel.IncludeResults {
 			results, err := l.rememberedResults(ctx, run.Record)
 			if err == nil {
-				added = added.raw("__testResults", results)
+				added = added.Raw("__testResults", results)
 			} else {
 				run.Missing = append(run.Missing, fmt.Errorf("test results: %w", listed(err)))
 			}
@@ -61,13 +61,13 @@ func listTestRuns(l *lister, sel testRunSelector) stream[Record] {
 		if sel.CodeCoverage != nil {
 			coverage, err := l.rememberedCoverage(ctx, run, sel.CodeCoverage.Flags)
 			if err == nil {
-				added = added.raw("__codeCoverage", coverage)
+				added = added.Raw("__codeCoverage", coverage)
 			} else {
 				run.Missing = append(run.Missing, fmt.Errorf("code coverage: %w", listed(err)))
 			}
 		}
-		if len(added.b) > 0 {
-			run.JSON = object(run.JSON, added)
+		if sel.IncludeResults || sel.CodeCoverage != nil {
+			run.JSON = rawjson.With(run.JSON, added)
 		}
 		return run.Record, nil
 	}))
@@ -97,7 +97,7 @@ func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[t
 				continue
 			}
 			more := l.unfold(p.batch, func(rec Record, err error) bool {
-				build := gjson.Get(view(rec.JSON), "build.id").String()
+				build := rawjson.Get(rec.JSON, "build.id").String()
 				return yield(testRun{rec, build, p.builds[build]}, err)
 			})
 			if !more {
@@ -110,7 +110,7 @@ func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[t
 // testRuns lists the runs of a project, as details.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
-func (l *lister) testRuns(ctx context.Context, p *project, added members, coverage bool) iter.Seq2[testRunPage, error] {
+func (l *lister) testRuns(ctx context.Context, p *project, added rawjson.Members, coverage bool) iter.Seq2[testRunPage, error] {
 	return func(yield func(testRunPage, error) bool) {
 		rq := &request{Project: p.ID, Route: "_apis/test/runs", Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
 		pages := l.skipPages(ctx, rq, testRunTop)
@@ -132,10 +132,10 @@ func (l *lister) testRuns(ctx context.Context, p *project, added members, covera
 // testRunRevision tells versions of a completed test run apart; "" means that the
 // run may still change. The results depend on the run's id and revision only.
 func testRunRevision(run []byte) string {
-	if post := textAt(run, "postProcessState"); textAt(run, "state") != "Completed" || post != "" && post != "Complete" {
+	if post := rawjson.Text(run, "postProcessState"); rawjson.Text(run, "state") != "Completed" || post != "" && post != "Complete" {
 		return ""
 	}
-	return textAt(run, "revision") + " " + textAt(run, "lastUpdatedDate")
+	return rawjson.Text(run, "revision") + " " + rawjson.Text(run, "lastUpdatedDate")
 }
 
 // rememberedResults is testResults, without the calls where the run has not
@@ -158,7 +158,7 @@ func (l *lister) rememberedResults(ctx context.Context, run Record) ([]byte, err
 //
 // https://learn.microsoft.com/rest/api/azure/devops/test/results/list
 func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
-	total, err := strconv.Atoi(textAt(run.JSON, "totalTests"))
+	total, err := strconv.Atoi(rawjson.Text(run.JSON, "totalTests"))
 	if err != nil {
 		total = -1
 	}
@@ -171,8 +171,7 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 			return nil, err
 		}
 		before := count
-		results, _ := list(p.Body, "value")
-		for obj := range results {
+		for obj := range rawjson.Objects(p.Body, "value") {
 			if count++; count > 1 {
 				out = append(out, ',')
 			}

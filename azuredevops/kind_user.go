@@ -14,6 +14,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -124,8 +125,7 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 					yield(nil, err)
 					return
 				}
-				objects, _ := list(p.Body, "value")
-				for obj := range objects {
+				for obj := range rawjson.Objects(p.Body, "value") {
 					if !yield(bytes.Clone(obj), nil) {
 						p.Free()
 						return
@@ -137,14 +137,14 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 	}
 	owners := each(wideRecords, users, one(func(ctx context.Context, obj []byte) (owner, error) {
 		o := owner{JSON: obj, scope: org}
-		if d := textAt(obj, "descriptor"); d != "" {
+		if d := rawjson.Text(obj, "descriptor"); d != "" {
 			o.ids, o.err = l.memberships(ctx, d, "Up", "containerDescriptor")
 		}
 		return o, nil
 	}))
 	return l.lookedUp(owners, func(o owner, s *subjects, yield func(Record, error) bool) bool {
 		added, err := groupMembers(o, s)
-		rec := l.record(o.JSON, o.scope, cmp.Or(textAt(o.JSON, "id"), textAt(o.JSON, "descriptor")), added)
+		rec := l.record(o.JSON, o.scope, cmp.Or(rawjson.Text(o.JSON, "id"), rawjson.Text(o.JSON, "descriptor")), added)
 		if err != nil {
 			rec.Missing = append(rec.Missing, fmt.Errorf("groups: %w", err))
 		}
@@ -153,26 +153,26 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 }
 
 // groupMembers are the members that tell the groups of a user.
-func groupMembers(o owner, s *subjects) (members, error) {
+func groupMembers(o owner, s *subjects) (rawjson.Members, error) {
 	if o.err != nil {
-		return members{}, o.err
+		return rawjson.Members{}, o.err
 	}
 	var groups, projects []byte
 	names := map[string]bool{}
 	for _, id := range o.ids {
 		obj, err := s.get(id)
 		if err != nil {
-			return members{}, err
+			return rawjson.Members{}, err
 		}
 		groups = appendElement(groups, obj)
-		if name := projectOfGroup(textAt(obj, "principalName")); name != "" {
+		if name := projectOfGroup(rawjson.Text(obj, "principalName")); name != "" {
 			names[name] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		projects = appendElement(projects, gjson.AppendJSONString(nil, name))
 	}
-	return newMembers(2+len(groups)/64).raw("__groups", closeArray(groups)).raw("__projects", closeArray(projects)), nil
+	return rawjson.Members{}.Raw("__groups", closeArray(groups)).Raw("__projects", closeArray(projects)), nil
 }
 
 // projectOfGroup is the name in brackets: [Fabrikam]\Readers.

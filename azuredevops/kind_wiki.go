@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -30,7 +31,7 @@ type wikiSelector struct {
 type wiki struct {
 	id      string
 	project *project
-	added   members // __wiki, with __project in it, and __project
+	added   rawjson.Members // __wiki, with __project in it, and __project
 }
 
 // scope is that of the pages: they are known or unknown with the wiki.
@@ -56,7 +57,7 @@ func listWikiPages(l *lister, sel wikiSelector) stream[Record] {
 	return each(wideRecords, pages, one(func(ctx context.Context, rec Record) (Record, error) {
 		page, err := l.wikiPage(ctx, rec, sel)
 		if err != nil {
-			rec.Missing = append(rec.Missing, fmt.Errorf("wiki page %s: %w", textAt(rec.JSON, "path"), err))
+			rec.Missing = append(rec.Missing, fmt.Errorf("wiki page %s: %w", rawjson.Text(rec.JSON, "path"), err))
 			return rec, nil
 		}
 		rec.JSON = page
@@ -70,22 +71,21 @@ func listWikiPages(l *lister, sel wikiSelector) stream[Record] {
 func (l *lister) wikis(ctx context.Context, p *project, sel wikiSelector) iter.Seq2[*wiki, error] {
 	return func(yield func(*wiki, error) bool) {
 		rq := &request{Project: p.ID, Route: "_apis/wiki/wikis", Version: sel.APIVersion, Shared: sel.APIVersion == "7.1"}
-		project := newMembers(1).raw("__project", p.JSON)
+		project := rawjson.Members{}.Raw("__project", p.JSON)
 		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			objects, _ := list(pg.Body, "value")
-			for obj := range objects {
-				if sel.WikiType != "" && textAt(obj, "type") != sel.WikiType {
+			for obj := range rawjson.Objects(pg.Body, "value") {
+				if sel.WikiType != "" && rawjson.Text(obj, "type") != sel.WikiType {
 					continue
 				}
-				w := &wiki{id: textAt(obj, "id"), project: p}
+				w := &wiki{id: rawjson.Text(obj, "id"), project: p}
 				if !l.at.below(w.id) {
 					continue
 				}
-				w.added = newMembers(2).raw("__wiki", object(obj, project)).raw("__project", p.JSON)
+				w.added = rawjson.Members{}.Raw("__wiki", rawjson.With(obj, project)).Raw("__project", p.JSON)
 				if !yield(w, nil) {
 					pg.Free()
 					return
@@ -136,8 +136,7 @@ func (l *lister) wikiPages(ctx context.Context, w *wiki, sel wikiSelector) iter.
 
 // empty tells whether a list has no objects.
 func empty(b []byte) bool {
-	objects, _ := list(b, "value")
-	for range objects {
+	for range rawjson.Objects(b, "value") {
 		return false
 	}
 	return true
@@ -149,7 +148,7 @@ func empty(b []byte) bool {
 func (l *lister) wikiPage(ctx context.Context, rec Record, sel wikiSelector) ([]byte, error) {
 	p, err := l.send(ctx, &request{
 		Project: rec.Scope.Project,
-		Route:   "_apis/wiki/wikis/{wikiIdentifier}/pages/{id}", Args: []string{rec.Scope.ID, textAt(rec.JSON, "id")},
+		Route:   "_apis/wiki/wikis/{wikiIdentifier}/pages/{id}", Args: []string{rec.Scope.ID, rawjson.Text(rec.JSON, "id")},
 		Version: sel.APIVersion, Query: []string{"includeContent", "true"},
 	})
 	if err != nil {
@@ -160,9 +159,9 @@ func (l *lister) wikiPage(ctx context.Context, rec Record, sel wikiSelector) ([]
 	if len(b) == 0 || b[0] != '{' {
 		return nil, fmt.Errorf("%w: not an object", ErrMalformed)
 	}
-	added := newMembers(2)
+	added := rawjson.Members{}
 	for _, name := range []string{"__wiki", "__project"} {
-		added = added.raw(name, rawAt(rec.JSON, name))
+		added = added.Raw(name, rawjson.Raw(rec.JSON, name))
 	}
-	return object(b, added, l.c.suffix), nil
+	return rawjson.With(b, added, l.c.suffix), nil
 }

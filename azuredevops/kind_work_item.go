@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[workItemSelector]{
@@ -42,7 +44,7 @@ func listWorkItems(l *lister, sel workItemSelector) stream[Record] {
 type workItemIDs struct {
 	project *project
 	ids     []string
-	added   members
+	added   rawjson.Members
 }
 
 // workItemIDs finds the ids of a project, in ascending order.
@@ -50,7 +52,7 @@ type workItemIDs struct {
 // https://learn.microsoft.com/rest/api/azure/devops/wit/wiql/query-by-wiql
 func (l *lister) workItemIDs(ctx context.Context, p *project, wiql string) iter.Seq2[workItemIDs, error] {
 	return func(yield func(workItemIDs, error) bool) {
-		added := newMembers(2+len(p.JSON)/64).text("__projectId", p.ID).raw("__project", p.JSON)
+		added := rawjson.Members{}.Text("__projectId", p.ID).Raw("__project", p.JSON)
 		last := ""
 		for {
 			ids, err := l.wiqlPage(ctx, p, wiql, last)
@@ -88,14 +90,13 @@ func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([
 		return nil, err
 	}
 	defer pg.Free()
-	found, ok := list(pg.Body, "workItems")
-	if !ok {
+	if rawjson.Array(pg.Body, "workItems") == nil {
 		return nil, fmt.Errorf("%w: no list of work items", ErrMalformed)
 	}
 	before, _ := strconv.ParseInt(last, 10, 64)
 	var ids []string
-	for obj := range found {
-		id := textAt(obj, "id")
+	for obj := range rawjson.Objects(pg.Body, "workItems") {
+		id := rawjson.Text(obj, "id")
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil || n <= before {
 			return nil, fmt.Errorf("%w: work item id %q behind %d", ErrMalformed, id, before)
@@ -119,7 +120,7 @@ func (l *lister) workItems(ctx context.Context, of workItemIDs, expand string) i
 			yield(batch{}, fmt.Errorf("work items %s to %s: %w", of.ids[0], of.ids[len(of.ids)-1], err))
 			return
 		}
-		if _, ok := list(p.Body, "value"); !ok {
+		if rawjson.Array(p.Body, "value") == nil {
 			p.Free()
 			yield(batch{}, fmt.Errorf("%w: no list of work items", ErrMalformed))
 			return

@@ -1,13 +1,11 @@
 package azuredevops
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 
-	"github.com/tidwall/gjson"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // teamBoards are the boards of a team: an array, and by position why a board is
@@ -40,11 +38,11 @@ func (l *lister) eachBoard(ctx context.Context, t *team) iter.Seq2[board, error]
 			b, err = kept.packed.unpack()
 		}
 		if err != nil {
-			yield(board{}, fmt.Errorf("boards of team %s: %w", textAt(t.JSON, "name"), err))
+			yield(board{}, fmt.Errorf("boards of team %s: %w", rawjson.Text(t.JSON, "name"), err))
 			return
 		}
 		n := 0
-		for obj := range elements(b, 0) {
+		for obj := range rawjson.Elements(b) {
 			if !yield(board{obj, kept.lacking[n]}, nil) {
 				return
 			}
@@ -62,12 +60,12 @@ func (l *lister) fetchBoards(ctx context.Context, t *team) (*teamBoards, error) 
 	if err != nil {
 		return nil, err
 	}
-	boards := each(widePages, streamOf(elements(b, 0)), one(func(ctx context.Context, obj []byte) (board, error) {
-		detail, err := l.boardDetail(ctx, t, textAt(obj, "id"))
+	boards := each(widePages, streamOf(rawjson.Elements(b)), one(func(ctx context.Context, obj []byte) (board, error) {
+		detail, err := l.boardDetail(ctx, t, rawjson.Text(obj, "id"))
 		if err != nil {
 			return board{obj, listed(err)}, nil
 		}
-		return board{over(obj, detail), nil}, nil
+		return board{rawjson.With(obj, rawjson.MembersOf(detail)), nil}, nil
 	}))
 	out := &teamBoards{lacking: map[int]error{}}
 	var array []byte
@@ -94,21 +92,6 @@ func (l *lister) boardDetail(ctx context.Context, t *team, id string) ([]byte, e
 		return nil, fmt.Errorf("%w: a board without id", ErrMalformed)
 	}
 	return l.object(ctx, &request{Project: t.Project.ID, Team: t.ID, Route: "_apis/work/boards/{board}", Args: []string{id}})
-}
-
-// over is an object whose members give way to those of another.
-func over(obj, by []byte) []byte {
-	by = bytes.TrimSpace(by)
-	inner := bytes.TrimSpace(by[1 : len(by)-1])
-	if len(inner) == 0 {
-		return obj
-	}
-	m := members{b: slices.Concat([]byte{','}, inner)}
-	gjson.Parse(view(by)).ForEach(func(key, _ gjson.Result) bool {
-		m.names = append(m.names, key.String())
-		return true
-	})
-	return object(obj, m)
 }
 
 // streamOf makes a stream of what is there already.

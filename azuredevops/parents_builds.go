@@ -2,6 +2,8 @@ package azuredevops
 
 import (
 	"strings"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const (
@@ -24,8 +26,8 @@ func buildsOf(p *project) *request {
 }
 
 // buildMembers are the keys that a build gets.
-func buildMembers(p *project) members {
-	return newMembers(2+len(p.JSON)/64).text("__projectId", p.ID).raw("__project", p.JSON)
+func buildMembers(p *project) rawjson.Members {
+	return rawjson.Members{}.Text("__projectId", p.ID).Raw("__project", p.JSON)
 }
 
 // buildRevision tells versions of a finished build apart; "" means that the
@@ -33,16 +35,16 @@ func buildMembers(p *project) members {
 // changes, depends on its id and revision only: a stage that runs again makes it
 // unfinished first.
 func buildRevision(build []byte) string {
-	changed := textAt(build, "lastChangedDate")
-	if textAt(build, "status") != "completed" || changed == "" {
+	changed := rawjson.Text(build, "lastChangedDate")
+	if rawjson.Text(build, "status") != "completed" || changed == "" {
 		return ""
 	}
-	return changed + " " + textAt(build, "finishTime") + " " + textAt(build, "result")
+	return changed + " " + rawjson.Text(build, "finishTime") + " " + rawjson.Text(build, "result")
 }
 
 // started tells whether the build itself says that it has begun. Before that it
 // has no timeline (design rule 2.2).
 func started(build []byte) bool {
-	at := textAt(build, "startTime")
+	at := rawjson.Text(build, "startTime")
 	return at != "" && !strings.HasPrefix(at, "0001-01-01")
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // wideRepositories is how many repositories of a project are asked at once where
@@ -45,7 +47,7 @@ func (l *lister) perHealthyProject(
 // healthyIn are the healthy repositories in the answer that lists a project's.
 func healthyIn(p *project, b []byte) []*repository {
 	var out []*repository
-	for obj := range elements(b, memberAt(b, "value")) {
+	for obj := range rawjson.Objects(b, "value") {
 		if obj[0] != '{' {
 			continue
 		}

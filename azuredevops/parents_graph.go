@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -53,8 +54,8 @@ func (l *lister) eachGroup(ctx context.Context) iter.Seq2[*group, error] {
 				yield(nil, err)
 				return
 			}
-			for obj := range elements(b, 0) {
-				if !yield(&group{textAt(obj, "descriptor"), obj}, nil) {
+			for obj := range rawjson.Elements(b) {
+				if !yield(&group{rawjson.Text(obj, "descriptor"), obj}, nil) {
 					return
 				}
 			}
@@ -78,9 +79,8 @@ func (l *lister) fetchGroups(ctx context.Context) (*groupList, error) {
 			break
 		}
 		var array []byte
-		objects, _ := list(p.Body, "value")
-		for obj := range objects {
-			d := textAt(obj, "descriptor")
+		for obj := range rawjson.Objects(p.Body, "value") {
+			d := rawjson.Text(obj, "descriptor")
 			if d == "" || !seen[d] {
 				array = appendElement(array, obj)
 			}
@@ -107,13 +107,12 @@ func (l *lister) memberships(ctx context.Context, descriptor, direction, key str
 		return nil, fmt.Errorf("memberships: %w", listed(err))
 	}
 	defer p.Free()
-	links, ok := list(p.Body, "value")
-	if !ok {
+	if rawjson.Array(p.Body, "value") == nil {
 		return nil, fmt.Errorf("memberships: %w: no list of them", ErrMalformed)
 	}
 	var out []string
-	for obj := range links {
-		if d := textAt(obj, key); d != "" {
+	for obj := range rawjson.Objects(p.Body, "value") {
+		if d := rawjson.Text(obj, key); d != "" {
 			out = append(out, d)
 		}
 	}
@@ -229,11 +228,11 @@ func (l *lister) lookUpChunk(ctx context.Context, into *subjects, ids []string) 
 		return fmt.Errorf("subject lookup: %w", listed(err))
 	}
 	defer p.Free()
-	found := rawAt(p.Body, "value")
+	found := rawjson.Raw(p.Body, "value")
 	if len(found) == 0 || found[0] != '{' {
 		return fmt.Errorf("subject lookup: %w: no map of subjects", ErrMalformed)
 	}
-	gjson.Parse(view(found)).ForEach(func(id, subject gjson.Result) bool {
+	gjson.Parse(rawjson.View(found)).ForEach(func(id, subject gjson.Result) bool {
 		if subject.IsObject() {
 			obj := []byte(subject.Raw)
 			into.found[strings.Clone(id.String())] = obj // found does not last

@@ -3,6 +3,8 @@ package azuredevops
 import (
 	"context"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // listTop is asked for where a service names no largest page: what it does not
@@ -43,9 +45,8 @@ func (l *lister) eachOf(width int, of func(*project) *request) stream[*parent] {
 					return
 				}
 				// Not freed: those who work on the parents hold parts of the page.
-				objects, _ := list(pg.Body, "value")
-				for obj := range objects {
-					up := &parent{ID: textAt(obj, "id"), Project: p, JSON: obj}
+				for obj := range rawjson.Objects(pg.Body, "value") {
+					up := &parent{ID: rawjson.Text(obj, "id"), Project: p, JSON: obj}
 					if !l.at.below(up.ID) {
 						continue
 					}

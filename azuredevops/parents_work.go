@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const (
@@ -74,15 +76,14 @@ func (l *lister) teamList(ctx context.Context) (*teamList, error) {
 				out.err = listed(err)
 				break
 			}
-			objects, _ := list(p.Body, "value")
-			for obj := range objects {
-				id, of := textAt(obj, "id"), textAt(obj, "projectId")
+			for obj := range rawjson.Objects(p.Body, "value") {
+				id, of := rawjson.Text(obj, "id"), rawjson.Text(obj, "projectId")
 				if seen[id] {
 					continue // the list moved on between two pages
 				}
 				seen[id] = true
 				if _, ok := arrays[of]; !ok {
-					s := Scope{Organization: l.c.Organization(), Project: of, ProjectName: textAt(obj, "projectName")}
+					s := Scope{Organization: l.c.Organization(), Project: of, ProjectName: rawjson.Text(obj, "projectName")}
 					out.order = append(out.order, &project{ID: of, Name: s.ProjectName, scope: s})
 				}
 				arrays[of] = appendElement(arrays[of], obj)
@@ -199,9 +200,8 @@ func (l *lister) gather(pages iter.Seq2[*page, error], enough int) ([]byte, erro
 		if err != nil {
 			return nil, listed(err)
 		}
-		objects, _ := list(p.Body, "value")
 		n := 0
-		for obj := range objects {
+		for obj := range rawjson.Objects(p.Body, "value") {
 			out = appendElement(out, obj)
 			n++
 		}
@@ -221,8 +221,8 @@ func teamsIn(p *project, kept *packed) iter.Seq2[*team, error] {
 			yield(nil, unknown(p.scope, err))
 			return
 		}
-		for obj := range elements(b, 0) {
-			if !yield(&team{ID: textAt(obj, "id"), Project: p, JSON: obj}, nil) {
+		for obj := range rawjson.Elements(b) {
+			if !yield(&team{ID: rawjson.Text(obj, "id"), Project: p, JSON: obj}, nil) {
 				return
 			}
 		}

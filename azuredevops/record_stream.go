@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // A batch is a page whose objects become records when they are taken, so that
@@ -12,7 +14,7 @@ import (
 type batch struct {
 	page  *page
 	key   string                // of the array in the page
-	added members               // for every record, besides the keys of all kinds
+	added rawjson.Members       // for every record, besides the keys of all kinds
 	scope Scope                 // of the parent; with an ID, that of the records too
 	id    string                // member that tells the records apart
 	keep  func(obj []byte) bool // what becomes a record; nil keeps all
@@ -97,13 +99,12 @@ func records(l *lister, batches stream[batch]) stream[Record] {
 // unfold yields the records of a batch and frees its page.
 func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 	defer b.page.Free()
-	objects, ok := list(b.page.Body, b.key)
-	if !ok {
+	if rawjson.Array(b.page.Body, b.key) == nil {
 		return yield(Record{}, unknown(b.scope, fmt.Errorf("%w: no list %q in the answer", ErrMalformed, b.key)))
 	}
 	next := 0
-	for obj := range objects {
-		id := textAt(obj, b.id)
+	for obj := range rawjson.Objects(b.page.Body, b.key) {
+		id := rawjson.Text(obj, b.id)
 		if next < len(b.want) && b.want[next] == id {
 			next++
 		}
@@ -127,9 +128,8 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 // back: it is unknown.
 func (b batch) lost(yield func(Record, error) bool) bool {
 	back := make(map[string]bool, len(b.want))
-	objects, _ := list(b.page.Body, b.key)
-	for obj := range objects {
-		back[textAt(obj, b.id)] = true
+	for obj := range rawjson.Objects(b.page.Body, b.key) {
+		back[rawjson.Text(obj, b.id)] = true
 	}
 	for _, id := range b.want {
 		if back[id] {
@@ -147,7 +147,7 @@ func (b batch) lost(yield func(Record, error) bool) bool {
 var errLost = errors.New("asked for by its id, but left out of the answer")
 
 // record copies an object and adds the keys of its kind, and those of all kinds.
-func (l *lister) record(obj []byte, s Scope, id string, added members) Record {
+func (l *lister) record(obj []byte, s Scope, id string, added rawjson.Members) Record {
 	s.ID = id
-	return Record{JSON: object(obj, added, l.c.suffix), Scope: s}
+	return Record{JSON: rawjson.With(obj, added, l.c.suffix), Scope: s}
 }

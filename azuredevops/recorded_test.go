@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // recorded serves what the vendor documents, from testdata, by the end of the path.
@@ -74,7 +76,7 @@ func TestRecordedAnswers(t *testing.T) {
 		recs, errs := collect(t, s, tt.kind, tt.selector, ListOptions{})
 		b, _ := os.ReadFile("testdata/" + tt.file)
 		if tt.path != "" {
-			b = rawAt(b, tt.path)
+			b = rawjson.Raw(b, tt.path)
 		} else {
 			b = slices.Concat([]byte("["), b, []byte("]"))
 		}

@@ -8,8 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -84,7 +83,7 @@ func listPipelineRunsSince(l *lister) stream[Record] {
 		return within(p.scope, l.changedPipelines(ctx, p))
 	})
 	return records(l, each(widePages, pipelines, func(ctx context.Context, p changedPipeline) iter.Seq2[batch, error] {
-		return within(p.scope(), l.runs(ctx, p.parent, func(run []byte) bool { return p.runs[textAt(run, "id")] }))
+		return within(p.scope(), l.runs(ctx, p.parent, func(run []byte) bool { return p.runs[rawjson.Text(run, "id")] }))
 	}))
 }
 
@@ -96,13 +95,12 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 				yield(changedPipeline{}, fmt.Errorf("list of builds: %w", err))
 				return
 			}
-			builds, _ := list(b.page.Body, "value")
-			for obj := range builds {
-				of := strings.Clone(gjson.Get(view(obj), "definition.id").String()) // it may be a part of the page
+			for obj := range rawjson.Objects(b.page.Body, "value") {
+				of := strings.Clone(rawjson.Get(obj, "definition.id").String()) // it may be a part of the page
 				if changed[of] == nil {
 					changed[of] = map[string]bool{}
 				}
-				changed[of][textAt(obj, "id")] = true
+				changed[of][rawjson.Text(obj, "id")] = true
 			}
 			b.page.Free()
 		}
@@ -115,9 +113,8 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 				return
 			}
 			// Not freed: those who work on the pipelines hold parts of the page.
-			objects, _ := list(pg.Body, "value")
-			for obj := range objects {
-				id := textAt(obj, "id")
+			for obj := range rawjson.Objects(pg.Body, "value") {
+				id := rawjson.Text(obj, "id")
 				if runs := changed[id]; runs != nil && !yield(changedPipeline{&parent{ID: id, Project: p, JSON: obj}, runs}, nil) {
 					return
 				}
@@ -146,15 +143,14 @@ func (l *lister) releasesSince(ctx context.Context, p *project, sel releaseSelec
 				yield(batch{}, fmt.Errorf("list of deployments: %w", err))
 				return
 			}
-			deployments, _ := list(pg.Body, "value")
-			for obj := range deployments {
-				deployed[strings.Clone(gjson.Get(view(obj), "release.id").String())] = true // as above
+			for obj := range rawjson.Objects(pg.Body, "value") {
+				deployed[strings.Clone(rawjson.Get(obj, "release.id").String())] = true // as above
 			}
 			pg.Free()
 		}
 		changed := func(release []byte) bool {
-			at, ok := timestamp(textAt(release, "modifiedOn"))
-			return !ok || !at.Before(l.since) || deployed[textAt(release, "id")]
+			at, ok := timestamp(rawjson.Text(release, "modifiedOn"))
+			return !ok || !at.Before(l.since) || deployed[rawjson.Text(release, "id")]
 		}
 		l.batches(ctx, sel.request(p), batch{scope: p.scope, keep: changed})(yield)
 	}
@@ -202,14 +198,13 @@ func (l *lister) windowPages(ctx context.Context, rq *request) iter.Seq2[*page, 
 				return
 			}
 			got, before := 0, len(seen)
-			runs, _ := list(pg.Body, "value")
-			for obj := range runs {
+			for obj := range rawjson.Objects(pg.Body, "value") {
 				got++
-				seen[textAt(obj, "id")] = true
+				seen[rawjson.Text(obj, "id")] = true
 			}
 			token := pg.Token
 			if token == "" {
-				token = textAt(pg.Body, "continuationToken")
+				token = rawjson.Text(pg.Body, "continuationToken")
 			}
 			if len(seen) == before {
 				pg.Free()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var (
@@ -29,7 +31,7 @@ func listSince(t *testing.T, kind, selector string, since time.Time, table serve
 	recs, errs := collect(t, newTestClient(t, f, options{}).Snapshot(), kind, selector, ListOptions{Since: since})
 	var got []string
 	for _, r := range recs {
-		got = append(got, textAt(r.JSON, "id"))
+		got = append(got, rawjson.Text(r.JSON, "id"))
 	}
 	for _, s := range f.sent() {
 		if _, path, ok := strings.Cut(s, "/acme/p1/"); ok {

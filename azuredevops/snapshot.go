@@ -12,8 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -167,9 +166,8 @@ func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
 				yield(nil, unknown(org, listed(fmt.Errorf("list of projects: %w", err))))
 				return
 			}
-			objects, _ := list(p.Body, "value")
-			for obj := range objects {
-				pr := &project{ID: textAt(obj, "id"), Name: textAt(obj, "name"), JSON: bytes.Clone(obj), scope: org}
+			for obj := range rawjson.Objects(p.Body, "value") {
+				pr := &project{ID: rawjson.Text(obj, "id"), Name: rawjson.Text(obj, "name"), JSON: bytes.Clone(obj), scope: org}
 				pr.scope.Project, pr.scope.ProjectName = pr.ID, pr.Name
 				if pr.ID == "" {
 					if !yield(nil, unknown(org, fmt.Errorf("list of projects: %w: a project without id", ErrMalformed))) {
@@ -202,12 +200,11 @@ func (l *lister) excluded(ctx context.Context, p *project) (bool, error) {
 		return false, listed(err)
 	}
 	defer pg.Free()
-	tags, ok := list(pg.Body, "value")
-	if !ok {
+	if rawjson.Array(pg.Body, "value") == nil {
 		return false, fmt.Errorf("%w: no list of properties", ErrMalformed)
 	}
-	for t := range tags {
-		if tag, ok := strings.CutPrefix(textAt(t, "name"), tagPrefix); ok && slices.Contains(l.c.excluded, tag) {
+	for t := range rawjson.Objects(pg.Body, "value") {
+		if tag, ok := strings.CutPrefix(rawjson.Text(t, "name"), tagPrefix); ok && slices.Contains(l.c.excluded, tag) {
 			return true, nil
 		}
 	}
@@ -237,7 +234,7 @@ func (r *repository) readable() bool { return !r.Disabled && r.Branch != "" }
 
 // healthy is the filter of export.md 3.9 for kinds that live in a repository.
 func (r *repository) healthy() bool {
-	switch gjson.Get(view(r.JSON), "project.state").Str {
+	switch rawjson.Get(r.JSON, "project.state").Str {
 	case "deleted", "deleting", "new", "createPending":
 		return false
 	}
@@ -273,7 +270,7 @@ func (l *lister) repositoriesOf(projects stream[*project]) stream[*repository] {
 				yield(nil, unknown(p.scope, fmt.Errorf("list of repositories: %w", err)))
 				return
 			}
-			for obj := range elements(b, memberAt(b, "value")) {
+			for obj := range rawjson.Objects(b, "value") {
 				if obj[0] == '{' && !yield(newRepository(p, obj), nil) {
 					return
 				}
@@ -284,9 +281,9 @@ func (l *lister) repositoriesOf(projects stream[*project]) stream[*repository] {
 
 func newRepository(p *project, obj []byte) *repository {
 	return &repository{
-		ID: textAt(obj, "id"), Project: p, JSON: obj,
-		Branch:   strings.TrimPrefix(textAt(obj, "defaultBranch"), "refs/heads/"),
-		Disabled: textAt(obj, "isDisabled") == "true",
+		ID: rawjson.Text(obj, "id"), Project: p, JSON: obj,
+		Branch:   strings.TrimPrefix(rawjson.Text(obj, "defaultBranch"), "refs/heads/"),
+		Disabled: rawjson.Text(obj, "isDisabled") == "true",
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/tidwall/gjson"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // Within lists the part of one organization that scope names, for live events: the
@@ -137,7 +137,7 @@ func (at *part) wants(of Scope, id string, obj []byte) bool {
 	if !at.Scope.holds(of) {
 		return false
 	}
-	about := func(path, want string) bool { return want == "" || gjson.Get(view(obj), path).String() == want }
+	about := func(path, want string) bool { return want == "" || rawjson.Get(obj, path).String() == want }
 	switch at.Kind {
 	case "test-run":
 		return about("build.id", at.build)

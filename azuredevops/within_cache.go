@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -189,8 +190,8 @@ func (l *lister) liveRepository(ctx context.Context, p *project, id string, age 
 	return live.repositories.get(ctx, key, age, func(ctx context.Context) (*repository, error) {
 		if live.shown(key) {
 			b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/git/repositories/{repositoryId}", Args: []string{id}})
-			if err == nil && strings.EqualFold(textAt(b, "id"), id) {
-				return newRepository(p, without(b, "_links", "parentRepository")), nil
+			if err == nil && strings.EqualFold(rawjson.Text(b, "id"), id) {
+				return newRepository(p, rawjson.Without(b, "_links", "parentRepository")), nil
 			}
 			// A disabled repository cannot be read, but is listed.
 			if ctx.Err() != nil || err != nil && !mayBeListed(err) {
@@ -209,11 +210,11 @@ func (l *lister) listedRepository(ctx context.Context, p *project, id string) (*
 	}
 	var found *repository
 	var ids []string
-	for obj := range elements(b, memberAt(b, "value")) {
+	for obj := range rawjson.Objects(b, "value") {
 		if obj[0] != '{' {
 			continue
 		}
-		of := textAt(obj, "id")
+		of := rawjson.Text(obj, "id")
 		ids = append(ids, strings.ToLower(p.ID+"/"+of))
 		if strings.EqualFold(of, id) {
 			found = newRepository(p, bytes.Clone(obj))
@@ -250,11 +251,6 @@ func (c *liveCache) unshow(key string) {
 	delete(c.listed, key)
 	c.mu.Unlock()
 	c.hidden.put(key, true)
-}
-
-// without is an object less some members.
-func without(obj []byte, names ...string) []byte {
-	return append(appendOthers(nil, obj, []members{{names: names}}), '}')
 }
 
 // mayBeListed tells whether an error about a repository leaves open what the list

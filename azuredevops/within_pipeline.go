@@ -7,6 +7,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // unlessAbsent is nil for an error that says that something does not exist: then
@@ -26,7 +28,7 @@ func (l *lister) livePipeline(ctx context.Context, p *project, id string) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	return without(b, "configuration"), nil
+	return rawjson.Without(b, "configuration"), nil
 }
 
 // withinPipeline asks for one pipeline instead of the list.
@@ -55,12 +57,12 @@ func withinPipeline(l *lister, sel pipelineSelector, at *part) stream[Record] {
 				yield(Record{}, err)
 				return
 			}
-			rec := l.record(obj, at.project.scope, s.ID, newMembers(1).text("__projectId", s.Project))
+			rec := l.record(obj, at.project.scope, s.ID, rawjson.Members{}.Text("__projectId", s.Project))
 			switch {
 			case of.err != nil:
 				rec.Missing = append(rec.Missing, fmt.Errorf("repository: %w", listed(of.err)))
 			case of.value != nil:
-				rec.JSON = object(rec.JSON, newMembers(1).raw("__repository", of.value))
+				rec.JSON = rawjson.With(rec.JSON, rawjson.Members{}.Raw("__repository", of.value))
 			}
 			yield(rec, nil)
 		})
@@ -91,7 +93,7 @@ func withinPipelineRun(l *lister, _ pipelineRunSelector, at *part) stream[Record
 					yield(Record{}, err)
 					return
 				}
-				yield(l.record(run, p.scope, at.Scope.ID, newMembers(2+len(of.value)/64).raw("__project", p.JSON).raw("__pipeline", of.value)), nil)
+				yield(l.record(run, p.scope, at.Scope.ID, rawjson.Members{}.Raw("__project", p.JSON).Raw("__pipeline", of.value)), nil)
 			}
 		})
 	}
@@ -110,9 +112,8 @@ func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, er
 			if err != nil {
 				return nil, listed(err)
 			}
-			objects, _ := list(pg.Body, "value")
-			for obj := range objects {
-				out = slices.DeleteFunc(out, func(name string) bool { return memberAt(obj, name) >= 0 })
+			for obj := range rawjson.Objects(pg.Body, "value") {
+				out = slices.DeleteFunc(out, func(name string) bool { return rawjson.Has(obj, name) })
 			}
 			pg.Free()
 			break
@@ -122,7 +123,7 @@ func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("runs of the pipeline: %w", err)
 	}
-	return without(run, unlisted...), nil
+	return rawjson.Without(run, unlisted...), nil
 }
 
 // recordsTop is how many of the newest deployments of an environment are read at
@@ -141,7 +142,7 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 			pages := l.batches(ctx, &request{
 				Project: env.Project.ID, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
 				Args: []string{env.ID}, Query: []string{"top", recordsTop},
-			}, batch{scope: env.scope(), added: newMembers(1).raw("__project", orNull(rawAt(env.JSON, "project")))})
+			}, batch{scope: env.scope(), added: rawjson.Members{}.Raw("__project", orNull(rawjson.Raw(env.JSON, "project")))})
 			for b, err := range pages {
 				var before bool
 				if err == nil {
@@ -161,9 +162,8 @@ func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, err
 		return false, nil
 	}
 	var last string
-	objects, _ := list(p.Body, "value")
-	for obj := range objects {
-		last = textAt(obj, "queueTime")
+	for obj := range rawjson.Objects(p.Body, "value") {
+		last = rawjson.Text(obj, "queueTime")
 	}
 	queued, ok := timestamp(last)
 	if !ok {
@@ -180,10 +180,9 @@ func (l *lister) buildQueued(ctx context.Context, at *part) (time.Time, error) {
 		return time.Time{}, listed(err)
 	}
 	defer pg.Free()
-	objects, _ := list(pg.Body, "value")
-	for obj := range objects {
-		if textAt(obj, "id") == at.build {
-			queued, _ := timestamp(textAt(obj, "queueTime"))
+	for obj := range rawjson.Objects(pg.Body, "value") {
+		if rawjson.Text(obj, "id") == at.build {
+			queued, _ := timestamp(rawjson.Text(obj, "queueTime"))
 			return queued, nil
 		}
 	}

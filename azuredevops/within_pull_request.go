@@ -1,11 +1,14 @@
 package azuredevops
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // withinPullRequest finds one pull request in the lists of its repository: by
@@ -43,7 +46,7 @@ func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part)
 		if r == nil || err != nil {
 			return Record{}, true, err
 		}
-		source, target = textAt(obj, "sourceRefName"), textAt(obj, "targetRefName")
+		source, target = rawjson.Text(obj, "sourceRefName"), rawjson.Text(obj, "targetRefName")
 	}
 	if !r.healthy() {
 		return Record{}, true, nil
@@ -57,7 +60,7 @@ func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part)
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
 		}
-		obj, err = l.pullBetween(ctx, r, at.Scope.ID, textAt(alone, "sourceRefName"), textAt(alone, "targetRefName"))
+		obj, err = l.pullBetween(ctx, r, at.Scope.ID, rawjson.Text(alone, "sourceRefName"), rawjson.Text(alone, "targetRefName"))
 	}
 	if obj == nil || err != nil {
 		return Record{}, false, err
@@ -81,13 +84,12 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 		return nil, fmt.Errorf("pull requests of %s: %w", source, listed(err))
 	}
 	defer p.Free()
-	objects, ok := list(p.Body, "value")
-	if !ok {
+	if rawjson.Array(p.Body, "value") == nil {
 		return nil, fmt.Errorf("%w: no list of pull requests", ErrMalformed)
 	}
-	for obj := range objects {
-		if textAt(obj, "pullRequestId") == id && strings.EqualFold(pullRepository(obj), r.ID) {
-			return object(obj), nil
+	for obj := range rawjson.Objects(p.Body, "value") {
+		if rawjson.Text(obj, "pullRequestId") == id && strings.EqualFold(pullRepository(obj), r.ID) {
+			return bytes.Clone(obj), nil
 		}
 	}
 	return nil, nil
@@ -96,7 +98,7 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 // chosenPull applies the selector: a pull request that has ended is one of a
 // limited number, which only the list of those knows.
 func (l *lister) chosenPull(ctx context.Context, sel pullRequestSelector, r *repository, obj []byte) (rec Record, known bool, err error) {
-	status := textAt(obj, "status")
+	status := rawjson.Text(obj, "status")
 	for _, q := range sel.queries(time.Now()) {
 		if q.status != status {
 			continue
@@ -104,12 +106,12 @@ func (l *lister) chosenPull(ctx context.Context, sel pullRequestSelector, r *rep
 		if q.since == "" {
 			return l.pullRecord(obj, r), true, nil
 		}
-		if ended, ok := timestamp(textAt(obj, "closedDate")); ok {
+		if ended, ok := timestamp(rawjson.Text(obj, "closedDate")); ok {
 			if since, ok := timestamp(q.since); ok && ended.Before(since) {
 				return Record{}, true, nil
 			}
 		}
-		id := textAt(obj, "pullRequestId")
+		id := rawjson.Text(obj, "pullRequestId")
 		for rec, err := range l.repositoryPulls(ctx, r, q) {
 			if err != nil || rec.Scope.ID == id {
 				return rec, true, listed(err)

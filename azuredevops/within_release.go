@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -36,9 +37,8 @@ func withinReleaseDeployment(l *lister, _ releaseDeploymentSelector, at *part) s
 
 // among tells whether a page has something that is wanted.
 func (at *part) among(b batch) bool {
-	objects, _ := list(b.page.Body, b.key)
-	for obj := range objects {
-		if at.wants(b.scope, textAt(obj, b.id), obj) {
+	for obj := range rawjson.Objects(b.page.Body, b.key) {
+		if at.wants(b.scope, rawjson.Text(obj, b.id), obj) {
 			return true
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // Settle asks Azure DevOps for the ids that events leave out: the wikis of a
@@ -96,9 +98,8 @@ func (l *lister) allWikis(ctx context.Context, p *project) ([]wikiOf, error) {
 		if err != nil {
 			return nil, err
 		}
-		objects, _ := list(pg.Body, "value")
-		for obj := range objects {
-			out = append(out, wikiOf{textAt(obj, "id"), textAt(obj, "repositoryId")})
+		for obj := range rawjson.Objects(pg.Body, "value") {
+			out = append(out, wikiOf{rawjson.Text(obj, "id"), rawjson.Text(obj, "repositoryId")})
 		}
 		pg.Free()
 	}
@@ -112,9 +113,9 @@ func (l *lister) repositoriesNamed(ctx context.Context, p *project, name string)
 	if err != nil {
 		return nil, fmt.Errorf("list of repositories: %w", err)
 	}
-	for obj := range elements(b, memberAt(b, "value")) {
-		if obj[0] == '{' && strings.EqualFold(textAt(obj, "name"), name) {
-			return []string{textAt(obj, "id")}, nil
+	for obj := range rawjson.Objects(b, "value") {
+		if obj[0] == '{' && strings.EqualFold(rawjson.Text(obj, "name"), name) {
+			return []string{rawjson.Text(obj, "id")}, nil
 		}
 	}
 	return nil, nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // errRenamed asks for another try: what was known of the project is out of date.
@@ -25,7 +27,7 @@ func (l *lister) oneWorkItem(ctx context.Context, sel workItemSelector, at *part
 	return func(yield func(batch, error) bool) {
 		p, id := at.project, at.Scope.ID
 		fetched := ahead(ctx, func(ctx context.Context) (batch, error) {
-			for b, err := range l.workItems(ctx, workItemIDs{p, []string{id}, newMembers(2+len(p.JSON)/64).text("__projectId", p.ID).raw("__project", p.JSON)}, sel.Expand) {
+			for b, err := range l.workItems(ctx, workItemIDs{p, []string{id}, rawjson.Members{}.Text("__projectId", p.ID).Raw("__project", p.JSON)}, sel.Expand) {
 				return b, err
 			}
 			return batch{}, fmt.Errorf("%w: no answer", ErrMalformed)

@@ -35,8 +35,7 @@ type shipping struct {
 	cfg    LogConfig
 	mu     sync.Mutex
 	queue  [][]byte // encoded records
-	lost   int      // dropped and not yet told
-	total  int      // dropped ever
+	lost   int      // dropped and not yet reported
 	client *Client
 	wake   chan struct{} // a full shipment waits
 	send   chan struct{} // holds one value; whoever has it sends
@@ -84,13 +83,6 @@ func (s *LogShipper) Run(ctx context.Context) {
 	}
 }
 
-// Dropped counts the records that were lost.
-func (s *LogShipper) Dropped() int {
-	s.state.mu.Lock()
-	defer s.state.mu.Unlock()
-	return s.state.total
-}
-
 // Flush sends all that is waiting. What could not be sent goes on waiting.
 func (s *LogShipper) Flush(ctx context.Context) error {
 	st := s.state
@@ -112,7 +104,7 @@ func (s *LogShipper) Flush(ctx context.Context) error {
 	}
 }
 
-// take removes the next shipment. Lost records are told of by one more.
+// take removes the next shipment. One more record reports those that were lost.
 func (st *shipping) take() (client *Client, batch [][]byte, lost int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -151,7 +143,6 @@ func (st *shipping) trim() {
 		clear(st.queue[:over])
 		st.queue = st.queue[over:]
 		st.lost += over
-		st.total += over
 	}
 }
 
@@ -197,7 +188,7 @@ func (s *LogShipper) Handle(_ context.Context, r slog.Record) error {
 	if full {
 		select {
 		case st.wake <- struct{}{}:
-		default: // it has been told
+		default: // it is awake already
 		}
 	}
 	return nil
@@ -240,8 +231,9 @@ func (s *LogShipper) WithGroup(name string) slog.Handler {
 	return &LogShipper{state: s.state, base: s.base, path: append(slices.Clip(s.path), name)}
 }
 
-// encode gives a record the form that Port reads (port.md 8.5). A record that
-// is too large or cannot be encoded keeps its message.
+// encode gives a record the form that Ocean's log handler sends
+// (https://github.com/port-labs/ocean, port_ocean/log/handlers.py). A record
+// that is too large or cannot be encoded keeps its message.
 func (st *shipping) encode(at time.Time, level slog.Level, message string, extra map[string]any) []byte {
 	extra["hostname"], extra["instance"] = st.cfg.Hostname, st.cfg.Instance
 	record := map[string]any{

@@ -86,8 +86,8 @@ func TestLogShipperDropsOldest(t *testing.T) {
 			t.Fatal(err)
 		}
 		logs := srv.Logs()
-		if len(logs) != 251 || s.Dropped() != 50 {
-			t.Errorf("%d records, %d dropped, want 251 and 50", len(logs), s.Dropped())
+		if len(logs) != 251 {
+			t.Errorf("%d records, want 250 and the one that tells of the others", len(logs))
 		}
 		all := fmt.Sprintf("%s", logs)
 		if !strings.Contains(all, `"dropped":50`) || strings.Contains(all, `"line 49"`) || !strings.Contains(all, `"line 50"`) {

@@ -268,7 +268,7 @@ func (s *setup) awaitProvisioning(ctx context.Context) error {
 }
 
 // makeDefaults makes blueprints, actions, scorecards and pages, unless one of
-// the blueprints exists: then somebody has already decided about them.
+// the blueprints exists: then a user has already decided about them.
 func (s *setup) makeDefaults(ctx context.Context, r *resources) error {
 	for _, b := range r.blueprints {
 		_, err := s.c.getBlueprint(ctx, b.id)

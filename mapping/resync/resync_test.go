@@ -13,6 +13,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops"
 	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/porttest"
@@ -76,17 +77,17 @@ func (b *bench) runner() *resync.Runner {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	catalog, err := port.New(port.ClientConfig{
+	api, err := port.New(port.ClientConfig{
 		ClientID: "client-id", ClientSecret: "secret", BaseURL: b.port.URL, IntegrationType: "azure-devops", Identifier: "ado", Version: "0.0.1",
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if err := catalog.Setup(b.t.Context(), port.SetupConfig{Origin: port.OriginEmpty}); err != nil {
+	if err := api.Setup(b.t.Context(), port.SetupConfig{Origin: port.OriginEmpty}); err != nil {
 		b.t.Fatal(err)
 	}
 	r, err := resync.New(resync.Config{
-		Organizations: []*azuredevops.Client{client}, Catalog: catalog, StateDirectory: b.state, TempDirectory: b.t.TempDir(), Grace: b.grace,
+		Organizations: []*azuredevops.Client{client}, Port: api, Catalog: catalog.New(catalog.Config{Port: api, TempDirectory: b.t.TempDir()}), StateDirectory: b.state, TempDirectory: b.t.TempDir(), Grace: b.grace,
 		Mapping: func(context.Context) (*mapping.Mapping, error) {
 			return mapping.Parse([]byte(b.mapping), mapping.Options{Bind: func(kind string, selector json.RawMessage) ([]string, error) {
 				_, w, err := azuredevops.Bind(kind, selector)
@@ -219,8 +220,8 @@ func TestDeletionBrake(t *testing.T) {
 	b.mapping = `{"entityDeletionThreshold":0.7,` + b.mapping[1:]
 	sum := b.resync(resync.StateCompleted)
 	b.want("repo", "note", everything)
-	if sum.Braked != 3 {
-		t.Errorf("braked %d, want 3", sum.Braked)
+	if sum.OverThreshold != 3 {
+		t.Errorf("braked %d, want 3", sum.OverThreshold)
 	}
 	b.mapping = strings.Replace(b.mapping, "0.7", "0.75", 1)
 	b.resync(resync.StateCompleted)

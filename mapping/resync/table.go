@@ -84,8 +84,8 @@ func (s *Summary) writeNotes(w io.Writer) error {
 	if s.Kept > 0 {
 		fmt.Fprintf(&b, "kept: %s that nothing made this time, because it is not known whether they still exist\n", pluralEntities(s.Kept))
 	}
-	if s.Braked > 0 {
-		fmt.Fprintf(&b, "kept: %s that are gone: more than entityDeletionThreshold allows to delete at once\n", pluralEntities(s.Braked))
+	if s.OverThreshold > 0 {
+		fmt.Fprintf(&b, "kept: %s that are gone: more than entityDeletionThreshold allows to delete at once\n", pluralEntities(s.OverThreshold))
 	}
 	fmt.Fprintf(&b, "resync %s after %s: %s listed, %s written, %d deleted, %d calls to Azure DevOps, %d to Port\n", s.State, s.Duration.Round(10*time.Millisecond),
 		plural(int(s.Total.Listed), "record"), pluralEntities(int(s.Total.Upserted)), s.Total.Deleted, s.Calls, s.PortCalls)

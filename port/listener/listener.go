@@ -14,33 +14,6 @@ import (
 	"time"
 )
 
-// A Schedule tells the next time after t, the zero time for never.
-// cron.Schedule of github.com/robfig/cron/v3 is one.
-type Schedule interface {
-	Next(t time.Time) time.Time
-}
-
-// ScheduleFunc is a Schedule made of a function.
-type ScheduleFunc func(t time.Time) time.Time
-
-// Next calls f.
-func (f ScheduleFunc) Next(t time.Time) time.Time { return f(t) }
-
-// Every is a Schedule with a fixed distance, counted from the start of the process.
-type Every struct {
-	Start    time.Time
-	Interval time.Duration
-}
-
-// Next returns the first multiple of the interval after t.
-func (e Every) Next(t time.Time) time.Time {
-	if e.Interval <= 0 {
-		return time.Time{}
-	}
-	n := t.Sub(e.Start)/e.Interval + 1
-	return e.Start.Add(max(n, 1) * e.Interval) //nolint:durationcheck // n is a number of intervals
-}
-
 // Config says when to resync. Zero fields mean: do not.
 type Config struct {
 	// Resync runs a resync to its end. Calls may overlap: a newer one has to
@@ -55,8 +28,8 @@ type Config struct {
 	Wake <-chan struct{}
 	// OnStart resyncs at once.
 	OnStart bool
-	// Schedule resyncs at its times; nil: never.
-	Schedule Schedule
+	// Schedule gives the next time to resync after t, the zero time for never; nil: never.
+	Schedule func(t time.Time) time.Time
 	Log      *slog.Logger
 }
 
@@ -110,7 +83,7 @@ func (l *loop) start(ctx context.Context) {
 }
 
 // baseline reads what was asked for before this process began, so that neither
-// an old request causes a resync nor one made meanwhile is lost (port.md S-34).
+// an old request causes a resync nor one made meanwhile is lost.
 func (l *loop) baseline(ctx context.Context) (time.Time, bool) {
 	if l.Requested == nil {
 		return time.Time{}, false
@@ -143,7 +116,7 @@ func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
 	}
 }
 
-// wake resyncs when it is told to.
+// wake resyncs whenever it is asked to.
 func (l *loop) wake(ctx context.Context) {
 	for {
 		select {
@@ -159,7 +132,7 @@ func (l *loop) wake(ctx context.Context) {
 func (l *loop) schedule(ctx context.Context) {
 	for {
 		now := time.Now()
-		next := l.Schedule.Next(now)
+		next := l.Schedule(now)
 		if next.IsZero() || !wait(ctx, next.Sub(now)) {
 			return
 		}

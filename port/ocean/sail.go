@@ -6,7 +6,7 @@ import (
 )
 
 // SailFlags reads the arguments of `ocean sail`, the start command of the
-// Python image, which some deployments spell out (`port.md` 1.1). Overrides
+// Python image, which some deployments spell out. Overrides
 // win over the environment, fallbacks give way to it.
 func SailFlags(args []string) (overrides, fallbacks map[string]string, err error) {
 	overrides, fallbacks = map[string]string{}, map[string]string{}
