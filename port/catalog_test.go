@@ -264,12 +264,12 @@ func TestIntegrationCalls(t *testing.T) {
 	if got, err := c.Cursor(ctx, "work-item", 5); err != nil || !got.Equal(at) {
 		t.Errorf("Cursor = %v, %v, want %v", got, err, at)
 	}
-	if got, err := c.ResyncRequest(ctx); err != nil || got != "" {
-		t.Errorf("ResyncRequest = %q, %v, want none", got, err)
+	if got, err := c.ResyncRequest(ctx); err != nil || !got.IsZero() {
+		t.Errorf("ResyncRequest = %v, %v, want none", got, err)
 	}
 	srv.TriggerResync()
-	if got, err := c.ResyncRequest(ctx); err != nil || got == "" {
-		t.Errorf("ResyncRequest = %q, %v", got, err)
+	if got, err := c.ResyncRequest(ctx); err != nil || got.IsZero() {
+		t.Errorf("ResyncRequest = %v, %v", got, err)
 	}
 	if err := c.SendExamples(ctx, "project", [][]byte{[]byte(`{"u":"` + testSecret + `"}`), []byte(`{"n":1}`)}); err != nil {
 		t.Error(err)

@@ -49,8 +49,6 @@ type Summary struct {
 	// whether they still exist, OverThreshold those that entityDeletionThreshold kept.
 	Kept          int `json:"kept,omitempty"`
 	OverThreshold int `json:"overThreshold,omitempty"`
-
-	unauthorized bool
 }
 
 // KindSummary is one resource of the mapping.
@@ -105,7 +103,7 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 }
 
 func (r *run) summary() *Summary {
-	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, OverThreshold: r.overThreshold, unauthorized: r.unauthorized.Load()}
+	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, OverThreshold: r.overThreshold}
 	s.PortCalls = r.cfg.Port.Stats().Calls - r.portCalls
 	used := r.usage()
 	for _, u := range used {
@@ -195,13 +193,13 @@ func (s *Summary) log(ctx context.Context, r *run) {
 	for _, x := range s.Expressions {
 		r.log.WarnContext(ctx, "an expression found nothing", "expression", x)
 	}
+	if r.unauthorized.Load() {
+		r.log.ErrorContext(ctx, "Azure DevOps refuses the credentials: check that OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN (or the service principal) is complete, not expired and may read the organization of OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL; nothing was deleted")
+	}
 	t := s.Total
 	r.log.InfoContext(ctx, "resync ended", "state", string(s.State), "seconds", s.Duration.Seconds(), "listed", t.Listed, "mapped", t.Mapped,
 		"upserted", t.Upserted, "unchanged", t.Unchanged, "failed", t.Failed, "deleted", t.Deleted, "calls", s.Calls, "throttled_seconds", s.Throttled.Seconds(), "port_calls", s.PortCalls)
 }
-
-// Unauthorized says whether Azure DevOps refused the credentials.
-func (s *Summary) Unauthorized() bool { return s.unauthorized }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 

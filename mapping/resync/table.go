@@ -100,6 +100,18 @@ func pluralEntities(n int) string {
 	return fmt.Sprintf("%d entities", n)
 }
 
+// NewObserver shows resyncs to people: live where errs is a terminal, else as a
+// table on out where that is wanted. nil shows nothing.
+func NewObserver(out, errs io.Writer, terminal, table bool) Observer {
+	switch {
+	case terminal:
+		return NewTerminal(errs)
+	case table:
+		return NewTable(out)
+	}
+	return nil
+}
+
 // A Table prints the summary of every resync and nothing before.
 type Table struct{ w io.Writer }
 

@@ -1,8 +1,10 @@
 package ocean
 
 import (
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -86,6 +88,51 @@ func (s *Settings) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Schedule merges the two settings that plan a resync; nil when there is none.
+func (s *Settings) Schedule() func(now time.Time) time.Time {
+	every, cron := s.ScheduledResync, s.ResyncCron
+	if every.IsZero() && cron.IsZero() {
+		return nil
+	}
+	return func(now time.Time) time.Time {
+		e, c := every.Next(now), cron.Next(now)
+		if e.IsZero() || !c.IsZero() && c.Before(e) {
+			return c
+		}
+		return e
+	}
+}
+
+// Lookback is how far an incremental resync looks back, 0 where full ones are wanted.
+func (i *Integration) Lookback() time.Duration {
+	if !i.Incremental {
+		return 0
+	}
+	return i.IncrementalInterval.Duration()
+}
+
+// Distance is the time between two scheduled resyncs, 0 where there is no fixed one.
+func (s *Settings) Distance() time.Duration { return s.ScheduledResync.distance }
+
+// Setup says how the installation is set up in Port. check is asked about a
+// mapping before Port gets it.
+func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
+	c := port.SetupConfig{
+		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
+		ActionsProcessing: s.ActionsProcessor.Enabled, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
+	}
+	if l := &s.EventListener; l.Type == ListenWebhook {
+		c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
+	}
+	if s.DefaultResources == "corrected" {
+		c.Resources = port.CorrectedDefaults()
+	}
+	if info, err := os.Stat(s.ResourcesPath); err == nil && info.IsDir() {
+		c.Resources = os.DirFS(s.ResourcesPath)
+	}
+	return c
+}
+
 // BlockPrivateAddresses reports whether the outbound blocker was asked for.
 func (s *Settings) BlockPrivateAddresses() bool {
 	return s.DisableIPBlocker != nil && !*s.DisableIPBlocker
@@ -155,6 +202,10 @@ type EventListener struct {
 func (l *EventListener) Resyncs() bool {
 	return override(l.ShouldResync, l.Type != ListenWebhooksOnly && l.Type != ListenActionsOnly)
 }
+
+// FollowsEvents reports whether this process handles live events: it does not
+// where it ends after one resync.
+func (l *EventListener) FollowsEvents() bool { return l.ProcessesWebhooks() && l.Type != ListenOnce }
 
 // ProcessesWebhooks reports whether this process handles live events.
 func (l *EventListener) ProcessesWebhooks() bool {

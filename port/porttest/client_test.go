@@ -327,8 +327,8 @@ func TestClientReports(t *testing.T) {
 			t.Errorf("integration = %+v", in)
 		}
 		t.srv.TriggerResync()
-		if at, err := t.c.ResyncRequest(ctx); err != nil || at == "" {
-			t.Errorf("ResyncRequest = %q, %v", at, err)
+		if at, err := t.c.ResyncRequest(ctx); err != nil || at.IsZero() {
+			t.Errorf("ResyncRequest = %v, %v", at, err)
 		}
 	})
 }
