@@ -1,11 +1,10 @@
 // Package azuredevops reads Azure DevOps Services and Server.
 //
-// A [Client] is one organization seen with one credential. It owns the only
-// way to the service: one transport that authorizes, limits, retries and checks
-// every request. [Bind] turns a kind and the selector of a mapping into a
-// [Listing]; [Listing.Records] lists the records of that kind, as the bytes that
-// Azure DevOps sent, and takes the parents that several kinds share (projects,
-// repositories, file trees) from a [Snapshot].
+// A [Client] is one organization seen with one credential; how to ask it is package
+// rest, and who looks after its service hooks is package hooks. [Bind] turns a
+// kind and the selector of a mapping into a [Listing]; [Listing.Records] lists the
+// records of that kind, as the bytes that Azure DevOps sent, and takes the parents
+// that several kinds share (projects, repositories, file trees) from a [Snapshot].
 //
 // An error says "unknown", never "empty": see [ScopeError] and [ErrNotFound].
 // The package does not map records to entities and knows nothing of Port.

@@ -202,10 +202,7 @@ func (l *lister) windowPages(ctx context.Context, rq *request) iter.Seq2[*page, 
 				got++
 				seen[rawjson.Text(obj, "id")] = true
 			}
-			token := pg.Token
-			if token == "" {
-				token = rawjson.Text(pg.Body, "continuationToken")
-			}
+			token := pg.Next()
 			if len(seen) == before {
 				pg.Free()
 			} else if !yield(pg, nil) {

@@ -89,7 +89,7 @@ func (l *lister) page(ctx context.Context, rq *request, key string, n int, guard
 }
 
 // skipPages streams a list that is asked for with $top and $skip.
-func (l *lister) skipPages(ctx context.Context, rq *request, top int) iter.Seq2[*page, error] {
+func (l *lister) skipPages(ctx context.Context, rq *request, top int) iter.Seq2[*page, error] { //nolint:unparam // routes have limits of their own, which happen to be equal
 	return l.offsetPages(ctx, rq, "value", "$top", "$skip", top)
 }
 
