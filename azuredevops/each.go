@@ -113,3 +113,13 @@ func discard[C any](results <-chan result[C]) {
 	for range results {
 	}
 }
+
+// ahead begins to fetch something; the result waits for it. It has to be called.
+func ahead[T any](ctx context.Context, fetch func(context.Context) (T, error)) (wait func() result[T]) {
+	ch := make(chan result[T], 1)
+	go func() {
+		v, err := fetch(ctx)
+		ch <- result[T]{v, err}
+	}()
+	return func() result[T] { return <-ch }
+}

@@ -14,6 +14,7 @@ import (
 var _ = register(row[alertSelector]{
 	Name: "advanced-security-alert", List: listAlerts, Incremental: true,
 	Events: inRepository("ms.vss-alerts.alert-created-event", "ms.vss-alerts.alert-state-changed-event", "ms.vss-alerts.alert-updated-event"),
+	Live:   live{OldRepository: func(Change) bool { return true }},
 })
 
 type alertSelector struct {

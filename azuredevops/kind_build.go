@@ -14,6 +14,7 @@ import (
 var _ = register(row[buildSelector]{
 	Name: "build", List: listBuilds, Incremental: true,
 	Events: []string{"build.complete", runStateChanged, stageStateChanged},
+	Live:   live{Narrow: idFilter(routeBuilds, "buildIds")},
 })
 
 type buildSelector struct {

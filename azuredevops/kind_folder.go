@@ -15,6 +15,7 @@ import (
 var _ = register(row[folderSelector]{
 	Name: "folder", List: listFolders, Within: withinFolders, Wants: wantsOfFolders,
 	Events: inTrees(),
+	Live:   live{NamedOverTags: true},
 })
 
 type folderSelector struct {
@@ -204,4 +205,12 @@ func (l *lister) namedProject(is func(*project) bool, name string) stream[*proje
 			}
 		}
 	}
+}
+
+// withinFolders leaves out projects that the selector does not name.
+func withinFolders(_ *lister, sel folderSelector, at *part) stream[Record] {
+	if sel.in(at.project) {
+		return nil
+	}
+	return func(context.Context) iter.Seq2[Record, error] { return func(func(Record, error) bool) {} }
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-var _ = register(row[groupSelector]{Name: "group", List: listGroups})
+var _ = register(row[groupSelector]{Name: "group", List: listGroups, Live: live{OverTags: true}})
 
 // groupSelector has no options.
 type groupSelector struct{}

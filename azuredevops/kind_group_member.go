@@ -9,7 +9,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-var _ = register(row[groupSelector]{Name: "group-member", List: listGroupMembers})
+var _ = register(row[groupSelector]{Name: "group-member", List: listGroupMembers, Live: live{OverTags: true}})
 
 // listGroupMembers lists the direct members of every group, users and groups,
 // with `__group` (export.md 4.27). A member that is not found is unknown (S4).

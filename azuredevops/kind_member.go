@@ -7,7 +7,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-var _ = register(row[ignoredDefaultTeam]{Name: "member", List: listMembers})
+var _ = register(row[ignoredDefaultTeam]{Name: "member", List: listMembers, Live: live{OverTags: true}})
 
 // listMembers lists the members of every team with `__teamId`: a person appears
 // once per team (export.md 4.24).

@@ -2,6 +2,7 @@ package azuredevops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -64,4 +65,53 @@ func (l *lister) definitionRepository(ctx context.Context, s Scope) ([]byte, err
 		return rawjson.With(repository, rawjson.Members{}.Raw("project", of)), nil
 	}
 	return rawjson.With(repository), nil
+}
+
+// livePipeline is a pipeline as its list has it, or ErrNotFound.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/pipelines/pipelines/get
+func (l *lister) livePipeline(ctx context.Context, p *project, id string) ([]byte, error) {
+	b, err := l.object(ctx, &request{Project: p, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
+	if err != nil {
+		return nil, err
+	}
+	return rawjson.Without(b, "configuration"), nil
+}
+
+// withinPipeline asks for one pipeline instead of the list.
+func withinPipeline(l *lister, sel pipelineSelector, at *part) stream[Record] {
+	if at.Scope.ID == "" {
+		return nil
+	}
+	return func(ctx context.Context) iter.Seq2[Record, error] {
+		return within(at.Scope, func(yield func(Record, error) bool) {
+			s := at.project.scope
+			s.ID = at.Scope.ID
+			var repository func() result[[]byte]
+			if sel.IncludeRepo {
+				repository = ahead(ctx, func(ctx context.Context) ([]byte, error) { return l.definitionRepository(ctx, s) })
+			}
+			obj, err := l.livePipeline(ctx, at.project, s.ID)
+			var of result[[]byte]
+			if repository != nil {
+				of = repository()
+			}
+			switch {
+			case errors.Is(err, ErrNotFound):
+				listPipelines(l, sel)(ctx)(yield)
+				return
+			case err != nil:
+				yield(Record{}, err)
+				return
+			}
+			rec := l.record(obj, at.project.scope, s.ID, rawjson.Members{}.Text("__projectId", s.Project))
+			switch {
+			case of.err != nil:
+				rec.Missing = append(rec.Missing, fmt.Errorf("repository: %w", listed(of.err)))
+			case of.value != nil:
+				rec.JSON = rawjson.With(rec.JSON, rawjson.Members{}.Raw("__repository", of.value))
+			}
+			yield(rec, nil)
+		})
+	}
 }

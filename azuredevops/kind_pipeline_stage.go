@@ -17,6 +17,15 @@ var _ = register(row[pipelineStageSelector]{
 		stageStateChanged, runStateChanged, "ms.vss-pipelines.job-state-changed-event",
 		"ms.vss-pipelinechecks-events.approval-pending", "ms.vss-pipelinechecks-events.approval-completed",
 	},
+	Live: live{
+		Narrow: idFilter(routeBuilds, "buildIds"),
+		Prefetch: func(c Change, p *project) *request {
+			if c.Scope.ID == "" {
+				return nil
+			}
+			return timelineOf(p, c.Scope.ID, true)
+		},
+	},
 })
 
 type pipelineStageSelector struct {
@@ -59,15 +68,18 @@ func (l *lister) rememberedStages(ctx context.Context, build *parent) ([]byte, e
 	})
 }
 
-// stages is the array of the stages in a build's timeline. For a finished build
-// it depends on ID and revision only.
+// timelineOf asks for the timeline of a build; one that has not begun may have none.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/timeline/get
+func timelineOf(p *project, build string, waits bool) *request {
+	return &request{Project: p, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build}, Empty: waits}
+}
+
+// stages is the array of the stages in a build's timeline. For a finished build
+// it depends on ID and revision only.
 func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
 	waits := !started(build.JSON)
-	p, err := l.send(ctx, &request{
-		Project: build.Project, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build.ID}, Empty: waits,
-	})
+	p, err := l.send(ctx, timelineOf(build.Project, build.ID, waits))
 	if waits && errors.Is(err, ErrNotFound) {
 		return []byte("[]"), nil
 	}

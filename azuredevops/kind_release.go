@@ -8,6 +8,7 @@ import (
 
 var _ = register(row[releaseSelector]{
 	Name: "release", List: listReleases, Incremental: true,
+	Live: live{Narrow: idFilter(routeReleases, "releaseIdFilter")},
 	Events: []string{
 		"ms.vss-release.release-created-event", "ms.vss-release.release-abandoned-event",
 		"ms.vss-release.deployment-started-event", "ms.vss-release.deployment-completed-event",
@@ -36,12 +37,14 @@ func listReleases(l *lister, sel releaseSelector) stream[Record] {
 	})
 }
 
+const routeReleases = "_apis/release/releases"
+
 // request asks for the releases of a project.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/release/releases/list
 func (sel *releaseSelector) request(p *project) *request {
 	return &request{
-		Host: vsrm, Project: p, Route: "_apis/release/releases",
+		Host: vsrm, Project: p, Route: routeReleases,
 		Query: []string{
 			"$top", listTop, "$expand", sel.Expand, "statusFilter", sel.StatusFilter,
 			"tagFilter", strings.Join(sel.TagFilter, ","), "sourceBranchFilter", sel.SourceBranchFilter,

@@ -3,6 +3,8 @@ package azuredevops
 import (
 	"context"
 	"iter"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 var _ = register(row[releaseDeploymentSelector]{
@@ -11,6 +13,7 @@ var _ = register(row[releaseDeploymentSelector]{
 		"ms.vss-release.deployment-started-event", "ms.vss-release.deployment-completed-event",
 		"ms.vss-release.deployment-approval-pending-event", "ms.vss-release.deployment-approval-completed-event",
 	},
+	Live: live{Matches: about("release.id", func(c Change) string { return c.release })},
 })
 
 type releaseDeploymentSelector struct {
@@ -25,4 +28,41 @@ func listReleaseDeployments(l *lister, _ releaseDeploymentSelector) stream[Recor
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return l.batches(ctx, deploymentsSince(p, l.since), batch{scope: p.scope})
 	})
+}
+
+const (
+	// Deployments are listed with the newest first, and events are about new ones.
+	lateDeployments = "100"
+	// mostLatePages bounds the search for the deployments of a release.
+	mostLatePages = 5
+)
+
+// withinReleaseDeployment looks for one deployment, or those of one release. The
+// service has no filter for either.
+func withinReleaseDeployment(l *lister, _ releaseDeploymentSelector, at *part) stream[Record] {
+	if at.Scope.ID == "" && at.release == "" {
+		return nil
+	}
+	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
+		return func(yield func(batch, error) bool) {
+			rq := &request{Host: vsrm, Project: p, Route: "_apis/release/deployments", Query: []string{"$top", lateDeployments, "definitionId", at.definition}}
+			n := 0
+			for b, err := range l.batches(ctx, rq, batch{scope: p.scope}) {
+				found := at.release != "" && err == nil && at.among(b)
+				if n++; !yield(b, err) || found || at.release != "" && n >= mostLatePages {
+					return
+				}
+			}
+		}
+	})
+}
+
+// among tells whether a page has something that is wanted.
+func (at *part) among(b batch) bool {
+	for obj := range rawjson.Objects(b.page.b, b.key) {
+		if at.wants(b.scope, rawjson.Text(obj, b.id), obj) {
+			return true
+		}
+	}
+	return false
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-var _ = register(row[teamSelector]{Name: "team", List: listTeams})
+var _ = register(row[teamSelector]{Name: "team", List: listTeams, Live: live{OverTags: true}})
 
 type teamSelector struct {
 	IncludeMembers   bool `json:"includeMembers"`

@@ -13,6 +13,7 @@ import (
 var _ = register(row[testRunSelector]{
 	Name: "test-run", List: listTestRuns, Incremental: true,
 	Events: []string{"build.complete"},
+	Live:   live{Narrow: testRunsOfBuild, Matches: about("build.id", func(c Change) string { return c.build })},
 })
 
 type testRunSelector struct {
@@ -31,6 +32,18 @@ const (
 	// Results come with the whole record: a run of 1,000 takes 2 MB.
 	wideTestRuns = 8
 )
+
+const routeTestRuns = "_apis/test/runs"
+
+// testRunsOfBuild makes the list of test runs one of those of a build.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
+func testRunsOfBuild(c Change, rq *request) *request {
+	if rq.Route == routeTestRuns && c.build != "" {
+		return rq.with("buildUri", "vstfs:///Build/Build/"+c.build)
+	}
+	return rq
+}
 
 // listTestRuns lists the test runs of every project with `__testResults`, all
 // results of the run, and `__codeCoverage`, that of its build; what was not asked
@@ -112,7 +125,7 @@ func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[t
 // https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
 func (l *lister) testRuns(ctx context.Context, p *project, added rawjson.Members, coverage bool) iter.Seq2[testRunPage, error] {
 	return func(yield func(testRunPage, error) bool) {
-		rq := &request{Project: p, Route: "_apis/test/runs", Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
+		rq := &request{Project: p, Route: routeTestRuns, Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
 		pages := l.skipPages(ctx, rq, testRunTop)
 		if !l.since.IsZero() {
 			pages = l.testRunsSince(ctx, rq)

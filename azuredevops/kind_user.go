@@ -17,7 +17,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-var _ = register(row[userSelector]{Name: "user", List: listUsers})
+var _ = register(row[userSelector]{Name: "user", List: listUsers, Live: live{OverTags: true}})
 
 const (
 	sourceGraph = "graph"

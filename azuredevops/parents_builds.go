@@ -15,12 +15,14 @@ const (
 	wideCalls = 16 // calls per build or run: as many as may be in flight
 )
 
+const routeBuilds = "_apis/build/builds"
+
 // buildsOf asks for all builds of a project that are still retained.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
 func buildsOf(p *project) *request {
 	return &request{
-		Project: p, Route: "_apis/build/builds", Shared: true,
+		Project: p, Route: routeBuilds, Shared: true,
 		Query: []string{"queryOrder", "queueTimeDescending", "$top", buildsTop},
 	}
 }

@@ -65,7 +65,7 @@ type lister struct {
 
 // send makes a request on behalf of the kind.
 func (l *lister) send(ctx context.Context, rq *request) (*page, error) {
-	rq = l.at.narrow(rq)
+	rq = l.at.narrowed(rq)
 	if rq.Shared {
 		return l.sendShared(ctx, rq)
 	}

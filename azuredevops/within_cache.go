@@ -155,15 +155,15 @@ func (l *lister) liveProject(ctx context.Context, id, name string) (*project, bo
 // currentRepository is liveRepository for all kinds of an event: it is read once
 // for the snapshot. Kinds that only need to know that a repository is there, and is
 // healthy, are content with what the events before have read.
-func (l *lister) currentRepository(ctx context.Context, p *project, id string, at Change) (*repository, error) {
-	live, key := l.c.live, strings.ToLower(p.ID+"/"+id)
-	if !at.fresh && live.hidden.has(key, liveFor) {
+func (l *lister) currentRepository(ctx context.Context, p *project, at *part) (*repository, error) {
+	id := at.Scope.Repository
+	if !at.fresh && l.c.live.hides(p.ID, id) {
 		return nil, nil //nolint:nilnil // it is not listed
 	}
-	if !at.fresh && (at.Kind == "pull-request" && at.Scope.ID != "" || at.Kind == "advanced-security-alert") {
+	if !at.fresh && at.OldRepository != nil && at.OldRepository(at.Change) {
 		return l.liveRepository(ctx, p, id, liveFor)
 	}
-	return l.current.get(ctx, key, func(ctx context.Context) (*repository, error) { return l.liveRepository(ctx, p, id, -1) })
+	return l.current.get(ctx, strings.ToLower(p.ID+"/"+id), func(ctx context.Context) (*repository, error) { return l.liveRepository(ctx, p, id, -1) })
 }
 
 // allProjects is the complete list, or an error.
@@ -225,6 +225,11 @@ func (l *lister) listedRepository(ctx context.Context, p *project, id string) (*
 		l.c.live.unshow(key)
 	}
 	return found, nil
+}
+
+// hides tells whether a moment ago no list showed a repository.
+func (c *liveCache) hides(project, id string) bool {
+	return id != "" && c.hidden.has(strings.ToLower(project+"/"+id), liveFor)
 }
 
 func (c *liveCache) shown(key string) bool {
