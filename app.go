@@ -295,7 +295,7 @@ func (a *app) full(ctx context.Context) (*resync.Summary, error) {
 	if err := a.memory.EndResync(sum.State == resync.StateCompleted); err != nil {
 		a.log.WarnContext(ctx, "what cannot have changed is not remembered", "err", err)
 	}
-	a.events.hooks.soon() // there may be new projects
+	a.events.hooks.Soon() // there may be new projects
 	if sum.Unauthorized() {
 		a.log.ErrorContext(ctx, "Azure DevOps refuses the credentials: check that OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN (or the service principal) is complete, not expired and may read the organization of OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL; nothing was deleted")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/hooks"
 	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/mapping/resync/gitops"
 	"github.com/ado-port/ado-port/port/ocean"
@@ -27,8 +28,8 @@ type events struct {
 	orgs   []*azuredevops.Client
 	server *webhook.Server
 	gitops *gitops.Gitops
-	state  string // directory; empty: none
-	hooks  *hooks // nil: there is no public address
+	state  string        // directory; empty: none
+	hooks  *hooks.Keeper // nil: there is no public address
 
 	mu      sync.Mutex
 	doc     string // the mapping document that mapping was made of
@@ -53,7 +54,7 @@ func (a *app) newEvents(ctx context.Context) (*events, error) {
 		Secret: webhook.Secret(a.cfg.AzureDevOps.WebhookSecret.Reveal()), Lenient: a.cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: e.parse, HandleTimeout: a.cfg.Ocean.MaxEventProcessing, ShutdownWait: a.cfg.Ocean.ShutdownWait,
 		CoreVersion: coreVersion, Log: a.log.With("component", "webhook"),
-		Repairing: func() bool { return e.hooks.repairing() },
+		Repairing: func() bool { return e.hooks.Repairing() },
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, a.cfg.Ocean.EventWorkers)
 	if a.state != "" {
@@ -66,7 +67,7 @@ func (a *app) newEvents(ctx context.Context) (*events, error) {
 		wc.Resync = a.wake
 	}
 	if a.receives() {
-		if e.hooks, err = newHooks(e); err != nil {
+		if e.hooks, err = newKeeper(e); err != nil {
 			_ = ln.Close()
 			return nil, err
 		}
@@ -99,7 +100,7 @@ func (e *events) follow(ctx context.Context) {
 	}
 	e.server.Start()
 	if e.hooks != nil {
-		e.hooks.run(ctx)
+		e.hooks.Run(ctx)
 	}
 }
 
@@ -128,7 +129,7 @@ func (e *events) Handle(ctx context.Context, _ string, deliveries []webhook.Deli
 			errs = append(errs, fmt.Errorf("%w: %w", webhook.ErrPermanent, err))
 			continue
 		}
-		org, err := azuredevops.Resolve(&ev, e.orgs, e.hooks.registered)
+		org, err := azuredevops.Resolve(&ev, e.orgs, e.hooks.Registered)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%w: %w", webhook.ErrPermanent, err))
 			continue
@@ -233,7 +234,7 @@ func (e *events) current(ctx context.Context) (*mapping.Mapping, error) {
 		return nil, err
 	}
 	if e.mapping != nil {
-		e.hooks.soon() // another mapping may need other events
+		e.hooks.Soon() // another mapping may need other events
 	}
 	e.doc, e.mapping = doc, m
 	if e.state != "" {

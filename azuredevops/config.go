@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // Account modes of Config.AccountMode.
@@ -18,8 +19,7 @@ const (
 )
 
 // Config are the settings of the integration that belong to Azure DevOps. The
-// names of the variables stand behind OCEAN__INTEGRATION__CONFIG__
-// (export.md 1.1).
+// names of the variables stand behind OCEAN__INTEGRATION__CONFIG__.
 type Config struct {
 	// "Single Account": one organization. "Multiple Accounts": a list of organizations of one identity.
 	AccountMode string `env:"ACCOUNT_MODE" envDefault:"Single Account" oneof:"Single Account,Multiple Accounts" doc:"Single Account: one organization. Multiple Accounts: a list of organizations of one identity."`
@@ -91,7 +91,7 @@ func (l *StringList) UnmarshalText(text []byte) error {
 	return nil
 }
 
-const envPrefix = "OCEAN__INTEGRATION__CONFIG__"
+const envPrefix = rest.EnvPrefix
 
 // Ambient is what the workload identity webhook of Kubernetes puts into a pod's
 // environment, by the names of our own variables: defaults for settings that
@@ -114,11 +114,10 @@ func Ambient(environ map[string]string) map[string]string {
 }
 
 // Shared is what all clients of a configuration have in common. Zero fields
-// mean what they mean in ClientConfig and EntraConfig.
+// mean what they mean in ClientConfig and rest.EntraConfig.
 type Shared struct {
 	Timeout       time.Duration
 	Transport     http.RoundTripper
-	Local         http.RoundTripper // to the endpoint of managed identities
 	UserAgent     string
 	AuthorityHost string // of Entra tokens; empty means https://login.microsoftonline.com
 	Log           *slog.Logger
@@ -184,7 +183,7 @@ func (cfg *Config) organizations() (urls []string, errs []error) {
 		if cfg.OrganizationURL == "" {
 			return nil, []error{missing("ORGANIZATION_URL", "set it to the URL of the organization, such as https://dev.azure.com/acme")}
 		}
-		if _, err := parseOrganization(cfg.OrganizationURL); err != nil {
+		if _, err := rest.ParseOrganization(cfg.OrganizationURL); err != nil {
 			return nil, []error{fmt.Errorf("%sORGANIZATION_URL: %w", envPrefix, err)}
 		}
 		return []string{cfg.OrganizationURL}, nil
@@ -197,7 +196,7 @@ func (cfg *Config) organizations() (urls []string, errs []error) {
 	}
 	seen := map[string]bool{}
 	for i, raw := range cfg.OrganizationURLs {
-		u, err := parseOrganization(raw)
+		u, err := rest.ParseOrganization(raw)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%sORGANIZATION_URLS[%d]: %w", envPrefix, i, err))
 			continue
@@ -217,44 +216,44 @@ func (cfg *Config) organizations() (urls []string, errs []error) {
 // set it is what the account mode needs in the Python integration.
 func (cfg *Config) method() string {
 	switch {
-	case cfg.Authentication != "" && cfg.Authentication != SignInAuto:
+	case cfg.Authentication != "" && cfg.Authentication != rest.SignInAuto:
 		return cfg.Authentication
 	case cfg.PersonalAccessToken != "" && !cfg.multiple():
-		return SignInPAT
+		return rest.SignInPAT
 	case cfg.ClientSecret != "":
-		return SignInClientSecret
+		return rest.SignInClientSecret
 	case cfg.ClientCertificatePath != "":
-		return SignInCertificate
+		return rest.SignInCertificate
 	case cfg.ManagedIdentityClientID != "":
-		return SignInManagedIdentity
+		return rest.SignInManagedIdentity
 	case cfg.PersonalAccessToken != "":
-		return SignInPAT
+		return rest.SignInPAT
 	case cfg.FederatedTokenFile != "":
-		return SignInWorkloadIdentity
+		return rest.SignInWorkloadIdentity
 	case cfg.multiple():
-		return SignInClientSecret
+		return rest.SignInClientSecret
 	}
-	return SignInPAT
+	return rest.SignInPAT
 }
 
 // credential makes the credential of the account; nothing that it needs is
 // missing.
 func (cfg *Config) credential(shared Shared) (Credential, error) {
 	method := cfg.method()
-	if method == SignInPAT {
+	if method == rest.SignInPAT {
 		return PersonalAccessToken(Secret(strings.TrimSpace(cfg.PersonalAccessToken.Reveal()))), nil
 	}
-	ec := EntraConfig{
+	ec := rest.EntraConfig{
 		Method: method, TenantID: cfg.TenantID, ClientID: cfg.ClientID,
 		ClientSecret:    Secret(strings.TrimSpace(cfg.ClientSecret.Reveal())),
 		CertificatePath: cfg.ClientCertificatePath, CertificatePassword: cfg.ClientCertificatePassword,
 		FederatedTokenFile: cfg.FederatedTokenFile, AuthorityHost: shared.AuthorityHost,
-		Transport: shared.Transport, Local: shared.Local, Timeout: shared.Timeout / 2, Log: shared.Log,
+		Transport: shared.Transport, Timeout: shared.Timeout / 2, Log: shared.Log,
 	}
-	if method == SignInManagedIdentity {
+	if method == rest.SignInManagedIdentity {
 		ec.ClientID = cfg.ManagedIdentityClientID
 	}
-	return NewEntra(ec)
+	return rest.NewEntra(ec)
 }
 
 // lacks names the settings that a way of signing in needs and that are not set.
@@ -264,30 +263,30 @@ func (cfg *Config) lacks(method string) (errs []error) {
 	tenant := setting{"TENANT_ID", cfg.TenantID, "set it to the id of the Entra tenant"}
 	var needs []setting
 	switch method {
-	case SignInPAT:
+	case rest.SignInPAT:
 		needs = []setting{{
 			"PERSONAL_ACCESS_TOKEN", strings.TrimSpace(cfg.PersonalAccessToken.Reveal()),
 			"set it to a personal access token that may read the organization, or choose another " + envPrefix + "AUTHENTICATION",
 		}}
-	case SignInClientSecret:
+	case rest.SignInClientSecret:
 		needs = []setting{app, {
 			"CLIENT_SECRET", strings.TrimSpace(cfg.ClientSecret.Reveal()),
 			"set it to a client secret of the service principal, or choose another " + envPrefix + "AUTHENTICATION",
 		}, tenant}
-	case SignInCertificate:
+	case rest.SignInCertificate:
 		needs = []setting{app, {
 			"CLIENT_CERTIFICATE_PATH", cfg.ClientCertificatePath,
 			"set it to a file with the certificate of the service principal and its private key",
 		}, tenant}
-	case SignInWorkloadIdentity:
+	case rest.SignInWorkloadIdentity:
 		needs = []setting{app, {
 			"FEDERATED_TOKEN_FILE", cfg.FederatedTokenFile,
 			"set it to a file with a token that Entra trusts, or let Kubernetes set AZURE_FEDERATED_TOKEN_FILE",
 		}, tenant}
-	case SignInManagedIdentity:
+	case rest.SignInManagedIdentity:
 	default:
-		return []error{fmt.Errorf("%sAUTHENTICATION is %q: want %s, %s, %s, %s, %s or %s", envPrefix, method, SignInAuto, SignInPAT,
-			SignInClientSecret, SignInCertificate, SignInManagedIdentity, SignInWorkloadIdentity)}
+		return []error{fmt.Errorf("%sAUTHENTICATION is %q: want %s, %s, %s, %s, %s or %s", envPrefix, method, rest.SignInAuto, rest.SignInPAT,
+			rest.SignInClientSecret, rest.SignInCertificate, rest.SignInManagedIdentity, rest.SignInWorkloadIdentity)}
 	}
 	for _, s := range needs {
 		if s.value == "" {
@@ -299,21 +298,4 @@ func (cfg *Config) lacks(method string) (errs []error) {
 
 func missing(name, do string) error {
 	return fmt.Errorf("%s%s is not set: %s", envPrefix, name, do)
-}
-
-// parseOrganization checks and normalizes the URL of an organization: no
-// trailing slash, no user name, no query. The error does not repeat the text,
-// which people paste with credentials in it.
-func parseOrganization(raw string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSpace(raw))
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("want a URL that begins with https:// or http://, such as https://dev.azure.com/acme")
-	}
-	if strings.EqualFold(u.Hostname(), hostServices) && strings.Trim(u.Path, "/") == "" {
-		return nil, errors.New("want the name of the organization behind the host, such as https://dev.azure.com/acme")
-	}
-	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	u.Path = strings.TrimRight(u.Path, "/")
-	u.RawPath = strings.TrimRight(u.RawPath, "/")
-	return u, nil
 }

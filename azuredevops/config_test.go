@@ -11,6 +11,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 const secret = "s3cr3t-0123456789"
@@ -230,7 +231,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	s := azuredevops.Secret(secret)
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "s", s, "cfg", azuredevops.Config{ClientSecret: s, PersonalAccessToken: s})
-	cred, err := azuredevops.NewEntra(azuredevops.EntraConfig{Method: azuredevops.SignInClientSecret, TenantID: "t", ClientID: "c", ClientSecret: s})
+	cred, err := rest.NewEntra(rest.EntraConfig{Method: rest.SignInClientSecret, TenantID: "t", ClientID: "c", ClientSecret: s})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func (l *lister) codeCoverage(ctx context.Context, run testRun, flags *int) ([]b
 		return []byte("{}"), nil
 	}
 	rq := &request{
-		Project: run.project(), Route: "_apis/test/codecoverage", Query: []string{"buildId", run.build}, Version: "7.1", Shared: true,
+		Project: run.project().ID, Route: "_apis/test/codecoverage", Query: []string{"buildId", run.build}, Version: "7.1", Shared: true,
 	}
 	if flags != nil {
 		rq.Query = append(rq.Query, "flags", strconv.Itoa(*flags))
@@ -58,7 +58,7 @@ func (l *lister) coveredBuilds(ctx context.Context, p *project, runs *page) map[
 	}
 	var ids []string
 	seen := map[string]bool{}
-	for obj := range rawjson.Objects(runs.b, "value") {
+	for obj := range rawjson.Objects(runs.Body, "value") {
 		if id := rawjson.Get(obj, "build.id").String(); id != "" && !seen[id] {
 			seen[id] = true
 			ids = append(ids, strings.Clone(id))
@@ -81,17 +81,17 @@ func (l *lister) coveredBuilds(ctx context.Context, p *project, runs *page) map[
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
 func (l *lister) buildRevisions(ctx context.Context, p *project, ids []string, into map[string]string) error {
-	rq := &request{Project: p, Route: "_apis/build/builds", Query: []string{"buildIds", strings.Join(ids, ",")}}
+	rq := &request{Project: p.ID, Route: "_apis/build/builds", Query: []string{"buildIds", strings.Join(ids, ",")}}
 	for pg, err := range l.pages(ctx, rq, "value") {
 		if err != nil {
 			return err
 		}
-		for obj := range rawjson.Objects(pg.b, "value") {
+		for obj := range rawjson.Objects(pg.Body, "value") {
 			if at, ok := timestamp(rawjson.Text(obj, "finishTime")); ok && time.Since(at) > coverageSettles {
 				into[rawjson.Text(obj, "id")] = buildRevision(obj)
 			}
 		}
-		pg.free()
+		pg.Free()
 	}
 	return nil
 }

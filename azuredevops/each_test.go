@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 func TestEachKeepsOrder(t *testing.T) {
@@ -20,7 +22,7 @@ func TestEachKeepsOrder(t *testing.T) {
 				if n := now.Add(1); n > most.Load() {
 					most.Store(n)
 				}
-				_ = sleep(ctx, time.Duration(100-i)*time.Millisecond) // the last ones are ready first
+				_ = rest.Sleep(ctx, time.Duration(100-i)*time.Millisecond) // the last ones are ready first
 				now.Add(-1)
 				if yield(fmt.Sprint(i, "a"), nil) {
 					yield("", fmt.Errorf("%d b", i))
@@ -114,7 +116,7 @@ func TestMemo(t *testing.T) {
 		calls := 0
 		fetch := func(ctx context.Context) (int, error) {
 			calls++
-			return 7, sleep(ctx, time.Second)
+			return 7, rest.Sleep(ctx, time.Second)
 		}
 		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
@@ -135,7 +137,7 @@ func TestMemo(t *testing.T) {
 		}
 		bad := newMemo[int]()
 		for range 2 {
-			if _, err := bad.get(t.Context(), func(context.Context) (int, error) { calls++; return 0, errGone }); !errors.Is(err, errGone) {
+			if _, err := bad.get(t.Context(), func(context.Context) (int, error) { calls++; return 0, errLost }); !errors.Is(err, errLost) {
 				t.Errorf("err = %v", err)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // An Event is what one delivery of a service hook tells (live-events.md 3.1). It
@@ -50,6 +51,8 @@ var (
 	errBadID   = errors.New("want a GUID or a whole number")
 )
 
+const byteOrderMark = "\ufeff"
+
 // maxNesting bounds the depth of an event. Readers of JSON go one call deeper per
 // level; honest events have a dozen.
 const maxNesting = 100
@@ -59,7 +62,7 @@ const maxNesting = 100
 // (live-events.md 1.5), or with an id that is none. What an event leaves out, or
 // has as null, is no error.
 func ParseEvent(body []byte) (Event, error) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte(byteOrderMark)))
 	switch {
 	case rawjson.Deeper(body, maxNesting):
 		return Event{}, fmt.Errorf("%w: nested too deeply", errNoEvent)
@@ -327,10 +330,11 @@ func (c *Client) holds(address string) bool {
 	if err != nil {
 		return false
 	}
-	if name := cloudName(c.org); name != "" {
+	org, _ := url.Parse(c.Organization()) // it is one
+	if name := cloudName(org); name != "" {
 		return name == cloudName(u)
 	}
-	own, other := strings.ToLower(c.org.String()), strings.ToLower(plainURL(u))
+	own, other := strings.ToLower(c.Organization()), strings.ToLower(rest.PlainURL(u))
 	return other == own || strings.HasPrefix(other, own+"/")
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops/content"
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // maxFileAtBytes is the size of the largest file that FileAt reads.
@@ -21,8 +22,6 @@ var (
 	// ErrNoCommit means that the repository has no such commit, any more. Nothing
 	// is known about its files.
 	ErrNoCommit = errors.New("no such commit")
-	// ErrTooLarge means that the file is above the limit of its reader.
-	ErrTooLarge = errTooLarge
 )
 
 // FileAt reads a file at a commit. The path begins at the root of the repository,
@@ -49,7 +48,7 @@ type fileAt struct{ project, repository, path, commit string }
 
 func (f fileAt) request(query ...string) *request {
 	return &request{
-		Project: projectByID(f.project), Route: routeItems, Args: []string{f.repository},
+		Project: f.project, Route: routeItems, Args: []string{f.repository},
 		Query: append([]string{
 			"path", f.path,
 			"versionDescriptor.version", f.commit, "versionDescriptor.versionType", "commit",
@@ -68,13 +67,13 @@ func (c *Client) fileAt(ctx context.Context, f fileAt) ([]byte, error) {
 	urgent := c.Urgent()
 	described := f.request("includeContent", "true", "$format", "json")
 	described.Most = 6*maxFileAtBytes + 64<<10 // every byte may be \u00xx
-	p, err := urgent.send(ctx, described, caller{})
+	p, err := urgent.Send(ctx, described, rest.Caller{})
 	if err != nil {
 		return nil, absentAtCommit(err)
 	}
-	defer p.free()
-	kind, text := rawjson.Text(p.b, "gitObjectType"), gjson.GetBytes(p.b, "content").String()
-	id, err := hex.DecodeString(rawjson.Text(p.b, "objectId"))
+	defer p.Free()
+	kind, text := rawjson.Text(p.Body, "gitObjectType"), gjson.GetBytes(p.Body, "content").String()
+	id, err := hex.DecodeString(rawjson.Text(p.Body, "objectId"))
 	switch {
 	case kind == "tree" || kind == "commit":
 		return nil, fmt.Errorf("%w: a folder or a submodule", ErrNotFound)
@@ -95,21 +94,21 @@ func (c *Client) fileAt(ctx context.Context, f fileAt) ([]byte, error) {
 func (c *Client) blobAt(ctx context.Context, f fileAt, id []byte) ([]byte, error) {
 	rq := f.request()
 	rq.Content, rq.Most = true, maxFileAtBytes
-	p, err := c.send(ctx, rq, caller{})
+	p, err := c.Send(ctx, rq, rest.Caller{})
 	if err != nil {
 		return nil, listed(err)
 	}
-	defer p.free()
-	if !isBlob(p.b, id) {
+	defer p.Free()
+	if !isBlob(p.Body, id) {
 		return nil, fmt.Errorf("%w: the content is not that of object %x", ErrMalformed, id)
 	}
-	return append([]byte{}, p.b...), nil
+	return append([]byte{}, p.Body...), nil
 }
 
 // absentAtCommit leaves ErrNotFound to what says that the item is absent. The
 // other reasons for a 404 say nothing about it (azure-devops-rest.md 4.3).
 func absentAtCommit(err error) error {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*rest.Error](err)
 	if !ok || e.StatusCode != http.StatusNotFound || !errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -130,7 +129,7 @@ func absentAtCommit(err error) error {
 func (c *Client) BranchTip(ctx context.Context, projectID, repositoryID, branch string) (string, error) {
 	l := &lister{Snapshot: c.Urgent().Snapshot()}
 	rq := &request{
-		Project: projectByID(projectID), Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repositoryID},
+		Project: projectID, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repositoryID},
 		Query: []string{"filter", "heads/" + branch, "$top", refsTop}, // all that begin so
 	}
 	for p, err := range l.pages(ctx, rq, "value") {
@@ -138,7 +137,7 @@ func (c *Client) BranchTip(ctx context.Context, projectID, repositoryID, branch 
 			return "", fmt.Errorf("branch %s: %w", branch, listed(err))
 		}
 		tip := tipOf(p, headsPrefix+branch)
-		p.free()
+		p.Free()
 		if tip != "" {
 			return tip, nil
 		}
@@ -147,7 +146,7 @@ func (c *Client) BranchTip(ctx context.Context, projectID, repositoryID, branch 
 }
 
 func tipOf(p *page, ref string) string {
-	for obj := range rawjson.Objects(p.b, "value") {
+	for obj := range rawjson.Objects(p.Body, "value") {
 		if rawjson.Text(obj, "name") == ref {
 			return strings.Clone(rawjson.Text(obj, "objectId"))
 		}
@@ -161,20 +160,12 @@ func tipOf(p *page, ref string) string {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/repositories/get
 func (c *Client) DefaultBranch(ctx context.Context, projectID, repositoryID string) (string, error) {
-	p, err := c.Urgent().send(ctx, &request{
-		Project: projectByID(projectID), Route: "_apis/git/repositories/{repositoryId}", Args: []string{repositoryID},
-	}, caller{})
+	p, err := c.Urgent().Send(ctx, &request{
+		Project: projectID, Route: "_apis/git/repositories/{repositoryId}", Args: []string{repositoryID},
+	}, rest.Caller{})
 	if err != nil {
 		return "", fmt.Errorf("default branch: %w", listed(err))
 	}
-	defer p.free()
-	return strings.Clone(rawjson.Text(p.b, "defaultBranch")), nil
-}
-
-// projectByID is what a request needs of a project; nil for "", the organization.
-func projectByID(id string) *project {
-	if id == "" {
-		return nil
-	}
-	return &project{ID: id}
+	defer p.Free()
+	return strings.Clone(rawjson.Text(p.Body, "defaultBranch")), nil
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha1" //nolint:gosec // the hash that git identifies blobs with
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"strconv"
@@ -27,9 +26,6 @@ const (
 	// maxIncludedBytes bounds a file that becomes part of another record.
 	maxIncludedBytes = 8 << 20
 )
-
-// errTooLarge is a file above the limit of its reader: it was not read.
-var errTooLarge = errors.New("larger than what is read")
 
 // fileCaches are the trees and contents that the kinds of a resync share, and
 // what they are about to need.
@@ -117,7 +113,7 @@ func (l *lister) content(ctx context.Context, r *repository, path string, id []b
 // blob fetches a blob that a folder lists under path. What arrives has to match
 // its git id, so the answer depends on id only, and is remembered, whatever file it
 // is of. What is known to be, or turns out to be, larger than most bytes is
-// errTooLarge.
+// ErrTooLarge.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/get
 func (l *lister) blob(ctx context.Context, r *repository, path string, id []byte, most int64) ([]byte, error) {
@@ -127,23 +123,23 @@ func (l *lister) blob(ctx context.Context, r *repository, path string, id []byte
 	of := memorable{what: "blob 1", project: &project{}, revision: hex.EncodeToString(id)}
 	if b, ok := l.recall(of); ok && isBlob(b, id) {
 		if int64(len(b)) > most {
-			return nil, errTooLarge
+			return nil, ErrTooLarge
 		}
 		return b, nil
 	}
 	p, err := l.send(ctx, &request{
-		Project: r.Project, Route: routeItems, Args: []string{r.ID}, Content: true, Most: most,
+		Project: r.Project.ID, Route: routeItems, Args: []string{r.ID}, Content: true, Most: most,
 		Query: append([]string{"path", path}, r.version()...),
 	})
 	if err != nil {
 		return nil, listed(err)
 	}
-	defer p.free()
-	if !isBlob(p.b, id) {
+	defer p.Free()
+	if !isBlob(p.Body, id) {
 		return nil, fmt.Errorf("%w: the content is not that of object %s", ErrMalformed, of.revision)
 	}
-	l.keep(of, p.b)
-	return bytes.Clone(p.b), nil
+	l.keep(of, p.Body)
+	return bytes.Clone(p.Body), nil
 }
 
 // isBlob compares content with a git object id, SHA-1 or SHA-256.

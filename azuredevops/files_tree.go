@@ -16,6 +16,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops/content"
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 const (
@@ -122,7 +123,7 @@ func (f *folder) placed(above []*folder) bool {
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/list
 func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 	rq := &request{
-		Project: r.Project, Route: routeItems, Args: []string{r.ID}, Version: "7.1",
+		Project: r.Project.ID, Route: routeItems, Args: []string{r.ID}, Version: "7.1",
 		Query: append([]string{"scopePath", f.Path + "/", "recursionLevel", f.level()}, r.version()...),
 	}
 	for p, err := range l.pages(ctx, rq, "value") {
@@ -130,8 +131,8 @@ func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 			f.failed(r, err)
 			return
 		}
-		err = f.fill(rawjson.Objects(p.b, "value"))
-		p.free()
+		err = f.fill(rawjson.Objects(p.Body, "value"))
+		p.Free()
 		if err != nil {
 			f.failed(r, err)
 			return
@@ -147,10 +148,10 @@ func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/get-items-batch
 func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {
 	pg, err := l.send(ctx, &request{
-		Project: r.Project, Route: routeBatch, Args: []string{r.ID}, Version: "7.1", Body: batchBody(r, t),
+		Project: r.Project.ID, Route: routeBatch, Args: []string{r.ID}, Version: "7.1", Body: batchBody(r, t),
 	})
 	if err != nil {
-		if e, ok := errors.AsType[*Error](err); ok && (e.TypeKey == keyNoItem || e.StatusCode == http.StatusBadRequest) {
+		if e, ok := errors.AsType[*rest.Error](err); ok && (e.TypeKey == keyNoItem || e.StatusCode == http.StatusBadRequest) {
 			l.caches.single.Store(true)
 		}
 		if errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrForbidden) {
@@ -162,8 +163,8 @@ func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {
 		}
 		return false
 	}
-	defer pg.free()
-	if lists := rawjson.Array(pg.b, "value"); lists == nil || unbatch(lists, t) != nil || !t.folders[0].complete {
+	defer pg.Free()
+	if lists := rawjson.Array(pg.Body, "value"); lists == nil || unbatch(lists, t) != nil || !t.folders[0].complete {
 		for i, f := range t.folders {
 			t.folders[i] = &folder{want: f.want}
 		}
@@ -280,7 +281,7 @@ func (f *folder) level() string {
 // what was asked for blindly, and only in the service's own words.
 func (f *folder) failed(r *repository, err error) {
 	f.b, f.raws = nil, nil
-	e, _ := errors.AsType[*Error](err)
+	e, _ := errors.AsType[*rest.Error](err)
 	switch {
 	case e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoItem && f.Path != "" && !f.seen,
 		e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoBranch && !r.onDefault():

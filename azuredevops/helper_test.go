@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const (
@@ -210,4 +212,36 @@ func projectsOf(names ...string) string {
 		out = append(out, fmt.Sprintf(`{"id":"p%d","name":%q}`, i+1, n))
 	}
 	return values(out...)
+}
+
+// tokenPages serves pages of ids, a page per token.
+func tokenPages(pages ...string) func(*http.Request) *http.Response {
+	return func(r *http.Request) *http.Response {
+		n, _ := strconv.Atoi(r.URL.Query().Get("continuationToken"))
+		resp := answer(200, pages[n])
+		if n+1 < len(pages) {
+			resp.Header.Set("x-ms-continuationtoken", strconv.Itoa(n+1))
+		}
+		return resp
+	}
+}
+
+// drain are the ids of the records on each page.
+func drain(seq iter.Seq2[*page, error]) (got []string, err error) {
+	for p, e := range seq {
+		if e != nil {
+			return got, e
+		}
+		got = append(got, ids(p))
+		p.Free()
+	}
+	return got, nil
+}
+
+func ids(p *page) string {
+	var out []string
+	for o := range rawjson.Objects(p.Body, "value") {
+		out = append(out, rawjson.Text(o, "id"))
+	}
+	return strings.Join(out, ",")
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[alertSelector]{
@@ -47,7 +48,7 @@ func (c *alertCriteria) query() []string {
 func listAlerts(l *lister, sel alertSelector) stream[Record] {
 	return l.perRepository((*repository).healthy, func(ctx context.Context, r *repository) iter.Seq2[batch, error] {
 		alerts := l.batches(ctx, &request{
-			Host: advsec, Project: r.Project, Route: "_apis/alert/repositories/{repositoryId}/alerts", Args: []string{r.ID},
+			Host: rest.AdvSec, Project: r.Project.ID, Route: "_apis/alert/repositories/{repositoryId}/alerts", Args: []string{r.ID},
 			Version: "7.2-preview.1", Query: slices.Concat([]string{"top", listTop}, sel.Criteria.query(), []string{"criteria.modifiedSince", stamp(l.since)}), // not $top, which is not known here
 		}, batch{
 			scope: r.inside(), id: "alertId",
@@ -68,7 +69,7 @@ func listAlerts(l *lister, sel alertSelector) stream[Record] {
 // alertsOff tells whether an error says that a repository does not have Advanced
 // Security: a 400 that does not complain about the request itself.
 func alertsOff(err error) bool {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*rest.Error](err)
 	if !ok || e.StatusCode != http.StatusBadRequest {
 		return false
 	}

@@ -32,14 +32,14 @@ func listAreaPaths(l *lister, sel areaPathSelector) stream[Record] {
 	return each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[Record, error] {
 		return within(p.scope, func(yield func(Record, error) bool) {
 			pg, err := l.send(ctx, &request{
-				Project: p, Route: "_apis/wit/classificationnodes/Areas", Version: "7.1", Query: []string{"$depth", depth},
+				Project: p.ID, Route: "_apis/wit/classificationnodes/Areas", Version: "7.1", Query: []string{"$depth", depth},
 			})
 			if err != nil {
 				yield(Record{}, fmt.Errorf("areas: %w", err))
 				return
 			}
-			defer pg.free()
-			root := pg.b[rawjson.SkipSpace(pg.b, 0):]
+			defer pg.Free()
+			root := pg.Body[rawjson.SkipSpace(pg.Body, 0):]
 			if root[0] != '{' {
 				yield(Record{}, fmt.Errorf("areas: %w: not an object", ErrMalformed))
 				return

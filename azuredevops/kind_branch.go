@@ -12,11 +12,11 @@ import (
 var _ = register(row[ignoredDefaultTeam]{
 	Name: "branch", List: listBranches,
 	Events: inTrees(),
-	Live: live{Prefetch: func(c Change, p *project) *request {
+	Live: live{Prefetch: func(c Change) *request {
 		if c.Scope.Repository == "" {
 			return nil
 		}
-		return branchesOf(p, c.Scope.Repository)
+		return branchesOf(c.Scope.Project, c.Scope.Repository)
 	}},
 })
 
@@ -35,7 +35,7 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	return l.perHealthyRepository(wideRecords, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {
 			added := rawjson.Members{}.Raw("__repository", r.JSON)
-			for p, err := range l.pages(ctx, branchesOf(r.Project, r.ID), "value") {
+			for p, err := range l.pages(ctx, branchesOf(r.Project.ID, r.ID), "value") {
 				if err != nil {
 					yield(Record{}, fmt.Errorf("refs: %w", err))
 					return
@@ -49,17 +49,17 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 }
 
 // branchesOf asks for the branches of a repository.
-func branchesOf(p *project, repository string) *request {
+func branchesOf(project, repository string) *request {
 	return &request{
-		Project: p, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repository},
+		Project: project, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repository},
 		Query: []string{"filter", "heads/", "$top", refsTop},
 	}
 }
 
 // unfoldBranches yields the branches of a page, and frees it.
 func (l *lister) unfoldBranches(p *page, r *repository, added rawjson.Members, yield func(Record, error) bool) bool {
-	defer p.free()
-	for obj := range rawjson.Objects(p.b, "value") {
+	defer p.Free()
+	for obj := range rawjson.Objects(p.Body, "value") {
 		ref := rawjson.Text(obj, "name")
 		if !strings.HasPrefix(ref, headsPrefix) {
 			continue

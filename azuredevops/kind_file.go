@@ -168,7 +168,7 @@ func (l *lister) fileRecord(ctx context.Context, f foundFile, left *leftOut) (Re
 	}
 	b, err := read()
 	switch {
-	case errors.Is(err, errTooLarge) || len(b) > maxFileBytes:
+	case errors.Is(err, ErrTooLarge) || len(b) > maxFileBytes:
 		left.note(&left.large, f)
 		return Record{}, nil
 	case err != nil:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops/content"
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[folderSelector]{
@@ -192,7 +193,7 @@ func (l *lister) namedProject(is func(*project) bool, name string) stream[*proje
 			}
 			org := Scope{Organization: l.c.Organization()}
 			b, err := l.object(ctx, &request{Route: "_apis/projects/{projectId}", Args: []string{name}})
-			e, _ := errors.AsType[*Error](err)
+			e, _ := errors.AsType[*rest.Error](err)
 			switch {
 			case err == nil:
 				p := &project{ID: rawjson.Text(b, "id"), Name: rawjson.Text(b, "name"), JSON: b, scope: org}

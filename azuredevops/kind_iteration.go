@@ -17,7 +17,7 @@ var _ = register(row[ignoredDefaultTeam]{Name: "iteration", List: listIterations
 func listIterations(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	return records(l, each(wideRecords, l.eachProjectTeam, func(ctx context.Context, t *team) iter.Seq2[batch, error] {
 		added := rawjson.Members{}.Raw("__project", t.Project.JSON).Raw("__team", t.JSON)
-		rq := &request{Project: t.Project, Team: t.ID, Route: "_apis/work/teamsettings/iterations", Version: "7.1"}
+		rq := &request{Project: t.Project.ID, Team: t.ID, Route: "_apis/work/teamsettings/iterations", Version: "7.1"}
 		return within(t.scope(), l.batches(ctx, rq, batch{scope: t.scope(), added: added}))
 	}))
 }

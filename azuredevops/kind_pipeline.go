@@ -50,18 +50,18 @@ func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
 // https://learn.microsoft.com/rest/api/azure/devops/build/definitions/get
 func (l *lister) definitionRepository(ctx context.Context, s Scope) ([]byte, error) {
 	p, err := l.send(ctx, &request{
-		Project: &project{ID: s.Project, Name: s.ProjectName},
+		Project: s.Project,
 		Route:   "_apis/build/definitions/{definitionId}", Args: []string{s.ID},
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer p.free()
-	repository := rawjson.Raw(p.b, "repository")
+	defer p.Free()
+	repository := rawjson.Raw(p.Body, "repository")
 	if len(repository) == 0 || repository[0] != '{' {
 		return nil, nil
 	}
-	if of := rawjson.Raw(p.b, "project"); of != nil {
+	if of := rawjson.Raw(p.Body, "project"); of != nil {
 		return rawjson.With(repository, rawjson.Members{}.Raw("project", of)), nil
 	}
 	return rawjson.With(repository), nil
@@ -71,7 +71,7 @@ func (l *lister) definitionRepository(ctx context.Context, s Scope) ([]byte, err
 //
 // https://learn.microsoft.com/rest/api/azure/devops/pipelines/pipelines/get
 func (l *lister) livePipeline(ctx context.Context, p *project, id string) ([]byte, error) {
-	b, err := l.object(ctx, &request{Project: p, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
+	b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
 	if err != nil {
 		return nil, err
 	}

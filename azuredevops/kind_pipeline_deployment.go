@@ -26,7 +26,7 @@ type pipelineDeploymentSelector struct {
 func listPipelineDeployments(l *lister, _ pipelineDeploymentSelector) stream[Record] {
 	return l.eachBelow(l.eachOf(widePages, environmentsOf), func(ctx context.Context, env *parent) iter.Seq2[batch, error] {
 		return l.batches(ctx, &request{
-			Project: env.Project, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
+			Project: env.Project.ID, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
 			Args: []string{env.ID}, Query: []string{"top", listTop}, // not $top, which is not known here
 		}, batch{scope: env.scope(), added: rawjson.Members{}.Raw("__project", orNull(rawjson.Raw(env.JSON, "project")))})
 	})
@@ -46,7 +46,7 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 	return l.eachBelow(l.eachOf(widePages, environmentsOf), func(ctx context.Context, env *parent) iter.Seq2[batch, error] {
 		return func(yield func(batch, error) bool) {
 			pages := l.batches(ctx, &request{
-				Project: env.Project, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
+				Project: env.Project.ID, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
 				Args: []string{env.ID}, Query: []string{"top", recordsTop},
 			}, batch{scope: env.scope(), added: rawjson.Members{}.Raw("__project", orNull(rawjson.Raw(env.JSON, "project")))})
 			for b, err := range pages {
@@ -64,11 +64,11 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 
 // queuedBefore tells whether the last deployment of a page is older than the build.
 func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, error) {
-	if p.token == "" {
+	if p.Token == "" {
 		return false, nil
 	}
 	var last string
-	for obj := range rawjson.Objects(p.b, "value") {
+	for obj := range rawjson.Objects(p.Body, "value") {
 		last = rawjson.Text(obj, "queueTime")
 	}
 	queued, ok := timestamp(last)
@@ -81,12 +81,12 @@ func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, err
 
 // buildQueued is when the build was queued; zero for one that is not there.
 func (l *lister) buildQueued(ctx context.Context, at *part) (time.Time, error) {
-	pg, err := l.send(ctx, buildsOf(at.project).with("buildIds", at.build))
+	pg, err := l.send(ctx, buildsOf(at.project).With("buildIds", at.build))
 	if err != nil {
 		return time.Time{}, listed(err)
 	}
-	defer pg.free()
-	for obj := range rawjson.Objects(pg.b, "value") {
+	defer pg.Free()
+	for obj := range rawjson.Objects(pg.Body, "value") {
 		if rawjson.Text(obj, "id") == at.build {
 			queued, _ := timestamp(rawjson.Text(obj, "queueTime"))
 			return queued, nil

@@ -36,7 +36,7 @@ func listPipelineRuns(l *lister, _ pipelineRunSelector) stream[Record] {
 
 // runs are those of a pipeline; nil keeps all.
 func (l *lister) runs(ctx context.Context, p *parent, keep func(run []byte) bool) iter.Seq2[batch, error] {
-	return l.batches(ctx, &request{Project: p.Project, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{p.ID}}, batch{
+	return l.batches(ctx, &request{Project: p.Project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{p.ID}}, batch{
 		scope: p.scope(), keep: keep,
 		added: rawjson.Members{}.Raw("__project", p.Project.JSON).Raw("__pipeline", p.JSON),
 	})
@@ -54,7 +54,7 @@ func withinPipelineRun(l *lister, _ pipelineRunSelector, at *part) stream[Record
 		return within(at.Scope, func(yield func(Record, error) bool) {
 			p := at.project
 			pipeline := ahead(ctx, func(ctx context.Context) ([]byte, error) { return l.livePipeline(ctx, p, at.Scope.ID) })
-			run, err := l.object(ctx, &request{Project: p, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}})
+			run, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}})
 			of := pipeline()
 			switch err = errors.Join(err, of.err); {
 			case errors.Is(err, ErrNotFound):
@@ -79,16 +79,16 @@ func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, er
 	unlisted, err := l.c.live.unlisted.get(ctx, func(ctx context.Context) ([]string, error) {
 		out := []string{"resources", "variables", "tags", "yamlDetails", "finalYaml"}
 		rq := &request{
-			Project: at.project, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
+			Project: at.project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
 		}
 		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
 				return nil, listed(err)
 			}
-			for obj := range rawjson.Objects(pg.b, "value") {
+			for obj := range rawjson.Objects(pg.Body, "value") {
 				out = slices.DeleteFunc(out, func(name string) bool { return rawjson.Has(obj, name) })
 			}
-			pg.free()
+			pg.Free()
 			break
 		}
 		return out, nil

@@ -19,11 +19,11 @@ var _ = register(row[pipelineStageSelector]{
 	},
 	Live: live{
 		Narrow: idFilter(routeBuilds, "buildIds"),
-		Prefetch: func(c Change, p *project) *request {
+		Prefetch: func(c Change) *request {
 			if c.Scope.ID == "" {
 				return nil
 			}
-			return timelineOf(p, c.Scope.ID, true)
+			return timelineOf(c.Scope.Project, c.Scope.ID, true)
 		},
 	},
 })
@@ -71,30 +71,30 @@ func (l *lister) rememberedStages(ctx context.Context, build *parent) ([]byte, e
 // timelineOf asks for the timeline of a build; one that has not begun may have none.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/timeline/get
-func timelineOf(p *project, build string, waits bool) *request {
-	return &request{Project: p, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build}, Empty: waits}
+func timelineOf(project, build string, waits bool) *request {
+	return &request{Project: project, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build}, Empty: waits}
 }
 
 // stages is the array of the stages in a build's timeline. For a finished build
 // it depends on ID and revision only.
 func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
 	waits := !started(build.JSON)
-	p, err := l.send(ctx, timelineOf(build.Project, build.ID, waits))
+	p, err := l.send(ctx, timelineOf(build.Project.ID, build.ID, waits))
 	if waits && errors.Is(err, ErrNotFound) {
 		return []byte("[]"), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer p.free()
+	defer p.Free()
 	out := []byte{'['}
-	switch ok := rawjson.Array(p.b, "records") != nil; {
-	case !ok && waits && (p.status == http.StatusNoContent || rawjson.Has(p.b, "records")):
+	switch ok := rawjson.Array(p.Body, "records") != nil; {
+	case !ok && waits && (p.Status == http.StatusNoContent || rawjson.Has(p.Body, "records")):
 		return append(out, ']'), nil
 	case !ok:
 		return nil, fmt.Errorf("%w: no records in the timeline", ErrMalformed)
 	}
-	for obj := range rawjson.Objects(p.b, "records") {
+	for obj := range rawjson.Objects(p.Body, "records") {
 		if rawjson.Text(obj, "type") != "Stage" {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[pullRequestSelector]{
@@ -121,7 +122,7 @@ var errLeft = errors.New("the repository left the list of repositories while its
 // https://learn.microsoft.com/rest/api/azure/devops/git/pull-requests/get-pull-requests
 func (l *lister) repositoryPulls(ctx context.Context, r *repository, q pullQuery) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		rq := &request{Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID}, Query: q.query()}
+		rq := &request{Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID}, Query: q.query()}
 		for pulls, err := range l.pullPages(ctx, rq, q.most) {
 			if err != nil {
 				yield(Record{}, fmt.Errorf("%s pull requests: %w", q.status, err))
@@ -132,7 +133,7 @@ func (l *lister) repositoryPulls(ctx context.Context, r *repository, q pullQuery
 					return
 				}
 			}
-			pulls.page.free()
+			pulls.page.Free()
 		}
 	}
 }
@@ -154,7 +155,7 @@ func (l *lister) activePulls(ctx context.Context, p *project, of []*repository, 
 					return
 				}
 			}
-			pulls.page.free()
+			pulls.page.Free()
 		}
 	}
 }
@@ -181,7 +182,7 @@ func (l *lister) closedPulls(ctx context.Context, p *project, of []*repository, 
 		read := 0
 		for pulls, err := range l.pullPages(ctx, q.of(p), 0) {
 			if err == nil && read >= bound {
-				pulls.page.free()
+				pulls.page.Free()
 				err = errCrowded
 			}
 			if err != nil {
@@ -197,7 +198,7 @@ func (l *lister) closedPulls(ctx context.Context, p *project, of []*repository, 
 					}
 				}
 			}
-			pulls.page.free()
+			pulls.page.Free()
 			kept = append(kept, l.work.packer.pack(closeArray(array)))
 		}
 		l.countedPulls(ctx, of, q, kept, count)(yield)
@@ -242,7 +243,7 @@ func pullRepository(obj []byte) string {
 
 // of asks the list of a project.
 func (q pullQuery) of(p *project) *request {
-	return &request{Project: p, Route: "_apis/git/pullrequests", Query: q.query()}
+	return &request{Project: p.ID, Route: "_apis/git/pullrequests", Query: q.query()}
 }
 
 func (q pullQuery) query() []string {
@@ -277,7 +278,7 @@ var errMoved = errors.New("the list moved on while it was read")
 // missed, and the rest is unknown.
 func (l *lister) pullPages(ctx context.Context, rq *request, most int) iter.Seq2[pulls, error] {
 	return func(yield func(pulls, error) bool) {
-		var guard progressGuard
+		var guard rest.Guard
 		seen := map[string]bool{}
 		for n := 1; ; n++ {
 			skip, top := 0, pullsTop
@@ -287,7 +288,7 @@ func (l *lister) pullPages(ctx context.Context, rq *request, most int) iter.Seq2
 			if most > 0 {
 				top = min(top, most-skip)
 			}
-			p, err := l.page(ctx, rq.with("$top", strconv.Itoa(top), "$skip", strconv.Itoa(skip)), "value", n, &guard)
+			p, err := l.page(ctx, rq.With("$top", strconv.Itoa(top), "$skip", strconv.Itoa(skip)), "value", n, &guard)
 			if err != nil {
 				yield(pulls{}, err)
 				return
@@ -296,11 +297,11 @@ func (l *lister) pullPages(ctx context.Context, rq *request, most int) iter.Seq2
 			last := all < min(top, pullsShort) || most > 0 && len(seen) >= most
 			switch {
 			case n > 1 && len(got.fresh) == all:
-				p.free()
+				p.Free()
 				yield(pulls{}, fmt.Errorf("page %d: %w: %w", n, ErrMalformed, errMoved))
 				return
 			case len(got.fresh) == 0:
-				p.free()
+				p.Free()
 				return
 			case !yield(got, nil) || last:
 				return
@@ -313,7 +314,7 @@ func (l *lister) pullPages(ctx context.Context, rq *request, most int) iter.Seq2
 // entries there are.
 func freshPulls(p *page, seen map[string]bool, most int) (got pulls, all int) {
 	got.page = p
-	for obj := range rawjson.Objects(p.b, "value") {
+	for obj := range rawjson.Objects(p.Body, "value") {
 		all++
 		id := rawjson.Text(obj, "pullRequestId")
 		if seen[id] || most > 0 && len(seen) >= most {
@@ -352,7 +353,7 @@ func withinPullRequest(l *lister, sel pullRequestSelector, at *part) stream[Reco
 func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part) (rec Record, known bool, err error) {
 	r, source, target := at.repository, at.source, at.target
 	if r == nil {
-		obj, err := l.object(ctx, &request{Project: at.project, Route: "_apis/git/pullrequests/{pullRequestId}", Args: []string{at.Scope.ID}})
+		obj, err := l.object(ctx, &request{Project: at.project.ID, Route: "_apis/git/pullrequests/{pullRequestId}", Args: []string{at.Scope.ID}})
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
 		}
@@ -369,7 +370,7 @@ func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part)
 	if err == nil && obj == nil && at.repository != nil { // another branch now, or the event did not tell
 		var alone []byte
 		alone, err = l.object(ctx, &request{
-			Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/pullrequests/{pullRequestId}", Args: []string{r.ID, at.Scope.ID},
+			Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests/{pullRequestId}", Args: []string{r.ID, at.Scope.ID},
 		})
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
@@ -389,7 +390,7 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 		return nil, nil
 	}
 	p, err := l.send(ctx, &request{
-		Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID},
+		Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID},
 		Query: []string{
 			"searchCriteria.status", "all", "searchCriteria.sourceRefName", source, "searchCriteria.targetRefName", target, "$top", "100",
 		},
@@ -397,11 +398,11 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 	if err != nil {
 		return nil, fmt.Errorf("pull requests of %s: %w", source, listed(err))
 	}
-	defer p.free()
-	if rawjson.Array(p.b, "value") == nil {
+	defer p.Free()
+	if rawjson.Array(p.Body, "value") == nil {
 		return nil, fmt.Errorf("%w: no list of pull requests", ErrMalformed)
 	}
-	for obj := range rawjson.Objects(p.b, "value") {
+	for obj := range rawjson.Objects(p.Body, "value") {
 		if rawjson.Text(obj, "pullRequestId") == id && strings.EqualFold(pullRepository(obj), r.ID) {
 			return bytes.Clone(obj), nil
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"strings"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[releaseSelector]{
@@ -44,7 +46,7 @@ const routeReleases = "_apis/release/releases"
 // https://learn.microsoft.com/rest/api/azure/devops/release/releases/list
 func (sel *releaseSelector) request(p *project) *request {
 	return &request{
-		Host: vsrm, Project: p, Route: routeReleases,
+		Host: rest.VSRM, Project: p.ID, Route: routeReleases,
 		Query: []string{
 			"$top", listTop, "$expand", sel.Expand, "statusFilter", sel.StatusFilter,
 			"tagFilter", strings.Join(sel.TagFilter, ","), "sourceBranchFilter", sel.SourceBranchFilter,

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[releaseDefinitionSelector]{
@@ -29,7 +30,7 @@ const routeReleaseDefinitions = "_apis/release/definitions"
 func listReleaseDefinitions(l *lister, sel releaseDefinitionSelector) stream[Record] {
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return l.batches(ctx, &request{
-			Host: vsrm, Project: p, Route: routeReleaseDefinitions,
+			Host: rest.VSRM, Project: p.ID, Route: routeReleaseDefinitions,
 			Query: []string{"$top", listTop, "$expand", sel.Expand, "tagFilter", strings.Join(sel.TagFilter, ",")},
 		}, batch{scope: p.scope, added: rawjson.Members{}.Raw("__project", p.JSON)})
 	})

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[releaseDeploymentSelector]{
@@ -45,7 +46,7 @@ func withinReleaseDeployment(l *lister, _ releaseDeploymentSelector, at *part) s
 	}
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return func(yield func(batch, error) bool) {
-			rq := &request{Host: vsrm, Project: p, Route: "_apis/release/deployments", Query: []string{"$top", lateDeployments, "definitionId", at.definition}}
+			rq := &request{Host: rest.VSRM, Project: p.ID, Route: "_apis/release/deployments", Query: []string{"$top", lateDeployments, "definitionId", at.definition}}
 			n := 0
 			for b, err := range l.batches(ctx, rq, batch{scope: p.scope}) {
 				found := at.release != "" && err == nil && at.among(b)
@@ -59,7 +60,7 @@ func withinReleaseDeployment(l *lister, _ releaseDeploymentSelector, at *part) s
 
 // among tells whether a page has something that is wanted.
 func (at *part) among(b batch) bool {
-	for obj := range rawjson.Objects(b.page.b, b.key) {
+	for obj := range rawjson.Objects(b.page.Body, b.key) {
 		if at.wants(b.scope, rawjson.Text(obj, b.id), obj) {
 			return true
 		}

@@ -37,7 +37,7 @@ func policyMembers(r *repository) rawjson.Members {
 func (l *lister) repositoryPolicies(ctx context.Context, r *repository) iter.Seq2[Record, error] {
 	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
 		return l.batches(ctx, &request{
-			Project: r.Project, Route: "_apis/git/policy/configurations",
+			Project: r.Project.ID, Route: "_apis/git/policy/configurations",
 			Query: []string{"repositoryId", r.ID, "refName", rawjson.Text(r.JSON, "defaultBranch")},
 		}, batch{scope: r.inside(), added: policyMembers(r)})
 	})(ctx)
@@ -51,7 +51,7 @@ func (l *lister) repositoryPolicies(ctx context.Context, r *repository) iter.Seq
 func (l *lister) projectPolicies(ctx context.Context, p *project, of []*repository) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		found := newPolicyIndex(of)
-		rq := &request{Project: p, Route: "_apis/policy/configurations", Query: []string{"$top", listTop}}
+		rq := &request{Project: p.ID, Route: "_apis/policy/configurations", Query: []string{"$top", listTop}}
 		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
 				yield(Record{}, fmt.Errorf("list of policies: %w", err))
@@ -66,8 +66,8 @@ func (l *lister) projectPolicies(ctx context.Context, p *project, of []*reposito
 
 // policiesOf yields what a page says about each repository, and frees it.
 func (l *lister) policiesOf(pg *page, found *policyIndex, yield func(Record, error) bool) bool {
-	defer pg.free()
-	for obj := range rawjson.Objects(pg.b, "value") {
+	defer pg.Free()
+	for obj := range rawjson.Objects(pg.Body, "value") {
 		governed, err := found.governed(obj)
 		if err != nil {
 			yield(Record{}, fmt.Errorf("policy %s: %w", rawjson.Text(obj, "id"), err))

@@ -47,5 +47,5 @@ func listTeams(l *lister, sel teamSelector) stream[Record] {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/work/teamfieldvalues/get
 func (l *lister) teamFieldValues(ctx context.Context, t *team) ([]byte, error) {
-	return l.object(ctx, &request{Project: t.Project, Team: t.ID, Route: "_apis/work/teamsettings/teamfieldvalues", Version: "7.1"})
+	return l.object(ctx, &request{Project: t.Project.ID, Team: t.ID, Route: "_apis/work/teamsettings/teamfieldvalues", Version: "7.1"})
 }

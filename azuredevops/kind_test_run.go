@@ -40,7 +40,7 @@ const routeTestRuns = "_apis/test/runs"
 // https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
 func testRunsOfBuild(c Change, rq *request) *request {
 	if rq.Route == routeTestRuns && c.build != "" {
-		return rq.with("buildUri", "vstfs:///Build/Build/"+c.build)
+		return rq.With("buildUri", "vstfs:///Build/Build/"+c.build)
 	}
 	return rq
 }
@@ -125,7 +125,7 @@ func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[t
 // https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
 func (l *lister) testRuns(ctx context.Context, p *project, added rawjson.Members, coverage bool) iter.Seq2[testRunPage, error] {
 	return func(yield func(testRunPage, error) bool) {
-		rq := &request{Project: p, Route: routeTestRuns, Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
+		rq := &request{Project: p.ID, Route: routeTestRuns, Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
 		pages := l.skipPages(ctx, rq, testRunTop)
 		if !l.since.IsZero() {
 			pages = l.testRunsSince(ctx, rq)
@@ -176,7 +176,7 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 		total = -1
 	}
 	rq := &request{
-		Project: run.project(), Route: "_apis/test/runs/{runId}/results", Args: []string{run.Scope.ID},
+		Project: run.project().ID, Route: "_apis/test/runs/{runId}/results", Args: []string{run.Scope.ID},
 	}
 	out, count := []byte{'['}, 0
 	for p, err := range l.skipPages(ctx, rq, testResultTop) {
@@ -184,13 +184,13 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 			return nil, err
 		}
 		before := count
-		for obj := range rawjson.Objects(p.b, "value") {
+		for obj := range rawjson.Objects(p.Body, "value") {
 			if count++; count > 1 {
 				out = append(out, ',')
 			}
 			out = append(out, obj...)
 		}
-		p.free()
+		p.Free()
 		if total >= 0 && count >= total && count-before < testResultTop {
 			break
 		}

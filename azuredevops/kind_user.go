@@ -15,6 +15,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[userSelector]{Name: "user", List: listUsers, Live: live{OverTags: true}})
@@ -73,7 +74,7 @@ func listUsers(l *lister, sel userSelector) stream[Record] {
 // https://learn.microsoft.com/rest/api/azure/devops/memberentitlementmanagement/user-entitlements/search-user-entitlements
 func (l *lister) entitlements(sel userSelector) stream[Record] {
 	rq := &request{
-		Host: vsaex, Route: "_apis/userentitlements", Version: sel.APIVersion,
+		Host: rest.VSAEX, Route: "_apis/userentitlements", Version: sel.APIVersion,
 		Query: []string{"select", strings.Join(sel.IncludeFields, ",")},
 	}
 	org := Scope{Organization: l.c.Organization()}
@@ -106,7 +107,7 @@ func beforeVersion7(version string) bool {
 // https://learn.microsoft.com/rest/api/azure/devops/graph/users/list
 func graphUsers(sel userSelector) *request {
 	return &request{
-		Host: vssps, Route: "_apis/graph/users", Version: "7.1-preview.1",
+		Host: rest.VSSPS, Route: "_apis/graph/users", Version: "7.1-preview.1",
 		Query: []string{"subjectTypes", strings.Join(sel.SubjectTypes, ",")},
 	}
 }
@@ -124,13 +125,13 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 					yield(nil, err)
 					return
 				}
-				for obj := range rawjson.Objects(p.b, "value") {
+				for obj := range rawjson.Objects(p.Body, "value") {
 					if !yield(bytes.Clone(obj), nil) {
-						p.free()
+						p.Free()
 						return
 					}
 				}
-				p.free()
+				p.Free()
 			}
 		})
 	}

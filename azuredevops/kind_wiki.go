@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[wikiSelector]{
@@ -71,14 +72,14 @@ func listWikiPages(l *lister, sel wikiSelector) stream[Record] {
 // https://learn.microsoft.com/rest/api/azure/devops/wiki/wikis/list
 func (l *lister) wikis(ctx context.Context, p *project, sel wikiSelector) iter.Seq2[*wiki, error] {
 	return func(yield func(*wiki, error) bool) {
-		rq := &request{Project: p, Route: "_apis/wiki/wikis", Version: sel.APIVersion, Shared: sel.APIVersion == "7.1"}
+		rq := &request{Project: p.ID, Route: "_apis/wiki/wikis", Version: sel.APIVersion, Shared: sel.APIVersion == "7.1"}
 		project := rawjson.Members{}.Raw("__project", p.JSON)
 		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			for obj := range rawjson.Objects(pg.b, "value") {
+			for obj := range rawjson.Objects(pg.Body, "value") {
 				if sel.WikiType != "" && rawjson.Text(obj, "type") != sel.WikiType {
 					continue
 				}
@@ -88,11 +89,11 @@ func (l *lister) wikis(ctx context.Context, p *project, sel wikiSelector) iter.S
 				}
 				w.added = rawjson.Members{}.Raw("__wiki", rawjson.With(obj, project)).Raw("__project", p.JSON)
 				if !yield(w, nil) {
-					pg.free()
+					pg.Free()
 					return
 				}
 			}
-			pg.free()
+			pg.Free()
 		}
 	}
 }
@@ -103,7 +104,7 @@ func (l *lister) wikis(ctx context.Context, p *project, sel wikiSelector) iter.S
 // https://learn.microsoft.com/rest/api/azure/devops/wiki/pages-batch/get
 func (l *lister) wikiPages(ctx context.Context, w *wiki, sel wikiSelector) iter.Seq2[batch, error] {
 	return func(yield func(batch, error) bool) {
-		var guard progressGuard
+		var guard rest.Guard
 		token := ""
 		for n := 1; ; n++ {
 			body := strconv.AppendInt([]byte(`{"top":`), wikiTop, 10)
@@ -111,20 +112,20 @@ func (l *lister) wikiPages(ctx context.Context, w *wiki, sel wikiSelector) iter.
 				body = gjson.AppendJSONString(append(body, `,"continuationToken":`...), token)
 			}
 			pg, err := l.page(ctx, &request{
-				Project: w.project, Route: "_apis/wiki/wikis/{wikiIdentifier}/pagesbatch", Args: []string{w.id},
+				Project: w.project.ID, Route: "_apis/wiki/wikis/{wikiIdentifier}/pagesbatch", Args: []string{w.id},
 				Version: sel.APIVersion, Body: append(body, '}'),
 			}, "value", n, &guard)
 			if err != nil {
 				yield(batch{}, err)
 				return
 			}
-			token = pg.token
-			if empty(pg.b) {
-				pg.free()
+			token = pg.Token
+			if empty(pg.Body) {
+				pg.Free()
 				return
 			}
-			if token != "" && !guard.token(token) {
-				pg.free()
+			if token != "" && !guard.Token(token) {
+				pg.Free()
 				yield(batch{}, fmt.Errorf("wiki pages, answer %d: %w: the continuation token repeats", n, ErrMalformed))
 				return
 			}
@@ -148,15 +149,15 @@ func empty(b []byte) bool {
 // https://learn.microsoft.com/rest/api/azure/devops/wiki/pages/get-page-by-id
 func (l *lister) wikiPage(ctx context.Context, rec Record, sel wikiSelector) ([]byte, error) {
 	p, err := l.send(ctx, &request{
-		Project: &project{ID: rec.Scope.Project, Name: rec.Scope.ProjectName},
+		Project: rec.Scope.Project,
 		Route:   "_apis/wiki/wikis/{wikiIdentifier}/pages/{id}", Args: []string{rec.Scope.ID, rawjson.Text(rec.JSON, "id")},
 		Version: sel.APIVersion, Query: []string{"includeContent", "true"},
 	})
 	if err != nil {
 		return nil, listed(err)
 	}
-	defer p.free()
-	b := bytes.TrimSpace(p.b)
+	defer p.Free()
+	b := bytes.TrimSpace(p.Body)
 	if len(b) == 0 || b[0] != '{' {
 		return nil, fmt.Errorf("%w: not an object", ErrMalformed)
 	}
@@ -197,14 +198,14 @@ func wikisOf(ctx context.Context, l *lister, p *project, c Change, excluded bool
 // https://learn.microsoft.com/rest/api/azure/devops/wiki/wikis/list
 func (l *lister) allWikis(ctx context.Context, p *project) ([]wikiOf, error) {
 	var out []wikiOf
-	for pg, err := range l.pages(ctx, &request{Project: p, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
+	for pg, err := range l.pages(ctx, &request{Project: p.ID, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
 		if err != nil {
 			return nil, err
 		}
-		for obj := range rawjson.Objects(pg.b, "value") {
+		for obj := range rawjson.Objects(pg.Body, "value") {
 			out = append(out, wikiOf{rawjson.Text(obj, "id"), rawjson.Text(obj, "repositoryId")})
 		}
-		pg.free()
+		pg.Free()
 	}
 	return out, nil
 }

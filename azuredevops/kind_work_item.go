@@ -84,19 +84,19 @@ func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([
 		precise = "true" // or the query may name days only
 	}
 	pg, err := l.send(ctx, &request{
-		Project: p, Route: "_apis/wit/wiql", Version: "7.1-preview.2",
+		Project: p.ID, Route: "_apis/wit/wiql", Version: "7.1-preview.2",
 		Query: []string{"$top", strconv.Itoa(wiqlTop), "timePrecision", precise}, Body: append(body, '}'),
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer pg.free()
-	if rawjson.Array(pg.b, "workItems") == nil {
+	defer pg.Free()
+	if rawjson.Array(pg.Body, "workItems") == nil {
 		return nil, fmt.Errorf("%w: no list of work items", ErrMalformed)
 	}
 	before, _ := strconv.ParseInt(last, 10, 64)
 	var ids []string
-	for obj := range rawjson.Objects(pg.b, "workItems") {
+	for obj := range rawjson.Objects(pg.Body, "workItems") {
 		id := rawjson.Text(obj, "id")
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil || n <= before {
@@ -114,15 +114,15 @@ func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([
 func (l *lister) workItems(ctx context.Context, of workItemIDs, expand string) iter.Seq2[batch, error] {
 	return func(yield func(batch, error) bool) {
 		p, err := l.send(ctx, &request{
-			Project: of.project, Route: "_apis/wit/workitems", Version: "7.1-preview.3",
+			Project: of.project.ID, Route: "_apis/wit/workitems", Version: "7.1-preview.3",
 			Query: []string{"ids", strings.Join(of.ids, ","), "$expand", expand, "errorPolicy", "omit"},
 		})
 		if err != nil {
 			yield(batch{}, fmt.Errorf("work items %s to %s: %w", of.ids[0], of.ids[len(of.ids)-1], err))
 			return
 		}
-		if rawjson.Array(p.b, "value") == nil {
-			p.free()
+		if rawjson.Array(p.Body, "value") == nil {
+			p.Free()
 			yield(batch{}, fmt.Errorf("%w: no list of work items", ErrMalformed))
 			return
 		}
@@ -157,10 +157,10 @@ func (l *lister) oneWorkItem(ctx context.Context, sel workItemSelector, at *part
 		item := fetched()
 		switch {
 		case err != nil:
-			item.value.page.free()
+			item.value.page.Free()
 			yield(batch{}, fmt.Errorf("work item query: %w", err))
 		case len(found) == 0:
-			item.value.page.free()
+			item.value.page.Free()
 			if err := l.stillCalled(ctx, p); err != nil {
 				yield(batch{}, err)
 			}

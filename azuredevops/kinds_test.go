@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 func scopes(errs []error) string {
@@ -282,7 +284,7 @@ func TestRepositoriesOfOneProjectUnknown(t *testing.T) {
 	if n := len(f.sent()); n != 4 {
 		t.Errorf("%d requests: %q", n, f.sent())
 	}
-	want := []KindCalls{{Kind: "repository", Calls: 1}, {Kind: "repository", Project: "p1", Calls: 1}, {Kind: "repository", Project: "p2", Calls: 1}, {Kind: "repository", Project: "p3", Calls: 1}}
+	want := []rest.KindCalls{{Kind: "repository", Calls: 1}, {Kind: "repository", Project: "p1", Calls: 1}, {Kind: "repository", Project: "p2", Calls: 1}, {Kind: "repository", Project: "p3", Calls: 1}}
 	if got := c.Stats().By; !slices.Equal(got, want) {
 		t.Errorf("calls = %v, want %v", got, want)
 	}
@@ -299,7 +301,7 @@ func TestPerRepository(t *testing.T) {
 	})}
 	l := newLister(newTestClient(t, f, options{}))
 	refs := l.perRepository((*repository).healthy, func(ctx context.Context, r *repository) iter.Seq2[batch, error] {
-		return l.batches(ctx, &request{Project: r.Project, Route: "_apis/git/repositories/{repositoryId}/refs/{filter}", Args: []string{r.ID, "heads/x y"}},
+		return l.batches(ctx, &request{Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/refs/{filter}", Args: []string{r.ID, "heads/x y"}},
 			batch{scope: r.inside(), id: "name"})
 	})
 	var recs []Record
@@ -485,20 +487,4 @@ func TestRecordsStop(t *testing.T) {
 			t.Errorf("last error = %v after %d, want ctx's at once", last, n)
 		}
 	})
-}
-
-func TestOrganizationNamesAndHosts(t *testing.T) {
-	for _, tt := range []struct{ url, name, releases, security string }{
-		{"https://dev.azure.com/My-dev.Org/", "My-dev.Org", "https://vsrm.dev.azure.com/My-dev.Org", "https://advsec.dev.azure.com/My-dev.Org"},
-		{"https://Acme.visualstudio.com", "acme", "https://Acme.vsrm.visualstudio.com", "https://advsec.dev.azure.com/acme"},
-		{"https://tfs.dev.example.com/tfs/Default", "https://tfs.dev.example.com/tfs/Default", "https://tfs.dev.example.com/tfs/Default", "https://tfs.dev.example.com/tfs/Default"},
-	} {
-		c, err := New(ClientConfig{OrganizationURL: tt.url, Credential: PersonalAccessToken("x"), Transport: &fakeService{}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.OrganizationName() != tt.name || c.base[vsrm] != tt.releases || c.base[advsec] != tt.security {
-			t.Errorf("%s: %s, %s, %s", tt.url, c.OrganizationName(), c.base[vsrm], c.base[advsec])
-		}
-	}
 }

@@ -56,7 +56,7 @@ func (l *lister) eachBoard(ctx context.Context, t *team) iter.Seq2[board, error]
 //
 // https://learn.microsoft.com/rest/api/azure/devops/work/boards/list
 func (l *lister) fetchBoards(ctx context.Context, t *team) (*teamBoards, error) {
-	b, err := l.gather(l.pages(ctx, &request{Project: t.Project, Team: t.ID, Route: "_apis/work/boards"}, "value"), 0)
+	b, err := l.gather(l.pages(ctx, &request{Project: t.Project.ID, Team: t.ID, Route: "_apis/work/boards"}, "value"), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (l *lister) boardDetail(ctx context.Context, t *team, id string) ([]byte, e
 	if id == "" {
 		return nil, fmt.Errorf("%w: a board without id", ErrMalformed)
 	}
-	return l.object(ctx, &request{Project: t.Project, Team: t.ID, Route: "_apis/work/boards/{board}", Args: []string{id}})
+	return l.object(ctx, &request{Project: t.Project.ID, Team: t.ID, Route: "_apis/work/boards/{board}", Args: []string{id}})
 }
 
 // streamOf makes a stream of what is there already.

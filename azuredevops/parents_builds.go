@@ -22,7 +22,7 @@ const routeBuilds = "_apis/build/builds"
 // https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
 func buildsOf(p *project) *request {
 	return &request{
-		Project: p, Route: routeBuilds, Shared: true,
+		Project: p.ID, Route: routeBuilds, Shared: true,
 		Query: []string{"queryOrder", "queueTimeDescending", "$top", buildsTop},
 	}
 }

@@ -4,5 +4,5 @@ package azuredevops
 //
 // https://learn.microsoft.com/rest/api/azure/devops/environments/environments/list
 func environmentsOf(p *project) *request {
-	return &request{Project: p, Route: "_apis/distributedtask/environments", Query: []string{"$top", listTop}, Shared: true}
+	return &request{Project: p.ID, Route: "_apis/distributedtask/environments", Query: []string{"$top", listTop}, Shared: true}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 const (
@@ -72,20 +73,20 @@ func (l *lister) eachGroup(ctx context.Context) iter.Seq2[*group, error] {
 func (l *lister) fetchGroups(ctx context.Context) (*groupList, error) {
 	out := &groupList{}
 	seen := map[string]bool{}
-	for p, err := range l.pages(ctx, &request{Host: vssps, Route: "_apis/graph/groups"}, "value") {
+	for p, err := range l.pages(ctx, &request{Host: rest.VSSPS, Route: "_apis/graph/groups"}, "value") {
 		if err != nil {
 			out.err = listed(err)
 			break
 		}
 		var array []byte
-		for obj := range rawjson.Objects(p.b, "value") {
+		for obj := range rawjson.Objects(p.Body, "value") {
 			d := rawjson.Text(obj, "descriptor")
 			if d == "" || !seen[d] {
 				array = appendElement(array, obj)
 			}
 			seen[d] = true
 		}
-		p.free()
+		p.Free()
 		out.pages = append(out.pages, l.work.packer.pack(closeArray(array)))
 	}
 	return out, ctx.Err()
@@ -100,17 +101,17 @@ func (l *lister) memberships(ctx context.Context, descriptor, direction, key str
 		return nil, fmt.Errorf("memberships: %w: a subject without descriptor", ErrMalformed)
 	}
 	p, err := l.send(ctx, &request{
-		Host: vssps, Route: "_apis/graph/memberships/{subject}", Args: []string{descriptor}, Query: []string{"direction", direction},
+		Host: rest.VSSPS, Route: "_apis/graph/memberships/{subject}", Args: []string{descriptor}, Query: []string{"direction", direction},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("memberships: %w", listed(err))
 	}
-	defer p.free()
-	if rawjson.Array(p.b, "value") == nil {
+	defer p.Free()
+	if rawjson.Array(p.Body, "value") == nil {
 		return nil, fmt.Errorf("memberships: %w: no list of them", ErrMalformed)
 	}
 	var out []string
-	for obj := range rawjson.Objects(p.b, "value") {
+	for obj := range rawjson.Objects(p.Body, "value") {
 		if d := rawjson.Text(obj, key); d != "" {
 			out = append(out, d)
 		}
@@ -221,13 +222,13 @@ func (l *lister) lookUpChunk(ctx context.Context, into *subjects, ids []string) 
 		body = append(gjson.AppendJSONString(append(body, `{"descriptor":`...), id), '}')
 	}
 	p, err := l.send(ctx, &request{
-		Host: vssps, Route: "_apis/graph/subjectlookup", Version: "7.1-preview.1", Body: append(body, "]}"...),
+		Host: rest.VSSPS, Route: "_apis/graph/subjectlookup", Version: "7.1-preview.1", Body: append(body, "]}"...),
 	})
 	if err != nil {
 		return fmt.Errorf("subject lookup: %w", listed(err))
 	}
-	defer p.free()
-	found := rawjson.Raw(p.b, "value")
+	defer p.Free()
+	found := rawjson.Raw(p.Body, "value")
 	if len(found) == 0 || found[0] != '{' {
 		return fmt.Errorf("subject lookup: %w: no map of subjects", ErrMalformed)
 	}

@@ -16,7 +16,7 @@ const listTop = "1000"
 //
 // https://learn.microsoft.com/rest/api/azure/devops/pipelines/pipelines/list
 func pipelinesOf(p *project) *request {
-	return &request{Project: p, Route: "_apis/pipelines", Query: []string{"$top", listTop}, Shared: true}
+	return &request{Project: p.ID, Route: "_apis/pipelines", Query: []string{"$top", listTop}, Shared: true}
 }
 
 // A parent is an entry of a project's list that other lists hang from: a
@@ -45,7 +45,7 @@ func (l *lister) eachOf(width int, of func(*project) *request) stream[*parent] {
 					return
 				}
 				// Not freed: those who work on the parents hold parts of the page.
-				for obj := range rawjson.Objects(pg.b, "value") {
+				for obj := range rawjson.Objects(pg.Body, "value") {
 					up := &parent{ID: rawjson.Text(obj, "id"), Project: p, JSON: obj}
 					if !l.at.below(up.ID) {
 						continue

@@ -76,7 +76,7 @@ func (l *lister) teamList(ctx context.Context) (*teamList, error) {
 				out.err = listed(err)
 				break
 			}
-			for obj := range rawjson.Objects(p.b, "value") {
+			for obj := range rawjson.Objects(p.Body, "value") {
 				id, of := rawjson.Text(obj, "id"), rawjson.Text(obj, "projectId")
 				if seen[id] {
 					continue // the list moved on between two pages
@@ -88,7 +88,7 @@ func (l *lister) teamList(ctx context.Context) (*teamList, error) {
 				}
 				arrays[of] = appendElement(arrays[of], obj)
 			}
-			p.free()
+			p.Free()
 		}
 		for of, b := range arrays {
 			out.of[of] = l.work.packer.pack(closeArray(b))
@@ -201,11 +201,11 @@ func (l *lister) gather(pages iter.Seq2[*page, error], enough int) ([]byte, erro
 			return nil, listed(err)
 		}
 		n := 0
-		for obj := range rawjson.Objects(p.b, "value") {
+		for obj := range rawjson.Objects(p.Body, "value") {
 			out = appendElement(out, obj)
 			n++
 		}
-		p.free()
+		p.Free()
 		if n < enough {
 			break
 		}

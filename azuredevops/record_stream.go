@@ -98,12 +98,12 @@ func records(l *lister, batches stream[batch]) stream[Record] {
 
 // unfold yields the records of a batch and frees its page.
 func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
-	defer b.page.free()
-	if rawjson.Array(b.page.b, b.key) == nil {
+	defer b.page.Free()
+	if rawjson.Array(b.page.Body, b.key) == nil {
 		return yield(Record{}, unknown(b.scope, fmt.Errorf("%w: no list %q in the answer", ErrMalformed, b.key)))
 	}
 	next := 0
-	for obj := range rawjson.Objects(b.page.b, b.key) {
+	for obj := range rawjson.Objects(b.page.Body, b.key) {
 		id := rawjson.Text(obj, b.id)
 		if next < len(b.want) && b.want[next] == id {
 			next++
@@ -128,7 +128,7 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 // back: it is unknown.
 func (b batch) lost(yield func(Record, error) bool) bool {
 	back := make(map[string]bool, len(b.want))
-	for obj := range rawjson.Objects(b.page.b, b.key) {
+	for obj := range rawjson.Objects(b.page.Body, b.key) {
 		back[rawjson.Text(obj, b.id)] = true
 	}
 	for _, id := range b.want {

@@ -41,7 +41,7 @@ func BenchmarkPageOf200WorkItems(b *testing.B) {
 			b.Fatal("invalid")
 		}
 		n := 0
-		l.unfold(batch{page: &page{b: body}, key: "value", id: "id", added: added}, func(Record, error) bool { n++; return true })
+		l.unfold(batch{page: &page{Body: body}, key: "value", id: "id", added: added}, func(Record, error) bool { n++; return true })
 		if n != 200 {
 			b.Fatal(n)
 		}

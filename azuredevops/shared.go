@@ -1,6 +1,10 @@
 package azuredevops
 
-import "context"
+import (
+	"context"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
+)
 
 // sharedBytes bounds the packed pages of shared lists. A page that had to go is
 // fetched again, which costs one call per page and kind.
@@ -28,13 +32,13 @@ func newSharedPages() *cache[string, *sharedPage] {
 // already, a failure included.
 func (l *lister) sendShared(ctx context.Context, rq *request) (*page, error) {
 	var fresh *page
-	kept, err := l.shared.get(ctx, string(rq.Host)+rq.url(""), func(ctx context.Context) (*sharedPage, error) {
-		p, err := l.c.send(ctx, rq, caller{l.kind, l.budget})
+	kept, err := l.shared.get(ctx, string(rq.Host)+rq.URL(""), func(ctx context.Context) (*sharedPage, error) {
+		p, err := l.c.Send(ctx, rq, rest.Caller{Kind: l.kind, Budget: l.budget})
 		if err != nil {
 			return nil, err
 		}
 		fresh = p
-		return &sharedPage{pack(p.b), p.token, p.status}, nil
+		return &sharedPage{pack(p.Body), p.Token, p.Status}, nil
 	})
 	if err != nil || fresh != nil {
 		return fresh, err
@@ -43,5 +47,5 @@ func (l *lister) sendShared(ctx context.Context, rq *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &page{b: b, token: kept.token, status: kept.status}, nil
+	return &page{Body: b, Token: kept.token, Status: kept.status}, nil
 }

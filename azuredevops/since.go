@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // sinceTolerance is how far an incremental listing looks back before the time it
@@ -94,14 +95,14 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 				yield(changedPipeline{}, fmt.Errorf("list of builds: %w", err))
 				return
 			}
-			for obj := range rawjson.Objects(b.page.b, "value") {
+			for obj := range rawjson.Objects(b.page.Body, "value") {
 				of := strings.Clone(rawjson.Get(obj, "definition.id").String()) // it may be a part of the page
 				if changed[of] == nil {
 					changed[of] = map[string]bool{}
 				}
 				changed[of][rawjson.Text(obj, "id")] = true
 			}
-			b.page.free()
+			b.page.Free()
 		}
 		if len(changed) == 0 {
 			return
@@ -112,7 +113,7 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 				return
 			}
 			// Not freed: those who work on the pipelines hold parts of the page.
-			for obj := range rawjson.Objects(pg.b, "value") {
+			for obj := range rawjson.Objects(pg.Body, "value") {
 				id := rawjson.Text(obj, "id")
 				if runs := changed[id]; runs != nil && !yield(changedPipeline{&parent{ID: id, Project: p, JSON: obj}, runs}, nil) {
 					return
@@ -127,7 +128,7 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 // https://learn.microsoft.com/rest/api/azure/devops/release/deployments/list
 func deploymentsSince(p *project, since time.Time) *request {
 	return &request{
-		Host: vsrm, Project: p, Route: "_apis/release/deployments", Query: []string{"$top", listTop, "minModifiedTime", stamp(since)},
+		Host: rest.VSRM, Project: p.ID, Route: "_apis/release/deployments", Query: []string{"$top", listTop, "minModifiedTime", stamp(since)},
 	}
 }
 
@@ -142,10 +143,10 @@ func (l *lister) releasesSince(ctx context.Context, p *project, sel releaseSelec
 				yield(batch{}, fmt.Errorf("list of deployments: %w", err))
 				return
 			}
-			for obj := range rawjson.Objects(pg.b, "value") {
+			for obj := range rawjson.Objects(pg.Body, "value") {
 				deployed[strings.Clone(rawjson.Get(obj, "release.id").String())] = true // as above
 			}
-			pg.free()
+			pg.Free()
 		}
 		changed := func(release []byte) bool {
 			at, ok := timestamp(rawjson.Text(release, "modifiedOn"))
@@ -171,7 +172,7 @@ func (l *lister) testRunsSince(ctx context.Context, rq *request) iter.Seq2[*page
 			if to.After(end) {
 				to = end
 			}
-			window := rq.with("minLastUpdatedDate", stamp(from), "maxLastUpdatedDate", stamp(to), "$top", strconv.Itoa(testRunWindowTop))
+			window := rq.With("minLastUpdatedDate", stamp(from), "maxLastUpdatedDate", stamp(to), "$top", strconv.Itoa(testRunWindowTop))
 			for pg, err := range l.windowPages(ctx, window) {
 				if !yield(pg, err) || err != nil {
 					return
@@ -187,39 +188,39 @@ func (l *lister) testRunsSince(ctx context.Context, rq *request) iter.Seq2[*page
 // (S13).
 func (l *lister) windowPages(ctx context.Context, rq *request) iter.Seq2[*page, error] {
 	return func(yield func(*page, error) bool) {
-		var guard progressGuard
+		var guard rest.Guard
 		seen := map[string]bool{}
 		next := rq
 		for n := 1; ; n++ {
-			pg, err := l.page(ctx, next, "value", n, &progressGuard{})
+			pg, err := l.page(ctx, next, "value", n, &rest.Guard{})
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			got, before := 0, len(seen)
-			for obj := range rawjson.Objects(pg.b, "value") {
+			for obj := range rawjson.Objects(pg.Body, "value") {
 				got++
 				seen[rawjson.Text(obj, "id")] = true
 			}
-			token := pg.token
+			token := pg.Token
 			if token == "" {
-				token = rawjson.Text(pg.b, "continuationToken")
+				token = rawjson.Text(pg.Body, "continuationToken")
 			}
 			if len(seen) == before {
-				pg.free()
+				pg.Free()
 			} else if !yield(pg, nil) {
 				return
 			}
 			switch {
-			case token != "" && !guard.token(token):
+			case token != "" && !guard.Token(token):
 				yield(nil, fmt.Errorf("%s, page %d: %w: the continuation token repeats", rq.Route, n, ErrMalformed))
 				return
 			case token != "":
-				next = rq.with("continuationToken", token)
+				next = rq.With("continuationToken", token)
 			case got < testRunWindowTop || len(seen) == before:
 				return
 			default:
-				next = rq.with("$skip", strconv.Itoa(len(seen)))
+				next = rq.With("$skip", strconv.Itoa(len(seen)))
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 const (
@@ -31,7 +32,7 @@ const (
 // list stays failed. It is safe for concurrent use, and ends with the resync.
 type Snapshot struct {
 	c      *Client
-	budget *budget
+	budget *rest.Budget
 
 	projects     *memo[*projectList]
 	details      memos[string, []byte]
@@ -48,7 +49,7 @@ type Snapshot struct {
 // Snapshot begins a resync.
 func (c *Client) Snapshot() *Snapshot {
 	return &Snapshot{
-		c: c, budget: &budget{}, projects: newMemo[*projectList](), caches: newFileCaches(), shared: newSharedPages(),
+		c: c, budget: &rest.Budget{}, projects: newMemo[*projectList](), caches: newFileCaches(), shared: newSharedPages(),
 		work: newWorkParents(), groups: newMemo[*groupList](),
 	}
 }
@@ -69,21 +70,32 @@ func (l *lister) send(ctx context.Context, rq *request) (*page, error) {
 	if rq.Shared {
 		return l.sendShared(ctx, rq)
 	}
-	return l.c.send(ctx, rq, caller{l.kind, l.budget})
+	return l.c.Send(ctx, rq, rest.Caller{Kind: l.kind, Budget: l.budget})
 }
 
 // object fetches a single object; the result is the caller's.
 func (l *lister) object(ctx context.Context, rq *request) ([]byte, error) {
-	p, err := l.send(ctx, rq)
-	if err != nil {
-		return nil, err
-	}
-	defer p.free()
-	b := bytes.TrimSpace(p.b)
-	if len(b) == 0 || b[0] != '{' {
-		return nil, fmt.Errorf("%s: %w: not an object", rq.Route, ErrMalformed)
-	}
-	return bytes.Clone(b), nil
+	return rest.Sender(l.send).Object(ctx, rq)
+}
+
+// pages streams a list that ends with the absence of a continuation token.
+func (l *lister) pages(ctx context.Context, rq *request, key string) iter.Seq2[*page, error] {
+	return rest.Sender(l.send).Pages(ctx, rq, key)
+}
+
+// page fetches page n of a list.
+func (l *lister) page(ctx context.Context, rq *request, key string, n int, guard *rest.Guard) (*page, error) {
+	return rest.Sender(l.send).Page(ctx, rq, key, n, guard)
+}
+
+// skipPages streams a list that is asked for with $top and $skip.
+func (l *lister) skipPages(ctx context.Context, rq *request, top int) iter.Seq2[*page, error] {
+	return l.offsetPages(ctx, rq, "value", "$top", "$skip", top)
+}
+
+// offsetPages is skipPages for services that call the parameters something else.
+func (l *lister) offsetPages(ctx context.Context, rq *request, key, topName, skipName string, top int) iter.Seq2[*page, error] {
+	return rest.Sender(l.send).OffsetPages(ctx, rq, key, topName, skipName, top)
 }
 
 // unknown wraps the error of a part of a listing.
@@ -154,7 +166,7 @@ func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
 				yield(nil, unknown(org, listed(fmt.Errorf("list of projects: %w", err))))
 				return
 			}
-			for obj := range rawjson.Objects(p.b, "value") {
+			for obj := range rawjson.Objects(p.Body, "value") {
 				pr := &project{ID: rawjson.Text(obj, "id"), Name: rawjson.Text(obj, "name"), JSON: bytes.Clone(obj), scope: org}
 				pr.scope.Project, pr.scope.ProjectName = pr.ID, pr.Name
 				if pr.ID == "" {
@@ -167,7 +179,7 @@ func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
 					return
 				}
 			}
-			p.free()
+			p.Free()
 		}
 	}
 }
@@ -187,11 +199,11 @@ func (l *lister) excluded(ctx context.Context, p *project) (bool, error) {
 	if err != nil {
 		return false, listed(err)
 	}
-	defer pg.free()
-	if rawjson.Array(pg.b, "value") == nil {
+	defer pg.Free()
+	if rawjson.Array(pg.Body, "value") == nil {
 		return false, fmt.Errorf("%w: no list of properties", ErrMalformed)
 	}
-	for t := range rawjson.Objects(pg.b, "value") {
+	for t := range rawjson.Objects(pg.Body, "value") {
 		if tag, ok := strings.CutPrefix(rawjson.Text(t, "name"), tagPrefix); ok && slices.Contains(l.c.excluded, tag) {
 			return true, nil
 		}
@@ -289,16 +301,16 @@ func (l *lister) repositoryList(ctx context.Context, p *project) ([]byte, error)
 // https://learn.microsoft.com/rest/api/azure/devops/git/repositories/list
 func (l *lister) fetchRepositories(ctx context.Context, p *project) (*packed, error) {
 	var only *packed
-	for pg, err := range l.pages(ctx, &request{Project: p, Route: "_apis/git/repositories"}, "value") {
+	for pg, err := range l.pages(ctx, &request{Project: p.ID, Route: "_apis/git/repositories"}, "value") {
 		switch {
 		case err != nil:
 			return nil, listed(err)
 		case only != nil:
-			pg.free()
+			pg.Free()
 			return nil, fmt.Errorf("%w: the list is paged", ErrMalformed)
 		}
-		only = pack(pg.b)
-		pg.free()
+		only = pack(pg.Body)
+		pg.Free()
 	}
 	return only, nil
 }

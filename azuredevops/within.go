@@ -71,7 +71,7 @@ type live struct {
 	OldRepository func(c Change) bool
 	// Prefetch is a request that listing a change will make once the parents of its
 	// records are known. It begins with the requests for those; nil makes none.
-	Prefetch func(c Change, p *project) *request
+	Prefetch func(c Change) *request
 	// Narrow adds to the request for a list what makes the service leave out the rest.
 	// A service that does not know the filter gives more, which does no harm.
 	Narrow func(c Change, rq *request) *request
@@ -198,7 +198,7 @@ func (at *part) narrowed(rq *request) *request {
 func idFilter(route, parameter string) func(Change, *request) *request {
 	return func(c Change, rq *request) *request {
 		if rq.Route == route {
-			return rq.with(parameter, c.Scope.ID)
+			return rq.With(parameter, c.Scope.ID)
 		}
 		return rq
 	}
@@ -207,7 +207,7 @@ func idFilter(route, parameter string) func(Change, *request) *request {
 // prefetch makes the request of live.Prefetch. The result waits for the answer.
 func (s *Snapshot) prefetch(ctx context.Context, at *part) (wait func()) {
 	if at.Prefetch != nil && at.Scope.Project != "" && !s.c.live.hides(at.Scope.Project, at.Scope.Repository) {
-		at.ahead = at.Prefetch(at.Change, &project{ID: at.Scope.Project})
+		at.ahead = at.Prefetch(at.Change)
 	}
 	if at.ahead == nil {
 		return func() {}
@@ -217,7 +217,7 @@ func (s *Snapshot) prefetch(ctx context.Context, at *part) (wait func()) {
 	answer := ahead(ctx, func(ctx context.Context) (*page, error) { return l.send(ctx, at.ahead) })
 	return func() {
 		if r := answer(); r.err == nil {
-			r.value.free()
+			r.value.Free()
 		}
 	}
 }

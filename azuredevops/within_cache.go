@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 const (
@@ -188,7 +189,7 @@ func (l *lister) liveRepository(ctx context.Context, p *project, id string, age 
 	live, key := l.c.live, strings.ToLower(p.ID+"/"+id)
 	return live.repositories.get(ctx, key, age, func(ctx context.Context) (*repository, error) {
 		if live.shown(key) {
-			b, err := l.object(ctx, &request{Project: p, Route: "_apis/git/repositories/{repositoryId}", Args: []string{id}})
+			b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/git/repositories/{repositoryId}", Args: []string{id}})
 			if err == nil && strings.EqualFold(rawjson.Text(b, "id"), id) {
 				return newRepository(p, rawjson.Without(b, "_links", "parentRepository")), nil
 			}
@@ -260,6 +261,6 @@ func (c *liveCache) unshow(key string) {
 // mayBeListed tells whether an error about a repository leaves open what the list
 // says of it.
 func mayBeListed(err error) bool {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*rest.Error](err)
 	return ok && e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != http.StatusTooManyRequests && !errors.Is(err, ErrUnauthorized)
 }

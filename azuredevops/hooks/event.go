@@ -1,0 +1,102 @@
+package hooks
+
+import (
+	"slices"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/rest"
+)
+
+// A eventType is a type of service hook event that this package knows how to
+// subscribe to: who publishes it, and the version of the resource that is asked
+// for, so that the shape of payloads is not left to the service.
+type eventType struct {
+	publisher, version string
+}
+
+// publishers are those of the events below. Subscriptions are made where the
+// publisher lives, elsewhere they are refused.
+func publishers() []string { return []string{"tfs", "pipelines", "rm", "advsec"} }
+
+// home is the service that takes subscriptions to a publisher.
+func home(publisher string) rest.Service {
+	switch publisher {
+	case "rm":
+		return rest.VSRM
+	case "advsec":
+		return rest.AdvSec
+	}
+	return rest.Core
+}
+
+const (
+	versionGit      = "1.0"
+	versionRepo     = "1.0-preview.1"
+	versionWorkItem = "1.0"
+	versionBuild    = "2.0"
+	versionRun      = "5.1-preview.1"
+	versionRelease  = "3.0-preview.1"
+	versionAlert    = "1.0"
+)
+
+// eventTypes are the known types; nobody writes to it. The release events are called
+// ms.azure-devops-release… in places, which is damage in the reference.
+//
+// https://learn.microsoft.com/azure/devops/service-hooks/events
+var eventTypes = map[string]eventType{
+	"git.push":                {"tfs", versionGit},
+	"git.pullrequest.created": {"tfs", versionGit},
+	"git.pullrequest.updated": {"tfs", versionGit},
+	"git.pullrequest.merged":  {"tfs", versionGit}, // a merge was attempted
+
+	"git.repo.created":       {"tfs", versionRepo},
+	"git.repo.deleted":       {"tfs", versionRepo},
+	"git.repo.forked":        {"tfs", versionRepo},
+	"git.repo.renamed":       {"tfs", versionRepo},
+	"git.repo.statuschanged": {"tfs", versionRepo},
+
+	"workitem.created":   {"tfs", versionWorkItem},
+	"workitem.updated":   {"tfs", versionWorkItem},
+	"workitem.deleted":   {"tfs", versionWorkItem},
+	"workitem.restored":  {"tfs", versionWorkItem},
+	"workitem.commented": {"tfs", versionWorkItem},
+
+	"build.complete": {"tfs", versionBuild},
+
+	"ms.vss-pipelines.run-state-changed-event":           {"pipelines", versionRun},
+	"ms.vss-pipelines.stage-state-changed-event":         {"pipelines", versionRun},
+	"ms.vss-pipelines.job-state-changed-event":           {"pipelines", versionRun},
+	"ms.vss-pipelinechecks-events.approval-pending":      {"pipelines", versionRun},
+	"ms.vss-pipelinechecks-events.approval-completed":    {"pipelines", versionRun},
+	"ms.vss-pipelinechecks-events.check-updated-event":   {"pipelines", "1.0-preview.1"},
+	"ms.vss-release.release-created-event":               {"rm", versionRelease},
+	"ms.vss-release.release-abandoned-event":             {"rm", versionRelease},
+	"ms.vss-release.deployment-started-event":            {"rm", versionRelease},
+	"ms.vss-release.deployment-completed-event":          {"rm", versionRelease},
+	"ms.vss-release.deployment-approval-pending-event":   {"rm", versionRelease},
+	"ms.vss-release.deployment-approval-completed-event": {"rm", versionRelease},
+
+	"ms.vss-alerts.alert-created-event":       {"advsec", versionAlert},
+	"ms.vss-alerts.alert-state-changed-event": {"advsec", versionAlert},
+	"ms.vss-alerts.alert-updated-event":       {"advsec", versionAlert},
+}
+
+// Wanted says what subscriptions are for.
+type Wanted struct {
+	Kinds   []string // that the mapping has, those of blocks that were rejected too
+	GitOps  bool     // port.yml files are read on pushes
+	Actions bool     // action runs wait for their pipelines
+}
+
+// Events are the types of events that are needed, sorted.
+func (w Wanted) Events() []string {
+	events := azuredevops.EventsOf(w.Kinds...)
+	if w.GitOps {
+		events = append(events, "git.push")
+	}
+	if w.Actions {
+		events = append(events, "ms.vss-pipelines.run-state-changed-event")
+	}
+	slices.Sort(events)
+	return slices.Compact(events)
+}

@@ -1,0 +1,221 @@
+// Package hooks looks after the service hook subscriptions of Azure DevOps: what
+// is wanted, what is there, what was not delivered.
+//
+// A [Keeper] does it for all organizations of an installation. [Keeper.Run] says
+// when; organization.reconcile is what it does. The collaborators that know the
+// mapping, the catalog and the receiver of deliveries are handed in.
+package hooks
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/rest"
+)
+
+// KeeperConfig says where Azure DevOps is to deliver events, and who knows what
+// they are for.
+type KeeperConfig struct {
+	Organizations []*azuredevops.Client
+
+	URL     string   // of the receiver, as it is seen from Azure DevOps: {base}{prefix}/integration/webhook
+	OldURLs []string // that this installation had before; subscriptions that deliver there are moved
+	// Secret is the password that deliveries carry, 1 to 256 characters without
+	// white space; empty means none. Username goes with it; empty means "port".
+	Secret   rest.Secret
+	Username string
+	// PerProject makes a set of subscriptions for each project without an
+	// excluded tag, else there is one for the whole organization.
+	PerProject     bool
+	StateDirectory string // for what survives a restart; empty: none
+
+	Wanted    func(context.Context) (Wanted, error)                                  // what the mapping needs events for
+	Relist    func(context.Context, *azuredevops.Client, []azuredevops.Change) error // lists again, completely
+	Resync    func()                                                                 // asks for a resync
+	Redeliver func(ctx context.Context, bodies [][]byte) error                       // handles deliveries that did not arrive
+	Log       *slog.Logger                                                           // nil means none
+}
+
+const (
+	reconcileEvery = time.Hour
+	aliveEvery     = time.Minute
+	aliveFile      = "hooks-alive" // its time says until when deliveries were received
+	stateFileName  = "hooks-state.json"
+)
+
+// A Keeper looks after the subscriptions of all organizations. A nil one looks
+// after none.
+type Keeper struct {
+	cfg    KeeperConfig
+	state  *state
+	each   []*organization // as cfg.Organizations
+	again  chan struct{}   // something has changed that subscriptions depend on
+	looked atomic.Bool     // every organization has been looked after once
+}
+
+// NewKeeper checks the settings. It dials nothing.
+func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	k := &Keeper{cfg: cfg, again: make(chan struct{}, 1), state: newState()}
+	if cfg.StateDirectory != "" {
+		k.state = openState(filepath.Join(cfg.StateDirectory, stateFileName), cfg.Log)
+	}
+	for _, c := range cfg.Organizations {
+		k.each = append(k.each, newOrganization(c, cfg, k.state))
+	}
+	return k, nil
+}
+
+// Run reconciles at once, hourly, and when it is told to, until ctx is done. The
+// first time it also handles what could not be delivered while no process was
+// there.
+func (k *Keeper) Run(ctx context.Context) {
+	since := k.lastAlive()
+	next := time.NewTimer(0)
+	defer next.Stop()
+	alive := time.NewTicker(aliveEvery)
+	defer alive.Stop()
+	for {
+		select {
+		case <-next.C:
+		case <-k.again:
+		case <-alive.C:
+			k.noteAlive()
+			continue
+		case <-ctx.Done():
+			k.noteAlive()
+			return
+		}
+		now := time.Now()
+		k.reconcile(ctx)
+		if !since.IsZero() {
+			k.catchUp(ctx, since)
+		}
+		since = now
+		next.Reset(reconcileEvery)
+	}
+}
+
+// Repairing says whether subscriptions may still lack their credentials: until
+// they have been looked after once.
+func (k *Keeper) Repairing() bool { return k != nil && !k.looked.Load() }
+
+// Soon asks for a reconciliation.
+func (k *Keeper) Soon() {
+	if k == nil {
+		return
+	}
+	select {
+	case k.again <- struct{}{}:
+	default:
+	}
+}
+
+// Registered is the organization that a subscription belongs to, or nil.
+func (k *Keeper) Registered(subscription string) *azuredevops.Client {
+	if k == nil {
+		return nil
+	}
+	url := k.state.entry(subscription).Organization
+	i := slices.IndexFunc(k.cfg.Organizations, func(c *azuredevops.Client) bool { return c.Organization() == url })
+	if i < 0 {
+		return nil
+	}
+	return k.cfg.Organizations[i]
+}
+
+func (k *Keeper) reconcile(ctx context.Context) {
+	w, err := k.cfg.Wanted(ctx)
+	if err != nil {
+		k.cfg.Log.WarnContext(ctx, "service hooks wait for a mapping", "err", err)
+		return
+	}
+	looked := true
+	for _, o := range k.each {
+		report, err := o.reconcile(ctx, w)
+		if err != nil {
+			looked = false
+			if ctx.Err() == nil {
+				o.log.WarnContext(ctx, "service hooks could not be looked after", "err", err)
+			}
+			continue
+		}
+		k.relist(ctx, o, report.Gaps)
+	}
+	if looked {
+		k.looked.Store(true)
+	}
+}
+
+// relist lists again what was not delivered while subscriptions were off.
+func (k *Keeper) relist(ctx context.Context, o *organization, gaps []Gap) {
+	if len(gaps) == 0 {
+		return
+	}
+	var changes []azuredevops.Change
+	for _, g := range gaps {
+		if g.Project == "" {
+			k.cfg.Resync() // the whole organization is what a resync is for
+			o.caught(gaps)
+			return
+		}
+		for _, kind := range g.Kinds {
+			changes = append(changes, azuredevops.Change{Kind: kind, Scope: azuredevops.Scope{Project: g.Project, ProjectName: g.ProjectName}})
+		}
+	}
+	if err := k.cfg.Relist(ctx, o.c, changes); err != nil {
+		o.log.WarnContext(ctx, "what was not delivered could not be listed again; trying later", "err", err)
+		return
+	}
+	o.caught(gaps)
+}
+
+// catchUp handles the events that Azure DevOps could not deliver since a time.
+func (k *Keeper) catchUp(ctx context.Context, since time.Time) {
+	for _, o := range k.each {
+		failed, err := o.failedNotifications(ctx, since)
+		if err != nil && ctx.Err() == nil {
+			o.log.WarnContext(ctx, "not all deliveries that failed are known", "err", err)
+		}
+		if n := len(failed.bodies); n > 0 {
+			o.log.InfoContext(ctx, "handling what Azure DevOps could not deliver", "events", n, "since", since)
+			if err := k.cfg.Redeliver(ctx, failed.bodies); err != nil && ctx.Err() == nil {
+				o.log.WarnContext(ctx, "a resync makes up for deliveries that failed", "err", err)
+				k.cfg.Resync()
+			}
+		}
+		k.relist(ctx, o, failed.gaps)
+	}
+}
+
+// noteAlive records that deliveries are received now.
+func (k *Keeper) noteAlive() {
+	if k.cfg.StateDirectory == "" {
+		return
+	}
+	path, now := filepath.Join(k.cfg.StateDirectory, aliveFile), time.Now()
+	if err := os.Chtimes(path, now, now); errors.Is(err, os.ErrNotExist) {
+		_ = os.WriteFile(path, nil, 0o600) // lost, it only costs a look at failed deliveries
+	}
+}
+
+// lastAlive is when an earlier process received deliveries last.
+func (k *Keeper) lastAlive() time.Time {
+	if k.cfg.StateDirectory == "" {
+		return time.Time{}
+	}
+	info, err := os.Stat(filepath.Join(k.cfg.StateDirectory, aliveFile))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}

@@ -1,0 +1,205 @@
+package hooks
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
+)
+
+const subscriptionsRoute = "_apis/hooks/subscriptions"
+
+// apiVersion is the api-version of a service's hooks.
+func apiVersion(s rest.Service) string {
+	if s == rest.AdvSec {
+		return "7.2-preview.1"
+	}
+	return "7.1-preview.1"
+}
+
+// A listing is every web hook that Azure DevOps shows, by id and in order.
+// Publishers that could not be listed are unknown: nothing is created or removed
+// for them.
+type listing struct {
+	all     []*Subscription
+	unknown map[string]error // by publisher
+}
+
+// hosts are the services to ask for a publisher's subscriptions: its own and the
+// organization's, which may show others. Where both are one host, as on Server, it
+// is asked once.
+func (h *organization) hosts(publisher string) []rest.Service {
+	s := home(publisher)
+	if h.c.SameHost(s, rest.Core) {
+		return []rest.Service{s}
+	}
+	return []rest.Service{s, rest.Core}
+}
+
+// listing lists the web hooks of every publisher. The error is ctx's or
+// rest.ErrUnauthorized; any other is that of a publisher.
+func (h *organization) listing(ctx context.Context, ask rest.Sender) (*listing, error) {
+	out := &listing{unknown: map[string]error{}}
+	seen := map[string]bool{}
+	for _, publisher := range publishers() {
+		for _, host := range h.hosts(publisher) {
+			subs, err := h.list(ctx, ask, host, publisher, "")
+			switch {
+			case ctx.Err() != nil:
+				return nil, ctx.Err()
+			case errors.Is(err, rest.ErrUnauthorized):
+				return nil, err
+			case host != home(publisher) && (errors.Is(err, rest.ErrNotFound) || statusOf(err) == http.StatusBadRequest):
+				continue // that host does not know the publisher
+			case err != nil:
+				out.unknown[publisher] = errors.Join(out.unknown[publisher], err)
+				continue
+			}
+			for _, s := range subs {
+				if !seen[s.ID] {
+					seen[s.ID] = true
+					out.all = append(out.all, s)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// list lists the web hooks of a publisher, and of an event if one is given, that
+// a host shows. Without the filters the list of a big organization has 13 MB.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/hooks/subscriptions/list
+func (h *organization) list(ctx context.Context, ask rest.Sender, host rest.Service, publisher, event string) ([]*Subscription, error) {
+	consumer, action, _ := strings.Cut(webHook, "/")
+	var out []*Subscription
+	for p, err := range ask.Pages(ctx, &rest.Request{
+		Host: host, Route: subscriptionsRoute, Version: apiVersion(host),
+		Query: []string{"publisherId", publisher, "eventType", event, "consumerId", consumer, "consumerActionId", action},
+	}, "value") {
+		if err != nil {
+			return nil, err
+		}
+		subs, err := parseSubscriptions(p.Body)
+		p.Free()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", subscriptionsRoute, err)
+		}
+		for _, s := range subs {
+			if s.Publisher == publisher && s.consumer == webHook && (event == "" || s.Event == event) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out, nil
+}
+
+// parseSubscriptions reads a list. A list with fewer entries than it says is
+// ErrMalformed. Entries without an id are left out, and so are null inputs. The
+// result shares no memory with b, which is valid JSON.
+func parseSubscriptions(b []byte) ([]*Subscription, error) {
+	page := gjson.ParseBytes(b)
+	list := page.Get("value")
+	if !list.IsArray() {
+		return nil, fmt.Errorf("%w: no list of subscriptions", rest.ErrMalformed)
+	}
+	var out []*Subscription
+	objects := list.Array()
+	for _, obj := range objects {
+		if s := parseSubscription(obj); s.ID != "" {
+			out = append(out, s)
+		}
+	}
+	if count := page.Get("count").Int(); count > int64(len(objects)) {
+		return nil, fmt.Errorf("%w: %d subscriptions of %d", rest.ErrMalformed, len(objects), count)
+	}
+	return out, nil
+}
+
+// parseSubscription reads one subscription.
+func parseSubscription(obj gjson.Result) *Subscription {
+	text := func(name string) string { return obj.Get(name).String() }
+	s := &Subscription{
+		ID: strings.ToLower(text("id")), Publisher: text("publisherId"), Event: text("eventType"),
+		Status:  cmp.Or(text("status"), statusEnabled), // old ones have none
+		Created: timeOf(text("createdDate")), Modified: timeOf(text("modifiedDate")), Probed: timeOf(text("lastProbationRetryDate")),
+		version:  text("resourceVersion"),
+		consumer: text("consumerId") + "/" + text("consumerActionId"),
+
+		publisherInputs: inputsOf(obj.Get("publisherInputs")), consumerInputs: inputsOf(obj.Get("consumerInputs")),
+	}
+	s.Project = strings.ToLower(s.publisherInputs["projectId"])
+	s.URL = shownURL(s.consumerInputs["url"])
+	return s
+}
+
+// inputsOf are the inputs that have a value.
+func inputsOf(obj gjson.Result) map[string]string {
+	out := map[string]string{}
+	obj.ForEach(func(k, v gjson.Result) bool {
+		if k.Type == gjson.String && v.Type != gjson.Null && v.Type != gjson.JSON {
+			out[k.String()] = v.String()
+		}
+		return true
+	})
+	return out
+}
+
+// timeOf is a time in UTC, zero when there is none.
+func timeOf(text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		if t, err = time.Parse("2006-01-02T15:04:05.999999999", text); err != nil {
+			return time.Time{}
+		}
+	}
+	if t.Year() <= 1 {
+		return time.Time{} // how the service writes never
+	}
+	return t.UTC()
+}
+
+// statusOf is the HTTP status of an error, or 0.
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*rest.Error](err); ok {
+		return e.StatusCode
+	}
+	return 0
+}
+
+// shape is what can be seen of the inputs that we decide on.
+func (s *Subscription) shape() string {
+	in := s.consumerInputs
+	return strings.Join([]string{
+		s.version, in["url"], strings.ToLower(in["resourceDetailsToSend"]), strings.ToLower(in["messagesToSend"]),
+		strings.ToLower(in["detailedMessagesToSend"]), in["basicAuthUsername"],
+	}, "\n")
+}
+
+// wantedShape is the shape that a subscription to an event should have.
+func (h *organization) wantedShape(event string) string {
+	s := Subscription{version: eventTypes[event].version, consumerInputs: h.inputs()}
+	return s.shape()
+}
+
+// shapeMark is empty for a subscription that looks as it should. Otherwise it
+// stands for how it looks and how it should: an answer to our own writing that
+// bears it shows how the service spells what we asked for, which is no reason to
+// write again.
+func (h *organization) shapeMark(s *Subscription) string {
+	is, want := s.shape(), h.wantedShape(s.Event)
+	if is == want {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(want + "\n\n" + is))
+	return hex.EncodeToString(sum[:8])
+}

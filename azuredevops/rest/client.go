@@ -1,0 +1,127 @@
+package rest
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	sdk "github.com/microsoft/azure-devops-go-api/azuredevops/v7"
+)
+
+const (
+	defaultTimeout  = 60 * time.Second
+	defaultInFlight = 15
+)
+
+// Config describes one organization and how to reach it.
+type Config struct {
+	OrganizationURL string     // or that of a collection on Server
+	Credential      Credential // shared by the clients of an identity
+
+	Timeout     time.Duration     // without any progress, per request; 0 means 60 s
+	Transport   http.RoundTripper // below authorization and retries; nil means a plain one with the proxies of the environment
+	MaxInFlight int               // requests at the same time; 0 means 15
+	UserAgent   string            // added to the library's own
+	Log         *slog.Logger      // nil means none
+}
+
+// A Client is one organization seen with one credential. It is safe for
+// concurrent use, and everything that uses it shares one budget of requests.
+type Client struct {
+	org    *url.URL
+	base   map[Service]string
+	urgent bool
+
+	sdk       *sdk.Client
+	transport *transport
+	versions  *versions
+}
+
+// New makes a client. It dials nothing.
+func New(cfg Config) (*Client, error) {
+	org, err := ParseOrganization(cfg.OrganizationURL)
+	if err != nil {
+		return nil, errors.Join(errors.New("organization URL"), err)
+	}
+	if cfg.Credential == nil {
+		return nil, errors.New("organization " + org.String() + ": want a credential")
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	if cfg.MaxInFlight <= 0 {
+		cfg.MaxInFlight = defaultInFlight
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = newHTTPTransport(cfg.MaxInFlight)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	log := cfg.Log.With("organization", org.String())
+	c := &Client{org: org, base: map[Service]string{}, versions: newVersions(onServer(org), log)}
+	for _, s := range Services() {
+		c.base[s] = serviceURL(org, s)
+	}
+	c.transport = &transport{
+		base: cfg.Transport, cred: &account{Credential: cfg.Credential, server: onServer(org), log: log}, limit: newLimiter(cfg.MaxInFlight, log),
+		count: &counters{}, memory: &buffers{}, timeout: cfg.Timeout, log: log,
+	}
+	c.sdk = sdk.NewClientWithOptions(
+		&sdk.Connection{BaseUrl: c.base[Core], UserAgent: cfg.UserAgent}, c.base[Core],
+		sdk.WithHTTPClient(&http.Client{
+			Transport:     c.transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}),
+	)
+	return c, nil
+}
+
+// newHTTPTransport is what a client uses when it is given nothing.
+func newHTTPTransport(inFlight int) *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   inFlight,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   30 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
+}
+
+// Organization is the URL of the organization without a trailing slash.
+func (c *Client) Organization() string { return c.org.String() }
+
+// OrganizationName is how the organization is called: the first segment of the
+// path, the label of a visualstudio.com host in lower case, or the whole URL of a
+// Server.
+func (c *Client) OrganizationName() string { return organizationName(c.org) }
+
+// SameHost tells whether two services of the organization share a host.
+func (c *Client) SameHost(a, b Service) bool { return c.base[a] == c.base[b] }
+
+// Urgent is the same client, budget included, whose requests go before those of
+// c: for live events and actions.
+func (c *Client) Urgent() *Client {
+	u := *c
+	u.urgent = true
+	return &u
+}
+
+// Stats are counts since New. They are shared with Urgent.
+func (c *Client) Stats() Stats {
+	var s Stats
+	c.transport.count.into(&s)
+	c.transport.limit.into(&s)
+	return s
+}
+
+// A Caller is for whom a request is made.
+type Caller struct {
+	Kind   string  // what it counts for in Stats; may be empty
+	Budget *Budget // of retries; nil is without bound
+}
