@@ -15,7 +15,7 @@ import (
 // are part of the definition itself.
 type definitions struct {
 	*lister
-	seen memos[string, map[string]string] // by project: what tells repositories apart, by id
+	seen cache[string, map[string]string] // by project: what tells repositories apart, by id
 }
 
 // repository is definitionRepository for a pipeline as listed.

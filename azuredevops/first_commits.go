@@ -16,7 +16,7 @@ import (
 // in this listing and showed the same.
 type firstCommits struct {
 	*lister
-	authors memos[string, string] // by id: a digest of what a change read now shows
+	authors cache[string, string] // by id: a digest of what a change read now shows
 	doubt   atomic.Bool           // a change has another author than before: nothing holds
 }
 

@@ -76,7 +76,7 @@ func withinPipelineRun(l *lister, _ pipelineRunSelector, at *part) stream[Record
 // in question that is, services disagree about: the list of its pipeline shows it,
 // once.
 func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, error) {
-	unlisted, err := l.c.live.unlisted.get(ctx, func(ctx context.Context) ([]string, error) {
+	unlisted, err := l.c.live.unlisted.get(ctx, "", func(ctx context.Context) ([]string, error) {
 		out := []string{"resources", "variables", "tags", "yamlDetails", "finalYaml"}
 		rq := &request{
 			Project: at.project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},

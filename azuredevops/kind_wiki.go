@@ -184,7 +184,7 @@ func wikisOf(ctx context.Context, l *lister, p *project, c Change, excluded bool
 	if excluded {
 		return out, nil
 	}
-	wikis, err := l.c.live.wikis.get(ctx, p.ID, liveFor, func(ctx context.Context) ([]wikiOf, error) { return l.allWikis(ctx, p) })
+	wikis, err := l.c.live.wikis.young(ctx, p.ID, liveFor, func(ctx context.Context) ([]wikiOf, error) { return l.allWikis(ctx, p) })
 	for _, w := range wikis {
 		if strings.EqualFold(w.repository, of) && !(c.fresh && w.id == of) {
 			add(w.id)

@@ -172,7 +172,7 @@ func (l *lister) oneWorkItem(ctx context.Context, sel workItemSelector, at *part
 
 // stillCalled is an error if the query was about a project of another name.
 func (l *lister) stillCalled(ctx context.Context, p *project) error {
-	all, err := l.c.live.projects.get(ctx, "", liveAbsent, l.allProjects)
+	all, err := l.c.live.projects.young(ctx, "", liveAbsent, l.allProjects)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ const (
 // members are bounded: what had to go is fetched again.
 type workParents struct {
 	teams   *memo[*teamList]
-	own     memos[string, *packed] // teams by project
+	own     cache[string, *packed] // teams by project
 	boards  cache[string, *teamBoards]
 	members cache[string, *packed]
 	packer  packer

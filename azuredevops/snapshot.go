@@ -35,15 +35,15 @@ type Snapshot struct {
 	budget *rest.Budget
 
 	projects     *memo[*projectList]
-	details      memos[string, []byte]
-	repositories memos[string, *packed]
+	details      cache[string, []byte]
+	repositories cache[string, *packed]
 	shared       *cache[string, *sharedPage] // by address
 	caches       *fileCaches
 	work         *workParents
 	groups       *memo[*groupList]
 
 	at      *part                      // what is listed; nil means everything
-	current memos[string, *repository] // what live events have read, by id
+	current cache[string, *repository] // what live events have read, by id
 }
 
 // Snapshot begins a resync.

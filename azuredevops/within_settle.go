@@ -49,7 +49,7 @@ func (s *Snapshot) settle(ctx context.Context, c Change) ([]Change, error) {
 	of := c.repository
 	c.repository = ""
 	for _, age := range []time.Duration{liveFor, liveAbsent} {
-		ids, err := l.c.live.names.get(ctx, strings.ToLower(p.ID+"/"+of), age, func(ctx context.Context) ([]string, error) {
+		ids, err := l.c.live.names.young(ctx, strings.ToLower(p.ID+"/"+of), age, func(ctx context.Context) ([]string, error) {
 			return l.repositoriesNamed(ctx, p, of)
 		})
 		if err != nil {

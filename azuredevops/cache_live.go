@@ -22,7 +22,7 @@ const (
 	// A list that lacks something is only trusted when it is younger than this:
 	// an event may be about what was made a moment ago.
 	liveAbsent = 2 * time.Second
-	// mostLive bounds the number of entries of each memory, a few kB each.
+	// mostLive bounds the number of entries of each cache, a few kB each.
 	mostLive = 2_000
 	// mostListed bounds how many repositories are known to be listed.
 	mostListed = 100_000
@@ -31,110 +31,37 @@ const (
 // A liveCache is what live events remember of parents between one event and the
 // next. It belongs to a Client and all its copies.
 type liveCache struct {
-	projects     lately[string, []*project] // one list, without regard to tags
-	tags         lately[string, bool]       // by project: it carries an excluded tag
-	repositories lately[string, *repository]
-	hidden       lately[string, bool]     // repositories that no list shows
-	names        lately[string, []string] // ids of repositories by their names
-	wikis        lately[string, []wikiOf]
-	unlisted     onceGood[[]string] // members that only single runs have
+	projects     cache[string, []*project] // one list, without regard to tags
+	tags         cache[string, bool]       // by project: it carries an excluded tag
+	repositories cache[string, *repository]
+	hidden       cache[string, bool]     // repositories that no list shows
+	names        cache[string, []string] // ids of repositories by their names
+	wikis        cache[string, []wikiOf]
+	unlisted     cache[string, []string] // members that only single runs have; one list
 
 	mu     sync.Mutex
 	listed map[string]bool // repositories that a list has shown: they stay visible
 }
 
-func newLiveCache() *liveCache { return &liveCache{listed: map[string]bool{}} }
+func newLiveCache() *liveCache {
+	return &liveCache{
+		projects: liveValues[[]*project](), tags: liveValues[bool](), repositories: liveValues[*repository](), hidden: liveValues[bool](),
+		names: liveValues[[]string](), wikis: liveValues[[]wikiOf](), unlisted: liveValues[[]string](),
+		listed: map[string]bool{},
+	}
+}
+
+func liveValues[T any]() cache[string, T] { return cache[string, T]{most: mostLive, retry: true} }
 
 // A wikiOf says in which repository the pages of a wiki are.
 type wikiOf struct{ id, repository string }
-
-// lately keeps values for liveFor, and fetches each once at a time. Failures are
-// not kept.
-type lately[K comparable, T any] struct {
-	mu sync.Mutex
-	m  map[K]*latelyEntry[T]
-}
-
-type latelyEntry[T any] struct {
-	memo *memo[T]
-	at   time.Time
-}
-
-// get is a value that is at most age old.
-func (m *lately[K, T]) get(ctx context.Context, key K, age time.Duration, fetch func(context.Context) (T, error)) (T, error) {
-	m.mu.Lock()
-	e := m.m[key]
-	if e == nil || time.Since(e.at) > age {
-		e = &latelyEntry[T]{memo: newMemo[T](), at: time.Now()}
-		m.store(key, e)
-	}
-	m.mu.Unlock()
-	v, err := e.memo.get(ctx, fetch)
-	if err != nil {
-		m.mu.Lock()
-		if m.m[key] == e {
-			delete(m.m, key)
-		}
-		m.mu.Unlock()
-	}
-	return v, err
-}
-
-// onceGood is fetched until that has worked, and then kept.
-type onceGood[T any] struct {
-	mu   sync.Mutex
-	memo *memo[T]
-}
-
-func (o *onceGood[T]) get(ctx context.Context, fetch func(context.Context) (T, error)) (T, error) {
-	o.mu.Lock()
-	m := o.memo
-	if m == nil {
-		m = newMemo[T]()
-		o.memo = m
-	}
-	o.mu.Unlock()
-	v, err := m.get(ctx, fetch)
-	if err != nil {
-		o.mu.Lock()
-		if o.memo == m {
-			o.memo = nil
-		}
-		o.mu.Unlock()
-	}
-	return v, err
-}
-
-// put keeps a value that was read in another way.
-func (m *lately[K, T]) put(key K, v T) {
-	e := &latelyEntry[T]{memo: newMemo[T](), at: time.Now()}
-	e.memo.got.Store(&result[T]{value: v})
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.store(key, e)
-}
-
-// has tells whether there is a value that is at most age old.
-func (m *lately[K, T]) has(key K, age time.Duration) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := m.m[key]
-	return e != nil && time.Since(e.at) <= age
-}
-
-func (m *lately[K, T]) store(key K, e *latelyEntry[T]) {
-	if m.m == nil || len(m.m) >= mostLive {
-		m.m = map[K]*latelyEntry[T]{}
-	}
-	m.m[key] = e
-}
 
 // liveProject finds a project by id, or by name where there is no id; nil means
 // that the list does not have it. It tells whether the project carries an excluded
 // tag.
 func (l *lister) liveProject(ctx context.Context, id, name string) (*project, bool, error) {
 	for _, age := range []time.Duration{liveFor, liveAbsent} {
-		all, err := l.c.live.projects.get(ctx, "", age, l.allProjects)
+		all, err := l.c.live.projects.young(ctx, "", age, l.allProjects)
 		if err != nil {
 			return nil, false, err
 		}
@@ -144,7 +71,7 @@ func (l *lister) liveProject(ctx context.Context, id, name string) (*project, bo
 		if i < 0 {
 			continue
 		}
-		out, err := l.c.live.tags.get(ctx, all[i].ID, liveFor, func(ctx context.Context) (bool, error) { return l.excluded(ctx, all[i]) })
+		out, err := l.c.live.tags.young(ctx, all[i].ID, liveFor, func(ctx context.Context) (bool, error) { return l.excluded(ctx, all[i]) })
 		if err != nil {
 			return nil, false, fmt.Errorf("project tags: %w", err)
 		}
@@ -187,7 +114,7 @@ func (l *lister) allProjects(ctx context.Context) ([]*project, error) {
 // up in the list, because those of wikis can be read but are not listed.
 func (l *lister) liveRepository(ctx context.Context, p *project, id string, age time.Duration) (*repository, error) {
 	live, key := l.c.live, strings.ToLower(p.ID+"/"+id)
-	return live.repositories.get(ctx, key, age, func(ctx context.Context) (*repository, error) {
+	return live.repositories.young(ctx, key, age, func(ctx context.Context) (*repository, error) {
 		if live.shown(key) {
 			b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/git/repositories/{repositoryId}", Args: []string{id}})
 			if err == nil && strings.EqualFold(rawjson.Text(b, "id"), id) {
