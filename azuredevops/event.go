@@ -16,9 +16,8 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
-// An Event is what one delivery of a service hook tells (live-events.md 3.1). It
-// names what happened to what; the content of its resource is never used for more
-// than finding that.
+// An Event is what one delivery of a service hook tells. It names what happened to
+// what; the content of its resource is never used for more than finding that.
 type Event struct {
 	ID             string // of the event; empty when the delivery has none
 	SubscriptionID string
@@ -58,9 +57,8 @@ const byteOrderMark = "\ufeff"
 const maxNesting = 100
 
 // ParseEvent reads the body of a delivery. The error says why it is not an event:
-// not an object of JSON, without the type, the publisher or the resource
-// (live-events.md 1.5), or with an id that is none. What an event leaves out, or
-// has as null, is no error.
+// not an object of JSON, without the type, the publisher or the resource, or with an
+// id that is none. What an event leaves out, or has as null, is no error.
 func ParseEvent(body []byte) (Event, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte(byteOrderMark)))
 	switch {
@@ -129,8 +127,7 @@ func (e *Event) read(r *idReader) {
 	}
 }
 
-// readWorkItem tells the item from its update, whose `id` counts the updates
-// (live-events.md S-35).
+// readWorkItem tells the item from its update, whose `id` counts the updates.
 func (e *Event) readWorkItem(r *idReader) {
 	e.ids.workItem = r.first((*idReader).number, "workItemId", "revision.id")
 	if e.ids.workItem == "" && e.Type != "workitem.updated" {
@@ -301,9 +298,9 @@ func textOfResult(v gjson.Result) string {
 // ErrNoOrganization is returned by Resolve.
 var ErrNoOrganization = errors.New("no organization for the event")
 
-// Resolve finds the organization of an event: by its subscription, which
-// registered knows or not; else the only one; else by the addresses in the event
-// (live-events.md 2.11). Nothing else is guessed: the error is ErrNoOrganization.
+// Resolve finds the organization of an event: by its subscription, which registered
+// knows or not; else the only one; else by the addresses in the event. Nothing else
+// is guessed: the error is ErrNoOrganization.
 func Resolve(e *Event, clients []*Client, registered func(subscription string) *Client) (*Client, error) {
 	if registered != nil && e.SubscriptionID != "" {
 		if c := registered(e.SubscriptionID); c != nil {

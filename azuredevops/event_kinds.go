@@ -11,8 +11,8 @@ const (
 	stageStateChanged = "ms.vss-pipelines.stage-state-changed-event"
 )
 
-// inRepository are events of a kind that lives in repositories: a repository that
-// is deleted, renamed or disabled takes what is in it along (live-events.md 3.16).
+// inRepository are events of a kind that lives in repositories: a repository that is
+// deleted, renamed or disabled takes what is in it along.
 func inRepository(own ...string) []string {
 	return append(own, "git.repo.deleted", "git.repo.renamed", "git.repo.statuschanged")
 }

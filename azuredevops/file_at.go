@@ -52,7 +52,7 @@ func (f fileAt) request(query ...string) *request {
 		Query: append([]string{
 			"path", f.path,
 			"versionDescriptor.version", f.commit, "versionDescriptor.versionType", "commit",
-			"version", f.commit, "versionType", "commit", // of older servers (S52)
+			"version", f.commit, "versionType", "commit", // of older servers
 		}, query...),
 	}
 }
@@ -105,8 +105,8 @@ func (c *Client) blobAt(ctx context.Context, f fileAt, id []byte) ([]byte, error
 	return append([]byte{}, p.Body...), nil
 }
 
-// absentAtCommit leaves ErrNotFound to what says that the item is absent. The
-// other reasons for a 404 say nothing about it (azure-devops-rest.md 4.3).
+// absentAtCommit leaves ErrNotFound to what says that the item is absent. The other
+// reasons for a 404 say nothing about it.
 func absentAtCommit(err error) error {
 	e, ok := errors.AsType[*rest.Error](err)
 	if !ok || e.StatusCode != http.StatusNotFound || !errors.Is(err, ErrNotFound) {

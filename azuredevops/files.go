@@ -52,7 +52,7 @@ func newFileCaches() *fileCaches {
 type contentKey struct{ repository, objectID string }
 
 // version are the parameters that name a branch, in the form of the documentation
-// and in the one of older servers (S52).
+// and in the one of older servers.
 func (r *repository) version() []string {
 	return []string{
 		"versionDescriptor.version", r.Branch, "versionDescriptor.versionType", "branch",
@@ -165,9 +165,9 @@ type attached struct {
 	missing  []error
 }
 
-// attach reads the files that a selector includes (export.md 6.2), by path as
-// spelled and relative to the root, and those of `file://` mappings (6.1). What
-// is unknown is left out and missing.
+// attach reads the files that a selector includes, by path as spelled and relative
+// to the root, and those of `file://` mappings. What is unknown is left out
+// and missing.
 func (l *lister) attach(ctx context.Context, r *repository, included []string) attached {
 	var a attached
 	if len(included) > 0 {

@@ -23,8 +23,8 @@ const (
 	routeItems = "_apis/git/repositories/{repositoryId}/items"
 	routeBatch = "_apis/git/repositories/{repositoryId}/itemsbatch"
 
-	// What the service says when a path, or a branch, is not there. Every other
-	// 404 says nothing about them (azure-devops-rest.md 4.3).
+	// What the service says when a path, or a branch, is not there. Every other 404
+	// says nothing about them.
 	keyNoItem   = "GitItemNotFoundException"
 	keyNoBranch = "GitUnresolvableToCommitException"
 )
@@ -141,9 +141,9 @@ func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 	f.close()
 }
 
-// batchTree lists the folders with one call. It reports false when they have to
-// be listed one by one, because some services refuse the whole batch when one of
-// its paths is absent (S14): then the snapshot sends no more of them.
+// batchTree lists the folders with one call. It reports false when they have to be
+// listed one by one, because some services refuse the whole batch when one of its
+// paths is absent: then the snapshot sends no more of them.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/get-items-batch
 func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {

@@ -22,13 +22,13 @@ var _ = register(row[ignoredDefaultTeam]{
 
 const (
 	headsPrefix = "refs/heads/"
-	// The service gives 1,000 refs at most (azure-devops-rest.md 2.4).
+	// The service gives 1,000 refs at most.
 	refsTop = "1000"
 )
 
 // listBranches lists the branches of every healthy repository. A record has only
-// `name` without refs/heads/, `refName`, `objectId` and `__repository`
-// (export.md 4.4). A repository whose branches cannot be read is unknown (S4).
+// `name` without refs/heads/, `refName`, `objectId` and `__repository`. A repository
+// whose branches cannot be read is unknown.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/refs/list
 func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {

@@ -23,8 +23,8 @@ type buildSelector struct {
 }
 
 // listBuilds lists the builds of every project, latest queued first, with
-// `__projectId` and `__project`, and with EnrichWithFirstCommit also
-// `__firstCommit` where there is one (export.md 4.10).
+// `__projectId` and `__project`, and with EnrichWithFirstCommit also `__firstCommit`
+// where there is one.
 func listBuilds(l *lister, sel buildSelector) stream[Record] {
 	builds := records(l, each(wideBuilds, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return within(p.scope, l.builds(ctx, p))

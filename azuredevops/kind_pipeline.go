@@ -11,8 +11,7 @@ import (
 
 var _ = register(row[pipelineSelector]{
 	Name: "pipeline", List: listPipelines, Within: withinPipeline,
-	// Pipelines have no events of their own; a run shows that one is new or renamed
-	// (live-events.md 3.11).
+	// Pipelines have no events of their own; a run shows that one is new or renamed.
 	Events: []string{runStateChanged},
 })
 
@@ -20,10 +19,10 @@ type pipelineSelector struct {
 	IncludeRepo bool `json:"includeRepo"`
 }
 
-// listPipelines lists the pipelines of every project, with `__projectId`, and
-// with IncludeRepo also `__repository`: the repository of the pipeline's
-// definition, and in it the definition's project (export.md 4.8). A pipeline
-// whose definition cannot be read is listed without it, incomplete (S8).
+// listPipelines lists the pipelines of every project, with `__projectId`, and with
+// IncludeRepo also `__repository`: the repository of the pipeline's definition, and
+// in it the definition's project. A pipeline whose definition cannot be read is
+// listed without it, incomplete.
 func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
 	pipelines := l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return l.batches(ctx, pipelinesOf(p), batch{scope: p.scope, added: rawjson.Members{}.Text("__projectId", p.ID)})

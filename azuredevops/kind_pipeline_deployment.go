@@ -19,8 +19,7 @@ type pipelineDeploymentSelector struct {
 }
 
 // listPipelineDeployments lists the deployment records of every environment with
-// `__project`: the environment's own stub of a project, whose name is usually
-// null (export.md 4.13).
+// `__project`: the environment's own stub of a project, whose name is usually null.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/environments/environmentdeployment-records/list
 func listPipelineDeployments(l *lister, _ pipelineDeploymentSelector) stream[Record] {

@@ -20,9 +20,9 @@ type pipelineRunSelector struct {
 }
 
 // listPipelineRuns lists the runs of every pipeline with `__project` and
-// `__pipeline`, the pipeline as it stands in its list (export.md 4.9). The
-// service gives the newest 10,000 runs of a pipeline in one answer, and is not
-// asked for fewer: it would not say that there are more.
+// `__pipeline`, the pipeline as it stands in its list. The service gives the newest
+// 10,000 runs of a pipeline in one answer, and is not asked for fewer: it would not
+// say that there are more.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/pipelines/runs/list
 func listPipelineRuns(l *lister, _ pipelineRunSelector) stream[Record] {

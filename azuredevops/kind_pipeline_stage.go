@@ -33,9 +33,8 @@ type pipelineStageSelector struct {
 }
 
 // listPipelineStages lists the stages in the timeline of every build with
-// `__project` and `__build`, the build as kind build has it, without the keys of
-// all kinds (export.md 4.11). A build whose timeline cannot be read is unknown
-// (S4).
+// `__project` and `__build`, the build as kind build has it, without the keys of all
+// kinds. A build whose timeline cannot be read is unknown.
 func listPipelineStages(l *lister, _ pipelineStageSelector) stream[Record] {
 	return each(wideCalls, l.eachOf(wideBuilds, buildsOf), func(ctx context.Context, build *parent) iter.Seq2[Record, error] {
 		return within(build.scope(), func(yield func(Record, error) bool) {

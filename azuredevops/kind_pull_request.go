@@ -48,10 +48,10 @@ func (s pullRequestSelector) queries(now time.Time) []pullQuery {
 	}
 }
 
-// listPullRequests lists the pull requests of every healthy repository: the
-// active ones, and of the abandoned and of the completed ones those that ended
-// lately, MaxResults of each (export.md 4.5). They are as the lists have them,
-// the description cut at 400 characters.
+// listPullRequests lists the pull requests of every healthy repository: the active
+// ones, and of the abandoned and of the completed ones those that ended lately,
+// MaxResults of each. They are as the lists have them, the description cut at 400
+// characters.
 func listPullRequests(l *lister, sel pullRequestSelector) stream[Record] {
 	queries := sel.queries(time.Now())
 	if l.c.perRepository.pullRequests {
@@ -72,10 +72,9 @@ func listPullRequests(l *lister, sel pullRequestSelector) stream[Record] {
 	})
 }
 
-// pullsIn lists the pull requests of a project. Its own lists leave out, without
-// a word, repositories that the identity may not read. So the repositories have
-// to be in their list still when everything has been read; one that is not is
-// unknown (design rule 2.2).
+// pullsIn lists the pull requests of a project. Its own lists leave out, without a
+// word, repositories that the identity may not read. So the repositories have to be
+// in their list still when everything has been read; one that is not is unknown.
 func (l *lister) pullsIn(ctx context.Context, p *project, of []*repository, queries []pullQuery) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for _, q := range queries {
@@ -256,8 +255,8 @@ func (q pullQuery) query() []string {
 
 const (
 	pullsTop = 1000 // the service gives no more
-	// pullsShort is what the service gives when it is not told how many
-	// (azure-devops-rest.md 2.4): it never cuts a page shorter.
+	// pullsShort is what the service gives when it is not told how many: it never
+	// cuts a page shorter.
 	pullsShort = 101
 	// pages overlap by that many, see pullPages.
 	pullsOverlap = 20

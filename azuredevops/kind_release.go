@@ -29,7 +29,7 @@ type releaseSelector struct {
 	MaxCreatedTime     string   `json:"maxCreatedTime"`
 }
 
-// listReleases lists the releases of every project as they are (export.md 4.14).
+// listReleases lists the releases of every project as they are.
 func listReleases(l *lister, sel releaseSelector) stream[Record] {
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		if l.since.IsZero() {

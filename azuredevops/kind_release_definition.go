@@ -23,8 +23,8 @@ type releaseDefinitionSelector struct {
 
 const routeReleaseDefinitions = "_apis/release/definitions"
 
-// listReleaseDefinitions lists the classic release pipelines of every project
-// with `__project` (export.md 4.15).
+// listReleaseDefinitions lists the classic release pipelines of every project with
+// `__project`.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/release/definitions/list
 func listReleaseDefinitions(l *lister, sel releaseDefinitionSelector) stream[Record] {

@@ -21,8 +21,8 @@ type releaseDeploymentSelector struct {
 	DefaultTeam bool `json:"defaultTeam" ignored:"true"`
 }
 
-// listReleaseDeployments lists the deployments of classic releases of every
-// project as they are (export.md 4.16).
+// listReleaseDeployments lists the deployments of classic releases of every project
+// as they are.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/release/deployments/list
 func listReleaseDeployments(l *lister, _ releaseDeploymentSelector) stream[Record] {

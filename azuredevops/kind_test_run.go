@@ -27,7 +27,7 @@ type coverageSelector struct {
 
 const (
 	testRunTop = 1000
-	// The service gives 1,000 results at most (azure-devops-rest.md 2.4).
+	// The service gives 1,000 results at most.
 	testResultTop = 1000
 	// Results come with the whole record: a run of 1,000 takes 2 MB.
 	wideTestRuns = 8
@@ -47,8 +47,8 @@ func testRunsOfBuild(c Change, rq *request) *request {
 
 // listTestRuns lists the test runs of every project with `__testResults`, all
 // results of the run, and `__codeCoverage`, that of its build; what was not asked
-// for is an empty array, an empty object (export.md 4.17). A run whose results or
-// coverage cannot be read is listed without them, incomplete.
+// for is an empty array, an empty object. A run whose results or coverage cannot be
+// read is listed without them, incomplete.
 func listTestRuns(l *lister, sel testRunSelector) stream[Record] {
 	none := rawjson.Members{}
 	if !sel.IncludeResults {
@@ -165,9 +165,8 @@ func (l *lister) rememberedResults(ctx context.Context, run Record) ([]byte, err
 	})
 }
 
-// testResults is the array of all results of a run (S9). The run says how many
-// there are; without that, or when there seem to be fewer, only an empty page is
-// the end.
+// testResults is the array of all results of a run. The run says how many there are;
+// without that, or when there seem to be fewer, only an empty page is the end.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/test/results/list
 func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {

@@ -88,7 +88,7 @@ func TestTestRuns(t *testing.T) {
 	})
 }
 
-// A full page may have a successor even if the run counts no further (S9).
+// A full page may have a successor even if the run counts no further.
 func TestTestRunsManyResults(t *testing.T) {
 	var results []string
 	for i := range testResultTop + 2 {

@@ -45,7 +45,7 @@ func (w *wiki) scope() Scope {
 
 // listWikiPages lists the pages of every wiki with `__wiki` and `__project`. With
 // IncludeContent it is the whole page; one that cannot be read is listed as the
-// batch has it and is incomplete (export.md 4.29).
+// batch has it and is incomplete.
 func listWikiPages(l *lister, sel wikiSelector) stream[Record] {
 	wikis := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[*wiki, error] {
 		return within(p.scope, l.wikis(ctx, p, sel))

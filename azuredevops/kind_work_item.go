@@ -29,8 +29,8 @@ const (
 )
 
 // listWorkItems lists the work items of every project with `__projectId` and
-// `__project`: ids by WIQL, paged by id, then the items by 200. An item whose id
-// was found and that does not come back is unknown (S3).
+// `__project`: ids by WIQL, paged by id, then the items by 200. An item whose id was
+// found and that does not come back is unknown.
 func listWorkItems(l *lister, sel workItemSelector) stream[Record] {
 	chunks := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[workItemIDs, error] {
 		return within(p.scope, l.workItemIDs(ctx, p, sel.WIQL))

@@ -28,8 +28,8 @@ type board struct {
 	lacking error  // the details could not be read
 }
 
-// eachBoard streams the boards of a team. A team without an iteration has none
-// that the service could tell: it answers 500, which is unknown (S15).
+// eachBoard streams the boards of a team. A team without an iteration has none that
+// the service could tell: it answers 500, which is unknown.
 func (l *lister) eachBoard(ctx context.Context, t *team) iter.Seq2[board, error] {
 	return within(t.scope(), func(yield func(board, error) bool) {
 		kept, err := l.work.boards.get(ctx, t.ID, func(ctx context.Context) (*teamBoards, error) { return l.fetchBoards(ctx, t) })

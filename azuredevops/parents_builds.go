@@ -44,8 +44,8 @@ func buildRevision(build []byte) string {
 	return changed + " " + rawjson.Text(build, "finishTime") + " " + rawjson.Text(build, "result")
 }
 
-// started tells whether the build itself says that it has begun. Before that it
-// has no timeline (design rule 2.2).
+// started tells whether the build itself says that it has begun. Before that it has
+// no timeline.
 func started(build []byte) bool {
 	at := rawjson.Text(build, "startTime")
 	return at != "" && !strings.HasPrefix(at, "0001-01-01")

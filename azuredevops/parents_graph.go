@@ -135,7 +135,7 @@ type subjects struct {
 }
 
 // get is a subject, or why it is unknown: something refers to it, so it is not
-// merely absent (S4).
+// merely absent.
 func (s *subjects) get(id string) ([]byte, error) {
 	if obj := s.found[id]; obj != nil {
 		return obj, nil

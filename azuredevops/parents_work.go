@@ -15,7 +15,7 @@ import (
 const (
 	teamTop = 1000
 	// defaultTop is what lists of teams and members give when no number is asked
-	// for (azure-devops-rest.md 2.4): no limit of the service lies below it.
+	// for: no limit of the service lies below it.
 	defaultTop = 100
 
 	boardCacheBytes  = 6 << 20
@@ -116,8 +116,8 @@ func closeArray(array []byte) []byte {
 }
 
 // eachTeam streams the teams of the organization, whether or not their projects
-// carry an excluded tag (export.md 1.6). Every project has a team: one that the
-// list leaves out is asked itself, and then says why.
+// carry an excluded tag. Every project has a team: one that the list leaves out is
+// asked itself, and then says why.
 func (l *lister) eachTeam(ctx context.Context) iter.Seq2[*team, error] {
 	return func(yield func(*team, error) bool) {
 		org := Scope{Organization: l.c.Organization()}

@@ -186,8 +186,8 @@ func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
 
 const tagPrefix = "Microsoft.TeamFoundation.Project.Tag."
 
-// excluded tells whether a project carries an excluded tag (export.md 1.6). The
-// project has just been listed, so 404 is no answer.
+// excluded tells whether a project carries an excluded tag. The project has just
+// been listed, so 404 is no answer.
 func (l *lister) excluded(ctx context.Context, p *project) (bool, error) {
 	if len(l.c.excluded) == 0 {
 		return false, nil
@@ -228,11 +228,12 @@ type repository struct {
 	JSON     []byte // as listed; valid while the repository is being worked on
 }
 
-// readable tells whether there can be files in the repository. The list itself
-// says when there are none (design rule 2.2).
+// readable tells whether there can be files in the repository. The list itself says
+// when there are none.
 func (r *repository) readable() bool { return !r.Disabled && r.Branch != "" }
 
-// healthy is the filter of export.md 3.9 for kinds that live in a repository.
+// healthy tells whether what lives in the repository is listed: not while it is
+// disabled, or its project is being created or deleted.
 func (r *repository) healthy() bool {
 	switch rawjson.Get(r.JSON, "project.state").Str {
 	case "deleted", "deleting", "new", "createPending":

@@ -8,9 +8,8 @@ import (
 )
 
 // A Memory keeps bytes beyond a resync, by a key that names a thing and its
-// revision: what cannot have changed needs no second call (design section 4). It
-// may forget what it likes. *memory.Memory is one. It has to be safe for
-// concurrent use.
+// revision: what cannot have changed needs no second call. It may forget what it
+// likes. *memory.Memory is one. It has to be safe for concurrent use.
 type Memory interface {
 	Get(key string) (value []byte, ok bool)
 	Put(key string, value []byte)

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// wiqlFilter splits the conditions of a selector from what may follow them
-// (export.md 4.18). A sort order is dropped: which items there are does not
-// depend on it, and paging by id needs its own (S47). An ASOF clause is kept.
+// wiqlFilter splits the conditions of a selector from what may follow them. A sort
+// order is dropped: which items there are does not depend on it, and paging by id
+// needs its own. An ASOF clause is kept.
 func wiqlFilter(wiql string) (conditions, asOf string) {
 	conditions = strings.TrimSpace(wiql)
 	order, date := -1, -1
