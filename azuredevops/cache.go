@@ -41,13 +41,14 @@ func (m *memo[T]) get(ctx context.Context, fetch func(context.Context) (T, error
 	return v, err
 }
 
-// A cache is memos by key. With a bound, what had to go, the oldest first, is fetched
+// A cache holds memos by key. With a bound, the oldest are evicted, and fetched
 // again when needed. The zero value keeps everything, failures included.
 type cache[K comparable, T any] struct {
 	most int         // bytes, or, without size, values; 0 is no bound
 	size func(T) int // of a value in bytes
-	// lists are gone through from the beginning to the end: then what comes after
-	// the bound goes, because the oldest would be missed first.
+	// lists: the keys are always read in the same order, from first to last.
+	// Evicting the oldest would then miss every time, so what comes after the bound
+	// is not kept instead.
 	lists bool
 	retry bool // failures are not kept
 

@@ -19,8 +19,8 @@ const (
 	// liveFor is how long live events trust what they have read about the parents
 	// of a record: the object of its project, the project's tags.
 	liveFor = time.Minute
-	// A list that lacks something is only trusted when it is younger than this:
-	// an event may be about what was made a moment ago.
+	// A list that lacks something is trusted for a shorter time only: an event may
+	// be about what was created a moment ago.
 	liveAbsent = 2 * time.Second
 	// mostLive bounds the number of entries of each cache, a few kB each.
 	mostLive = 2_000
@@ -28,8 +28,8 @@ const (
 	mostListed = 100_000
 )
 
-// A liveCache is what live events remember of parents between one event and the
-// next. It belongs to a Client and all its copies.
+// A liveCache is what live events keep of parents from one event to the next. It
+// belongs to a Client and all its copies.
 type liveCache struct {
 	projects     cache[string, []*project] // one list, without regard to tags
 	tags         cache[string, bool]       // by project: it carries an excluded tag
@@ -80,9 +80,9 @@ func (l *lister) liveProject(ctx context.Context, id, name string) (*project, bo
 	return nil, false, nil
 }
 
-// currentRepository is liveRepository for all kinds of an event: it is read once
-// for the snapshot. Kinds that only need to know that a repository is there, and is
-// healthy, are content with what the events before have read.
+// currentRepository is liveRepository, read once per snapshot for all kinds of an
+// event. Kinds that only need to know that a repository exists and is healthy use
+// what earlier events have read.
 func (l *lister) currentRepository(ctx context.Context, p *project, at *part) (*repository, error) {
 	id := at.Scope.Repository
 	if !at.fresh && l.c.live.hides(p.ID, id) {
@@ -106,12 +106,12 @@ func (l *lister) allProjects(ctx context.Context) ([]*project, error) {
 	return out, ctx.Err()
 }
 
-// liveRepository is a repository as the list of its project has it; nil when the
-// list has none of that id. What another event has read will do if it is at most
+// liveRepository is a repository as the list of its project shows it; nil when the
+// list has none of that id. A value read for another event will do if it is at most
 // age old.
 //
-// A repository that a list has shown once is asked for itself. Others are looked
-// up in the list, because those of wikis can be read but are not listed.
+// Once a list has shown a repository, it is requested by itself. Others are looked
+// up in the list, because repositories of wikis can be read but are not listed.
 func (l *lister) liveRepository(ctx context.Context, p *project, id string, age time.Duration) (*repository, error) {
 	live, key := l.c.live, strings.ToLower(p.ID+"/"+id)
 	return live.repositories.young(ctx, key, age, func(ctx context.Context) (*repository, error) {
@@ -155,7 +155,7 @@ func (l *lister) listedRepository(ctx context.Context, p *project, id string) (*
 	return found, nil
 }
 
-// hides tells whether a moment ago no list showed a repository.
+// hides tells whether a recent list did not have the repository.
 func (c *liveCache) hides(project, id string) bool {
 	return id != "" && c.hidden.has(strings.ToLower(project+"/"+id), liveFor)
 }
@@ -177,7 +177,7 @@ func (c *liveCache) show(keys []string) {
 	}
 }
 
-// unshow notes what a list did not have.
+// unshow notes that a list did not have a repository.
 func (c *liveCache) unshow(key string) {
 	c.mu.Lock()
 	delete(c.listed, key)
@@ -185,8 +185,8 @@ func (c *liveCache) unshow(key string) {
 	c.hidden.put(key, true)
 }
 
-// mayBeListed tells whether an error about a repository leaves open what the list
-// says of it.
+// mayBeListed tells whether the list may still show a repository that could not be
+// read.
 func mayBeListed(err error) bool {
 	e, ok := errors.AsType[*rest.Error](err)
 	return ok && e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != http.StatusTooManyRequests && !errors.Is(err, ErrUnauthorized)

@@ -17,7 +17,7 @@ func inRepository(own ...string) []string {
 	return append(own, "git.repo.deleted", "git.repo.renamed", "git.repo.statuschanged")
 }
 
-// inTrees are the events of a kind that follows the content of repositories. A
+// inTrees are the events of a kind that depends on the content of repositories. A
 // fork has content from the start, without a push.
 func inTrees() []string { return inRepository("git.push", "git.repo.forked") }
 

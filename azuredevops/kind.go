@@ -44,8 +44,8 @@ type row[S any] struct {
 	Name   string
 	List   func(l *lister, sel S) stream[Record]
 	Events []string // types of service hook events after which records of the kind may differ
-	// Within lists a part of a project by fewer calls than List on a lister that is
-	// narrowed to the part; nil, or a nil stream, where there is no such way.
+	// Within lists a part of a project with fewer calls than List on a narrowed
+	// lister; nil, or a nil stream, where that is not possible.
 	Within func(l *lister, sel S, at *part) stream[Record]
 	Live   live // what live events have to know besides
 	// Incremental says that List heeds lister.since.

@@ -105,9 +105,9 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 	return rawjson.With(first, rawjson.Members{}.Raw("__commitCount", strconv.AppendInt(nil, int64(count), 10))), nil
 }
 
-// builtCommit is the commit that a build says it was made of, if that is dated.
-// Only repositories of Azure DevOps itself are asked. It is not settled that there
-// is none because the repository is disabled: it can be enabled.
+// builtCommit is the commit that a build says it was made of, if it has a date. Only
+// repositories of Azure DevOps itself are asked. If the repository is disabled, the
+// absence is not settled: it can be enabled again.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/commits/get
 func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte, settled bool, err error) {

@@ -27,8 +27,8 @@ var _ = register(row[fileSelector]{
 const (
 	// maxFileBytes is the largest file that becomes a record.
 	maxFileBytes = 1 << 20
-	// bigFileBytes are parsed one at a time: what YAML becomes in memory is many
-	// times its size.
+	// bigFileBytes: larger files are parsed one at a time, because YAML takes many
+	// times its size in memory.
 	bigFileBytes = 128 << 10
 	// wideFiles bounds the contents and records that wait for the reader, up to
 	// maxFileBytes each.

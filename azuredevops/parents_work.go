@@ -14,8 +14,8 @@ import (
 
 const (
 	teamTop = 1000
-	// defaultTop is what lists of teams and members give when no number is asked
-	// for: no limit of the service lies below it.
+	// defaultTop is the page size of lists of teams and members when none is
+	// requested; the service never returns shorter pages.
 	defaultTop = 100
 
 	boardCacheBytes  = 6 << 20
@@ -63,8 +63,8 @@ type teamList struct {
 	err   error
 }
 
-// teamList is what a single list says of the teams of all projects. It leaves
-// out projects that the identity may not read, without a word.
+// teamList is what one list says of the teams of all projects. It silently leaves
+// out projects that the identity may not read.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/core/teams/get-all-teams
 func (l *lister) teamList(ctx context.Context) (*teamList, error) {
@@ -116,8 +116,8 @@ func closeArray(array []byte) []byte {
 }
 
 // eachTeam streams the teams of the organization, whether or not their projects
-// carry an excluded tag. Every project has a team: one that the list leaves out is
-// asked itself, and then says why.
+// carry an excluded tag. Every project has a team: a project that the list leaves
+// out is asked by itself, which tells why.
 func (l *lister) eachTeam(ctx context.Context) iter.Seq2[*team, error] {
 	return func(yield func(*team, error) bool) {
 		org := Scope{Organization: l.c.Organization()}
@@ -192,8 +192,8 @@ func (l *lister) teamsOf(ctx context.Context, p *project) iter.Seq2[*team, error
 	})
 }
 
-// gather makes one array of the objects of all pages. A page with less than
-// enough objects is the last one; 0 means that only the pages know.
+// gather makes one array of the objects of all pages. A page with fewer than enough
+// objects is the last one; with 0 only the pages know.
 func (l *lister) gather(pages iter.Seq2[*page, error], enough int) ([]byte, error) {
 	var out []byte
 	for p, err := range pages {

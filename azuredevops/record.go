@@ -2,7 +2,6 @@ package azuredevops
 
 import (
 	"fmt"
-	"unsafe"
 )
 
 // A Record is one raw REST object with the keys that a kind adds to it.
@@ -65,8 +64,3 @@ type ScopeError struct {
 
 func (e *ScopeError) Error() string { return fmt.Sprintf("%s: %v", e.Scope, e.Err) }
 func (e *ScopeError) Unwrap() error { return e.Err }
-
-// view is b as a string without a copy. The string must not outlive b.
-func view(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // gjson only reads; Get on bytes would copy whole pages
-}

@@ -12,9 +12,9 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
-// sinceTolerance is how far an incremental listing looks back before the time it
-// was given: the clocks of this machine and of the service differ, and what is
-// written is found a little later. What comes twice does no harm.
+// sinceTolerance is how far an incremental listing looks back before the given time:
+// clocks differ, and changes become visible with a delay. Listing something twice
+// does no harm.
 const sinceTolerance = 5 * time.Minute
 
 // Incremental tells whether a kind can be listed since a time.
@@ -133,8 +133,8 @@ func deploymentsSince(p *project, since time.Time) *request {
 }
 
 // releasesSince lists the releases that were created, modified or deployed. The
-// service filters by creation only, so all of them are asked for; that a deployment
-// changes the release shows in the list of deployments.
+// service can filter by creation time only, so all are requested; that a deployment
+// changes a release shows in the list of deployments.
 func (l *lister) releasesSince(ctx context.Context, p *project, sel releaseSelector) iter.Seq2[batch, error] {
 	return func(yield func(batch, error) bool) {
 		deployed := map[string]bool{}

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// How many parents a listing works on at once. The limiter decides what is
-	// in flight; these bound what is held in memory: a page each for pages, a
+	// How many parents a listing works on at once. The limiter decides how many
+	// requests are in flight; these bound memory: one page each for pages, one
 	// record each for records.
 	widePages   = 8
 	wideChunks  = 6 // of 200 work items: more than a MB each
@@ -88,12 +88,12 @@ func (l *lister) page(ctx context.Context, rq *request, key string, n int, guard
 	return rest.Sender(l.send).Page(ctx, rq, key, n, guard)
 }
 
-// skipPages streams a list that is asked for with $top and $skip.
+// skipPages streams a list that is paged by $top and $skip.
 func (l *lister) skipPages(ctx context.Context, rq *request, top int) iter.Seq2[*page, error] {
 	return l.offsetPages(ctx, rq, "value", "$top", "$skip", top)
 }
 
-// offsetPages is skipPages for services that call the parameters something else.
+// offsetPages is skipPages for services that name the parameters differently.
 func (l *lister) offsetPages(ctx context.Context, rq *request, key, topName, skipName string, top int) iter.Seq2[*page, error] {
 	return rest.Sender(l.send).OffsetPages(ctx, rq, key, topName, skipName, top)
 }
@@ -316,8 +316,8 @@ func (l *lister) fetchRepositories(ctx context.Context, p *project) (*packed, er
 	return only, nil
 }
 
-// packed are bytes that are kept for a whole resync. Long lists of repositories
-// repeat themselves so much that packing takes a tenth of the memory.
+// packed are bytes that are kept for a whole resync. Long lists of repositories are
+// so repetitive that packing shrinks them to a tenth.
 type packed struct {
 	b    []byte
 	size int // unpacked, 0 when b is as it was

@@ -57,8 +57,8 @@ func wiqlWords(s string) []wiqlWord {
 	return out
 }
 
-// skipTo returns the index behind the next ch; a doubled quote inside a text
-// ends it and begins another, which comes to the same.
+// skipTo returns the index behind the next ch. A doubled quote inside a text ends it
+// and begins another, which amounts to the same.
 func skipTo(s string, i int, ch byte) int {
 	if n := strings.IndexByte(s[i:], ch); n >= 0 {
 		return i + n + 1

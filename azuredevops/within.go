@@ -14,13 +14,12 @@ import (
 // few calls as it takes. It yields on the caller's goroutine. Scope needs a Project
 // for kinds that live in one; its Organization and ProjectName do not matter.
 //
-// What is not yielded is not there any more, unless there was an error, or
-// opt.Change is Partial. A part that a resync would leave out is empty: a project
-// that no list shows or that carries an excluded tag, a disabled repository, a
-// record outside the selector. An error is a *ScopeError: then something in scope
-// is unknown. What is asked for by its id and not found is looked for in its list,
-// so that only a complete list makes it absent. After ctx is done the last error is
-// ctx's.
+// What is not yielded no longer exists, unless there was an error or opt.Change is
+// Partial. A part that a resync would leave out is empty: a project that no list
+// shows or that carries an excluded tag, a disabled repository, a record outside the
+// selector. An error is a *ScopeError: something in scope is unknown. A record that
+// is asked for by its id and not found is looked up in its list, so that only a
+// complete list makes it absent. After ctx is done the last error is ctx's.
 func (l *Listing) Within(ctx context.Context, s *Snapshot, scope Scope, opt ListOptions) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		scope.Organization = s.c.Organization()
@@ -58,28 +57,29 @@ func (l *Listing) Within(ctx context.Context, s *Snapshot, scope Scope, opt List
 	}
 }
 
-// live is what live events have to know of a kind: what its rows say of a resync is
-// not enough to list a part of it. The zero value goes for most kinds.
+// live is what live events need to know of a kind beyond what a resync needs. The
+// zero value is right for most kinds.
 type live struct {
-	// OverTags: it is listed from a list of the organization, without regard to the
-	// tags of projects.
+	// OverTags: the kind comes from a list of the organization, whatever the tags of
+	// projects.
 	OverTags bool
 	// NamedOverTags: naming a project in the selector overrules the project's tags.
 	NamedOverTags bool
-	// OldRepository tells whether the records of a change do not show what their
-	// repository is like now, so that what events before have read of it will do.
+	// OldRepository tells whether the records of a change do not depend on the
+	// current state of their repository, so that what was read for an earlier event
+	// is good enough.
 	OldRepository func(c Change) bool
-	// Prefetch is a request that listing a change will make once the parents of its
-	// records are known. It begins with the requests for those; nil makes none.
+	// Prefetch is a request that listing a change will need anyway. It is sent at
+	// once, while the parents of the records are still being read. nil sends none.
 	Prefetch func(c Change) *request
-	// Narrow adds to the request for a list what makes the service leave out the rest.
-	// A service that does not know the filter gives more, which does no harm.
+	// Narrow adds a filter to the request for a list. A service that does not know
+	// the filter returns more than needed, which does no harm.
 	Narrow func(c Change, rq *request) *request
-	// Matches tells whether the entry of a list in the scope of a change is one that
-	// the change is about.
+	// Matches tells whether an entry of a list belongs to the change. nil:
+	// everything in its scope does.
 	Matches func(c Change, obj []byte) bool
-	// Settle finds the changes of records that are not in the repository that an event
-	// names, but come from it.
+	// Settle turns a change that names a repository into changes of the records that
+	// are made from it but do not live in it.
 	Settle func(ctx context.Context, l *lister, p *project, c Change, excluded bool) ([]Change, error)
 }
 
@@ -93,9 +93,9 @@ type part struct {
 	repository *repository // nil unless the scope is in one
 }
 
-// narrow is a snapshot in which there is only what a change is about: the other
-// projects and repositories do not exist. nil means that there is nothing in it.
-// The lists of the snapshot are shared, and requests go before those of a resync.
+// narrow returns a snapshot that holds only what the change is about: other projects
+// and repositories do not exist in it. nil means that it would be empty. It shares
+// the lists of s, and its requests go before those of a resync.
 func (s *Snapshot) narrow(ctx context.Context, at *part) (*Snapshot, error) {
 	n := s.c.Urgent().Snapshot()
 	n.budget, n.shared, n.caches, n.work, n.groups = s.budget, s.shared, s.caches, s.work, s.groups
@@ -154,12 +154,12 @@ func (at *part) wants(of Scope, id string, obj []byte) bool {
 	return at.Scope.holds(of) && (at.Matches == nil || at.Matches(at.Change, obj))
 }
 
-// about makes a live.Matches of what is one of a build or release: is has its number,
-// if the event tells, and path is where entries have theirs.
-func about(path string, is func(c Change) string) func(Change, []byte) bool {
+// about makes a live.Matches for records that belong to one build or release: id
+// reads its number from the change, path finds it in a record.
+func about(path string, id func(c Change) string) func(Change, []byte) bool {
 	return func(c Change, obj []byte) bool {
-		id := is(c)
-		return id == "" || rawjson.Get(obj, path).String() == id
+		want := id(c)
+		return want == "" || rawjson.Get(obj, path).String() == want
 	}
 }
 
@@ -178,7 +178,7 @@ func (at *part) onlyBelow(parent string) bool {
 	return at != nil && at.Scope.ID != "" && at.Scope.ID == parent
 }
 
-// narrowed is a request as the part needs it.
+// narrowed is the request, restricted to the part.
 func (at *part) narrowed(rq *request) *request {
 	switch {
 	case at == nil:
@@ -193,8 +193,8 @@ func (at *part) narrowed(rq *request) *request {
 	return rq
 }
 
-// idFilter makes a live.Narrow of a parameter that picks one record from the list of a
-// route.
+// idFilter makes a live.Narrow from the parameter that selects one record in the
+// list of a route.
 func idFilter(route, parameter string) func(Change, *request) *request {
 	return func(c Change, rq *request) *request {
 		if rq.Route == route {
@@ -204,7 +204,8 @@ func idFilter(route, parameter string) func(Change, *request) *request {
 	}
 }
 
-// prefetch makes the request of live.Prefetch. The result waits for the answer.
+// prefetch sends the request of live.Prefetch. Call the result to wait for the
+// answer.
 func (s *Snapshot) prefetch(ctx context.Context, at *part) (wait func()) {
 	if at.Prefetch != nil && at.Scope.Project != "" && !s.c.live.hides(at.Scope.Project, at.Scope.Repository) {
 		at.ahead = at.Prefetch(at.Change)
@@ -222,8 +223,8 @@ func (s *Snapshot) prefetch(ctx context.Context, at *part) (wait func()) {
 	}
 }
 
-// unlessAbsent is nil for an error that says that something does not exist: then
-// its list has the last word.
+// unlessAbsent drops an error that says that something does not exist: its list
+// decides.
 func unlessAbsent(err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return nil
