@@ -54,6 +54,20 @@ type Mapping struct {
 	Warnings []string
 }
 
+// Kinds are those of its blocks, also of rejected ones.
+func (m *Mapping) Kinds() []string {
+	var out []string
+	for _, r := range m.Resources {
+		out = append(out, r.Kind)
+	}
+	for _, p := range m.Problems {
+		if p.Kind != "" {
+			out = append(out, p.Kind)
+		}
+	}
+	return out
+}
+
 // A Problem is a block of the mapping that does not run.
 type Problem struct {
 	Index  int    // of the block; -1: not a block but the document's root

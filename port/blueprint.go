@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync"
-	"time"
 )
 
 // A Blueprint is what this program needs to know of a blueprint.
 type Blueprint struct {
 	Identifier string
-	Title      string
 	Required   []string // properties that an entity must have
 	// Enums are the values that a property may have, as JSON, by property; a
 	// property that is not in it may have any.
@@ -23,55 +20,31 @@ type Blueprint struct {
 
 // A BlueprintRelation is a relation of a blueprint.
 type BlueprintRelation struct {
-	Title    string `json:"title"`
-	Target   string `json:"target"` // a blueprint
-	Many     bool   `json:"many"`
-	Required bool   `json:"required"`
-}
-
-type blueprintCache struct {
-	mu    sync.Mutex
-	known map[string]knownBlueprint
-}
-
-type knownBlueprint struct {
-	value *Blueprint
-	at    time.Time
+	Target string `json:"target"` // a blueprint
 }
 
 // Blueprint returns a blueprint, remembered for ClientConfig.BlueprintTTL. It
 // is shared: read-only. A blueprint that does not exist is ErrNotFound and not
 // remembered.
 func (c *Client) Blueprint(ctx context.Context, id string) (*Blueprint, error) {
-	b := &c.blueprints
-	b.mu.Lock()
-	k, ok := b.known[id]
-	b.mu.Unlock()
-	if ok && time.Since(k.at) < c.cfg.BlueprintTTL {
-		return k.value, nil
+	if b, ok := c.blueprints.get(id, c.cfg.BlueprintTTL); ok {
+		return b, nil
 	}
-	value, err := c.getBlueprint(ctx, id)
+	b, err := c.getBlueprint(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	b.mu.Lock()
-	b.known[id] = knownBlueprint{value, time.Now()}
-	b.mu.Unlock()
-	return value, nil
+	c.blueprints.put(id, b)
+	return b, nil
 }
 
 // ForgetBlueprints makes the next Blueprint ask Port again. A resync begins with it.
-func (c *Client) ForgetBlueprints() {
-	c.blueprints.mu.Lock()
-	clear(c.blueprints.known)
-	c.blueprints.mu.Unlock()
-}
+func (c *Client) ForgetBlueprints() { c.blueprints.forget() }
 
 func (c *Client) getBlueprint(ctx context.Context, id string) (*Blueprint, error) {
 	var a struct {
 		Blueprint *struct {
 			Identifier string `json:"identifier"`
-			Title      string `json:"title"`
 			Schema     struct {
 				Required   []string `json:"required"`
 				Properties map[string]struct {
@@ -88,7 +61,7 @@ func (c *Client) getBlueprint(ctx context.Context, id string) (*Blueprint, error
 		return nil, fmt.Errorf("port: blueprint %s: %w", id, errAnswer)
 	}
 	b := &Blueprint{
-		Identifier: a.Blueprint.Identifier, Title: a.Blueprint.Title, Required: a.Blueprint.Schema.Required,
+		Identifier: a.Blueprint.Identifier, Required: a.Blueprint.Schema.Required,
 		Relations: a.Blueprint.Relations, Enums: map[string][]json.RawMessage{},
 	}
 	for name, p := range a.Blueprint.Schema.Properties {

@@ -38,7 +38,6 @@ type ClientConfig struct {
 	Limits       Limits
 	MaxBulks     int           // bulk requests in flight: 6
 	Timeout      time.Duration // of one attempt with its answer: 60 s
-	MappingTTL   time.Duration // 60 s
 	FlagsTTL     time.Duration // 300 s
 	BlueprintTTL time.Duration // 120 s
 
@@ -46,9 +45,9 @@ type ClientConfig struct {
 	// http.DefaultTransport's settings by default.
 	Transport http.RoundTripper
 	// Masker removes secrets from what is sent as an example and from errors.
-	// The client's own credential is always removed.
+	// The client's own secret is added to it.
 	Masker *Masker
-	// Log hears of retries and of throttling. Nothing by default.
+	// Log gets retries and throttling. Nothing is logged by default.
 	Log *slog.Logger
 }
 
@@ -69,12 +68,11 @@ type Client struct {
 	buffers sync.Pool
 
 	layout layoutState
-	ingest ingestState
 
-	mapping    cached[*Integration]
-	org        cached[*Organization]
-	blueprints blueprintCache
-	stats      counters
+	integrations  cache[*Integration] // ours, under its identifier
+	organizations cache[*Organization]
+	blueprints    cache[*Blueprint]
+	stats         counters
 }
 
 // New checks the configuration. It does not dial.
@@ -94,7 +92,6 @@ func New(cfg ClientConfig) (*Client, error) {
 	orElse(&cfg.UserAgentLayout, LayoutAuto)
 	orElse(&cfg.MaxBulks, defaultBulks)
 	orElse(&cfg.Timeout, time.Minute)
-	orElse(&cfg.MappingTTL, time.Minute)
 	orElse(&cfg.FlagsTTL, 5*time.Minute)
 	orElse(&cfg.BlueprintTTL, 2*time.Minute)
 	if cfg.Log == nil {
@@ -106,10 +103,13 @@ func New(cfg ClientConfig) (*Client, error) {
 			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
 		}
 	}
+	if cfg.Masker == nil {
+		cfg.Masker = NewMasker()
+	}
+	cfg.Masker.Add(cfg.ClientSecret.Reveal())
 	c := &Client{
 		cfg: cfg, base: base, transport: cfg.Transport, log: cfg.Log.With("component", "port"), limits: cfg.Limits.clamped(),
-		masker: cfg.Masker.with(cfg.ClientSecret.Reveal()), bulks: make(chan struct{}, cfg.MaxBulks),
-		blueprints: blueprintCache{known: map[string]knownBlueprint{}},
+		masker: cfg.Masker, bulks: make(chan struct{}, cfg.MaxBulks),
 	}
 	c.token.init()
 	c.layout.init(cfg)
@@ -139,9 +139,6 @@ func checkBaseURL(s string) (string, error) {
 	return strings.TrimRight(s, "/"), nil
 }
 
-// Identifier returns the identifier of the installation.
-func (c *Client) Identifier() string { return c.cfg.Identifier }
-
 // Stats are sums since the client was made.
 type Stats struct {
 	Calls     int64         // requests sent, repeated ones included
@@ -158,28 +155,6 @@ func (c *Client) Stats() Stats {
 		Calls: c.stats.calls.Load(), Retries: c.stats.retries.Load(), BytesSent: c.stats.sent.Load(),
 		Throttled: time.Duration(c.stats.throttled.Load()),
 	}
-}
-
-// cached is a value and when it was read.
-type cached[T any] struct {
-	mu    sync.Mutex
-	value T
-	at    time.Time
-}
-
-func (v *cached[T]) get(ttl time.Duration) (value T, ok bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.at.IsZero() || time.Since(v.at) >= ttl {
-		return value, false
-	}
-	return v.value, true
-}
-
-func (v *cached[T]) put(value T) {
-	v.mu.Lock()
-	v.value, v.at = value, time.Now()
-	v.mu.Unlock()
 }
 
 // sleep waits, or returns why ctx ended before.

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+
+	"github.com/tidwall/gjson"
 )
 
 // DeleteOptions say how far a deletion goes, and what it belongs to.
@@ -83,11 +85,10 @@ func refusedForOne(e *Error) bool {
 }
 
 func parseDeleted(body []byte) (ids []string) {
-	eachElement(member(body, "deletedEntities"), func(v []byte) bool {
-		if id := text(v); id != "" {
-			ids = append(ids, id)
+	for _, v := range gjson.GetBytes(body, "deletedEntities").Array() {
+		if v.Str != "" {
+			ids = append(ids, v.Str)
 		}
-		return true
-	})
+	}
 	return ids
 }

@@ -84,3 +84,13 @@ func statusOf(err error) int {
 	}
 	return 0
 }
+
+// Temporary says whether the same call may succeed later by itself: Port could
+// not be reached, or had trouble of its own.
+func Temporary(err error) bool {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.StatusCode >= http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusRequestTimeout
+	}
+	var c *callError
+	return errors.As(err, &c)
+}

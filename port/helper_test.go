@@ -83,3 +83,17 @@ func count(srv *porttest.Server, route string) int {
 }
 
 var merge = port.UpsertOptions{Merge: true, CreateMissing: true, EventType: "resync", ResyncID: "id-1"}
+
+// failed counts the entities that failed.
+func failed(r *port.UpsertResult) int {
+	n := 0
+	for i := range r.Identifiers {
+		if r.Err(i) != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// dropped reports whether an entity's search matched nothing.
+func dropped(r *port.UpsertResult, i int) bool { return r.Identifiers[i] == "" && r.Err(i) == nil }

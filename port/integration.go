@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -29,6 +28,8 @@ type Integration struct {
 	ResourcesInitialized  bool            `json:"arePortResourcesInitialized"`
 	ResyncStatus          string          `json:"-"` // of the last resync: running, completed, failed, aborted or empty
 	ResyncStatusUpdatedAt string          `json:"-"` // as Port wrote it
+
+	logs, metrics string // where log records and reports go; empty: nowhere
 }
 
 type integrationAnswer struct {
@@ -70,12 +71,10 @@ func (c *Client) Integration(ctx context.Context) (*Integration, error) {
 	return c.integration(ctx, &call{method: http.MethodGet, path: c.integrationPath(""), query: q.Encode()})
 }
 
-// CachedIntegration is Integration, asked at most once in ClientConfig.MappingTTL.
-func (c *Client) CachedIntegration(ctx context.Context) (*Integration, error) {
-	if i, ok := c.mapping.get(c.cfg.MappingTTL); ok {
-		return i, nil
-	}
-	return c.Integration(ctx)
+// Installed is the installation as Port has shown it last; nil before that.
+func (c *Client) Installed() *Integration {
+	i, _ := c.integrations.get(c.cfg.Identifier, forever)
+	return i
 }
 
 // integration sends a call that answers the installation, and remembers it.
@@ -89,28 +88,9 @@ func (c *Client) integration(ctx context.Context, k *call) (*Integration, error)
 	}
 	i := a.Integration.Integration
 	i.ResyncStatus, i.ResyncStatusUpdatedAt = a.Integration.ResyncState.Status, a.Integration.ResyncState.UpdatedAt
-	c.ingest.set(a.Integration.Logs.URL, a.Integration.Metrics.URL)
-	c.mapping.put(&i)
+	i.logs, i.metrics = strings.TrimRight(a.Integration.Logs.URL, "/"), strings.TrimRight(a.Integration.Metrics.URL, "/")
+	c.integrations.put(c.cfg.Identifier, &i)
 	return &i, nil
-}
-
-// ingestState holds where logs and metrics go, which only the integration tells.
-type ingestState struct {
-	mu            sync.Mutex
-	known         bool
-	logs, metrics string
-}
-
-func (s *ingestState) set(logs, metrics string) {
-	s.mu.Lock()
-	s.known, s.logs, s.metrics = true, strings.TrimRight(logs, "/"), strings.TrimRight(metrics, "/")
-	s.mu.Unlock()
-}
-
-func (s *ingestState) get() (logs, metrics string, known bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.logs, s.metrics, s.known
 }
 
 // NewIntegration is what CreateIntegration sends besides type and version.
@@ -174,17 +154,12 @@ func (c *Client) UpdateMapping(ctx context.Context, mapping json.RawMessage) (*I
 	return c.integration(ctx, &call{method: http.MethodPatch, path: c.integrationPath("/config"), body: body})
 }
 
-// The states of a resync.
-const (
-	ResyncRunning   = "running"
-	ResyncCompleted = "completed"
-	ResyncFailed    = "failed"
-	ResyncAborted   = "aborted"
-)
+// ResyncRunning is the state of a resync that has not ended.
+const ResyncRunning = "running"
 
 // A ResyncState is what Port shows about the last resync.
 type ResyncState struct {
-	Status   string        // one of the Resync constants
+	Status   string        // ResyncRunning, or completed, failed or aborted
 	Start    time.Time     // sent with ResyncRunning
 	End      time.Time     // sent with the others
 	Next     time.Time     // zero when none is planned
@@ -218,18 +193,22 @@ func (s ResyncState) wire() map[string]any {
 	return w
 }
 
-// ResyncRequest returns when a user last asked Port for a resync, as Port
-// writes it; empty when nobody did.
-func (c *Client) ResyncRequest(ctx context.Context) (updatedAt string, err error) {
+// ResyncRequest returns when a user last asked Port for a resync; the zero time
+// when nobody did.
+func (c *Client) ResyncRequest(ctx context.Context) (time.Time, error) {
 	var a struct {
 		Request *struct {
 			UpdatedAt string `json:"updatedAt"`
 		} `json:"request"`
 	}
-	if err := c.getJSON(ctx, c.integrationPath("/resync-request"), "", &a); err != nil || a.Request == nil {
-		return "", err
+	if err := c.getJSON(ctx, c.integrationPath("/resync-request"), "", &a); err != nil || a.Request == nil || a.Request.UpdatedAt == "" {
+		return time.Time{}, err
 	}
-	return a.Request.UpdatedAt, nil
+	at, err := time.Parse(time.RFC3339Nano, a.Request.UpdatedAt)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("port: resync request: %w: %w", errAnswer, err)
+	}
+	return at, nil
 }
 
 // Cursor returns up to when a resource has been read incrementally; zero when
@@ -289,14 +268,13 @@ func (c *Client) SendExamples(ctx context.Context, kind string, records [][]byte
 
 // Organization is the Port account.
 type Organization struct {
-	ID           string   `json:"id"`
 	FeatureFlags []string `json:"featureFlags"`
 }
 
 // Organization reads the account, remembered for ClientConfig.FlagsTTL. It is
 // shared: read-only.
 func (c *Client) Organization(ctx context.Context) (*Organization, error) {
-	if o, ok := c.org.get(c.cfg.FlagsTTL); ok {
+	if o, ok := c.organizations.get("", c.cfg.FlagsTTL); ok {
 		return o, nil
 	}
 	var a struct {
@@ -308,7 +286,7 @@ func (c *Client) Organization(ctx context.Context) (*Organization, error) {
 	if a.Organization == nil {
 		return nil, fmt.Errorf("port: organization: %w", errAnswer)
 	}
-	c.org.put(a.Organization)
+	c.organizations.put("", a.Organization)
 	return a.Organization, nil
 }
 

@@ -13,7 +13,7 @@ import (
 // those of another. The zero value is FeatureExporter.
 type Feature uint8
 
-// The features that Port knows (port.md 2.1).
+// The features that Port knows.
 const (
 	FeatureExporter Feature = iota // resync and live events
 	FeatureGitOps                  // entities that spec files in repositories declare
@@ -29,7 +29,7 @@ func (f Feature) String() string {
 }
 
 // layoutState knows the order of the User-Agent. Until auto is decided calls
-// that do not touch entities use the documented one: nobody keeps theirs.
+// that do not touch entities use the documented one, because Port does not keep theirs.
 type layoutState struct {
 	plain    [2][]string           // layout (documented, ocean) → header
 	agents   [2][features][]string // of calls about entities

@@ -35,8 +35,7 @@ type shipping struct {
 	cfg    LogConfig
 	mu     sync.Mutex
 	queue  [][]byte // encoded records
-	lost   int      // dropped and not yet told
-	total  int      // dropped ever
+	lost   int      // dropped and not yet reported
 	client *Client
 	wake   chan struct{} // a full shipment waits
 	send   chan struct{} // holds one value; whoever has it sends
@@ -51,7 +50,7 @@ const (
 	LevelCritical = slog.LevelError + 4
 )
 
-// NewLogShipper makes a shipper. Nothing is sent before Attach and Run.
+// NewLogShipper makes a shipper. Nothing is sent before Start.
 func NewLogShipper(cfg LogConfig) *LogShipper {
 	if cfg.Level == nil {
 		cfg.Level = slog.LevelInfo
@@ -61,16 +60,36 @@ func NewLogShipper(cfg LogConfig) *LogShipper {
 	return &LogShipper{state: &shipping{cfg: cfg, wake: make(chan struct{}, 1), send: make(chan struct{}, 1)}}
 }
 
-// Attach names the client that sends.
-func (s *LogShipper) Attach(c *Client) {
+// flushGrace bounds the sending of the last records.
+const flushGrace = 3 * time.Second
+
+// Start sends what is waiting, every interval and when a shipment is full, through
+// a client. The returned function ends it and sends the rest; what cannot be sent
+// then is lost here. A nil shipper has nothing to send.
+func (s *LogShipper) Start(ctx context.Context, c *Client) (stop func()) {
+	if s == nil {
+		return func() {}
+	}
+	s.attach(c)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var run sync.WaitGroup
+	run.Go(func() { s.run(ctx) })
+	return func() {
+		cancel()
+		run.Wait()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushGrace)
+		defer cancel()
+		_ = s.Flush(last)
+	}
+}
+
+func (s *LogShipper) attach(c *Client) {
 	s.state.mu.Lock()
 	s.state.client = c
 	s.state.mu.Unlock()
 }
 
-// Run sends what is waiting, every interval and when a shipment is full, until
-// ctx ends. Call Flush afterwards.
-func (s *LogShipper) Run(ctx context.Context) {
+func (s *LogShipper) run(ctx context.Context) {
 	tick := time.NewTicker(s.state.cfg.Interval)
 	defer tick.Stop()
 	for {
@@ -82,13 +101,6 @@ func (s *LogShipper) Run(ctx context.Context) {
 		}
 		_ = s.Flush(ctx) // what failed is still waiting
 	}
-}
-
-// Dropped counts the records that were lost.
-func (s *LogShipper) Dropped() int {
-	s.state.mu.Lock()
-	defer s.state.mu.Unlock()
-	return s.state.total
 }
 
 // Flush sends all that is waiting. What could not be sent goes on waiting.
@@ -112,7 +124,7 @@ func (s *LogShipper) Flush(ctx context.Context) error {
 	}
 }
 
-// take removes the next shipment. Lost records are told of by one more.
+// take removes the next shipment. One more record reports those that were lost.
 func (st *shipping) take() (client *Client, batch [][]byte, lost int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -151,7 +163,6 @@ func (st *shipping) trim() {
 		clear(st.queue[:over])
 		st.queue = st.queue[over:]
 		st.lost += over
-		st.total += over
 	}
 }
 
@@ -197,7 +208,7 @@ func (s *LogShipper) Handle(_ context.Context, r slog.Record) error {
 	if full {
 		select {
 		case st.wake <- struct{}{}:
-		default: // it has been told
+		default: // it is awake already
 		}
 	}
 	return nil
@@ -240,8 +251,9 @@ func (s *LogShipper) WithGroup(name string) slog.Handler {
 	return &LogShipper{state: s.state, base: s.base, path: append(slices.Clip(s.path), name)}
 }
 
-// encode gives a record the form that Port reads (port.md 8.5). A record that
-// is too large or cannot be encoded keeps its message.
+// encode gives a record the form that Ocean's log handler sends
+// (https://github.com/port-labs/ocean, port_ocean/log/handlers.py). A record
+// that is too large or cannot be encoded keeps its message.
 func (st *shipping) encode(at time.Time, level slog.Level, message string, extra map[string]any) []byte {
 	extra["hostname"], extra["instance"] = st.cfg.Hostname, st.cfg.Instance
 	record := map[string]any{

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 // OwnedQuery narrows the entities that this installation wrote.
@@ -96,26 +99,17 @@ func (c *Client) ownedPage(ctx context.Context, f Feature, req ownedRequest) (ow
 // parseOwned reads a page. An entity without identifier or blueprint is an
 // error: a list that cannot be read is not complete.
 func parseOwned(body []byte) (page ownedPage, err error) {
-	list := member(body, "entities")
-	if len(list) == 0 || list[0] != '[' {
+	list := gjson.GetBytes(body, "entities")
+	if !list.IsArray() {
 		return page, fmt.Errorf("port: owned entities: %w: no list", errAnswer)
 	}
 	blueprint := "" // neighbours share it, and so its memory
-	eachElement(list, func(entity []byte) bool {
-		var id, of []byte
-		eachMember(entity, func(k, v []byte) bool {
-			switch string(k) {
-			case "identifier":
-				id = v
-			case "blueprint":
-				of = v
-			}
-			return id == nil || of == nil
-		})
-		if !sameText(of, blueprint) {
-			blueprint = text(of)
+	list.ForEach(func(_, entity gjson.Result) bool {
+		if of := entity.Get("blueprint").Str; of != blueprint {
+			blueprint = strings.Clone(of)
 		}
-		ref := Ref{Blueprint: blueprint, Identifier: text(id)}
+		// A clone, because the text is a part of the whole page.
+		ref := Ref{Blueprint: blueprint, Identifier: strings.Clone(entity.Get("identifier").Str)}
 		if ref.Blueprint == "" || ref.Identifier == "" {
 			err = fmt.Errorf("port: owned entities: %w: an entity without identifier or blueprint", errAnswer)
 			return false
@@ -126,7 +120,7 @@ func parseOwned(body []byte) (page ownedPage, err error) {
 	if err != nil {
 		return ownedPage{}, err
 	}
-	page.next = text(member(body, "next"))
+	page.next = gjson.GetBytes(body, "next").Str
 	return page, nil
 }
 

@@ -28,7 +28,7 @@ const (
 )
 
 // A SyncReport is the progress of one kind, of the runtime or of the
-// reconciliation (port.md 8.2).
+// reconciliation.
 type SyncReport struct {
 	KindIdentifier string // work-item-5, SyncRuntime or SyncReconciliation
 	EventID        string // of the resync
@@ -68,7 +68,7 @@ func (c *Client) wire(r SyncReport) map[string]any {
 		phases["load"] = obj{"object_count_type": obj{"loaded": count(r.Loaded), "failed": count(r.LoadFailed), "skipped": count(r.LoadSkipped)}}
 	}
 	installation := "OnPrem"
-	if i, ok := c.mapping.get(maxSeconds * time.Second); ok && i.InstallationType != "" {
+	if i := c.Installed(); i != nil && i.InstallationType != "" {
 		installation = i.InstallationType
 	}
 	return obj{
@@ -135,14 +135,14 @@ func (c *Client) report(ctx context.Context, method, path string, body any) erro
 
 // metricsURL is the address for metrics, read once.
 func (c *Client) metricsURL(ctx context.Context) (string, error) {
-	if _, metrics, known := c.ingest.get(); known {
-		return metrics, nil
+	i := c.Installed()
+	if i == nil {
+		var err error
+		if i, err = c.Integration(ctx); err != nil {
+			return "", err
+		}
 	}
-	if _, err := c.Integration(ctx); err != nil {
-		return "", err
-	}
-	_, metrics, _ := c.ingest.get()
-	return metrics, nil
+	return i.metrics, nil
 }
 
 // errNoIngest says that the installation has not been read yet.
@@ -151,13 +151,13 @@ var errNoIngest = errors.New("port: the address for logs is not known yet")
 // sendLogs posts log records; body is {"logs":[…]}. Nothing about it is logged,
 // and nothing is asked for that would be.
 func (c *Client) sendLogs(ctx context.Context, body []byte) error {
-	logs, _, known := c.ingest.get()
-	if !known {
+	i := c.Installed()
+	if i == nil {
 		return errNoIngest
 	}
-	if logs == "" {
+	if i.logs == "" {
 		return nil
 	}
-	_, err := c.do(ctx, &call{method: http.MethodPost, path: logs, body: body, opaque: true, quiet: true})
+	_, err := c.do(ctx, &call{method: http.MethodPost, path: i.logs, body: body, opaque: true, quiet: true})
 	return err
 }

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/tidwall/gjson"
 )
 
 const (
@@ -90,14 +92,14 @@ func (s *search) part(ctx context.Context, ids []string, yield func([]byte, erro
 		return false
 	}
 	defer a.free()
-	list := member(a.body, "entities")
-	if len(list) == 0 || list[0] != '[' {
+	list := gjson.GetBytes(a.body, "entities")
+	if !list.IsArray() {
 		yield(nil, fmt.Errorf("port: search %s: %w: no list", s.blueprint, errAnswer))
 		return false
 	}
 	more := true
-	eachElement(list, func(entity []byte) bool {
-		more = yield(entity, nil)
+	list.ForEach(func(_, entity gjson.Result) bool {
+		more = yield(a.body[entity.Index:entity.Index+len(entity.Raw)], nil)
 		return more
 	})
 	return more

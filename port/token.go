@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -49,4 +50,81 @@ func (c *Client) refusalOf(err error) error {
 		return fmt.Errorf("port: %s does not serve the API of Port: check OCEAN__PORT__BASE_URL: %w", c.base, err)
 	}
 	return err
+}
+
+// tokenSource holds the access token. One call at a time fetches a new one;
+// the others wait for it.
+type tokenSource struct {
+	mu      sync.Mutex
+	value   string // "Bearer …"
+	renewAt time.Time
+	refused error // what the credential's last refusal was; it does not heal by asking again
+	fetches int   // how many have ended
+
+	turn chan struct{} // holds one value; whoever has it fetches
+}
+
+// renewEarly keeps a token from expiring on its way.
+const renewEarly = time.Minute
+
+func (t *tokenSource) init() {
+	t.turn = make(chan struct{}, 1)
+}
+
+func (t *tokenSource) current() (value string, fetches int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.value == "" || !time.Now().Before(t.renewAt) {
+		return "", t.fetches
+	}
+	return t.value, t.fetches
+}
+
+// get returns the token, fetched if need be.
+func (t *tokenSource) get(ctx context.Context, fetch func(context.Context) (string, time.Duration, error)) (string, error) {
+	value, before := t.current()
+	if value != "" {
+		return value, nil
+	}
+	select {
+	case t.turn <- struct{}{}:
+	case <-ctx.Done():
+		return "", fmt.Errorf("port: %w", context.Cause(ctx))
+	}
+	defer func() { <-t.turn }()
+	value, now := t.current()
+	if value != "" {
+		return value, nil
+	}
+	if err := t.refusal(); now != before && err != nil {
+		return "", err // another call has just been refused
+	}
+	value, life, err := fetch(ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fetches++
+	t.refused = nil
+	if err != nil {
+		if errors.Is(err, ErrUnauthorized) {
+			t.refused = err
+		}
+		return "", err
+	}
+	t.value, t.renewAt = value, time.Now().Add(max(life-renewEarly, life/2))
+	return value, nil
+}
+
+func (t *tokenSource) refusal() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.refused
+}
+
+// discard forgets a token that Port refused, unless it has been replaced.
+func (t *tokenSource) discard(value string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.value == value {
+		t.value = ""
+	}
 }

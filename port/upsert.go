@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
 )
 
 // UpsertOptions are the flags of the mapping, and what the write belongs to.
@@ -43,7 +47,7 @@ func addEvent(q url.Values, eventType, resyncID string) {
 type UpsertResult struct {
 	// Identifiers are those that Port wrote: the ones sent, or what a search
 	// identifier was resolved to. Empty for an entity that failed, and for one
-	// whose search matched nothing (see Dropped).
+	// whose search matched nothing, which is no failure.
 	Identifiers []string
 	// Errors is nil when no entity failed.
 	Errors  []*EntityError
@@ -57,21 +61,6 @@ func (r *UpsertResult) Err(i int) *EntityError {
 	}
 	return r.Errors[i]
 }
-
-// Failed counts the entities that failed.
-func (r *UpsertResult) Failed() int {
-	n := 0
-	for _, e := range r.Errors {
-		if e != nil {
-			n++
-		}
-	}
-	return n
-}
-
-// Dropped reports whether nothing was written because the entity's search
-// matched nothing, which is not a failure.
-func (r *UpsertResult) Dropped(i int) bool { return r.Identifiers[i] == "" && r.Err(i) == nil }
 
 // An EntityError is why Port did not take one entity.
 type EntityError struct {
@@ -266,41 +255,41 @@ func (r *bulkReader) advance() bool {
 func (r *bulkReader) Close() error { return nil }
 
 // parseBulk reads the answer to a bulk. Its lists name entities by index;
-// identifiers receives what Port wrote, fail is told of the others.
+// identifiers receives what Port wrote, fail is called for the others.
 func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, *EntityError)) (created int, err error) {
-	good, bad := member(body, "entities"), member(body, "errors")
-	if good == nil && bad == nil {
+	good, bad := gjson.GetBytes(body, "entities"), gjson.GetBytes(body, "errors")
+	if !good.Exists() && !bad.Exists() {
 		return 0, fmt.Errorf("port: bulk upsert: %w: neither entities nor errors", errAnswer)
 	}
 	told := make([]bool, len(sent))
-	eachElement(good, func(v []byte) bool {
-		w := parseWritten(v)
-		if w.index < 0 || w.index >= len(sent) || told[w.index] {
-			return true
+	for _, v := range good.Array() {
+		i := indexOf(v)
+		if i < 0 || i >= len(sent) || told[i] {
+			continue
 		}
-		told[w.index] = true
-		if w.created {
+		told[i] = true
+		if v.Get("created").Type == gjson.True {
 			created++
 		}
-		identifiers[w.index] = sent[w.index].Identifier
-		if !sameText(w.identifier, sent[w.index].Identifier) && text(w.identifier) != "" {
-			identifiers[w.index] = text(w.identifier)
+		identifiers[i] = sent[i].Identifier
+		if id := v.Get("identifier").Str; id != "" && id != identifiers[i] {
+			identifiers[i] = strings.Clone(id)
 		}
-		return true
-	})
-	eachElement(bad, func(v []byte) bool {
-		e, index := parseEntityError(v)
-		if index < 0 || index >= len(sent) || told[index] {
-			return true
+	}
+	for _, v := range bad.Array() {
+		i := indexOf(v)
+		if i < 0 || i >= len(sent) || told[i] {
+			continue
 		}
-		told[index] = true
-		if e.Ref.Identifier == "unknown" && (sent[index].Search || sent[index].Identifier == "") {
-			return true // the search matched nothing
+		told[i] = true
+		if v.Get("identifier").Str == "unknown" && (sent[i].Search || sent[i].Identifier == "") {
+			continue // the search matched nothing
 		}
-		e.Ref = Ref{sent[index].Blueprint, sent[index].Identifier}
-		fail(index, e)
-		return true
-	})
+		fail(i, &EntityError{
+			Ref: Ref{sent[i].Blueprint, sent[i].Identifier}, Status: max(0, int(v.Get("statusCode").Int())),
+			Code: shorten(v.Get("error").Str, 100), Message: shorten(v.Get("message").Str, messageLimit),
+		})
+	}
 	for i := range sent {
 		if !told[i] {
 			fail(i, &EntityError{Ref: Ref{sent[i].Blueprint, sent[i].Identifier}, Code: "unanswered", Message: "Port's answer does not mention this entity"})
@@ -309,45 +298,12 @@ func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, 
 	return created, nil
 }
 
-// written is an entity that Port reports as written.
-type written struct {
-	index      int
-	identifier []byte // a JSON string
-	created    bool
-}
-
-func parseWritten(v []byte) written {
-	w := written{index: -1}
-	eachMember(v, func(k, v []byte) bool {
-		switch string(k) {
-		case "index":
-			w.index = number(v)
-		case "identifier":
-			w.identifier = v
-		case "created":
-			w.created = string(v) == "true"
-		}
-		return true
-	})
-	return w
-}
-
-func parseEntityError(v []byte) (*EntityError, int) {
-	e, index := &EntityError{}, -1
-	eachMember(v, func(k, v []byte) bool {
-		switch string(k) {
-		case "index":
-			index = number(v)
-		case "identifier":
-			e.Ref.Identifier = text(v)
-		case "statusCode":
-			e.Status = max(0, number(v))
-		case "error":
-			e.Code = shorten(text(v), 100)
-		case "message":
-			e.Message = shorten(text(v), messageLimit)
-		}
-		return true
-	})
-	return e, index
+// indexOf is the place of the entity that a part of the answer is about, -1
+// where it does not say.
+func indexOf(v gjson.Result) int {
+	i := v.Get("index")
+	if i.Type != gjson.Number || i.Num < 0 || i.Num > maxUpsertCount || i.Num != math.Trunc(i.Num) {
+		return -1
+	}
+	return int(i.Num)
 }

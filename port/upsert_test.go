@@ -22,7 +22,7 @@ func TestUpsertSplits(t *testing.T) {
 		list[i] = entity(list[i].Identifier, fmt.Sprintf(`"s":%q`, big))
 	}
 	res, err := c.Upsert(t.Context(), merge, list)
-	if err != nil || res.Failed() != 0 || res.Created != 45 {
+	if err != nil || failed(&res) != 0 || res.Created != 45 {
 		t.Fatalf("Upsert = %+v, %v, want 45 created", res, err)
 	}
 	if got := count(srv, bulkRoute); got != 4 { // 2 large ones; 1 large and 19; 20; 4
@@ -60,7 +60,7 @@ func TestUpsertExactSize(t *testing.T) {
 		fill := 1<<20 - len(`{"entities":[,]}`) - len(one.Body) - len(empty.Body) + extra
 		two := entity("b", `"s":"`+strings.Repeat("x", fill)+`"`)
 		res, err := c.Upsert(t.Context(), merge, []port.Entity{one, two})
-		if err != nil || res.Failed() != 0 {
+		if err != nil || failed(&res) != 0 {
 			t.Fatalf("Upsert = %+v, %v", res, err)
 		}
 		if got := count(srv, bulkRoute); got != want {
@@ -82,14 +82,14 @@ func TestUpsertPartialFailure(t *testing.T) {
 	list[2] = search("7")
 	list[3] = search("8")
 	res, err := c.Upsert(t.Context(), merge, list)
-	if err != nil || res.Failed() != 1 {
+	if err != nil || failed(&res) != 1 {
 		t.Fatalf("Upsert = %+v, %v, want one failure", res, err)
 	}
 	if e := res.Err(1); e == nil || e.Status != 422 || e.Ref.Identifier != "s1" || e.Message == "" {
 		t.Errorf("Err(1) = %v, want 422 for s1", e)
 	}
-	if res.Identifiers[2] != "found" || res.Dropped(2) || !res.Dropped(3) {
-		t.Errorf("identifiers = %q, dropped(3) = %v", res.Identifiers, res.Dropped(3))
+	if res.Identifiers[2] != "found" || dropped(&res, 2) || !dropped(&res, 3) {
+		t.Errorf("identifiers = %q, dropped(3) = %v", res.Identifiers, dropped(&res, 3))
 	}
 }
 
@@ -101,8 +101,8 @@ func TestUpsertHalves(t *testing.T) {
 	list[13] = entity("not an identifier", `"n":1`)
 	list[4] = entity("huge", `"s":"`+strings.Repeat("x", 1<<20)+`"`)
 	res, err := c.Upsert(t.Context(), merge, list)
-	if err != nil || res.Failed() != 2 || res.Created != 18 {
-		t.Fatalf("Upsert = %d failed, %d created, %v, want 2 and 18", res.Failed(), res.Created, err)
+	if err != nil || failed(&res) != 2 || res.Created != 18 {
+		t.Fatalf("Upsert = %d failed, %d created, %v, want 2 and 18", failed(&res), res.Created, err)
 	}
 	if got := res.Err(13).Status; got != 422 {
 		t.Errorf("status of the bad identifier = %d", got)
@@ -129,7 +129,7 @@ func TestUpsertLostAnswers(t *testing.T) {
 				srv, c := catalog(t, porttest.Options{})
 				srv.Fault(fault(bulkRoute).Times(2))
 				res, err := c.Upsert(t.Context(), merge, entities(3))
-				if err != nil || res.Failed() != 0 || len(srv.Entities("service")) != 3 {
+				if err != nil || failed(&res) != 0 || len(srv.Entities("service")) != 3 {
 					t.Errorf("Upsert = %+v, %v, want 3 written", res, err)
 				}
 			})
@@ -144,7 +144,7 @@ func TestUpsertGivesUp(t *testing.T) {
 		srv.Fault(porttest.Status(bulkRoute, 500))
 		start := time.Now()
 		res, err := c.Upsert(t.Context(), merge, entities(3))
-		if err != nil || res.Failed() != 3 {
+		if err != nil || failed(&res) != 3 {
 			t.Fatalf("Upsert = %+v, %v, want 3 failures", res, err)
 		}
 		if e, ok := errors.AsType[*port.Error](res.Err(0)); !ok || e.StatusCode != 500 {
@@ -164,7 +164,7 @@ func TestUpsertGivesUp(t *testing.T) {
 			t.Errorf("patience after five failures = %v, want one attempt", d)
 		}
 		srv.ClearFaults()
-		if res, _ := c.Upsert(t.Context(), merge, entities(1)); res.Failed() != 0 {
+		if res, _ := c.Upsert(t.Context(), merge, entities(1)); failed(&res) != 0 {
 			t.Errorf("after recovery: %v", res.Err(0))
 		}
 	})
@@ -181,7 +181,7 @@ func TestUpsertCancelled(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("err = %v, want the deadline", err)
 		}
-		if got := res.Failed(); got != 40 {
+		if got := failed(&res); got != 40 {
 			t.Errorf("failed = %d, want 40", got)
 		}
 		srv.Close()
@@ -196,7 +196,7 @@ func TestSlowAttempt(t *testing.T) {
 		srv.Fault(porttest.Hang(bulkRoute).Times(1))
 		start := time.Now()
 		res, err := c.Upsert(t.Context(), merge, entities(1))
-		if err != nil || res.Failed() != 0 {
+		if err != nil || failed(&res) != 0 {
 			t.Errorf("Upsert = %v, %v", res.Err(0), err)
 		}
 		if d := time.Since(start); d < time.Minute || d > 62*time.Second {

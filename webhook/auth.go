@@ -20,10 +20,10 @@ const (
 // digest makes secrets of one length, so that comparing them takes one time.
 func digest(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
 
-// authenticate judges an Authorization header (live-events.md 1.4). Only the
-// password counts, which is what follows the first colon. Without a secret
-// every well-formed Basic header is good: the hooks of a time when there was
-// one go on. Other schemes and broken headers are never good.
+// authenticate judges an Authorization header. Only the password counts, which is
+// what follows the first colon. Without a secret every well-formed Basic header is
+// good: the hooks of a time when there was one go on. Other schemes and broken
+// headers are never good.
 func (s *Server) authenticate(headers []string) verdict {
 	if len(headers) == 0 {
 		if s.cfg.Secret == "" {

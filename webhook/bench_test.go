@@ -37,6 +37,7 @@ func parse(body []byte) (webhook.Envelope, error) {
 	return webhook.Envelope{
 		Key: all.Get("eventType").String() + ":" + res.Get("id").String(), EventType: all.Get("eventType").String(),
 		EventID: all.Get("id").String(), SubscriptionID: all.Get("subscriptionId").String(), Resource: []byte(res.Raw),
+		Known: true,
 	}, nil
 }
 

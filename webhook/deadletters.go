@@ -1,58 +1,44 @@
 package webhook
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/ado-port/ado-port/webhook/spool"
 )
 
-// Dead lists the dead letters, oldest first, with their bodies.
-func (s *Server) Dead() iter.Seq2[DeadLetter, error] {
-	if sp := s.store(); sp != nil {
-		return sp.Dead()
-	}
-	return func(yield func(DeadLetter, error) bool) { yield(DeadLetter{}, ErrLocked) }
-}
-
-// Redrive has dead letters wait again as if they had just come: those of these
-// ids, or all when none is named. It returns how many; ErrNotFound when none of
-// ids is a dead letter.
-func (s *Server) Redrive(ctx context.Context, ids ...uint64) (int, error) {
-	if sp := s.store(); sp != nil {
-		return sp.Redrive(ctx, ids...)
-	}
-	return 0, ErrLocked
-}
-
-// Drop deletes the dead letters of these ids; ErrNotFound when there is none.
-func (s *Server) Drop(ctx context.Context, ids ...uint64) error {
-	if sp := s.store(); sp != nil {
-		return sp.Drop(ctx, ids...)
-	}
-	return ErrLocked
-}
-
 // deadLetterRoutes are for operators. They tell what the organization does, so
-// there are none without a password.
+// they want the password.
 func (s *Server) deadLetterRoutes(g *echo.Group) {
-	if s.cfg.Secret == "" {
-		return
+	g.GET("", s.withSpool(listDead))
+	g.POST("/redrive", s.withSpool(redriveDead))
+	g.DELETE("/:id", s.withSpool(dropDead))
+}
+
+// withSpool answers 503 while the spool is not open.
+func (s *Server) withSpool(next func(echo.Context, *spool.Spool) error) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		sp := s.store()
+		if sp == nil {
+			return echo.ErrServiceUnavailable
+		}
+		err := next(c, sp)
+		if errors.Is(err, spool.ErrNotFound) {
+			return echo.ErrNotFound
+		}
+		return err
 	}
-	g.GET("", s.listDead)
-	g.POST("/redrive", s.redriveDead)
-	g.DELETE("/:id", s.dropDead)
 }
 
 // listDead answers a line of JSON for each dead letter, oldest first. Bodies
 // stay where they are: they are what the organization wrote.
-func (s *Server) listDead(c echo.Context) error {
+func listDead(c echo.Context, sp *spool.Spool) error {
 	type line struct {
 		ID             uint64    `json:"id"`
 		EventType      string    `json:"eventType"`
@@ -64,13 +50,10 @@ func (s *Server) listDead(c echo.Context) error {
 		Bytes          int       `json:"bytes"`
 		Reason         string    `json:"reason"`
 	}
-	if s.store() == nil {
-		return echo.ErrServiceUnavailable
-	}
 	c.Response().Header().Set(echo.HeaderContentType, "application/x-ndjson")
 	c.Response().WriteHeader(http.StatusOK)
 	out := json.NewEncoder(c.Response())
-	for d, err := range s.Dead() {
+	for d, err := range sp.Dead() {
 		l := line{d.ID, d.EventType, d.Key, d.SubscriptionID, d.Received.UTC(), d.Died.UTC(), d.Attempts, len(d.Body), d.Reason}
 		if err != nil {
 			l.Reason = "the record cannot be read: " + err.Error()
@@ -83,7 +66,7 @@ func (s *Server) listDead(c echo.Context) error {
 }
 
 // redriveDead takes ids from the query (id, repeatable); none means all.
-func (s *Server) redriveDead(c echo.Context) error {
+func redriveDead(c echo.Context, sp *spool.Spool) error {
 	var ids []uint64
 	for _, text := range c.QueryParams()["id"] {
 		id, err := strconv.ParseUint(text, 10, 64)
@@ -92,30 +75,20 @@ func (s *Server) redriveDead(c echo.Context) error {
 		}
 		ids = append(ids, id)
 	}
-	n, err := s.Redrive(c.Request().Context(), ids...)
+	n, err := sp.Redrive(c.Request().Context(), ids...)
 	if err != nil {
-		return deadLetterError(err)
+		return err
 	}
 	return c.JSON(http.StatusOK, map[string]int{"redriven": n})
 }
 
-func (s *Server) dropDead(c echo.Context) error {
+func dropDead(c echo.Context, sp *spool.Spool) error {
 	id, err := strconv.ParseUint(c.Param("id"), 10, 64)
 	if err != nil {
 		return echo.ErrBadRequest
 	}
-	if err := s.Drop(c.Request().Context(), id); err != nil {
-		return deadLetterError(err)
+	if err := sp.Drop(c.Request().Context(), id); err != nil {
+		return err
 	}
 	return c.NoContent(http.StatusNoContent)
-}
-
-func deadLetterError(err error) error {
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return echo.ErrNotFound
-	case errors.Is(err, ErrLocked):
-		return echo.ErrServiceUnavailable
-	}
-	return err
 }

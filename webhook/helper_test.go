@@ -62,7 +62,7 @@ func start(tb testing.TB, cfg webhook.Config) (*webhook.Server, func() error) {
 // wait waits until ok.
 func wait(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -70,7 +70,7 @@ func wait(tb testing.TB, what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			tb.Fatalf("%s: not within 20 s", what)
+			tb.Fatalf("%s: not within a minute", what)
 		}
 	}
 }

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -17,11 +15,6 @@ import (
 )
 
 const (
-	// bodyBudget is what bodies may take in memory while they arrive, at least
-	// twice the largest.
-	bodyBudget = 32 << 20
-	// firstBuffer is what a body gets before more of it has come.
-	firstBuffer = 32 << 10
 	// drainGood and drainBad are how much of a refused body is read, so that the
 	// sender reads our answer and not a reset: after authentication and before it.
 	drainGood = 64 << 20
@@ -64,23 +57,25 @@ var refusals = []*refusal{
 }
 
 // hook answers everything below the hook prefix: 200, 400, 401 or 503, the only
-// answers after which Azure DevOps does the right thing (live-events.md 1.6).
+// answers after which Azure DevOps does the right thing.
 func (s *Server) hook(c echo.Context, path string) error {
 	s.metrics.received.Inc()
-	no := s.receive(c, path)
+	b := s.bodies.begin(c.Response(), c.Request())
+	defer b.close()
+	no := s.receive(c, path, b)
 	if no == nil {
 		return c.JSONBlob(http.StatusOK, []byte(`{"status":"ok"}`))
 	}
 	s.metrics.rejected.WithLabelValues(no.reason).Inc()
-	if n, ok := s.lines.pass(no.reason, s.cfg.Now()); ok {
+	if n, ok := s.lines.pass(no.reason, time.Now()); ok {
 		s.cfg.Log.WarnContext(c.Request().Context(), "deliveries are refused", "reason", no.message, "status", no.status, "deliveries", n)
 	}
 	drain := int64(drainGood)
 	if no.status == http.StatusUnauthorized || no == refuseRepair {
 		drain = drainBad
 	}
-	if no != refuseSlow && no != refuseRead && c.Request().Header.Get("Expect") == "" {
-		_, _ = io.CopyN(io.Discard, c.Request().Body, drain)
+	if no != refuseSlow && no != refuseRead && !s.conns.crowded() && c.Request().Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, b, drain)
 	}
 	h := c.Response().Header()
 	switch {
@@ -89,14 +84,14 @@ func (s *Server) hook(c echo.Context, path string) error {
 	case no.retryAfter > 0:
 		h.Set(echo.HeaderRetryAfter, strconv.Itoa(no.retryAfter))
 	}
-	if no == refuseClosing {
+	if no == refuseClosing || no == refuseBusy {
 		h.Set(echo.HeaderConnection, "close")
 	}
 	return c.JSONBlob(no.status, []byte(`{"status":"error","message":"`+no.message+`"}`))
 }
 
 // receive takes a delivery; nil when it is durable.
-func (s *Server) receive(c echo.Context, path string) (no *refusal) {
+func (s *Server) receive(c echo.Context, path string, b *body) (no *refusal) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
@@ -107,7 +102,8 @@ func (s *Server) receive(c echo.Context, path string) (no *refusal) {
 		}
 	}()
 	r := c.Request()
-	switch v := s.authenticate(r.Header.Values(echo.HeaderAuthorization)); {
+	v := s.authenticate(r.Header.Values(echo.HeaderAuthorization))
+	switch {
 	case v == missing && s.cfg.Lenient, v == granted:
 	case v == missing && s.cfg.Repairing != nil && s.cfg.Repairing():
 		return refuseRepair
@@ -125,19 +121,22 @@ func (s *Server) receive(c echo.Context, path string) (no *refusal) {
 		return refuseIdle
 	case s.closing.Load():
 		return refuseClosing
+	case sp == nil && s.unusable.Load():
+		return refuseStore
 	case sp == nil:
 		return refuseStarting
+	case s.conns.crowded() && !s.bodies.makeWay():
+		return refuseBusy
 	}
-	body, no := s.readBody(r)
-	defer s.bodies.give(int64(cap(body)))
+	body, no := b.readBody(r.ContentLength, s.cfg.Settings.MaxBodyBytes)
 	if no != nil {
 		return no
 	}
-	return s.keep(r.Context(), sp, body)
+	return s.keep(r.Context(), sp, body, v == granted && s.cfg.Secret != "")
 }
 
-// keep stores a delivery.
-func (s *Server) keep(ctx context.Context, sp *spool.Spool, body []byte) *refusal {
+// keep stores a delivery; proven says that it came with the password.
+func (s *Server) keep(ctx context.Context, sp *spool.Spool, body []byte, proven bool) *refusal {
 	env, err := s.cfg.Parse(body)
 	if err != nil {
 		return refusePayload
@@ -146,7 +145,7 @@ func (s *Server) keep(ctx context.Context, sp *spool.Spool, body []byte) *refusa
 	defer cancel()
 	duplicate, err := sp.Accept(ctx, Delivery{
 		Key: env.Key, EventType: env.EventType, EventID: env.EventID, SubscriptionID: env.SubscriptionID,
-		Received: s.cfg.Now(), Body: body,
+		Received: time.Now(), Stranger: !proven && !env.Known, Body: body,
 	}, env.Resource)
 	switch {
 	case errors.Is(err, spool.ErrInvalid):
@@ -161,62 +160,6 @@ func (s *Server) keep(ctx context.Context, sp *spool.Spool, body []byte) *refusa
 		s.metrics.duplicates.Inc()
 	default:
 		s.metrics.accepted.WithLabelValues(s.metrics.event(env.EventType)).Inc()
-		s.metrics.recent.arrived(s.cfg.Now())
 	}
 	return nil
 }
-
-// readBody reads a body of at most the configured size. Its capacity is taken
-// from the budget, also when it is refused; memory is only taken for what has
-// come, whatever the sender announces.
-func (s *Server) readBody(r *http.Request) ([]byte, *refusal) {
-	limit := s.cfg.Settings.MaxBodyBytes
-	if r.ContentLength > limit {
-		return nil, refuseSize
-	}
-	size := int64(firstBuffer)
-	if r.ContentLength >= 0 {
-		size = min(size, r.ContentLength+1) // and one, to see the end
-	}
-	if !s.bodies.take(size) {
-		return nil, refuseBusy
-	}
-	buf := make([]byte, 0, size)
-	for {
-		n, err := r.Body.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		switch {
-		case int64(len(buf)) > limit:
-			return buf, refuseSize
-		case errors.Is(err, io.EOF):
-			return buf, nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return buf, refuseSlow
-		case err != nil:
-			return buf, refuseRead
-		}
-		if len(buf) < cap(buf) {
-			continue
-		}
-		more := min(int64(cap(buf))*2, limit+1)
-		if !s.bodies.take(more - int64(cap(buf))) {
-			return buf, refuseBusy
-		}
-		grown := make([]byte, len(buf), more)
-		copy(grown, buf)
-		buf = grown
-	}
-}
-
-// budget bounds memory in bytes.
-type budget struct{ free atomic.Int64 }
-
-func (b *budget) take(n int64) bool {
-	if b.free.Add(-n) < 0 {
-		b.free.Add(n)
-		return false
-	}
-	return true
-}
-
-func (b *budget) give(n int64) { b.free.Add(n) }

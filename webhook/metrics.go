@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"regexp"
-	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +18,6 @@ type metrics struct {
 	latency                           *prometheus.HistogramVec
 	commits, commitSize               prometheus.Histogram
 	commitErrors                      prometheus.Counter
-	recent                            recent
 	mu                                sync.RWMutex
 	events                            map[string]bool // that have a label of their own
 }
@@ -97,7 +95,7 @@ func (m *metrics) committed(took time.Duration, n int, err error) {
 type spoolCollector struct {
 	stats                             func() (spool.Stats, bool)
 	depth, bytes, age, letters, delay *prometheus.Desc
-	working, memory                   *prometheus.Desc
+	working, memory, strangers        *prometheus.Desc
 }
 
 func newSpoolCollector(stats func() (spool.Stats, bool)) *spoolCollector {
@@ -105,20 +103,21 @@ func newSpoolCollector(stats func() (spool.Stats, bool)) *spoolCollector {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, nil, nil)
 	}
 	return &spoolCollector{
-		stats:   stats,
-		depth:   desc("depth", "Deliveries that wait or are being handled."),
-		bytes:   desc("depth_bytes", "Bytes that they take in the spool."),
-		age:     desc("oldest_age_seconds", "Age of the oldest of them."),
-		letters: desc("dead_letters", "Dead letters."),
-		delay:   desc("delayed_objects", "Objects whose deliveries failed and wait for their next try."),
-		working: desc("working_objects", "Objects whose deliveries are being handled."),
-		memory:  desc("spool_in_memory", "1 when deliveries do not survive the process."),
+		stats:     stats,
+		depth:     desc("depth", "Deliveries that wait or are being handled."),
+		bytes:     desc("depth_bytes", "Bytes that they take in the spool."),
+		strangers: desc("strangers", "Of the waiting deliveries, those that nothing speaks for: no password, no known subscription or object."),
+		age:       desc("oldest_age_seconds", "Age of the oldest of them."),
+		letters:   desc("dead_letters", "Dead letters."),
+		delay:     desc("delayed_objects", "Objects whose deliveries failed and wait for their next try."),
+		working:   desc("working_objects", "Objects whose deliveries are being handled."),
+		memory:    desc("spool_in_memory", "1 when deliveries do not survive the process."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *spoolCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.depth, c.bytes, c.age, c.letters, c.delay, c.working, c.memory} {
+	for _, d := range []*prometheus.Desc{c.depth, c.bytes, c.age, c.letters, c.delay, c.working, c.memory, c.strangers} {
 		ch <- d
 	}
 }
@@ -132,6 +131,7 @@ func (c *spoolCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
 	gauge(c.depth, float64(st.Depth))
 	gauge(c.bytes, float64(st.Bytes))
+	gauge(c.strangers, float64(st.Strangers))
 	gauge(c.age, st.OldestAge.Seconds())
 	gauge(c.letters, float64(st.DeadLetters))
 	gauge(c.delay, float64(st.Delayed))
@@ -141,65 +141,4 @@ func (c *spoolCollector) Collect(ch chan<- prometheus.Metric) {
 		inMemory = 1
 	}
 	gauge(c.memory, inMemory)
-}
-
-// recent remembers the last minutes and latencies, for people.
-type recent struct {
-	mu      sync.Mutex
-	minutes [60]minute
-	took    [512]time.Duration
-	n       int // latencies seen
-}
-
-type minute struct {
-	number int64 // minutes since 1970
-	count  int
-}
-
-func (r *recent) arrived(now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	number := now.Unix() / 60
-	m := &r.minutes[number%int64(len(r.minutes))]
-	if m.number != number {
-		*m = minute{number: number}
-	}
-	m.count++
-}
-
-func (r *recent) handled(took time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.took[r.n%len(r.took)] = took
-	r.n++
-}
-
-// perMinute are the deliveries of the last hour, oldest minute first.
-func (r *recent) perMinute(now time.Time) []int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := make([]int, len(r.minutes))
-	number := now.Unix() / 60
-	for i := range out {
-		at := number - int64(len(out)-1-i)
-		if m := r.minutes[at%int64(len(r.minutes))]; m.number == at {
-			out[i] = m.count
-		}
-	}
-	return out
-}
-
-// quantiles are those of the last latencies; zeros when there are none.
-func (r *recent) quantiles(qs ...float64) []time.Duration {
-	r.mu.Lock()
-	list := slices.Clone(r.took[:min(r.n, len(r.took))])
-	r.mu.Unlock()
-	slices.Sort(list)
-	out := make([]time.Duration, len(qs))
-	for i, q := range qs {
-		if len(list) > 0 {
-			out[i] = list[min(len(list)-1, int(q*float64(len(list))))]
-		}
-	}
-	return out
 }

@@ -19,28 +19,42 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// routes are those of deploy.md 6.2. What lies below the hook prefix does not
-// reach the router: it would answer 404 and 405.
+// routes are those of the Python integration, and the dead letters. What lies
+// below the hook prefix does not reach the router: it would answer 404 and 405.
+// What acts or tells something is there only with a password.
 func (s *Server) routes() *echo.Echo {
+	e := s.newRouter(s.divert)
+	p := e.Group(s.prefix)
+	p.GET("/health/live", health("live", nil))
+	p.GET("/health/ready", health("ready", s.ready))
+	if s.cfg.MetricsListener == nil {
+		s.metricsRoutes(e)
+	}
+	e.GET("/docs", docs)
+	e.GET("/isHealthy", health("live", nil))
+	if s.cfg.Secret != "" {
+		s.deadLetterRoutes(p.Group("/dead-letters", s.protect))
+		if s.cfg.Resync != nil {
+			e.POST("/resync", s.resync, s.protect)
+		}
+	}
+	return e
+}
+
+func (s *Server) newRouter(pre ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.Logger.SetOutput(io.Discard)
 	e.HTTPErrorHandler = s.fail
-	e.Pre(s.observe, s.divert)
-
-	p := e.Group(s.prefix)
-	p.GET("/health/live", s.health("live", nil))
-	p.GET("/health/ready", s.health("ready", s.cfg.Ready))
-	m := echo.WrapHandler(promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	p.GET("/metrics", m)
-	p.GET("/metrics/", m)
-	s.deadLetterRoutes(p.Group("/dead-letters", s.protect))
-	e.GET("/docs", docs)
-	e.GET("/isHealthy", s.health("live", nil))
-	if s.cfg.Resync != nil {
-		e.POST("/resync", s.resync, s.protect)
-	}
+	e.Pre(append([]echo.MiddlewareFunc{s.observe}, pre...)...)
 	return e
+}
+
+func (s *Server) metricsRoutes(e *echo.Echo) {
+	h := echo.WrapHandler(promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	p := e.Group(s.prefix)
+	p.GET("/metrics", h)
+	p.GET("/metrics/", h)
 }
 
 // observe adds the headers of every answer and a line for debugging, without
@@ -50,6 +64,8 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		start, id := time.Now(), uuid.NewString()
 		res := c.Response()
 		res.Header().Set(echo.HeaderXRequestID, id)
+		res.Header().Set(echo.HeaderXContentTypeOptions, "nosniff")
+		res.Header().Set(echo.HeaderCacheControl, "no-store")
 		res.Before(func() {
 			res.Header().Set("X-Process-Time", strconv.FormatFloat(time.Since(start).Seconds(), 'f', 5, 64))
 		})
@@ -91,7 +107,7 @@ func (s *Server) logPanic(ctx context.Context, msg string, p any) {
 }
 
 // divert leads hooks past the router. Several slashes count as one: hooks made
-// from a base URL with a trailing slash have two (live-events.md S-14).
+// from a base URL with a trailing slash have two.
 func (s *Server) divert(next echo.HandlerFunc) echo.HandlerFunc {
 	hooks := s.prefix + "/integration"
 	return func(c echo.Context) error {
@@ -124,14 +140,13 @@ func (*Server) fail(err error, c echo.Context) {
 }
 
 // health answers a probe. ready may be nil; not to be ready is 503.
-func (s *Server) health(check string, ready func() bool) echo.HandlerFunc {
+func health(check string, ready func() bool) echo.HandlerFunc {
 	type answer struct {
-		Status      string `json:"status"`
-		Check       string `json:"check"`
-		CoreVersion string `json:"core_version"` //nolint:tagliatelle // as the probes of existing charts read it
+		Status string `json:"status"`
+		Check  string `json:"check"`
 	}
 	return func(c echo.Context) error {
-		a := answer{"healthy", check, s.cfg.CoreVersion}
+		a := answer{"healthy", check}
 		if ready != nil && !ready() {
 			a.Status = "unhealthy"
 			return c.JSON(http.StatusServiceUnavailable, a)
@@ -145,10 +160,10 @@ func docs(c echo.Context) error {
 	return c.HTML(http.StatusOK, `<!doctype html><html lang="en"><meta charset="utf-8"><title>ado-port</title><h1>ado-port</h1><p>The service is up.</p></html>`)
 }
 
-// protect asks for the password of the hooks where there is one.
+// protect asks for the password of the hooks.
 func (s *Server) protect(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if s.cfg.Secret != "" && s.authenticate(c.Request().Header.Values(echo.HeaderAuthorization)) != granted {
+		if s.authenticate(c.Request().Header.Values(echo.HeaderAuthorization)) != granted {
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="ado-port"`)
 			return echo.ErrUnauthorized
 		}

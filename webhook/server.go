@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/net/netutil"
 
 	"github.com/ado-port/ado-port/webhook/spool"
 )
@@ -23,16 +22,18 @@ const (
 	headerTimeout = 10 * time.Second
 	readTimeout   = 30 * time.Second // of a whole request
 	writeTimeout  = 60 * time.Second
-	idleTimeout   = 2 * time.Minute
+	idleTimeout   = 15 * time.Second
 	maxHeader     = 64 << 10
-	maxConns      = 2048
 )
 
 // Delays of start and stop.
 const (
-	lockPoll    = 200 * time.Millisecond
-	cancelGrace = 2 * time.Second // for handlers whose context has ended
-	closeGrace  = 2 * time.Second // for requests whose answer is under way
+	lockPoll   = 200 * time.Millisecond
+	lockWait   = time.Minute     // for a process that still has the directory
+	openPause  = 2 * time.Second // between two attempts to use the directory
+	handleEnds = time.Second     // for handlers whose context has ended
+	spoolEnds  = 2 * time.Second // for the last commit
+	httpEnds   = time.Second     // for requests whose answer is under way
 )
 
 // A Server receives hooks and works on them. Its methods are safe for
@@ -42,46 +43,36 @@ type Server struct {
 	prefix   string // "" or /…
 	secret   [32]byte
 	echo     *echo.Echo
-	listener net.Listener
+	conns    *conns
 	metrics  *metrics
-	bodies   budget
+	bodies   *bodies
 	lines    sampler
 	closing  atomic.Bool
-	born     time.Time
+	unusable atomic.Bool // the directory, at the last attempt
 
 	mu      sync.Mutex
-	spool   *spool.Spool // nil while another process has the directory
+	spool   *spool.Spool // nil until it could be opened
 	started bool
 }
 
-// New binds the listener. Nothing is served and the spool is not opened before
-// Run.
+// New checks the configuration. Nothing is served and the spool is not opened
+// before Run.
 func New(cfg Config) (*Server, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, secret: digest(string(cfg.Secret)), born: cfg.Now()}
+	s := &Server{
+		cfg: cfg, secret: digest(cfg.Secret), conns: newConns(cfg.Listener),
+		bodies: newBodies(max(bodyRoom, 2*cfg.Settings.MaxBodyBytes)),
+	}
 	if p := strings.Trim(cfg.Prefix, "/"); p != "" {
 		s.prefix = "/" + p
 	}
-	s.bodies.free.Store(max(bodyBudget, 2*cfg.Settings.MaxBodyBytes))
 	s.metrics = newMetrics(cfg.Registry, s.spoolStats)
 	s.echo = s.routes()
-	if s.listener = cfg.Listener; s.listener == nil {
-		addr, err := net.ResolveTCPAddr("tcp", cfg.Addr)
-		if err != nil {
-			return nil, fmt.Errorf("listening: %w", err)
-		}
-		if s.listener, err = net.ListenTCP("tcp", addr); err != nil {
-			return nil, fmt.Errorf("listening: %w", err)
-		}
-	}
 	return s, nil
 }
-
-// Addr is where the server listens.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // ServeHTTP answers one request, as Run does for those of the listener.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
@@ -98,21 +89,27 @@ func (s *Server) Start() {
 
 // Run opens the spool and serves until ctx is done. Then it stops in the order
 // of the work: new deliveries are answered 503, handlers that run get
-// Config.ShutdownWait, what waits stays in the spool. The error is that of the
-// listener, or ErrLocked when another process did not give the directory up.
+// Config.ShutdownWait, what waits stays in the spool. It ends at most a few
+// seconds after that time, whatever hangs. The error is that of a listener, or
+// spool.ErrLocked when another process did not give the directory up.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	work, cancelWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelWork()
 
+	if s.cfg.Resync != nil && s.cfg.Secret == "" {
+		s.cfg.Log.WarnContext(ctx, "there is no POST /resync without OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET: anybody could ask for resyncs; Port is asked for its requests instead")
+	}
 	var serving, workers sync.WaitGroup
-	srv := s.httpServer(ctx)
-	serving.Go(func() {
-		if err := srv.Serve(netutil.LimitListener(s.listener, maxConns)); !errors.Is(err, http.ErrServerClosed) {
-			stop(fmt.Errorf("serving: %w", err))
-		}
-	})
+	servers := s.httpServers(ctx)
+	for l, srv := range servers {
+		serving.Go(func() {
+			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				stop(fmt.Errorf("serving: %w", err))
+			}
+		})
+	}
 	sp, err := s.waitForSpool(ctx)
 	if err != nil {
 		stop(err)
@@ -124,13 +121,15 @@ func (s *Server) Run(ctx context.Context) error {
 	<-ctx.Done()
 	s.closing.Store(true)
 	if sp != nil {
-		sp.Stop()
-		s.finish(work, cancelWork, &workers)
-		if err := sp.Close(); err != nil {
-			s.cfg.Log.ErrorContext(work, "the spool did not close", "err", err)
+		s.finish(work, cancelWork, sp, &workers)
+	}
+	ends, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpEnds)
+	defer cancel()
+	for _, srv := range servers {
+		if srv.Shutdown(ends) != nil {
+			_ = srv.Close()
 		}
 	}
-	s.shutdown(work, srv)
 	serving.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -138,92 +137,146 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) httpServer(ctx context.Context) *http.Server {
-	return &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+// httpServers are that of the service and, if it has a listener of its own, that
+// of the metrics.
+func (s *Server) httpServers(ctx context.Context) map[net.Listener]*http.Server {
+	newServer := func(h http.Handler) *http.Server {
+		return &http.Server{
+			Handler:           h,
+			ReadHeaderTimeout: headerTimeout,
+			ReadTimeout:       readTimeout,
+			WriteTimeout:      writeTimeout,
+			IdleTimeout:       idleTimeout,
+			MaxHeaderBytes:    maxHeader,
+			ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+			BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		}
 	}
+	main := newServer(s)
+	main.ConnState = s.conns.changed
+	servers := map[net.Listener]*http.Server{s.conns: main}
+	if s.cfg.MetricsListener != nil {
+		e := s.newRouter()
+		s.metricsRoutes(e)
+		c := newConns(s.cfg.MetricsListener)
+		servers[c] = newServer(e)
+		servers[c].ConnState = c.changed
+	}
+	return servers
 }
 
-// waitForSpool opens the spool, and waits for a process that ends just now: at
-// a rolling restart on a shared volume both live for a while.
+// waitForSpool opens the spool. It waits for a process that ends just now, as at
+// a rolling restart on a shared volume, and for a directory that can be used.
 func (s *Server) waitForSpool(ctx context.Context) (*spool.Spool, error) {
-	deadline := s.cfg.Now().Add(s.cfg.LockWait)
-	tick := time.NewTicker(lockPoll)
-	defer tick.Stop()
-	for warned := false; ; warned = true {
-		sp, err := s.openSpool(ctx)
-		if err == nil || !errors.Is(err, ErrLocked) {
-			return sp, err
-		}
-		if !warned {
-			s.cfg.Log.WarnContext(ctx, "another process has the directory of the spool: deliveries are answered 503 until it ends", "directory", s.cfg.Directory)
-		}
-		if !s.cfg.Now().Before(deadline) {
-			return nil, fmt.Errorf("%w: %s; give every process an own OCEAN__STATE_DIRECTORY", ErrLocked, s.cfg.Directory)
-		}
+	begun := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	said := "" // the same thing is logged once
+	for {
 		select {
-		case <-tick.C:
+		case <-timer.C:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
+		sp, err := s.openSpool(ctx)
+		switch {
+		case err == nil:
+			if s.unusable.Swap(false) {
+				s.cfg.Log.InfoContext(ctx, "deliveries can be stored now", "directory", s.cfg.Directory)
+			}
+			return sp, nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, spool.ErrLocked):
+			if time.Since(begun) >= lockWait {
+				return nil, fmt.Errorf("%w: %s; give every process an own OCEAN__STATE_DIRECTORY", err, s.cfg.Directory)
+			}
+			if said != err.Error() {
+				s.cfg.Log.WarnContext(ctx, "another process has the directory of the spool: deliveries are answered 503 until it ends", "directory", s.cfg.Directory)
+			}
+			timer.Reset(lockPoll)
+		default:
+			s.unusable.Store(true)
+			if said != err.Error() {
+				s.cfg.Log.ErrorContext(ctx, "deliveries are answered 503 until their directory can be used", "err", err)
+			}
+			begun = time.Now()
+			timer.Reset(openPause)
+		}
+		said = err.Error()
 	}
 }
 
 func (s *Server) openSpool(ctx context.Context) (*spool.Spool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.spool != nil {
-		return s.spool, nil
-	}
 	set := s.cfg.Settings
 	sp, err := spool.Open(ctx, spool.Config{
-		Directory: s.cfg.Directory, MaxBytes: set.SpoolMaxBytes, MaxDeliveries: set.SpoolMaxDeliveries, MaxAge: set.MaxAge,
-		Held: !s.started, Committed: s.metrics.committed, Log: s.cfg.Log, Now: s.cfg.Now,
+		Directory: s.cfg.Directory, Used: s.cfg.Used, Lost: s.cfg.Lost,
+		MaxBytes: set.SpoolMaxBytes, MaxDeliveries: set.SpoolMaxDeliveries, MaxAge: set.MaxAge,
+		Strangers: max(1, set.Workers/4), Held: true, Committed: s.metrics.committed, Log: s.cfg.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.spool = sp
+	if s.started {
+		sp.Start()
+	}
 	return sp, nil
 }
 
-// finish waits for the workers: first for their handlers to end by themselves.
-func (s *Server) finish(ctx context.Context, cancel context.CancelFunc, workers *sync.WaitGroup) {
-	done := make(chan struct{})
+// finish ends the work: first handlers may end by themselves.
+func (s *Server) finish(ctx context.Context, cancel context.CancelFunc, sp *spool.Spool, workers *sync.WaitGroup) {
+	sp.Stop()
+	handled := make(chan struct{})
 	go func() {
 		workers.Wait()
-		close(done)
+		close(handled)
 	}()
-	timer := time.NewTimer(s.cfg.ShutdownWait)
-	defer timer.Stop()
-	select {
-	case <-done:
-		return
-	case <-timer.C:
+	if !within(s.cfg.ShutdownWait, handled) {
+		cancel()
+		if !within(handleEnds, handled) {
+			s.cfg.Log.WarnContext(ctx, "handlers do not end; their deliveries are handled again after the next start")
+		}
 	}
-	cancel()
-	timer.Reset(cancelGrace)
-	select {
-	case <-done:
-	case <-timer.C:
-		s.cfg.Log.WarnContext(ctx, "handlers do not end; their deliveries are handled again after the next start")
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		if err := sp.Close(); err != nil {
+			s.cfg.Log.ErrorContext(ctx, "the spool did not close", "err", err)
+		}
+	}()
+	if !within(spoolEnds, closed) {
+		s.cfg.Log.ErrorContext(ctx, "the disk does not end the last commit of the spool; what was handled may be handled again after the next start")
 	}
 }
 
-// shutdown ends the HTTP server.
-func (s *Server) shutdown(ctx context.Context, srv *http.Server) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
-	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
-		_ = srv.Close()
+// within waits for the end of something, for so long at most.
+func within(d time.Duration, done <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
 	}
+}
+
+// ready says whether deliveries can be taken. While another process has the
+// directory the answer is yes: that one ends only after this one is ready.
+func (s *Server) ready() bool {
+	sp := s.store()
+	return !s.unusable.Load() && (sp == nil || sp.Failing() == nil)
+}
+
+func (s *Server) spoolStats() (spool.Stats, bool) {
+	sp := s.store()
+	if sp == nil {
+		return spool.Stats{}, false
+	}
+	return sp.Stats(), true
 }
 
 // store is the open spool; nil when there is none yet.

@@ -21,6 +21,8 @@ type pipes struct {
 	done  chan struct{}
 }
 
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(chan struct{})} }
+
 func (p *pipes) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
@@ -64,7 +66,7 @@ func TestSlowSenders(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+				l := newPipes()
 				s, err := webhook.New(webhook.Config{Listener: l, Parse: parse, Handler: handlerFunc(
 					func(context.Context, string, []webhook.Delivery) error { return nil })})
 				if err != nil {

@@ -2,8 +2,8 @@
 // Handler: each at least once, in order within an object, in parallel across
 // objects, after they have been stored durably.
 //
-// A Server is the HTTP surface of the program: hook route, health, metrics and
-// POST /resync. A delivery is answered 200 when package webhook/spool has it on
+// A Server is the HTTP surface of the program: hook route, health, metrics, dead
+// letters and POST /resync. A delivery is answered 200 when package webhook/spool has it on
 // disk; from there workers take all waiting deliveries of one object at once.
 // The package does not know what handling means, nor what a payload means: main
 // gives it a function that reads the envelope and a Handler.
@@ -41,32 +41,34 @@ type Settings struct {
 type Config struct {
 	Settings Settings
 
-	Listener net.Listener // nil: New listens on Addr
-	Addr     string       // such as :8000
-	Prefix   string       // of every route but /docs, /isHealthy and /resync; slashes around it do not matter
+	Listener        net.Listener // needed; closed when Run ends
+	MetricsListener net.Listener // of /metrics and nothing else; nil: that is a route of Listener
+	Prefix          string       // of every route but /docs, /isHealthy and /resync; slashes around it do not matter
 
-	Secret  Secret // password of the hooks; empty: none is asked for
+	Secret  string // password of the hooks, never shown; empty: none is asked for
 	Lenient bool   // deliveries without Authorization are taken although there is a secret
 	// Repairing reports that hooks without credentials are being repaired: until
 	// that is done their deliveries are answered 503, which Azure DevOps sends
 	// again, and not 401, which puts the subscription on probation. nil: never.
 	Repairing func() bool
 
-	Directory string        // of the spool; empty or not writable: deliveries wait in memory, with a warning
-	LockWait  time.Duration // for a process that still has the directory; default 60 s
+	// Directory of the spool. While it cannot be used, deliveries are answered 503
+	// and the service is not ready. Empty: deliveries wait in memory, with a warning.
+	Directory string
+	Used      bool   // deliveries were received with this Directory before: a spool that is missing is a loss
+	Lost      func() // accepted deliveries are gone, a resync brings what they said; must not wait; nil: nobody asks
 
 	Parse         func(body []byte) (Envelope, error) // an error means that the body is no delivery: 400. Needed
 	Handler       Handler                             // nil: nobody handles deliveries here, and they are answered 503
 	HandleTimeout time.Duration                       // of one call of the Handler; default 2 min
 	ShutdownWait  time.Duration                       // for handlers that run when Run has to end; default 5 s
 
-	Ready       func() bool // nil: always ready
-	Resync      func()      // starts a resync without waiting for it; nil: there is no POST /resync
-	CoreVersion string      // shown by the health routes
+	// Resync starts a resync, or another one behind the one that runs, without
+	// waiting for it. nil, or no Secret: there is no POST /resync.
+	Resync func()
 
 	Registry *prometheus.Registry // gets the metrics and is what /metrics shows; nil: an own one
 	Log      *slog.Logger         // nil: nothing is logged
-	Now      func() time.Time     // nil: time.Now
 }
 
 // An Envelope is what the Server needs to know of a delivery.
@@ -84,13 +86,14 @@ type Envelope struct {
 	// Resource is the part of the body that says what happened, to recognize
 	// one event that several subscriptions deliver under different ids; may be nil.
 	Resource []byte
+	// Known says that something speaks for a sender without a password, such as a
+	// subscription or an object that exists. The others share a small part of the
+	// workers and of the room. Deliveries with the password are always known.
+	Known bool
 }
 
 // A Delivery is one accepted POST of a hook.
 type Delivery = spool.Delivery
-
-// DeadLetter is a delivery that was given up.
-type DeadLetter = spool.DeadLetter
 
 // A Handler brings the catalog up to date with deliveries.
 type Handler interface {
@@ -106,18 +109,11 @@ type Handler interface {
 // no use.
 var ErrPermanent = spool.ErrPermanent
 
-// ErrNotFound means that there is no dead letter of that id.
-var ErrNotFound = spool.ErrNotFound
-
-// ErrLocked means that another process has the directory of the spool.
-var ErrLocked = spool.ErrLocked
-
 const (
 	defaultMaxBody       = 8 << 20
 	defaultWorkers       = 8
 	defaultHandleTimeout = 2 * time.Minute
 	defaultShutdownWait  = 5 * time.Second
-	defaultLockWait      = time.Minute
 )
 
 // withDefaults checks the configuration and fills its zero fields.
@@ -125,8 +121,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Parse == nil {
 		return c, errors.New("webhook: Config.Parse is needed")
 	}
-	if c.Listener == nil && c.Addr == "" {
-		return c, errors.New("webhook: Config.Listener or Config.Addr is needed")
+	if c.Listener == nil {
+		return c, errors.New("webhook: Config.Listener is needed")
 	}
 	s := &c.Settings
 	for name, v := range map[string]int64{
@@ -141,15 +137,11 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&s.Workers, defaultWorkers)
 	setDefault(&c.HandleTimeout, defaultHandleTimeout)
 	setDefault(&c.ShutdownWait, defaultShutdownWait)
-	setDefault(&c.LockWait, defaultLockWait)
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if c.Now == nil {
-		c.Now = time.Now
 	}
 	return c, nil
 }
@@ -159,20 +151,3 @@ func setDefault[T int | int64 | time.Duration](v *T, def T) {
 		*v = def
 	}
 }
-
-// A Secret prints as [redacted] wherever it is formatted, logged or encoded.
-type Secret string
-
-const redacted = "[redacted]"
-
-// String hides the secret.
-func (Secret) String() string { return redacted }
-
-// GoString hides the secret.
-func (Secret) GoString() string { return redacted }
-
-// LogValue hides the secret.
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText hides the secret.
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

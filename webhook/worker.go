@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ado-port/ado-port/webhook/spool"
 )
@@ -38,13 +39,12 @@ func (s *Server) handle(ctx context.Context, c *spool.Claim) (err error) {
 
 // report counts what became of a claim.
 func (s *Server) report(ctx context.Context, c *spool.Claim, err error, out spool.Outcome) {
-	now, m := s.cfg.Now(), s.metrics
+	now, m := time.Now(), s.metrics
 	for i := range out.Done {
 		d := &out.Done[i]
 		event, took := m.event(d.EventType), now.Sub(d.Received)
 		m.processed.WithLabelValues(event).Inc()
 		m.latency.WithLabelValues(event).Observe(took.Seconds())
-		m.recent.handled(took)
 	}
 	if n := len(out.Done); n > 1 {
 		m.coalesced.Add(float64(n - 1))

@@ -18,7 +18,10 @@
 //	srv.Fault(azuredevopstest.Status("GET /{project}/_apis/git/repositories", 500).Times(1))
 //
 // Every change of a World that the service would announce by a service hook is
-// handed to the functions registered with [World.Subscribe] as an [Event].
+// an [Event]. The server posts it to the subscriptions that clients have made
+// through the API, in order per subscription, and remembers what failed; a test
+// waits with [Server.Settled] and decides with [Server.Deliver] what gets lost.
+// Functions registered with [World.Subscribe] see events as well.
 //
 // All service hosts (dev, vsrm, vssps, …) share one listener, as on Azure
 // DevOps Server; requests that name the real hosts, which reach it through

@@ -8,7 +8,8 @@ import (
 )
 
 // An Event is a change that the service announces by service hooks. It holds
-// what a delivery is made of; deliveries themselves are the subscriber's part.
+// what a delivery is made of. The server delivers it to the subscriptions that
+// clients have made.
 type Event struct {
 	// ID is unique to the event, not to a delivery.
 	ID string
@@ -36,16 +37,26 @@ type Event struct {
 //
 // https://learn.microsoft.com/azure/devops/service-hooks/events
 func (e Event) Payload(subscription string, notification int) []byte {
+	return e.payload(object{"subscriptionId", subscription, "notificationId", notification}, true, true, true)
+}
+
+// payload is the event behind what names the delivery, with the parts that a
+// subscription wants.
+func (e Event) payload(delivery object, resource, messages, detailed bool) []byte {
+	part := func(want bool, v any) any {
+		if want {
+			return v
+		}
+		return nil
+	}
 	text := object{"text", e.Text, "html", e.Text, "markdown", e.Text}
-	return encode(object{
-		"subscriptionId", subscription,
-		"notificationId", notification,
+	return encode(append(delivery,
 		"id", e.ID,
 		"eventType", e.Type,
 		"publisherId", e.Publisher,
-		"message", text,
-		"detailedMessage", text,
-		"resource", e.Resource,
+		"message", part(messages, text),
+		"detailedMessage", part(detailed, text),
+		"resource", part(resource, e.Resource),
 		"resourceVersion", e.ResourceVersion,
 		"resourceContainers",
 		object{
@@ -57,7 +68,7 @@ func (e Event) Payload(subscription string, notification int) []byte {
 			object{"id", e.Project, "baseUrl", e.org + "/"},
 		},
 		"createdDate", e.Time,
-	})
+	))
 }
 
 // Subscribe registers a function that gets every event after the change is

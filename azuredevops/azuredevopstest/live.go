@@ -1,28 +1,11 @@
 package azuredevopstest
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 )
-
-// Live makes one plausible change for every tick until ctx is done, or ticks is
-// closed. It returns ctx's error. The demo passes the channel of a time.Ticker.
-func (w *World) Live(ctx context.Context, ticks <-chan time.Time) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case _, open := <-ticks:
-			if !open {
-				return nil
-			}
-			w.Step()
-		}
-	}
-}
 
 // Step makes one change of the kind that happens all day: mostly work items,
 // builds and pushes, now and then a pull request, a release or a new

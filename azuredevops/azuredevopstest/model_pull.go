@@ -109,8 +109,9 @@ func (pr *PullRequest) url() string {
 	return pr.repo.url() + "/pullRequests/" + strconv.Itoa(pr.ID)
 }
 
-// json is the pull request; lists cut the description at 400 characters, as the
-// reference says.
+// json is the pull request; lists cut the description at 400 characters.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/pull-requests/get-pull-requests
 func (pr *PullRequest) json(whole bool) object {
 	description := []rune(pr.Description)
 	if !whole && len(description) > 400 {

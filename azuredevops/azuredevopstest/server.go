@@ -43,6 +43,13 @@ type Options struct {
 	Latency time.Duration
 	// Gzip compresses for clients that accept it, as the service does.
 	Gzip bool
+	// HookRetry is the time before a delivery is posted again to a consumer that
+	// is busy or away; it doubles with every try. Zero is a second, as with the
+	// service; below zero there is one try only.
+	HookRetry time.Duration
+	// HookTransport carries deliveries; nil is the network. Inside a synctest
+	// bubble it has to do without sockets.
+	HookTransport http.RoundTripper
 }
 
 // A Server answers the REST API of Azure DevOps from a World. It is safe for
@@ -56,6 +63,7 @@ type Server struct {
 	options  Options
 	versions version // the latest
 	routes   map[routeKey][]*route
+	hooks    *hooks
 
 	listener net.Listener
 	server   *http.Server
@@ -99,6 +107,7 @@ func NewUnstarted(o Options) *Server {
 	}
 	s.log.calls = map[string]int{}
 	s.routes = routeTable(s.areas())
+	s.hooks = newHooks(o.World, o)
 	return s
 }
 
@@ -107,7 +116,7 @@ func (s *Server) areas() []route {
 	var all []route
 	for _, area := range [][]route{
 		coreRoutes(), gitRoutes(), itemRoutes(), pullRoutes(), policyRoutes(), buildRoutes(), releaseRoutes(), workItemRoutes(), boardRoutes(),
-		graphRoutes(), classificationRoutes(), environmentRoutes(), testRoutes(), wikiRoutes(), alertRoutes(),
+		graphRoutes(), classificationRoutes(), environmentRoutes(), testRoutes(), wikiRoutes(), alertRoutes(), hookRoutes(),
 	} {
 		all = append(all, area...)
 	}
@@ -139,8 +148,10 @@ func (s *Server) Serve(l net.Listener) {
 	}()
 }
 
-// Close stops listening, cuts the open connections and waits for the end.
+// Close ends deliveries, stops listening, cuts the open connections and waits
+// for the end.
 func (s *Server) Close() {
+	s.hooks.close()
 	if s.server == nil {
 		return
 	}

@@ -79,6 +79,26 @@ type Stats struct {
 	Bytes        int64 // of the data file
 }
 
+// OpenIn opens the memory below a state directory. Where that is not possible the
+// log says so and the result is nil: then every resync reads everything, which is
+// slower and no worse.
+func OpenIn(state string, size int64, log *slog.Logger) *Memory {
+	if state == "" || size == 0 {
+		return nil
+	}
+	dir := filepath.Join(state, "memory")
+	err := os.MkdirAll(dir, 0o700)
+	var m *Memory
+	if err == nil {
+		m, err = Open(dir, Limits{Bytes: size}, log)
+	}
+	if err != nil {
+		log.Warn("nothing is remembered from resync to resync", "err", err)
+		return nil
+	}
+	return m
+}
+
 // Open opens the memory in a directory, or begins one. On an error the result is
 // nil, which works and forgets; so is it without a directory or without bytes,
 // then there is no error. ErrTaken: another process has it.

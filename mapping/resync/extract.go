@@ -9,149 +9,152 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/mapping/resync/origins"
 	"github.com/ado-port/ado-port/port"
 )
 
-// maxFetches bounds the listings that run side by side: each holds a few pages.
-const maxFetches = 6
+// maxListings bounds the listings that run side by side: each holds a few pages.
+const maxListings = 6
 
 // extract runs every listing in every organization. Listings begin in mapping
 // order, so that the lanes are fed in the order in which they load.
 func (r *run) extract(ctx context.Context) {
-	slots := semaphore.NewWeighted(maxFetches)
+	slots := semaphore.NewWeighted(maxListings)
 	snapshots := make([]*azuredevops.Snapshot, len(r.cfg.Organizations))
 	for i, org := range r.cfg.Organizations {
 		snapshots[i] = org.Snapshot()
-		for _, f := range r.fetches {
-			snapshots[i].Expect(f.listing, azuredevops.ListOptions{Files: f.files, Since: f.since()})
+		for _, l := range r.listings {
+			snapshots[i].Expect(l.Listing, azuredevops.ListOptions{Files: l.Files, Since: l.since()})
 		}
 	}
 	var wg sync.WaitGroup
-	for _, f := range r.fetches {
+	for _, l := range r.listings {
 		for i, snap := range snapshots {
 			if slots.Acquire(ctx, 1) != nil {
 				break
 			}
 			wg.Go(func() {
 				defer slots.Release(1)
-				r.fetch(ctx, f, i, snap)
+				r.list(ctx, l, i, snap)
 			})
 		}
 	}
 	wg.Wait()
 }
 
-// seat gives every block and organization its place in its lane. A block that
-// has its lane for itself has one place for all organizations: nothing depends
+// takeTurns gives every resource and organization its turn in its lane. A resource
+// that has its lane for itself has one turn for all organizations: nothing depends
 // on their order.
-func (r *run) seat() {
+func (r *run) takeTurns() {
 	orgs := len(r.cfg.Organizations)
 	for _, l := range r.lanes {
-		for _, b := range l.blocks {
+		l.writer = r.session.Writer(l.ordered)
+		for _, b := range l.resources {
 			n := orgs
-			if len(l.blocks) == 1 && !l.ordered {
+			if len(l.resources) == 1 && !l.ordered {
 				n = 1
 			}
+			b.left = orgs
 			for range n {
-				s := &seat{lane: l, index: len(l.seats), producers: orgs / n}
-				b.left = orgs
-				l.seats = append(l.seats, s)
-				b.seats = append(b.seats, s)
+				t := &turn{lane: l, index: len(l.turns), producers: orgs / n}
+				l.turns = append(l.turns, t)
+				b.turns = append(b.turns, t)
 			}
 		}
 	}
 }
 
-// seatOf is the place of a block's records from organization org.
-func (b *block) seatOf(org int) *seat { return b.seats[min(org, len(b.seats)-1)] }
+// turnOf is the turn of the records from organization org.
+func (r *resource) turnOf(org int) *turn { return r.turns[min(org, len(r.turns)-1)] }
 
-// fetch lists one organization and maps every record for every block.
-func (r *run) fetch(ctx context.Context, f *fetch, org int, snap *azuredevops.Snapshot) {
+// list lists one organization and maps every record for every resource.
+func (r *run) list(ctx context.Context, l *listing, org int, snap *azuredevops.Snapshot) {
 	url := r.cfg.Organizations[org].Organization()
-	takers := make([]*taker, len(f.blocks))
-	for i, b := range f.blocks {
-		takers[i] = &taker{run: r, block: b, seat: b.seatOf(org), examples: r.reports.examples(b)}
+	sinks := make([]*sink, len(l.resources))
+	for i, b := range l.resources {
+		sinks[i] = &sink{run: r, resource: b, turn: b.turnOf(org), examples: r.reports.examples(b)}
 		if b.begin() {
 			r.reports.put(r.reports.kind(b, port.SyncSyncing))
 		}
 	}
 	defer func() {
-		for _, t := range takers {
-			t.close(ctx)
-			if t.block.ended() {
-				r.reports.put(r.reports.kind(t.block, t.block.state()))
+		for _, s := range sinks {
+			s.close(ctx)
+			if s.resource.ended() {
+				r.reports.put(r.reports.kind(s.resource, s.resource.state()))
 			}
 		}
 	}()
-	for rec, err := range f.listing.Records(ctx, snap, azuredevops.ListOptions{Files: f.files, Since: f.since()}) {
-		for _, t := range takers {
+	for rec, err := range l.Listing.Records(ctx, snap, azuredevops.ListOptions{Files: l.Files, Since: l.since()}) {
+		for _, s := range sinks {
 			if err != nil {
-				t.unread(ctx, url, err)
-			} else if t.take(ctx, rec) != nil {
+				s.unread(ctx, url, err)
+			} else if s.take(ctx, rec) != nil {
 				return
 			}
 		}
 	}
 }
 
-// A taker maps the records of one fetch for one block.
-type taker struct {
+// A sink maps the records of one listing for one resource.
+type sink struct {
 	run      *run
-	block    *block
-	seat     *seat
+	resource *resource
+	turn     *turn
 	examples *examples
 	report   mapping.Report
-	broken   bool // the block failed as a whole: its records are not mapped any more
+	broken   bool // the resource failed as a whole: its records are not mapped any more
 }
 
-func (t *taker) close(ctx context.Context) {
-	t.block.mu.Lock()
-	t.block.report.Merge(&t.report)
-	t.block.mu.Unlock()
-	t.examples.close()
-	t.seat.finish(ctx)
+func (s *sink) close(ctx context.Context) {
+	s.resource.mu.Lock()
+	s.resource.report.Merge(&s.report)
+	s.resource.mu.Unlock()
+	s.examples.close()
+	s.turn.finish(ctx)
 }
 
 // unread notes a part of Azure DevOps that could not be listed.
-func (t *taker) unread(ctx context.Context, organization string, err error) {
+func (s *sink) unread(ctx context.Context, organization string, err error) {
 	scope := azuredevops.Scope{Organization: organization}
 	if se, ok := errors.AsType[*azuredevops.ScopeError](err); ok {
 		scope, err = se.Scope, se.Err
 	}
 	if ctx.Err() == nil {
 		if scope.Project == "" && errors.Is(err, azuredevops.ErrUnauthorized) {
-			t.run.unauthorized.Store(true)
+			s.run.unauthorized.Store(true)
 		}
-		t.block.source(scope)
-		t.block.fail(scope, err.Error(), 0)
-		t.run.log.DebugContext(ctx, "not everything could be listed", "kind", t.block.Kind, "kind_index", t.block.Index, "scope", scope.String(), "err", err)
+		s.resource.source(scope)
+		s.resource.fail(scope, err.Error(), 0)
+		s.run.log.DebugContext(ctx, "not everything could be listed", "kind", s.resource.Kind, "kind_index", s.resource.Index, "scope", scope.String(), "err", err)
 		return
 	}
-	t.block.fail(scope, "the resync was stopped", 0)
+	s.resource.fail(scope, "the resync was stopped", 0)
 }
 
 // take maps one record and puts its entities into the lane. An error ends the
 // listing.
-func (t *taker) take(ctx context.Context, rec azuredevops.Record) error {
-	src := t.block.source(rec.Scope)
+func (s *sink) take(ctx context.Context, rec azuredevops.Record) error {
+	src := s.resource.source(rec.Scope)
 	src.counter.listed.Add(1)
-	t.examples.add(rec.JSON)
-	if t.broken {
+	s.examples.add(rec.JSON)
+	if s.broken {
 		return nil
 	}
 	partial := len(rec.Missing) > 0
 	if partial {
 		src.counter.incomplete.Add(1)
-		t.block.fail(rec.Scope, rec.Missing[0].Error(), 1)
+		s.resource.fail(rec.Scope, rec.Missing[0].Error(), 1)
 	}
-	res, err := t.block.Map(ctx, rec.JSON, rec.Files, &t.report)
+	res, err := s.resource.Map(ctx, rec.JSON, rec.Files, &s.report)
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		t.broken = true
-		t.block.fail(azuredevops.Scope{}, "mapping: "+err.Error(), 0)
-		t.run.log.ErrorContext(ctx, "a resource could not be mapped", "kind", t.block.Kind, "kind_index", t.block.Index, "err", err)
+		s.broken = true
+		s.resource.fail(azuredevops.Scope{}, "mapping: "+err.Error(), 0)
+		s.run.log.ErrorContext(ctx, "a resource could not be mapped", "kind", s.resource.Kind, "kind_index", s.resource.Index, "err", err)
 		return nil
 	}
 	src.counter.filtered.Add(int64(res.Filtered))
@@ -159,25 +162,21 @@ func (t *taker) take(ctx context.Context, rec azuredevops.Record) error {
 	src.counter.mapped.Add(int64(len(res.Entities)))
 	if res.SelectorErrors > 0 {
 		src.counter.selector.Add(int64(res.SelectorErrors))
-		t.block.fail(rec.Scope, "selector.query is neither true nor false", 1)
+		s.resource.fail(rec.Scope, "selector.query is neither true nor false", 1)
 	}
 	for i := range res.Entities {
-		if err := t.put(ctx, src, rec, &res.Entities[i], partial); err != nil {
+		if err := s.put(ctx, src, rec, &res.Entities[i], partial); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *taker) put(ctx context.Context, src *source, rec azuredevops.Record, e *port.Entity, partial bool) error {
-	for _, rel := range e.Relations {
-		for _, id := range rel.Targets {
-			t.run.targets.add(e.Blueprint, rel.Name, id)
-		}
-	}
+func (s *sink) put(ctx context.Context, src *source, rec azuredevops.Record, e *port.Entity, partial bool) error {
+	l := catalog.Layer{Entity: *e, Source: src, Partial: partial}
+	s.run.session.Refer(&l)
 	if e.Identifier != "" {
-		t.run.memory.add(origin{Kind: t.block.Kind, Scope: rec.Scope, Ref: port.Ref{Blueprint: e.Blueprint, Identifier: e.Identifier}})
+		s.run.origins.Add(origins.Origin{Kind: s.resource.Kind, Scope: rec.Scope, Ref: port.Ref{Blueprint: e.Blueprint, Identifier: e.Identifier}})
 	}
-	e.Relations = nil
-	return t.seat.put(ctx, item{Entity: *e, source: src, partial: partial})
+	return s.turn.put(ctx, l)
 }

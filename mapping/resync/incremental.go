@@ -8,34 +8,34 @@ import (
 )
 
 // Incremental writes what has changed since the cursors that Port keeps, or for
-// as long as interval where there is none. It runs the blocks of those kinds
+// as long as interval where there is none. It runs the resources of those kinds
 // that can be listed since a time, deletes nothing, and reports nothing to Port
-// but the cursors. A block that could not be read completely keeps its cursor, so
+// but the cursors. A resource that could not be read completely keeps its cursor, so
 // that the next run sees the same again.
 func (r *Runner) Incremental(ctx context.Context, interval time.Duration) (*Summary, error) {
 	r.interval.Store(int64(interval))
 	return r.start(ctx, incremental)
 }
 
-// cursors reads since when each block has to be listed.
+// cursors reads since when each resource has to be listed.
 func (r *run) cursors(ctx context.Context) error {
-	for _, b := range r.blocks {
-		at, err := r.catalog.Cursor(ctx, b.Kind, b.Index)
+	for _, b := range r.resources {
+		at, err := r.cfg.Port.Cursor(ctx, b.Kind, b.Index)
 		if err != nil {
 			return err
 		}
 		if at.IsZero() {
-			at = r.started.Add(-time.Duration(r.runner.interval.Load()))
+			at = r.started.Add(-r.window)
 		}
 		b.since = at
 	}
 	return nil
 }
 
-// since is the earliest cursor of the blocks that share a listing.
-func (f *fetch) since() time.Time {
+// since is the earliest cursor of the resources that share a listing.
+func (l *listing) since() time.Time {
 	var out time.Time
-	for _, b := range f.blocks {
+	for _, b := range l.resources {
 		if out.IsZero() || b.since.Before(out) {
 			out = b.since
 		}
@@ -43,14 +43,14 @@ func (f *fetch) since() time.Time {
 	return out
 }
 
-// saveCursors moves the cursors of the blocks that were read completely to the
+// saveCursors moves the cursors of the resources that were read completely to the
 // start of this run: what changed during it is seen again.
 func (r *run) saveCursors(ctx context.Context) {
-	for _, b := range r.blocks {
+	for _, b := range r.resources {
 		if len(b.unknowns()) > 0 {
 			continue
 		}
-		if err := r.catalog.SetCursor(ctx, b.Kind, b.Index, r.started); err != nil {
+		if err := r.cfg.Port.SetCursor(ctx, b.Kind, b.Index, r.started); err != nil {
 			r.problem(ctx, "saving the cursor of "+b.KindIndex(), err)
 		}
 	}

@@ -19,8 +19,8 @@ type KindStatus struct {
 
 // Kinds returns where every resource stands.
 func (s *Status) Kinds() []KindStatus {
-	out := make([]KindStatus, len(s.run.blocks))
-	for i, b := range s.run.blocks {
+	out := make([]KindStatus, len(s.run.resources))
+	for i, b := range s.run.resources {
 		out[i] = KindStatus{Resource: b.KindIndex(), State: b.state()}
 		for _, src := range b.all() {
 			out[i].Counts.Add(src.counter.counts())

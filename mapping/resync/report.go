@@ -21,7 +21,7 @@ type reporter struct {
 // reportQueue bounds the reports that wait: two for each kind of a large mapping.
 const reportQueue = 256
 
-// begin reports that the resync runs and every kind is pending (port.md 8.2).
+// begin reports that the resync runs and every kind is pending.
 func (r *run) beginReports(ctx context.Context) *reporter {
 	p := &reporter{run: r, queue: make(chan func(context.Context), reportQueue)}
 	beat, stop := context.WithCancel(ctx)
@@ -31,9 +31,9 @@ func (r *run) beginReports(ctx context.Context) *reporter {
 			f(ctx)
 		}
 	})
-	p.done.Go(func() { r.catalog.RunHeartbeat(beat, r.id, r.cfg.Heartbeat) })
-	kinds := make([]port.SyncReport, len(r.blocks))
-	for i, b := range r.blocks {
+	p.done.Go(func() { r.cfg.Port.RunHeartbeat(beat, r.id, r.cfg.Heartbeat) })
+	kinds := make([]port.SyncReport, len(r.resources))
+	for i, b := range r.resources {
 		kinds[i] = p.kind(b, port.SyncPending)
 	}
 	p.post(kinds...)
@@ -45,7 +45,7 @@ func (r *run) beginReports(ctx context.Context) *reporter {
 func (p *reporter) end(state State) {
 	p.stop()
 	if state == StateAborted {
-		for _, b := range p.run.blocks {
+		for _, b := range p.run.resources {
 			if b.state() != port.SyncCompleted && b.state() != port.SyncFailed {
 				p.put(p.kind(b, port.SyncAborted))
 			}
@@ -70,11 +70,11 @@ func (p *reporter) later(f func(context.Context)) {
 }
 
 func (p *reporter) post(reports ...port.SyncReport) {
-	p.later(func(ctx context.Context) { p.failed(ctx, p.run.catalog.SyncMetrics(ctx, reports...)) })
+	p.later(func(ctx context.Context) { p.failed(ctx, p.run.cfg.Port.SyncMetrics(ctx, reports...)) })
 }
 
 func (p *reporter) put(r port.SyncReport) {
-	p.later(func(ctx context.Context) { p.failed(ctx, p.run.catalog.SyncKindMetrics(ctx, r)) })
+	p.later(func(ctx context.Context) { p.failed(ctx, p.run.cfg.Port.SyncKindMetrics(ctx, r)) })
 }
 
 func (p *reporter) failed(ctx context.Context, err error) {
@@ -84,7 +84,7 @@ func (p *reporter) failed(ctx context.Context, err error) {
 }
 
 // kind is the report about one resource.
-func (p *reporter) kind(b *block, state string) port.SyncReport {
+func (p *reporter) kind(b *resource, state string) port.SyncReport {
 	if p == nil {
 		return port.SyncReport{}
 	}
@@ -117,28 +117,28 @@ func (r *run) setState(ctx context.Context, status string) {
 	if r.cfg.Schedule != nil {
 		s.Next = r.cfg.Schedule(time.Now())
 	}
-	if err := r.catalog.SetResyncState(ctx, s); err != nil {
+	if err := r.cfg.Port.SetResyncState(ctx, s); err != nil {
 		r.log.WarnContext(ctx, "port was not told the state of the resync", "state", status, "err", err)
 	}
 }
 
-// maxExamples is how many raw records of a resource Port is shown (port.md 6.9).
+// maxExamples is how many raw records of a resource Port is shown.
 const maxExamples = 5
 
 // examples collects the first raw records of one resource; nil collects none.
 type examples struct {
-	run     *run
-	block   *block
-	records [][]byte
+	run      *run
+	resource *resource
+	records  [][]byte
 }
 
-// examples returns where a fetch puts its first records. Of several
+// examples returns where a listing puts its first records. Of several
 // organizations the first one that asks provides them.
-func (p *reporter) examples(b *block) *examples {
+func (p *reporter) examples(b *resource) *examples {
 	if p == nil || !p.run.cfg.SendExamples || !b.shown.CompareAndSwap(false, true) {
 		return nil
 	}
-	return &examples{run: p.run, block: b}
+	return &examples{run: p.run, resource: b}
 }
 
 func (e *examples) add(record []byte) {
@@ -159,9 +159,9 @@ func (e *examples) close() {
 
 // post sends the examples beside the extraction, which does not wait.
 func (e *examples) post() {
-	kind, records := e.block.Kind, e.records
+	kind, records := e.resource.Kind, e.records
 	e.run.reports.later(func(ctx context.Context) {
-		if err := e.run.catalog.SendExamples(ctx, kind, records); err != nil && ctx.Err() == nil {
+		if err := e.run.cfg.Port.SendExamples(ctx, kind, records); err != nil && ctx.Err() == nil {
 			e.run.log.WarnContext(ctx, "port was not shown examples", "kind", kind, "err", err)
 		}
 	})

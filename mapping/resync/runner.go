@@ -2,14 +2,13 @@
 // that the mapping names, maps the records, writes what differs and deletes what
 // is provably gone.
 //
-// A Runner does one resync at a time; a newer one replaces the older. See lane
+// A Runner does one resync at a time. See lane
 // for the order in which entities reach Port and stale.go for the proof behind a
 // deletion.
 package resync
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,23 +16,28 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/mapping/resync/origins"
 	"github.com/ado-port/ado-port/port"
 )
 
-// ErrSuperseded ends a resync that a newer one replaces.
-var ErrSuperseded = errors.New("a newer resync was asked for")
+// ErrSuperseded ends a resync whose mapping is not the current one any more.
+var ErrSuperseded = errors.New("the mapping has changed")
 
 // Config says what a Runner works with. Zero fields have the stated defaults.
 type Config struct {
 	Organizations []*azuredevops.Client
-	Catalog       *port.Client
+	Port          *port.Client
+	Catalog       *catalog.Catalog
 	// Mapping loads the mapping for a resync.
 	Mapping func(context.Context) (*mapping.Mapping, error)
-	// LiveMapping returns the mapping for live events; it may be older than that of Mapping.
-	LiveMapping func(context.Context) (*mapping.Mapping, error)
-	// StateDirectory is where the memory of a resync lies; empty: none is kept.
+	// Book is told when the origins have changed; nil: nobody asks for them.
+	Book *origins.Book
+	// StateDirectory is where the origins lie; empty: none are kept.
 	StateDirectory string
 	// TempDirectory takes entities that wait for others; empty: they wait in memory.
 	TempDirectory string
@@ -50,7 +54,9 @@ type Config struct {
 	Grace time.Duration
 	// Observer is told of progress; nil: nobody is.
 	Observer Observer
-	Log      *slog.Logger
+	// Ended is called at the end of every full resync; nil: nothing is.
+	Ended func(*Summary)
+	Log   *slog.Logger
 }
 
 // An Observer follows a resync. Calls come from several goroutines.
@@ -61,21 +67,20 @@ type Observer interface {
 
 // A Runner runs resyncs, one at a time. Safe for concurrent use.
 type Runner struct {
-	cfg Config
+	cfg     Config
+	running sync.Mutex // held by a resync
 
 	mu      sync.Mutex
 	cancel  context.CancelCauseFunc // of the running resync
-	touched map[key]struct{}        // written by live events during a resync; nil when none runs
-	turn    sync.Mutex              // held by the running resync
+	mapping *mapping.Mapping        // that it uses; nil before it has one
 
-	remembered func() *book // opened when it is first needed
-	interval   atomic.Int64 // of incremental runs, in nanoseconds
+	interval atomic.Int64 // of incremental runs, in nanoseconds
 }
 
 // New makes a Runner; it starts nothing.
 func New(cfg Config) (*Runner, error) {
-	if len(cfg.Organizations) == 0 || cfg.Catalog == nil || cfg.Mapping == nil {
-		return nil, errors.New("resync: organizations, catalog and mapping are required")
+	if len(cfg.Organizations) == 0 || cfg.Port == nil || cfg.Catalog == nil || cfg.Mapping == nil {
+		return nil, errors.New("resync: organizations, port, catalog and mapping are required")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -86,9 +91,7 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Grace <= 0 {
 		cfg.Grace = 5 * time.Second
 	}
-	r := &Runner{cfg: cfg}
-	r.remembered = sync.OnceValue(func() *book { return openBook(cfg.StateDirectory, cfg.Log) })
-	return r, nil
+	return &Runner{cfg: cfg}, nil
 }
 
 // A mode is what a run does with the records that it lists.
@@ -100,144 +103,130 @@ const (
 	learn            // write nothing: learn the origins, and delete what is provably gone
 )
 
-// Full runs a full resync. A resync that is running is told to stop, and this
-// one begins when it has. The summary is never nil. The error is ErrSuperseded,
-// ctx's cause, or what kept the resync from starting; what went wrong inside is
-// in the summary.
+// Full runs a full resync, behind one that is running. The summary is never nil.
+// The error is ErrSuperseded, ctx's cause, or what kept the resync from starting;
+// what went wrong inside is in the summary.
 func (r *Runner) Full(ctx context.Context) (*Summary, error) { return r.start(ctx, full) }
 
+// Once runs one resync, an incremental one that looks back for interval unless that
+// is 0. With strict a failed one is an error; otherwise it is none, as in the
+// Python integration. A stop is a good end.
+func (r *Runner) Once(ctx context.Context, interval time.Duration, strict bool) error {
+	run := r.Full
+	if interval > 0 {
+		run = func(ctx context.Context) (*Summary, error) { return r.Incremental(ctx, interval) }
+	}
+	if sum, _ := run(ctx); strict && sum.State == StateFailed {
+		return fmt.Errorf("the resync failed: %s", sum.Reason())
+	}
+	return nil
+}
+
 // Learn lists everything without writing entities, so that live events know what
-// came from where: for a service that has no memory of a resync and shall not
+// came from where: for a service that has no origins of a resync and shall not
 // begin with one. Entities that are provably gone are deleted.
 func (r *Runner) Learn(ctx context.Context) (*Summary, error) { return r.start(ctx, learn) }
 
-// Remembers says whether live events know what the last resync made.
-func (r *Runner) Remembers() bool { return r.remembered().known() }
+// Reconsider ends a running resync when the mapping is another one by now: what it
+// still does would be done again. The caller has another one run.
+func (r *Runner) Reconsider(ctx context.Context) {
+	r.mu.Lock()
+	used, cancel := r.mapping, r.cancel
+	r.mu.Unlock()
+	if used == nil {
+		return
+	}
+	if m, err := r.cfg.Mapping(ctx); err == nil && m != used {
+		cancel(ErrSuperseded)
+	}
+}
 
 // start runs a resync in a mode.
 func (r *Runner) start(ctx context.Context, m mode) (*Summary, error) {
+	r.running.Lock()
+	defer r.running.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r.mu.Lock()
-	if r.cancel != nil {
-		r.cancel(ErrSuperseded)
-	}
-	r.cancel = cancel
-	r.mu.Unlock()
-
-	r.turn.Lock()
-	defer r.turn.Unlock()
 	if err := context.Cause(ctx); err != nil {
 		return &Summary{State: StateAborted}, err
 	}
+	r.uses(nil, cancel)
+	defer r.uses(nil, nil)
 	run := r.newRun(time.Now(), m)
-	r.watch(true)
-	defer r.watch(false)
+	run.cancel = cancel
+	defer r.cfg.Catalog.Watch()()
 	sum, err := run.full(ctx)
 	if r.cfg.Observer != nil && m != learn {
 		r.cfg.Observer.Ended(sum)
 	}
+	if r.cfg.Ended != nil && m == full {
+		r.cfg.Ended(sum)
+	}
 	return sum, err
 }
 
-// watch begins or ends the noting of what live events write.
-func (r *Runner) watch(on bool) {
+// uses notes what the running resync works with.
+func (r *Runner) uses(m *mapping.Mapping, cancel context.CancelCauseFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.touched = nil
-	if on {
-		r.touched = map[key]struct{}{}
-	}
-}
-
-// touch notes that a live event has written entities: a resync that runs must
-// not delete them.
-func (r *Runner) touch(units []*unit) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.touched == nil {
-		return
-	}
-	for _, u := range units {
-		r.touched[u.key] = struct{}{}
-	}
-}
-
-func (r *Runner) wasTouched(k key) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.touched[k]
-	return ok
+	r.mapping, r.cancel = m, cancel
 }
 
 // run is one resync.
 type run struct {
 	runner  *Runner
+	cancel  context.CancelCauseFunc
 	mode    mode
 	cfg     *Config
-	catalog *port.Client
 	log     *slog.Logger
 	id      string
 	started time.Time
-	temp    string
+	window  time.Duration // how far an incremental run without a cursor looks back
 	mapping *mapping.Mapping
 
-	fetches []*fetch
-	blocks  []*block
-	lanes   []*lane
-	owned   *ownedSet
-	memory  *originWriter
-	targets *targetSet
-	reports *reporter
+	listings  []*listing
+	resources []*resource
+	lanes     []*lane
+	session   *catalog.Session
+	origins   *origins.Writer
+	reports   *reporter
 
-	mu       sync.Mutex
-	refused  map[string]*Refusal // why Port refused entities, by blueprint and reason
-	again    refusedSet          // entities to write again when their relations may exist
-	doubt    map[string]string   // blueprints that must not be cleaned, and why
-	failures []string            // what went wrong outside of listings
-	kept     int                 // stale entities that may still exist
-	braked   int                 // stale entities above the threshold
+	mu            sync.Mutex
+	doubt         map[string]string // blueprints that must not be cleaned, and why
+	failures      []string          // what went wrong outside of listings
+	kept          int               // stale entities that may still exist
+	overThreshold int               // stale entities of which there are too many
 
-	origins   map[key][]origin   // remembered ones of stale entities
-	gone      map[key]struct{}   // deleted entities
-	before    map[usageKey]usage // calls before this resync
-	portCalls int64
+	knownOrigins map[catalog.Key][]origins.Origin // of stale entities
+	gone         map[catalog.Key]struct{}         // deleted entities
+	before       map[usageKey]usage               // calls before this resync
+	portCalls    int64
 	// unauthorized says that Azure DevOps refused the credentials for a whole organization.
 	unauthorized atomic.Bool
 }
 
 func (r *Runner) newRun(now time.Time, m mode) *run {
 	run := &run{
-		runner: r, mode: m, cfg: &r.cfg, catalog: r.cfg.Catalog, id: NewID(), started: now, temp: r.cfg.TempDirectory,
-		log:     r.cfg.Log,
-		owned:   newOwnedSet(),
-		targets: newTargetSet(),
-		refused: map[string]*Refusal{}, again: refusedSet{}, doubt: map[string]string{}, gone: map[key]struct{}{},
+		runner: r, mode: m, cfg: &r.cfg, log: r.cfg.Log, id: uuid.NewString(), started: now, window: time.Duration(r.interval.Load()),
+		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{},
 	}
-	run.before, run.portCalls = run.usage(), run.catalog.Stats().Calls
+	run.before, run.portCalls = run.usage(), run.cfg.Port.Stats().Calls
 	return run
 }
 
-// NewID makes a version 4 UUID: Port groups everything of a resync by it.
-func NewID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// full runs the steps of a resync (port.md 5.2).
+// full runs the steps of a resync.
 func (r *run) full(ctx context.Context) (*Summary, error) {
 	load, stop := r.loadContext(ctx)
 	defer stop()
-	r.catalog.ForgetBlueprints()
-	defer r.catalog.ForgetBlueprints()
+	r.cfg.Port.ForgetBlueprints()
+	defer r.cfg.Port.ForgetBlueprints()
 	if r.mode == full {
 		r.setState(load, port.ResyncRunning)
 	}
 	m, err := r.cfg.Mapping(ctx)
 	if err == nil {
 		r.mapping = m
+		r.runner.uses(m, r.cancel)
 		err = r.plan(ctx)
 	}
 	if err == nil && r.mode == incremental {
@@ -249,15 +238,21 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	if r.mode == full {
 		r.reports = r.beginReports(load)
 	}
-	r.memory = &originWriter{} // an incremental run knows too little to replace what is remembered
+	opt := SessionOptions(m, catalog.Cause{Event: r.mode.event(), ID: r.id})
+	opt.ReadOnly = r.mode == learn // an incremental run writes everything that has changed
+	r.session = r.cfg.Catalog.Begin(opt)
+	r.origins = &origins.Writer{} // an incremental run knows too little to replace what is remembered
 	if r.mode != incremental {
-		r.memory = newOriginWriter(r.cfg.StateDirectory, r.log)
+		r.origins = origins.NewWriter(r.cfg.StateDirectory, r.log)
 	}
 	if r.cfg.Observer != nil && r.mode == full {
 		r.cfg.Observer.Started(&Status{run: r})
 	}
 	r.transfer(ctx, load)
-	r.retryRefused(load)
+	r.session.RetryRefused(load)
+	if err := r.session.Lost(); err != nil {
+		r.problem(load, "entities that had to wait", err)
+	}
 	if ctx.Err() == nil && r.mode != incremental {
 		r.clean(load)
 	}
@@ -287,14 +282,19 @@ func (r *run) loadContext(ctx context.Context) (context.Context, context.CancelF
 	}
 }
 
-// transfer runs extraction and loading side by side until both are done.
+// transfer runs extraction and loading side by side until both are done. Loading
+// begins when it is known what Port holds.
 func (r *run) transfer(ctx, load context.Context) {
-	r.seat()
+	r.takeTurns()
 	var wg sync.WaitGroup
-	wg.Go(func() { r.loadOwned(load) })
+	owned := make(chan struct{})
+	wg.Go(func() {
+		defer close(owned)
+		r.loadOwned(load)
+	})
 	for _, l := range r.lanes {
 		wg.Go(func() {
-			r.owned.wait(load)
+			<-owned
 			l.work(ctx, load)
 		})
 	}
@@ -302,22 +302,24 @@ func (r *run) transfer(ctx, load context.Context) {
 	wg.Wait()
 }
 
-// merges says whether Port merges what several writes say of one entity.
-func (r *run) merges() bool { return r.mapping.EnableMergeEntity }
+// loadOwned asks Port for the entities of this installation. When that fails
+// nothing is compared and nothing is deleted.
+func (r *run) loadOwned(ctx context.Context) {
+	if r.mode == incremental {
+		return // everything that changed is written
+	}
+	if err := r.session.LoadOwned(ctx, r.started); err != nil {
+		r.doubtAll("the entities that Port holds could not be listed")
+		r.problem(ctx, "listing the entities of this installation", err)
+	}
+}
 
 // event is the name of a mode for Port.
 func (m mode) event() string {
 	if m == incremental {
-		return "incremental_resync"
+		return catalog.EventIncremental
 	}
-	return "resync"
-}
-
-func (r *run) upsertOptions() port.UpsertOptions {
-	return port.UpsertOptions{
-		Merge: r.mapping.EnableMergeEntity, CreateMissing: r.mapping.CreateMissingRelatedEntities,
-		EventType: r.mode.event(), ResyncID: r.id,
-	}
+	return catalog.EventResync
 }
 
 // problem notes what went wrong outside of a listing; it makes the resync fail.

@@ -6,89 +6,78 @@ import (
 	"slices"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/mapping/resync/origins"
 	"github.com/ado-port/ado-port/port"
 )
 
 // clean deletes the entities of this installation that no record makes any more,
-// where that is proven (design rule 2.2): every listing that could have made the
-// entity was complete. With the memory of origins the proof is asked of the
-// entity's own project, repository and record; without it, of every listing
-// that can write its blueprint.
+// where that is proven: every listing that could have made the entity was
+// complete. With the origins the proof is asked of the entity's own project,
+// repository and record; without them, of every listing that can write its
+// blueprint.
 func (r *run) clean(ctx context.Context) {
+	for _, bp := range r.session.Unsure() {
+		r.doubtBlueprint(bp, "an entity with a search could not be written")
+	}
 	if !r.anyMissing() {
 		return
 	}
-	stale, total, err := r.stale(ctx)
+	stale, err := r.session.Stale(ctx, r.made)
 	if err != nil {
 		r.problem(ctx, "listing the entities of this installation", err)
 		return
 	}
-	stale = r.unrelated(ctx, r.proven(ctx, stale))
-	if len(stale) == 0 {
+	deletions := r.proven(ctx, stale)
+	if len(deletions) == 0 {
 		return
 	}
-	if rate, limit := float64(len(stale))/float64(total), r.mapping.EntityDeletionThreshold; rate > limit || limit == 0 {
+	total := r.session.OwnedCount()
+	if rate, limit := float64(len(deletions))/float64(total), r.mapping.EntityDeletionThreshold; rate > limit || limit == 0 {
 		r.log.WarnContext(ctx, "nothing is deleted: more entities are gone than entityDeletionThreshold allows",
-			"gone", len(stale), "of", total, "share", fmt.Sprintf("%.2f", rate), "threshold", limit)
-		r.braked = len(stale)
+			"gone", len(deletions), "of", total, "share", fmt.Sprintf("%.2f", rate), "threshold", limit)
+		r.overThreshold = len(deletions)
 		return
 	}
-	r.delete(ctx, stale)
+	done, err := r.session.Delete(ctx, deletions)
+	for _, ref := range done.Gone {
+		r.countDeleted(ref)
+	}
+	for _, err := range append(done.Refusals, err) {
+		if err != nil {
+			r.problem(ctx, "deleting what is gone", err)
+		}
+	}
 }
 
 // anyMissing says whether Port held an entity that was not made this time.
 func (r *run) anyMissing() bool {
-	seen := 0
+	made := 0
 	for _, l := range r.lanes {
-		for k := range l.seen {
-			if r.owned.has(k) {
-				seen++
-			}
-		}
+		made += l.writer.MadeOf()
 	}
-	return seen < len(r.owned.keys)
+	return made < r.session.OwnedCount()
 }
 
-func (r *run) wasSeen(k key) bool {
-	for _, l := range r.lanes {
-		if _, ok := l.seen[k]; ok {
-			return true
-		}
-	}
-	return false
+func (r *run) made(k catalog.Key) bool {
+	return slices.ContainsFunc(r.lanes, func(l *lane) bool { return l.writer.Made(k) })
 }
-
-// stale lists what Port holds from before this resync and this resync did not
-// make. What was written since, by a live event for example, is not in Port's answer.
-func (r *run) stale(ctx context.Context) (refs []port.Ref, total int, err error) {
-	q := r.ownedQuery()
-	for ref, err := range r.catalog.Owned(ctx, q) {
-		if err != nil {
-			return nil, 0, err
-		}
-		if k := keyOf(ref.Blueprint, ref.Identifier); !r.wasSeen(k) && !r.runner.wasTouched(k) {
-			refs = append(refs, ref)
-		}
-	}
-	return refs, len(r.owned.keys), nil
-}
-
-func (r *run) ownedQuery() port.OwnedQuery { return port.OwnedQuery{Before: r.started} }
 
 // proven drops the entities that may still exist.
-func (r *run) proven(ctx context.Context, stale []port.Ref) []port.Ref {
+func (r *run) proven(ctx context.Context, stale []port.Ref) []catalog.Deletion {
 	if len(stale) == 0 {
 		return nil
 	}
-	r.origins = r.originsOf(ctx, stale)
+	r.originsOf(ctx, stale)
 	keptFor := map[string]int{}
-	out := stale[:0]
+	var out []catalog.Deletion
 	for _, ref := range stale {
-		if why := r.whyKeep(ref, r.origins[keyOf(ref.Blueprint, ref.Identifier)]); why != "" {
+		from := r.knownOrigins[catalog.EntityKey(ref)]
+		if why := r.whyKeep(ref, from); why != "" {
 			keptFor[why]++
 			continue
 		}
-		out = append(out, ref)
+		out = append(out, catalog.Deletion{Ref: ref, Proof: proofOf(from)})
 	}
 	for why, n := range keptFor {
 		r.log.WarnContext(ctx, "entities are kept although nothing made them: it is not known whether they still exist", "entities", n, "because", why)
@@ -97,39 +86,38 @@ func (r *run) proven(ctx context.Context, stale []port.Ref) []port.Ref {
 	return out
 }
 
-// originsOf reads the remembered origins of some entities.
-func (r *run) originsOf(ctx context.Context, refs []port.Ref) map[key][]origin {
-	out := make(map[key][]origin, len(refs))
-	if r.memory.path == "" {
-		return out
+// proofOf says why an entity is known to be gone.
+func proofOf(from []origins.Origin) string {
+	if len(from) == 0 {
+		return "every listing that can make it was complete, and none did"
 	}
-	wanted := make(map[key]bool, len(refs))
+	return fmt.Sprintf("%s of %s was listed completely and does not make it", from[0].Kind, from[0].Scope)
+}
+
+// originsOf reads the origins of some entities.
+func (r *run) originsOf(ctx context.Context, refs []port.Ref) {
+	wanted := make(map[catalog.Key]bool, len(refs))
 	for _, ref := range refs {
-		wanted[keyOf(ref.Blueprint, ref.Identifier)] = true
+		wanted[catalog.EntityKey(ref)] = true
 	}
-	err := readOrigins(r.memory.path, func(o *origin) {
-		if k := o.key(); wanted[k] {
-			out[k] = append(out[k], *o)
-		}
-	})
-	if err != nil {
-		r.log.WarnContext(ctx, "the memory of origins cannot be used: deletion needs complete listings", "err", err)
-		return map[key][]origin{}
+	var err error
+	if r.knownOrigins, err = r.origins.Previous(wanted); err != nil {
+		r.log.WarnContext(ctx, "the origins of entities cannot be used: deletion needs complete listings", "err", err)
+		r.knownOrigins = nil
 	}
-	return out
 }
 
 // whyKeep says why an entity must not be deleted, or "".
-func (r *run) whyKeep(ref port.Ref, origins []origin) string {
+func (r *run) whyKeep(ref port.Ref, from []origins.Origin) string {
 	if why := r.doubted(ref.Blueprint); why != "" {
 		return why
 	}
-	for _, b := range r.blocks {
+	for _, b := range r.resources {
 		if id, literal := b.Blueprint(); literal && id != ref.Blueprint {
 			continue
 		}
 		for _, u := range b.unknowns() {
-			if len(origins) == 0 || anyCovered(u.Scope, b.Kind, origins) {
+			if len(from) == 0 || anyCovered(u.Scope, b.Kind, from) {
 				return fmt.Sprintf("%s of %s could not be read: %s", b.Kind, u.Scope, u.Reason)
 			}
 		}
@@ -138,17 +126,10 @@ func (r *run) whyKeep(ref port.Ref, origins []origin) string {
 }
 
 // anyCovered says whether an unknown scope of a kind holds one of the origins.
-func anyCovered(unknown azuredevops.Scope, kind string, origins []origin) bool {
-	return slices.ContainsFunc(origins, func(o origin) bool {
-		return o.Kind == kind && covers(unknown, o.Scope)
+func anyCovered(unknown azuredevops.Scope, kind string, from []origins.Origin) bool {
+	return slices.ContainsFunc(from, func(o origins.Origin) bool {
+		return o.Kind == kind && origins.Covers(unknown, o.Scope)
 	})
-}
-
-// covers says whether inner lies in outer. Empty fields of outer are wider.
-func covers(outer, inner azuredevops.Scope) bool {
-	in := func(o, i string) bool { return o == "" || o == i }
-	return in(outer.Organization, inner.Organization) && in(outer.Project, inner.Project) &&
-		in(outer.Repository, inner.Repository) && in(outer.ID, inner.ID)
 }
 
 // doubted says why a blueprint must not be cleaned, or "".
@@ -172,70 +153,70 @@ func (r *run) doubtBlueprint(blueprint, why string) {
 	}
 }
 
-// unrelated drops entities that others refer to, when Port makes such entities
-// by itself: it would make them again (port.md 5.6).
-func (r *run) unrelated(ctx context.Context, stale []port.Ref) []port.Ref {
-	if !r.mapping.CreateMissingRelatedEntities {
-		return stale
+// countDeleted books a deleted entity: to the resource and project that its
+// origin names, else to the first resource that writes the blueprint.
+func (r *run) countDeleted(ref port.Ref) {
+	k := catalog.EntityKey(ref)
+	r.gone[k] = struct{}{}
+	var scope azuredevops.Scope
+	var kind string
+	if known := r.knownOrigins[k]; len(known) > 0 {
+		kind, scope = known[0].Kind, known[0].Scope
 	}
-	byTarget := map[string][]relation{}
-	for rel := range r.targets.from {
-		bp, err := r.catalog.Blueprint(ctx, rel.blueprint)
-		if err != nil {
-			r.log.WarnContext(ctx, "the relations of a blueprint are not known: nothing that it may refer to is deleted", "blueprint", rel.blueprint, "err", err)
-			return nil
+	var first *resource
+	for _, b := range r.resources {
+		id, literal := b.Blueprint()
+		if literal && id != ref.Blueprint {
+			continue
 		}
-		if d, ok := bp.Relations[rel.name]; ok {
-			byTarget[d.Target] = append(byTarget[d.Target], rel)
+		if b.Kind == kind {
+			b.source(scope).counter.deleted.Add(1)
+			return
+		}
+		if first == nil {
+			first = b
 		}
 	}
-	return slices.DeleteFunc(stale, func(ref port.Ref) bool {
-		return slices.ContainsFunc(byTarget[ref.Blueprint], func(rel relation) bool { return r.targets.has(rel, ref.Identifier) })
-	})
-}
-
-// delete removes entities, those that refer to others before those they refer to.
-func (r *run) delete(ctx context.Context, stale []port.Ref) {
-	byBlueprint := map[string][]string{}
-	for _, ref := range stale {
-		byBlueprint[ref.Blueprint] = append(byBlueprint[ref.Blueprint], ref.Identifier)
-	}
-	order := r.dependentsFirst(ctx, sortedKeys(byBlueprint))
-	opt := port.DeleteOptions{Dependents: r.mapping.DeleteDependentEntities, EventType: "resync", ResyncID: r.id}
-	for _, bp := range order {
-		gone, err := r.catalog.Delete(ctx, opt, bp, byBlueprint[bp])
-		for _, id := range gone {
-			r.countDeleted(port.Ref{Blueprint: bp, Identifier: id})
-		}
-		if err != nil {
-			r.problem(ctx, "deleting entities of "+bp, err)
-		}
+	if first != nil {
+		first.source(scope).counter.deleted.Add(1)
 	}
 }
 
-// dependentsFirst orders blueprints so that those with relations come before
-// their targets. A blueprint that cannot be read counts as without relations.
-func (r *run) dependentsFirst(ctx context.Context, of []string) []string {
-	var order []string
-	visited := map[string]bool{}
-	var visit func(string)
-	visit = func(bp string) {
-		if visited[bp] {
-			return // done, or a cycle: any order is as good
+// remember makes the origins of this resync the current ones. What was not read
+// this time keeps what was known of it, as long as Port holds the entity.
+func (r *run) remember(ctx context.Context) {
+	if ctx.Err() != nil {
+		r.origins.Discard()
+		return
+	}
+	err := r.origins.Commit(func(o *origins.Origin) bool {
+		k := o.Entity()
+		if _, gone := r.gone[k]; gone {
+			return false
 		}
-		visited[bp] = true
-		if b, err := r.catalog.Blueprint(ctx, bp); err == nil {
-			for _, name := range sortedKeys(b.Relations) {
-				if t := b.Relations[name].Target; slices.Contains(of, t) {
-					visit(t)
+		if !r.made(k) {
+			return r.session.Owned(k)
+		}
+		for _, b := range r.resources {
+			if b.Kind != o.Kind {
+				continue
+			}
+			for _, u := range b.unknowns() {
+				if origins.Covers(u.Scope, o.Scope) {
+					return true
 				}
 			}
 		}
-		order = append(order, bp)
+		return false
+	})
+	if err != nil {
+		r.log.WarnContext(ctx, "origins of entities are not remembered: the next deletion needs complete listings", "err", err)
+		return
 	}
-	for _, bp := range of {
-		visit(bp)
+	if r.cfg.Book == nil {
+		return // nobody will ask
 	}
-	slices.Reverse(order)
-	return order
+	if err := r.cfg.Book.Turn(r.started); err != nil {
+		r.log.WarnContext(ctx, "the origins of entities cannot be used: live events delete nothing before the next resync", "err", err)
+	}
 }

@@ -3,7 +3,6 @@ package resync
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,7 +10,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
-	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/mapping/catalog"
 )
 
 // State is how a resync ended, in Port's words.
@@ -39,7 +38,7 @@ type Summary struct {
 	// Unread names what could not be listed or mapped, and why.
 	Unread []Unread `json:"unread,omitempty"`
 	// Refused says why Port refused entities.
-	Refused []Refusal `json:"refused,omitempty"`
+	Refused []catalog.Refusal `json:"refused,omitempty"`
 	// Rejected are the blocks of the mapping that did not run.
 	Rejected []string `json:"rejected,omitempty"`
 	// Expressions are the expressions that found nothing or failed.
@@ -47,11 +46,9 @@ type Summary struct {
 	// Problems is what went wrong besides.
 	Problems []string `json:"problems,omitempty"`
 	// Kept counts stale entities that were not deleted because it is not known
-	// whether they still exist, Braked those that entityDeletionThreshold kept.
-	Kept   int `json:"kept,omitempty"`
-	Braked int `json:"braked,omitempty"`
-
-	unauthorized bool
+	// whether they still exist, OverThreshold those that entityDeletionThreshold kept.
+	Kept          int `json:"kept,omitempty"`
+	OverThreshold int `json:"overThreshold,omitempty"`
 }
 
 // KindSummary is one resource of the mapping.
@@ -77,14 +74,6 @@ type Unread struct {
 	Scope     string   `json:"scope"`
 	Reason    string   `json:"reason"`
 	Records   int      `json:"records,omitempty"` // records with something unread; 0: the whole scope
-}
-
-// A Refusal is a reason for which Port refused entities of a blueprint.
-type Refusal struct {
-	Blueprint string `json:"blueprint"`
-	Reason    string `json:"reason"`
-	Entities  int    `json:"entities"`
-	Sample    string `json:"sample"` // identifier of one of them
 }
 
 // end reports the end of the resync to Port and sums up.
@@ -114,15 +103,15 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 }
 
 func (r *run) summary() *Summary {
-	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, Braked: r.braked, unauthorized: r.unauthorized.Load()}
-	s.PortCalls = r.catalog.Stats().Calls - r.portCalls
+	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, OverThreshold: r.overThreshold}
+	s.PortCalls = r.cfg.Port.Stats().Calls - r.portCalls
 	used := r.usage()
 	for _, u := range used {
 		s.Calls += u.calls
 		s.Throttled += u.throttled
 	}
 	unread := map[string]*Unread{}
-	for _, b := range r.blocks {
+	for _, b := range r.resources {
 		k := KindSummary{Resource: b.KindIndex(), Kind: b.Kind}
 		for _, src := range b.all() {
 			c := src.counter.counts()
@@ -142,11 +131,11 @@ func (r *run) summary() *Summary {
 	for _, key := range sortedKeys(unread) {
 		s.Unread = append(s.Unread, *unread[key])
 	}
+	if r.session != nil {
+		s.Refused = r.session.Refusals()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, key := range sortedKeys(r.refused) {
-		s.Refused = append(s.Refused, *r.refused[key])
-	}
 	if r.mapping != nil {
 		for _, p := range r.mapping.Problems {
 			s.Rejected = append(s.Rejected, p.String())
@@ -165,7 +154,7 @@ func prefixed(prefix string, lines []string) []string {
 }
 
 // gather joins what resources could not read for the same reason.
-func gather(into map[string]*Unread, b *block) {
+func gather(into map[string]*Unread, b *resource) {
 	for _, u := range b.unknowns() {
 		scope := u.Scope
 		if u.Records > 0 {
@@ -204,47 +193,12 @@ func (s *Summary) log(ctx context.Context, r *run) {
 	for _, x := range s.Expressions {
 		r.log.WarnContext(ctx, "an expression found nothing", "expression", x)
 	}
+	if r.unauthorized.Load() {
+		r.log.ErrorContext(ctx, "Azure DevOps refuses the credentials: check that OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN (or the service principal) is complete, not expired and may read the organization of OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL; nothing was deleted")
+	}
 	t := s.Total
 	r.log.InfoContext(ctx, "resync ended", "state", string(s.State), "seconds", s.Duration.Seconds(), "listed", t.Listed, "mapped", t.Mapped,
 		"upserted", t.Upserted, "unchanged", t.Unchanged, "failed", t.Failed, "deleted", t.Deleted, "calls", s.Calls, "throttled_seconds", s.Throttled.Seconds(), "port_calls", s.PortCalls)
-}
-
-// Unauthorized says whether Azure DevOps refused the credentials.
-func (s *Summary) Unauthorized() bool { return s.unauthorized }
-
-// upsertFailed notes that Port did not take an entity.
-func (r *run) upsertFailed(u *unit, err error) {
-	it := &u.layers[len(u.layers)-1]
-	reason := err.Error()
-	if ee, ok := errors.AsType[*port.EntityError](err); ok {
-		reason = fmt.Sprintf("%d %s: %s", ee.Status, ee.Code, ee.Message)
-	}
-	it.source.counter.failed.Add(1)
-	if it.Search {
-		r.doubtBlueprint(it.Blueprint, "an entity with a search could not be written")
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	key := it.Blueprint + "\x00" + reason
-	x := r.refused[key]
-	if x == nil {
-		x = &Refusal{Blueprint: it.Blueprint, Reason: reason, Sample: it.Identifier}
-		r.refused[key] = x
-	}
-	x.Entities++
-	if !r.mapping.CreateMissingRelatedEntities {
-		if err := r.again.add(r.temp, *it); err != nil {
-			r.failures = append(r.failures, err.Error())
-		}
-	}
-}
-
-// loadFailed notes that a lane could not load what waited: its blueprints are
-// not cleaned.
-func (r *run) loadFailed(l *lane, err error) {
-	for _, b := range l.blocks {
-		b.fail(azuredevops.Scope{}, err.Error(), 0)
-	}
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -84,8 +84,8 @@ func (s *Summary) writeNotes(w io.Writer) error {
 	if s.Kept > 0 {
 		fmt.Fprintf(&b, "kept: %s that nothing made this time, because it is not known whether they still exist\n", pluralEntities(s.Kept))
 	}
-	if s.Braked > 0 {
-		fmt.Fprintf(&b, "kept: %s that are gone: more than entityDeletionThreshold allows to delete at once\n", pluralEntities(s.Braked))
+	if s.OverThreshold > 0 {
+		fmt.Fprintf(&b, "kept: %s that are gone: more than entityDeletionThreshold allows to delete at once\n", pluralEntities(s.OverThreshold))
 	}
 	fmt.Fprintf(&b, "resync %s after %s: %s listed, %s written, %d deleted, %d calls to Azure DevOps, %d to Port\n", s.State, s.Duration.Round(10*time.Millisecond),
 		plural(int(s.Total.Listed), "record"), pluralEntities(int(s.Total.Upserted)), s.Total.Deleted, s.Calls, s.PortCalls)
@@ -98,6 +98,18 @@ func pluralEntities(n int) string {
 		return "1 entity"
 	}
 	return fmt.Sprintf("%d entities", n)
+}
+
+// NewObserver shows resyncs to people: live where errs is a terminal, else as a
+// table on out where that is wanted. nil shows nothing.
+func NewObserver(out, errs io.Writer, terminal, table bool) Observer {
+	switch {
+	case terminal:
+		return NewTerminal(errs)
+	case table:
+		return NewTable(out)
+	}
+	return nil
 }
 
 // A Table prints the summary of every resync and nothing before.

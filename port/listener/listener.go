@@ -1,8 +1,8 @@
 // Package listener decides when a resync runs: once, when Port asks for one, and
 // on a schedule.
 //
-// It starts resyncs and does not know what they do. One that is asked for by
-// Port while another one runs replaces it; a scheduled one is skipped then.
+// It starts resyncs, one at a time, and does not know what they do. What is asked
+// for while one runs is run once more behind it; a scheduled one is skipped then.
 package listener
 
 import (
@@ -14,38 +14,14 @@ import (
 	"time"
 )
 
-// A Schedule tells the next time after t, the zero time for never.
-// cron.Schedule of github.com/robfig/cron/v3 is one.
-type Schedule interface {
-	Next(t time.Time) time.Time
-}
-
-// ScheduleFunc is a Schedule made of a function.
-type ScheduleFunc func(t time.Time) time.Time
-
-// Next calls f.
-func (f ScheduleFunc) Next(t time.Time) time.Time { return f(t) }
-
-// Every is a Schedule with a fixed distance, counted from the start of the process.
-type Every struct {
-	Start    time.Time
-	Interval time.Duration
-}
-
-// Next returns the first multiple of the interval after t.
-func (e Every) Next(t time.Time) time.Time {
-	if e.Interval <= 0 {
-		return time.Time{}
-	}
-	n := t.Sub(e.Start)/e.Interval + 1
-	return e.Start.Add(max(n, 1) * e.Interval) //nolint:durationcheck // n is a number of intervals
-}
-
 // Config says when to resync. Zero fields mean: do not.
 type Config struct {
-	// Resync runs a resync to its end. Calls may overlap: a newer one has to
-	// end the older one. Its error is logged by whoever returns it.
+	// Resync runs a resync to its end; never two at once. Its error is logged by
+	// whoever returns it.
 	Resync func(context.Context) error
+	// Asked is told of a request that comes while a resync runs, and may end that
+	// one; nil: it goes on.
+	Asked func(context.Context)
 	// Requested returns when Port was last asked for a resync; the zero time
 	// if never. Nil: Port is not asked.
 	Requested func(context.Context) (time.Time, error)
@@ -55,8 +31,8 @@ type Config struct {
 	Wake <-chan struct{}
 	// OnStart resyncs at once.
 	OnStart bool
-	// Schedule resyncs at its times; nil: never.
-	Schedule Schedule
+	// Schedule gives the next time to resync after t, the zero time for never; nil: never.
+	Schedule func(t time.Time) time.Time
 	Log      *slog.Logger
 }
 
@@ -74,13 +50,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &loop{Config: cfg}
-	defer l.resyncs.Wait()
+	l := &loop{Config: cfg, next: make(chan struct{}, 1)}
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	baseline, known := l.baseline(ctx)
 	if cfg.OnStart {
-		l.start(ctx)
+		l.request(ctx)
 	}
 	if cfg.Schedule != nil {
 		parts.Go(func() { l.schedule(ctx) })
@@ -91,26 +66,37 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Requested != nil {
 		parts.Go(func() { l.poll(ctx, baseline, known) })
 	}
-	<-ctx.Done()
-	return context.Cause(ctx)
+	for {
+		select {
+		case <-l.next:
+			l.running.Store(true)
+			_ = l.Resync(ctx)
+			l.running.Store(false)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 type loop struct {
 	Config
-	resyncs sync.WaitGroup
-	running atomic.Int32
+	next    chan struct{} // a resync is wanted
+	running atomic.Bool
 }
 
-func (l *loop) start(ctx context.Context) {
-	l.running.Add(1)
-	l.resyncs.Go(func() {
-		defer l.running.Add(-1)
-		_ = l.Resync(ctx)
-	})
+// request asks for a resync. Several requests are one.
+func (l *loop) request(ctx context.Context) {
+	select {
+	case l.next <- struct{}{}:
+	default:
+	}
+	if l.running.Load() && l.Asked != nil {
+		l.Asked(ctx)
+	}
 }
 
 // baseline reads what was asked for before this process began, so that neither
-// an old request causes a resync nor one made meanwhile is lost (port.md S-34).
+// an old request causes a resync nor one made meanwhile is lost.
 func (l *loop) baseline(ctx context.Context) (time.Time, bool) {
 	if l.Requested == nil {
 		return time.Time{}, false
@@ -135,7 +121,7 @@ func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
 		}
 		if known && at.After(baseline) {
 			l.Log.InfoContext(ctx, "port asks for a resync", "requested_at", at)
-			l.start(ctx)
+			l.request(ctx)
 		}
 		if !known || at.After(baseline) {
 			baseline, known = at, true
@@ -143,12 +129,12 @@ func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
 	}
 }
 
-// wake resyncs when it is told to.
+// wake resyncs whenever it is asked to.
 func (l *loop) wake(ctx context.Context) {
 	for {
 		select {
 		case <-l.Wake:
-			l.start(ctx)
+			l.request(ctx)
 		case <-ctx.Done():
 			return
 		}
@@ -159,15 +145,15 @@ func (l *loop) wake(ctx context.Context) {
 func (l *loop) schedule(ctx context.Context) {
 	for {
 		now := time.Now()
-		next := l.Schedule.Next(now)
+		next := l.Schedule(now)
 		if next.IsZero() || !wait(ctx, next.Sub(now)) {
 			return
 		}
-		if l.running.Load() > 0 {
+		if l.running.Load() {
 			l.Log.WarnContext(ctx, "a scheduled resync is skipped because one is still running")
 			continue
 		}
-		l.start(ctx)
+		l.request(ctx)
 	}
 }
 

@@ -85,8 +85,11 @@ func TestOnStart(t *testing.T) {
 func TestScheduleSkipsWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var resyncs atomic.Int32
+		start := time.Now()
 		run(t, 65*time.Minute, listener.Config{
-			Schedule: listener.Every{Start: time.Now(), Interval: 10 * time.Minute},
+			Schedule: func(at time.Time) time.Time { // every ten minutes
+				return start.Add((at.Sub(start)/(10*time.Minute) + 1) * 10 * time.Minute)
+			},
 			Resync: func(ctx context.Context) error {
 				resyncs.Add(1)
 				select {
@@ -117,17 +120,31 @@ func TestRunWaitsForItsResyncs(t *testing.T) {
 	})
 }
 
-func TestEvery(t *testing.T) {
-	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	every := listener.Every{Start: start, Interval: time.Hour}
-	for _, tt := range []struct{ at, want time.Duration }{
-		{-time.Minute, time.Hour}, {0, time.Hour}, {time.Minute, time.Hour}, {time.Hour, 2 * time.Hour}, {150 * time.Minute, 3 * time.Hour},
-	} {
-		if got := every.Next(start.Add(tt.at)); !got.Equal(start.Add(tt.want)) {
-			t.Errorf("Next(%v) = %v, want %v", tt.at, got.Sub(start), tt.want)
+func TestRequestsDuringAResyncRunOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var resyncs, asked, atOnce atomic.Int32
+		wake := make(chan struct{})
+		go func() {
+			for range 3 { // one begins a resync, two come while it runs
+				wake <- struct{}{}
+				time.Sleep(time.Minute)
+			}
+		}()
+		run(t, time.Hour, listener.Config{
+			Wake:  wake,
+			Asked: func(context.Context) { asked.Add(1) },
+			Resync: func(context.Context) error {
+				if atOnce.Add(1) > 1 {
+					t.Error("two resyncs at once")
+				}
+				time.Sleep(10 * time.Minute)
+				atOnce.Add(-1)
+				resyncs.Add(1)
+				return nil
+			},
+		})
+		if resyncs.Load() != 2 || asked.Load() != 2 {
+			t.Errorf("%d resyncs, told %d times of requests; want 2 and 2", resyncs.Load(), asked.Load())
 		}
-	}
-	if got := (listener.Every{}).Next(start); !got.IsZero() {
-		t.Errorf("Next of no interval = %v, want never", got)
-	}
+	})
 }

@@ -6,20 +6,6 @@ import (
 	"github.com/ado-port/ado-port/port/ocean"
 )
 
-func BenchmarkPool(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		ocean.Trust{}.Pool()
-	}
-}
-
-func BenchmarkPoolBuiltIn(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		ocean.Trust{Root: b.TempDir()}.Pool()
-	}
-}
-
 func BenchmarkLoad(b *testing.B) {
 	b.ReportAllocs()
 	src := ocean.Sources{Environ: required()}

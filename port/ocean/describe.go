@@ -36,25 +36,21 @@ func (f *field) row() Row {
 }
 
 // Describe returns a row per variable of T, in the struct's order, without
-// values.
-func Describe[T any]() ([]Row, error) {
+// values, and the variables that are accepted and change nothing.
+func Describe[T any]() ([]Row, []Ignored, error) {
 	s, err := newSchema(reflect.TypeFor[T]())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	rows := make([]Row, len(s.fields))
 	for i, f := range s.fields {
 		rows[i] = f.row()
 	}
-	return rows, nil
+	return rows, ignored(), nil
 }
 
-// Without returns the variables that are accepted and change nothing; a
-// trailing `*` stands for any ending.
-func Without() []Ignored { return ignored() }
-
 // WriteHelp prints a variable per paragraph, for --help.
-func WriteHelp(w io.Writer, rows []Row) error {
+func WriteHelp(w io.Writer, rows []Row, without []Ignored) error {
 	var b bytes.Buffer
 	for _, r := range rows {
 		fmt.Fprintf(&b, "  %s\n        ", r.Variable)
@@ -69,6 +65,11 @@ func WriteHelp(w io.Writer, rows []Row) error {
 		if r.Meaning != "" {
 			wrap(&b, strings.ReplaceAll(r.Meaning, "`", ""))
 		}
+	}
+	b.WriteString("\nAccepted, without effect:\n\n")
+	for _, i := range without {
+		fmt.Fprintf(&b, "  %s\n", i.Variable)
+		wrap(&b, i.Reason+".")
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -164,47 +165,4 @@ func (e *Effective) WriteJSON(w io.Writer, err error) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(out)
-}
-
-// Markdown is the table of variables for the README.
-func Markdown(rows []Row) string {
-	var b strings.Builder
-	b.WriteString("| Variable | Type | Default | Meaning |\n|---|---|---|---|\n")
-	for _, r := range rows {
-		def := ""
-		switch {
-		case r.Required:
-			def = "required"
-		case r.Default != "":
-			def = "`" + clip(r.Default) + "`"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Variable, cell(r.Type), cell(def), cell(r.Meaning))
-	}
-	return b.String()
-}
-
-// MarkdownIgnored is the table of variables without effect for the README.
-func MarkdownIgnored() string {
-	var b strings.Builder
-	b.WriteString("| Variable | Why it has no effect |\n|---|---|\n")
-	for _, i := range ignored() {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", i.Variable, cell(i.Reason))
-	}
-	return b.String()
-}
-
-func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
-
-// Splice replaces what stands between `<!-- name:begin -->` and
-// `<!-- name:end -->` in a document. It is an error when a mark is missing.
-func Splice(doc []byte, name, text string) ([]byte, error) {
-	begin, end := "<!-- "+name+":begin -->", "<!-- "+name+":end -->"
-	before, rest, ok := bytes.Cut(doc, []byte(begin))
-	_, after, closed := bytes.Cut(rest, []byte(end))
-	if !ok || !closed {
-		return nil, fmt.Errorf("the marks %s and %s are not there", begin, end)
-	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s%s\n%s\n%s%s", before, begin, strings.TrimSpace(text), end, after)
-	return b.Bytes(), nil
 }

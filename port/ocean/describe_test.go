@@ -18,7 +18,7 @@ func TestDescribe(t *testing.T) {
 		Application ocean.Application `envPrefix:"APPLICATION__"`
 		ocean.Settings
 	}
-	rows, err := ocean.Describe[own]()
+	rows, without, err := ocean.Describe[own]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,18 +28,8 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 	var help strings.Builder
-	if err := ocean.WriteHelp(&help, rows); err != nil || !strings.Contains(help.String(), "  CLIENT_TIMEOUT\n        duration, default 60s.\n        Longest time") {
+	if err := ocean.WriteHelp(&help, rows, without); err != nil || !strings.Contains(help.String(), "  OCEAN__DATABASE__*\n        there is no database.") || !strings.Contains(help.String(), "  CLIENT_TIMEOUT\n        duration, default 60s.\n        Longest time") {
 		t.Errorf("help = %s, %v", help.String(), err)
-	}
-	table := ocean.Markdown(rows)
-	if n := strings.Count(table, "\n"); n != len(rows)+2 {
-		t.Errorf("the table has %d lines for %d variables", n, len(rows))
-	}
-	if !strings.Contains(table, "| `CREATE_PORT_RESOURCES_ORIGIN` | Empty \\| Default \\| Port |  | Where") {
-		t.Errorf("table = %s", table)
-	}
-	if n := strings.Count(ocean.MarkdownIgnored(), "\n"); n != len(ocean.Without())+2 {
-		t.Errorf("the table of ignored variables has %d lines", n)
 	}
 }
 
@@ -79,23 +69,6 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-func TestSplice(t *testing.T) {
-	t.Parallel()
-	got, err := ocean.Splice([]byte("a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb\n"), "x", "new\n")
-	if want := "a\n<!-- x:begin -->\n\nnew\n\n<!-- x:end -->\nb\n"; err != nil || strings.ReplaceAll(string(got), "\n\n", "\n") != strings.ReplaceAll(want, "\n\n", "\n") {
-		t.Errorf("Splice = %q, %v", got, err)
-	}
-	again, err := ocean.Splice(got, "x", "new\n")
-	if err != nil || string(again) != string(got) {
-		t.Errorf("Splice is not stable: %q, %v", again, err)
-	}
-	for _, doc := range []string{"", "<!-- x:begin -->", "<!-- x:end --><!-- x:begin -->"} {
-		if _, err := ocean.Splice([]byte(doc), "x", ""); err == nil {
-			t.Errorf("Splice(%q) is no error", doc)
-		}
-	}
-}
-
 func TestJQEnviron(t *testing.T) {
 	t.Parallel()
 	environ := map[string]string{
@@ -131,5 +104,12 @@ func TestReadSources(t *testing.T) {
 	write(t, dir, "config.yaml", make([]byte, 2<<20))
 	if _, err := ocean.ReadSources(dir, nil); err == nil {
 		t.Error("a file of 2 MiB is accepted")
+	}
+}
+
+func write(t *testing.T, root, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(root, path), text, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,7 +1,6 @@
 package ocean
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -9,7 +8,7 @@ import (
 // JQEnviron returns what mappings may see of the process environment through
 // `env` and `$ENV`, as NAME=value in the order of the names: everything but
 // secret settings, sections of JSON that may hold one, and variables whose text
-// contains a secret (`port.md` S-30). Whether mappings may see anything at all
+// contains a secret. Whether mappings may see anything at all
 // is [Settings.AllowJQEnvironment].
 func (e *Effective) JQEnviron(environ map[string]string) []string {
 	secret := map[string]bool{}
@@ -52,19 +51,9 @@ func foreignSecret(name string) bool {
 // reveals reports whether a text contains the value of a secret setting, or is
 // a URL with a password, as proxies have.
 func (e *Effective) reveals(text string) bool {
-	if slices.ContainsFunc(e.secrets, func(s string) bool { return strings.Contains(text, s) }) {
+	if containsAny(text, e.secrets) {
 		return true
 	}
-	if !strings.Contains(text, "@") {
-		return false
-	}
-	if !strings.Contains(text, "://") {
-		text = "http://" + text
-	}
-	u, err := url.Parse(strings.TrimSpace(text))
-	if err != nil || u.User == nil {
-		return false
-	}
-	_, has := u.User.Password()
+	_, has := userinfo(text).Password()
 	return has
 }

@@ -27,13 +27,14 @@ type flat struct {
 	values  map[string]setting
 	unknown map[string]Origin
 	ignored map[string]string
+	secrets []string // of names that are no settings
 	notices []Notice
 	errs    []error
 }
 
 // flatten merges the sources deeply, weakest first: a variable replaces the
-// same key of a JSON section, a section of the environment one key of the YAML
-// file (`port.md` 1.1, 1.2).
+// same key of a JSON section, a section of the environment replaces one key of
+// the YAML file.
 func flatten(s *schema, src Sources) *flat {
 	f := &flat{schema: s, values: map[string]setting{}, unknown: map[string]Origin{}, ignored: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(src.Fallbacks)) {
@@ -87,13 +88,13 @@ func (f *flat) variables(src Sources) []variable {
 }
 
 // isSetting reports whether a name is meant for us. Kubernetes adds link
-// variables that begin with OCEAN_ and one underscore (`deploy.md` 1.4).
+// variables that begin with OCEAN_ and one underscore.
 func isSetting(name string) bool {
 	return strings.HasPrefix(name, "OCEAN__") || strings.HasPrefix(name, "APPLICATION__")
 }
 
 // hint helps with the one underscore that chart keys such as
-// oceanEventWorkersCount end up with (`deploy.md` 7).
+// oceanEventWorkersCount end up with.
 func (f *flat) hint(name string) {
 	if !strings.HasPrefix(name, "OCEAN_") && !strings.HasPrefix(name, "APPLICATION_") {
 		return
@@ -137,7 +138,7 @@ func (f *flat) assign(name string, value any, origin Origin, via string) {
 	if via != "" && via != name {
 		origin = origin.via(via)
 	}
-	if _, ok := f.schema.byName[name]; !ok && !isAlias(name) {
+	if _, ok := f.schema.byName[name]; !ok && deprecatedNames[name] == "" {
 		f.stranger(name, value, origin)
 		return
 	}
@@ -220,6 +221,7 @@ func (f *flat) stranger(name string, value any, origin Origin) {
 		f.ignored[name] = reason
 		return
 	}
+	f.noteSecrets(name, value)
 	if members, ok := value.(map[string]any); ok { // name what is inside it, as far as it is known
 		for key, v := range members {
 			inner := name + "__" + strings.ToUpper(decamelise(key))
@@ -237,18 +239,22 @@ func (f *flat) stranger(name string, value any, origin Origin) {
 	f.unknown[name] = origin
 }
 
-// integrationConfig is the section into which users may put what they like:
-// the reference ignores unknown keys there without a word (`port.md` 1.5), so
-// only a slip of the pen is worth a warning.
-const integrationConfig = "OCEAN__INTEGRATION__CONFIG__"
+// noteSecrets remembers what a misspelt setting holds, so that it is not shown.
+func (f *flat) noteSecrets(name string, value any) {
+	if members, ok := value.(map[string]any); ok {
+		for key, v := range members {
+			f.noteSecrets(name+"__"+strings.ToUpper(decamelise(key)), v)
+		}
+	} else if value != nil && soundsSecret(name) {
+		f.secrets = append(f.secrets, strings.TrimSpace(scalar(value)))
+	}
+}
 
 func (f *flat) warnUnknown() {
 	for _, name := range slices.Sorted(maps.Keys(f.unknown)) {
 		n := Notice{slog.LevelWarn, name, fmt.Sprintf("unknown variable (from %s)", f.unknown[name])}
 		if best := f.schema.suggest(name); best != "" {
 			n.Text += "; did you mean " + best + "?"
-		} else if strings.HasPrefix(name, integrationConfig) {
-			n.Level, n.Text = slog.LevelDebug, "not used"
 		}
 		f.notices = append(f.notices, n)
 	}

@@ -320,7 +320,7 @@ ssl:
 		t.Errorf("ssl = %+v", o.SSL)
 	}
 	for _, n := range eff.Notices {
-		if n.Level >= slog.LevelWarn {
+		if n.Level >= slog.LevelWarn && n.Variable != "OCEAN__INTEGRATION__CONFIG__SOMETHING_OF_MINE" {
 			t.Errorf("warning %s", n)
 		}
 	}
@@ -359,7 +359,11 @@ func TestNotices(t *testing.T) {
 		{"slip", "OCEAN__CLIENT_TIMEOT", "1", "WARN OCEAN__CLIENT_TIMEOT: unknown variable (from environment); did you mean OCEAN__CLIENT_TIMEOUT?"},
 		{"underscore", "OCEAN__PORT_CLIENT_ID", "1", "WARN OCEAN__PORT_CLIENT_ID: unknown variable (from environment); did you mean OCEAN__PORT__CLIENT_ID?"},
 		{"slip in the integration", "OCEAN__INTEGRATION__CONFIG__PERSONAL_ACESS_TOKEN", "1", "WARN OCEAN__INTEGRATION__CONFIG__PERSONAL_ACESS_TOKEN: unknown variable (from environment); did you mean OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN?"},
-		{"own key in the integration", "OCEAN__INTEGRATION__CONFIG__UNKNOWN_MAP", "map[a:1]", "DEBUG OCEAN__INTEGRATION__CONFIG__UNKNOWN_MAP: not used"},
+		{"own key in the integration", "OCEAN__INTEGRATION__CONFIG__UNKNOWN_MAP", "map[a:1]", "WARN OCEAN__INTEGRATION__CONFIG__UNKNOWN_MAP: unknown variable (from environment)"},
+		{"password", "OCEAN__INTEGRATION__CONFIG__WEBHOOK_PASSWORD", "geheim77", "WARN OCEAN__INTEGRATION__CONFIG__WEBHOOK_PASSWORD: unknown variable (from environment); did you mean OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET?"},
+		{"abbreviated", "OCEAN__INTEGRATION__CONFIG__PAT", "geheim77", "WARN OCEAN__INTEGRATION__CONFIG__PAT: unknown variable (from environment); did you mean OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN?"},
+		{"other words", "OCEAN__INTEGRATION__CONFIG__ORG_URL", "https://h", "WARN OCEAN__INTEGRATION__CONFIG__ORG_URL: unknown variable (from environment); did you mean OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL?"},
+		{"former name", "OCEAN__INTEGRATION__CONFIG__EXCLUDE_TAG_FILTER", "a", "WARN OCEAN__INTEGRATION__CONFIG__EXCLUDE_TAG_FILTER: is deprecated; use OCEAN__INTEGRATION__CONFIG__EXCLUDED_TAGS"},
 		{"application", "APPLICATION__LEVEL", "1", "WARN APPLICATION__LEVEL: unknown variable (from environment)"},
 		{"unknown key of a section", "OCEAN__EVENT_LISTENER", `{"type":"ONCE","zzz":1}`, "WARN OCEAN__EVENT_LISTENER__ZZZ: unknown variable (from environment (OCEAN__EVENT_LISTENER))"},
 		{"single underscore", "OCEAN_EVENT_WORKERS_COUNT", "2", "INFO OCEAN_EVENT_WORKERS_COUNT: has no effect; the setting is called OCEAN__EVENT_WORKERS_COUNT"},
@@ -431,6 +435,37 @@ func TestLegacyAppHost(t *testing.T) {
 	cfg, _, err = load(ocean.Sources{Environ: environ})
 	if err != nil || cfg.Ocean.BaseURL != "https://new.example.com" {
 		t.Errorf("base URL = %q, %v", cfg.Ocean.BaseURL, err)
+	}
+}
+
+func TestFormerName(t *testing.T) {
+	t.Parallel()
+	for name, src := range map[string]ocean.Sources{
+		"variable": {Environ: map[string]string{"OCEAN__INTEGRATION__CONFIG__EXCLUDE_TAG_FILTER": "a,b"}},
+		"YAML":     {YAML: []byte("integration: {config: {excludeTagFilter: [a, b]}}")},
+		"both":     {Environ: map[string]string{"OCEAN__INTEGRATION__CONFIG__EXCLUDE_TAG_FILTER": "c", "OCEAN__INTEGRATION__CONFIG__EXCLUDED_TAGS": "a,b"}},
+	} {
+		cfg, _, err := load(src)
+		if err != nil || !slices.Equal(cfg.Ocean.Azure.ExcludedTags, []string{"a", "b"}) {
+			t.Errorf("%s: tags %q, %v", name, cfg.Ocean.Azure.ExcludedTags, err)
+		}
+	}
+}
+
+// A missing variable of one part does not hide those of another, and a value that
+// was refused is not called missing as well.
+func TestAllMissingAtOnce(t *testing.T) {
+	t.Parallel()
+	_, _, err := ocean.Load[config](ocean.Sources{Environ: map[string]string{"OCEAN__EVENT_LISTENER__TYPE": "WEBHOOK"}})
+	got := strings.Join(ocean.Problems(err), "\n")
+	for _, name := range []string{"OCEAN__PORT__CLIENT_ID", "OCEAN__PORT__CLIENT_SECRET", "OCEAN__EVENT_LISTENER__APP_HOST"} {
+		if strings.Count(got, name+" is not set") != 1 {
+			t.Errorf("%s is not named once:\n%s", name, got)
+		}
+	}
+	_, _, err = load(ocean.Sources{Environ: map[string]string{"OCEAN__EVENT_LISTENER__TYPE": "WEBHOOK", "OCEAN__EVENT_LISTENER__APP_HOST": "nowhere"}})
+	if got := ocean.Problems(err); len(got) != 1 || strings.Contains(got[0], "is not set") {
+		t.Errorf("errors = %q", got)
 	}
 }
 

@@ -1,12 +1,11 @@
 // Package ocean is the contract between the Ocean framework and its
-// environment: where settings come from, what they are called, which values
-// they take, and how a process reaches the network (certificates, proxies,
-// blocked addresses).
+// environment: where settings come from, what they are called and which values
+// they take.
 //
 // [ReadSources] collects the process environment, `.env` and `config.yaml`;
 // [Load] flattens them into canonical names such as OCEAN__PORT__CLIENT_ID,
 // parses them into a struct that the caller composes of the rooms' configs, and
-// says where each value came from. [NewNetwork] makes the transports.
+// says where each value came from.
 //
 // The package never reads the process environment itself and starts nothing.
 package ocean
@@ -15,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -61,12 +59,15 @@ type Effective struct {
 	// Notices are unknown names, deprecated names and repaired values.
 	Notices []Notice
 
-	secrets []string
+	secrets []string // of settings
+	foreign []string // of the environment besides
 }
 
-// Secrets returns the values of all secret settings, for redaction: each at
-// least six characters long (`port.md` 8.6), longest first.
-func (e *Effective) Secrets() []string { return slices.Clone(e.secrets) }
+// Secrets returns all credentials that are known, for redaction: the values of
+// secret settings, also of misspelt ones and of refused ones, and those of other
+// variables that hold one by their name. Each is at least six characters long;
+// longest first.
+func (e *Effective) Secrets() []string { return longEnough(slices.Concat(e.secrets, e.foreign)) }
 
 // A ValueError is a setting that is missing or cannot be used.
 type ValueError struct {
@@ -129,12 +130,12 @@ func Load[T any](src Sources) (*T, *Effective, error) {
 	if err := env.ParseWithOptions(cfg, env.Options{Environment: v.environ, FuncMap: schema.parsers()}); err != nil {
 		errs = append(errs, internalErrors(err, v)...)
 	}
-	if len(errs) == 0 {
-		errs = validate(reflect.ValueOf(cfg).Elem())
-	}
+	errs = append(errs, news(validate(reflect.ValueOf(cfg).Elem()), errs)...)
 	eff := &Effective{
-		Rows: v.rows, Ignored: f.ignoredList(), Notices: slices.Concat(f.notices, v.notices, remarks(v)), secrets: secretValues(v),
+		Rows: v.rows, Ignored: f.ignoredList(), Notices: slices.Concat(f.notices, v.notices, remarks(v)),
+		secrets: longEnough(slices.Concat(v.secrets, f.secrets)), foreign: foreignSecrets(src.Environ),
 	}
+	hideSecrets(eff.Rows, errs, eff.Secrets())
 	if len(errs) > 0 {
 		return cfg, eff, Errors(errs)
 	}
@@ -178,6 +179,23 @@ func validate(v reflect.Value) []error {
 	return errs
 }
 
+// news leaves out what is a consequence of a value that was refused, as its
+// setting has the default, and what was said before: an embedded struct is
+// validated twice.
+func news(errs, refused []error) []error {
+	said := map[string]bool{}
+	return slices.DeleteFunc(errs, func(err error) bool {
+		if said[err.Error()] {
+			return true
+		}
+		said[err.Error()] = true
+		return slices.ContainsFunc(refused, func(r error) bool {
+			e, ok := errors.AsType[*ValueError](r)
+			return ok && strings.HasPrefix(err.Error(), e.Variable)
+		})
+	})
+}
+
 // split takes a joined error apart.
 func split(err error) []error {
 	if err == nil {
@@ -187,23 +205,4 @@ func split(err error) []error {
 		return many.Unwrap()
 	}
 	return []error{err}
-}
-
-// minSecret is the shortest text that redaction replaces: shorter ones would
-// tear ordinary words apart (`port.md` 8.6).
-const minSecret = 6
-
-func secretValues(v *values) []string {
-	set := map[string]bool{}
-	for _, s := range v.secrets {
-		if len(s) >= minSecret {
-			set[s] = true
-		}
-	}
-	return slices.SortedFunc(maps.Keys(set), func(a, b string) int {
-		if len(a) != len(b) {
-			return len(b) - len(a)
-		}
-		return strings.Compare(a, b)
-	})
 }

@@ -1,8 +1,10 @@
 package ocean
 
 import (
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -10,8 +12,8 @@ import (
 )
 
 // Settings are the variables of the Ocean core below OCEAN__, except those of
-// port.Config, port.Limits and the integration's own (`port.md` 1.4), and what
-// this program adds to them.
+// port.Config, port.Limits and the integration's own, and what this program
+// adds to them.
 type Settings struct {
 	Integration   Integration   `envPrefix:"INTEGRATION__"`
 	EventListener EventListener `envPrefix:"EVENT_LISTENER__"`
@@ -35,7 +37,7 @@ type Settings struct {
 	AllowJQEnvironment bool `env:"ALLOW_ENVIRONMENT_VARIABLES_JQ_ACCESS" envDefault:"true" doc:"Let mappings read environment variables with env and $ENV; secrets are never among them."`
 	// ItemTimeout bounds the mapping of one record.
 	ItemTimeout time.Duration `env:"PROCESS_IN_QUEUE_TIMEOUT" envDefault:"120s" min:"1s" doc:"Longest time that the mapping of one record may take."`
-	// ProcessingMode is accepted and not followed (design 2).
+	// ProcessingMode is accepted and not followed.
 	ProcessingMode string `env:"PROCESSING_MODE" envDefault:"dsp" oneof:"dsp,ocean-core" doc:"Accepted for the chart's sake: records are always mapped here and ocean-core is reported."`
 	// StrictExit makes ONCE exit with 1 after a failed resync.
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails; otherwise 0, as the Python integration does."`
@@ -86,13 +88,58 @@ func (s *Settings) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Schedule merges the two settings that plan a resync; nil when there is none.
+func (s *Settings) Schedule() func(now time.Time) time.Time {
+	every, cron := s.ScheduledResync, s.ResyncCron
+	if every.IsZero() && cron.IsZero() {
+		return nil
+	}
+	return func(now time.Time) time.Time {
+		e, c := every.Next(now), cron.Next(now)
+		if e.IsZero() || !c.IsZero() && c.Before(e) {
+			return c
+		}
+		return e
+	}
+}
+
+// Lookback is how far an incremental resync looks back, 0 where full ones are wanted.
+func (i *Integration) Lookback() time.Duration {
+	if !i.Incremental {
+		return 0
+	}
+	return i.IncrementalInterval.Duration()
+}
+
+// Distance is the time between two scheduled resyncs, 0 where there is no fixed one.
+func (s *Settings) Distance() time.Duration { return s.ScheduledResync.distance }
+
+// Setup says how the installation is set up in Port. check is asked about a
+// mapping before Port gets it.
+func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
+	c := port.SetupConfig{
+		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
+		ActionsProcessing: s.ActionsProcessor.Enabled, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
+	}
+	if l := &s.EventListener; l.Type == ListenWebhook {
+		c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
+	}
+	if s.DefaultResources == "corrected" {
+		c.Resources = port.CorrectedDefaults()
+	}
+	if info, err := os.Stat(s.ResourcesPath); err == nil && info.IsDir() {
+		c.Resources = os.DirFS(s.ResourcesPath)
+	}
+	return c
+}
+
 // BlockPrivateAddresses reports whether the outbound blocker was asked for.
 func (s *Settings) BlockPrivateAddresses() bool {
 	return s.DisableIPBlocker != nil && !*s.DisableIPBlocker
 }
 
 // Prefix is the route prefix with a leading slash and without a trailing one;
-// empty when there is none (`port.md` 7.2).
+// empty when there is none.
 func (s *Settings) Prefix() string {
 	if p := strings.Trim(s.PathPrefix, "/ "); p != "" {
 		return "/" + p
@@ -100,7 +147,7 @@ func (s *Settings) Prefix() string {
 	return ""
 }
 
-// Integration names the installation (`port.md` 1.4).
+// Integration names the installation.
 type Integration struct {
 	// Identifier is never empty after Load.
 	Identifier string `env:"IDENTIFIER" doc:"Name of this installation in Port; my-<type>-integration by default. Entities belong to it."`
@@ -115,7 +162,7 @@ type Integration struct {
 // A ListenerType says what starts a resync.
 type ListenerType string
 
-// The listeners of `port.md` 4.1.
+// The listeners that Ocean has (https://docs.port.io/context-lake/ingestion/ingest-data-into-port/native-integrations/ocean-framework/event-listeners/).
 const (
 	ListenPolling      ListenerType = "POLLING"
 	ListenKafka        ListenerType = "KAFKA"
@@ -125,7 +172,7 @@ const (
 	ListenActionsOnly  ListenerType = "ACTIONS_ONLY"
 )
 
-// EventListener is what Port uses to ask for a resync (`port.md` 4.1). Options
+// EventListener is what Port uses to ask for a resync. Options
 // of other types than Type are accepted and unused, as charts always set them.
 type EventListener struct {
 	Type ListenerType `env:"TYPE" envDefault:"POLLING" oneof:"POLLING,KAFKA,WEBHOOK,ONCE,WEBHOOKS_ONLY,ACTIONS_ONLY" doc:"What starts a resync. ONCE runs one and ends; WEBHOOKS_ONLY and ACTIONS_ONLY run none."`
@@ -143,7 +190,7 @@ type EventListener struct {
 	KafkaSecurity bool `env:"KAFKA_SECURITY_ENABLED" envDefault:"true" doc:"KAFKA: log in and encrypt."`
 	// ConsumerPollTimeout is for KAFKA.
 	ConsumerPollTimeout time.Duration `env:"CONSUMER_POLL_TIMEOUT" envDefault:"1s" doc:"KAFKA: longest wait for one batch of messages."`
-	// AppHost is for WEBHOOK, and required there. The reference treats it as sensitive.
+	// AppHost is for WEBHOOK, and required there. Ocean treats it as sensitive.
 	AppHost port.Secret `env:"APP_HOST" form:"url" doc:"WEBHOOK: address at which Port reaches this process."`
 	// The overrides are nil when unset.
 	ShouldResync          *bool `env:"SHOULD_RESYNC" doc:"Overrides whether this process resyncs."`
@@ -151,19 +198,18 @@ type EventListener struct {
 	ShouldRunActions      *bool `env:"SHOULD_RUN_ACTIONS" doc:"Overrides whether this process runs actions."`
 }
 
-// Resyncs reports whether this process runs resyncs (`port.md` 4.1).
+// Resyncs reports whether this process runs resyncs.
 func (l *EventListener) Resyncs() bool {
 	return override(l.ShouldResync, l.Type != ListenWebhooksOnly && l.Type != ListenActionsOnly)
 }
 
+// FollowsEvents reports whether this process handles live events: it does not
+// where it ends after one resync.
+func (l *EventListener) FollowsEvents() bool { return l.ProcessesWebhooks() && l.Type != ListenOnce }
+
 // ProcessesWebhooks reports whether this process handles live events.
 func (l *EventListener) ProcessesWebhooks() bool {
 	return override(l.ShouldProcessWebhooks, l.Type != ListenOnce && l.Type != ListenActionsOnly)
-}
-
-// RunsActions reports whether this process may run actions.
-func (l *EventListener) RunsActions() bool {
-	return override(l.ShouldRunActions, l.Type != ListenOnce && l.Type != ListenWebhooksOnly)
 }
 
 func override(set *bool, otherwise bool) bool {
@@ -173,13 +219,13 @@ func override(set *bool, otherwise bool) bool {
 	return otherwise
 }
 
-// Metrics is about the custom metrics webhook (`port.md` 8.3).
+// Metrics is about the custom metrics webhook.
 type Metrics struct {
 	Enabled    bool        `env:"ENABLED" envDefault:"false" doc:"Accepted and not used yet; the route /metrics is always there."`
 	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Accepted and not used yet."`
 }
 
-// ActionsProcessor is about self-service actions (`port.md` 2.13).
+// ActionsProcessor is about self-service actions.
 type ActionsProcessor struct {
 	Enabled           bool          `env:"ENABLED" envDefault:"false" doc:"Reported to Port; self-service actions are not run yet."`
 	HighWatermark     int           `env:"RUNS_BUFFER_HIGH_WATERMARK" envDefault:"300" min:"1" max:"1000" doc:"Runs that may wait before no more are claimed."`
@@ -190,7 +236,7 @@ type ActionsProcessor struct {
 	MaxShare int `env:"MAX_RUNS_BUFFER_UTIL_PCT_PER_ACTION" envDefault:"30" min:"1" max:"100" null:"0" doc:"Percentage of the waiting runs that one action may take; null for no limit."`
 }
 
-// SSL is the verification of certificates, per direction (`port.md` 9.2).
+// SSL is the verification of certificates, per direction.
 type SSL struct {
 	Port       Verification `envPrefix:"PORT__"`
 	ThirdParty Verification `envPrefix:"THIRD_PARTY__"`
@@ -202,7 +248,7 @@ type Verification struct {
 	Strict bool `env:"X509__STRICT" envDefault:"true" doc:"Accepted; it has no counterpart here, where chain and host name are always verified the same way."`
 }
 
-// Application are the variables below APPLICATION__ (`port.md` 1.6).
+// Application are the variables below APPLICATION__.
 type Application struct {
 	LogLevel    string `env:"LOG_LEVEL" envDefault:"INFO" oneof:"ERROR,WARNING,INFO,DEBUG,CRITICAL" alias:"warn=WARNING" doc:"Least severe level that is logged."`
 	HTTPLogging bool   `env:"ENABLE_HTTP_LOGGING" envDefault:"true" doc:"Send the log to Port, where the integration's page shows it."`

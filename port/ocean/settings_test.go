@@ -39,21 +39,21 @@ func TestListenerRoles(t *testing.T) {
 	t.Parallel()
 	yes, no := true, false
 	tests := []struct {
-		listener                 ocean.EventListener
-		resync, webhooks, action bool
+		listener         ocean.EventListener
+		resync, webhooks bool
 	}{
-		{ocean.EventListener{Type: ocean.ListenPolling}, true, true, true},
-		{ocean.EventListener{Type: ocean.ListenKafka}, true, true, true},
-		{ocean.EventListener{Type: ocean.ListenWebhook}, true, true, true},
-		{ocean.EventListener{Type: ocean.ListenOnce}, true, false, false},
-		{ocean.EventListener{Type: ocean.ListenWebhooksOnly}, false, true, false},
-		{ocean.EventListener{Type: ocean.ListenActionsOnly}, false, false, true},
-		{ocean.EventListener{Type: ocean.ListenOnce, ShouldResync: &no, ShouldProcessWebhooks: &yes, ShouldRunActions: &yes}, false, true, true},
+		{ocean.EventListener{Type: ocean.ListenPolling}, true, true},
+		{ocean.EventListener{Type: ocean.ListenKafka}, true, true},
+		{ocean.EventListener{Type: ocean.ListenWebhook}, true, true},
+		{ocean.EventListener{Type: ocean.ListenOnce}, true, false},
+		{ocean.EventListener{Type: ocean.ListenWebhooksOnly}, false, true},
+		{ocean.EventListener{Type: ocean.ListenActionsOnly}, false, false},
+		{ocean.EventListener{Type: ocean.ListenOnce, ShouldResync: &no, ShouldProcessWebhooks: &yes}, false, true},
 	}
 	for _, tt := range tests {
 		l := tt.listener
-		if l.Resyncs() != tt.resync || l.ProcessesWebhooks() != tt.webhooks || l.RunsActions() != tt.action {
-			t.Errorf("%s: resync %t, webhooks %t, actions %t", l.Type, l.Resyncs(), l.ProcessesWebhooks(), l.RunsActions())
+		if l.Resyncs() != tt.resync || l.ProcessesWebhooks() != tt.webhooks {
+			t.Errorf("%s: resync %t, webhooks %t", l.Type, l.Resyncs(), l.ProcessesWebhooks())
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Sources are the texts that settings come from, strongest first: Overrides,
-// Environ, DotEnv, YAML, Fallbacks (`port.md` 1.1). The zero value is valid.
+// Environ, DotEnv, YAML, Fallbacks. The zero value is valid.
 type Sources struct {
 	// Overrides are what the command line replaces, by canonical name:
 	// OCEAN__EVENT_LISTENER__TYPE=ONCE for --once.
@@ -20,7 +20,7 @@ type Sources struct {
 	// DotEnv is the text of `.env`, YAML that of `config.yaml`; nil when absent.
 	DotEnv, YAML []byte
 	// Fallbacks are command-line values that the environment beats, by
-	// canonical name: APPLICATION__PORT for --port (`port.md` 1.6).
+	// canonical name: APPLICATION__PORT for --port.
 	Fallbacks map[string]string
 }
 

@@ -81,6 +81,9 @@ func (v *values) keep(fd *field, row Row, origin Origin, text string) {
 		row.Value = redacted
 	case strings.Contains(text, "://"):
 		row.Value = v.withoutPassword(text)
+	case origin != FromDefault && looksSecret(text):
+		v.secrets = append(v.secrets, text)
+		row.Value = redacted
 	}
 	v.rows = append(v.rows, row)
 }
@@ -101,17 +104,14 @@ func (v *values) withoutPassword(text string) string {
 	return u.String()
 }
 
-// redacted stands for a secret wherever it would be shown.
-const redacted = "[redacted]"
-
 // goList is a list as a Go template prints it, which charts do in some
-// workloads and versions (`deploy.md` 1.8, C-4).
+// workloads and versions.
 var goList = regexp.MustCompile(`^\[[^",]*\]$`)
 
 // exponent is a number as a chart prints it when it is a million or more.
 var exponent = regexp.MustCompile(`^[0-9](\.[0-9]+)?e\+[0-9]{2,}$`)
 
-// accept makes the text canonical, and tells about repairs that may lose
+// accept makes the text canonical, and adds a notice about repairs that may lose
 // something.
 func (v *values) accept(fd *field, set setting) (string, error) {
 	text := strings.TrimSpace(set.text)
@@ -121,6 +121,9 @@ func (v *values) accept(fd *field, set setting) (string, error) {
 	out, err := canonical(fd, text)
 	if err != nil {
 		e := &ValueError{Variable: fd.name, Origin: set.origin, Expected: fd.expected()}
+		if fd.secret {
+			v.secrets = append(v.secrets, text)
+		}
 		if !fd.secret && !strings.Contains(text, "@") { // a URL may hold a password
 			e.Got = clip(text)
 		}
@@ -246,7 +249,7 @@ func enum(fd *field, text string) (string, error) {
 	return "", errForm
 }
 
-// boolean takes the forms of the reference (`port.md` 1.2).
+// boolean takes the forms that Ocean takes (pydantic).
 func boolean(text string) (string, error) {
 	switch strings.ToLower(text) {
 	case "1", "t", "true", "y", "yes", "on":
@@ -258,7 +261,7 @@ func boolean(text string) (string, error) {
 }
 
 // integer takes decimal digits, and a whole number in exponent form: charts
-// print a million as 1e+06 (`deploy.md` A-19).
+// print a million as 1e+06.
 func integer(fd *field, text string) (string, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -301,7 +304,7 @@ func within(fd *field, n float64) bool {
 }
 
 // duration takes a bare number in the unit of the variable, Go's forms, and the
-// days and weeks of the reference (`port.md` 1.4). Range tags are durations.
+// days and weeks that Ocean takes. Range tags are durations.
 func duration(fd *field, text string) (string, error) {
 	d, err := parseDuration(text, fd.unit)
 	if err != nil {
@@ -370,8 +373,8 @@ func list(text string) (string, error) {
 	return scalar(out), nil
 }
 
-// httpURL checks a URL and removes trailing slashes: the reference keeps some
-// and then asks for //v1 (`port.md` 1.4).
+// httpURL checks a URL and removes trailing slashes: kept, they would
+// make requests to //v1.
 func httpURL(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {

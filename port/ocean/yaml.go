@@ -24,7 +24,7 @@ func lookup(src Sources) func(string) (string, bool) {
 }
 
 // yaml takes `config.yaml`: keys in camelCase or snake_case below the prefix
-// OCEAN (`port.md` 1.3).
+// OCEAN.
 func (f *flat) yaml(text []byte, env func(string) (string, bool)) {
 	if len(strings.TrimSpace(string(text))) == 0 {
 		return

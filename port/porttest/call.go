@@ -45,7 +45,7 @@ func ok(status int, name string, value []byte) reply {
 
 func done() reply { return reply{status: http.StatusOK, body: []byte(`{"ok":true}`)} }
 
-// fail is Port's error envelope (port.md 2.3).
+// fail is Port's error envelope.
 func fail(status int, code, message string) reply {
 	b := appendString([]byte(`{"ok":false,"error":`), code)
 	b = appendString(append(b, `,"message":`...), message)
@@ -79,7 +79,7 @@ func codeOf(status int) string {
 	}
 }
 
-// Limits of request bodies in bytes: Port's own for the API (port.md 2.14), and
+// Limits of request bodies in bytes: Port's own for the API, and
 // a generous one for what is only recorded.
 const (
 	maxBody   = 1 << 20

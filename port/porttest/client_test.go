@@ -171,8 +171,8 @@ func roundTrip(t bubble) {
 	t.Helper()
 	ctx := t.Context()
 	res, err := t.c.Upsert(ctx, resync, services(45))
-	if err != nil || res.Failed() != 0 {
-		t.Fatalf("Upsert = %d failed, %v", res.Failed(), err)
+	if err != nil || failed(&res) != 0 {
+		t.Fatalf("Upsert = %d failed, %v", failed(&res), err)
 	}
 	ids := []string{"e00", "e44", "none"}
 	var found []string
@@ -288,7 +288,7 @@ func TestClientResolvesSearchIdentifiers(t *testing.T) {
 				`{"identifier":{"combinator":"and","rules":[{"property":"$title","operator":"=","value":%q}]},"blueprint":"service","properties":{"stars":1}}`, title)}
 		}
 		res, err := t.c.Upsert(t.Context(), resync, []port.Entity{body("Web"), body("None")})
-		if err != nil || res.Failed() != 0 || res.Identifiers[0] != "web" || !res.Dropped(1) {
+		if err != nil || failed(&res) != 0 || res.Identifiers[0] != "web" || !dropped(&res, 1) {
 			t.Errorf("Upsert = %+v, %v", res, err)
 		}
 	})
@@ -327,8 +327,8 @@ func TestClientReports(t *testing.T) {
 			t.Errorf("integration = %+v", in)
 		}
 		t.srv.TriggerResync()
-		if at, err := t.c.ResyncRequest(ctx); err != nil || at == "" {
-			t.Errorf("ResyncRequest = %q, %v", at, err)
+		if at, err := t.c.ResyncRequest(ctx); err != nil || at.IsZero() {
+			t.Errorf("ResyncRequest = %v, %v", at, err)
 		}
 	})
 }

@@ -20,8 +20,8 @@ func (c *call) deleteEntity() reply {
 	return done()
 }
 
-// deleteBulk fails as a whole when something depends on one of the entities
-// (port.md 2.8); unknown ones are left out of the answer.
+// deleteBulk fails as a whole when something depends on one of the entities;
+// unknown ones are left out of the answer.
 func (c *call) deleteBulk() reply {
 	b, missing := c.blueprint()
 	if b == nil {

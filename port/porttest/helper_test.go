@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
@@ -139,3 +140,17 @@ func newServer(tb testing.TB, opt porttest.Options) *porttest.Server {
 	srv.AddBlueprint(serviceBlueprint, projectBlueprint, strictBlueprint)
 	return srv
 }
+
+// failed counts the entities that failed.
+func failed(r *port.UpsertResult) int {
+	n := 0
+	for i := range r.Identifiers {
+		if r.Err(i) != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// dropped reports whether an entity's search matched nothing.
+func dropped(r *port.UpsertResult, i int) bool { return r.Identifiers[i] == "" && r.Err(i) == nil }

@@ -180,7 +180,7 @@ func (c *call) getIntegration() reply {
 }
 
 // patchIntegration records a resync request when the mapping changes, and for an
-// empty body, which is how users ask for a resync (port.md 2.5).
+// empty body, which is how users ask for a resync.
 func (c *call) patchIntegration() reply {
 	return c.withIntegration(func(in *integration) reply {
 		old := in.config

@@ -225,7 +225,7 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// identifierPattern is Port's, with at most 1000 characters (port.md 2.14).
+// identifierPattern is Port's, with at most 1000 characters.
 const identifierPattern = `^(?!\.{1,2}$)[\p{L}0-9@_.+:\\/=-]+$`
 
 func validIdentifier(s string) bool {

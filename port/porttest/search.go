@@ -26,15 +26,18 @@ type rule struct {
 	value    gjson.Result
 	list     []gjson.Result  // of value
 	texts    map[string]bool // the strings in list, for long lists
+	target   string          // blueprint of a relatedTo
+	st       *state          // where a relatedTo follows relations
 }
 
-// operators maps what Port knows (port.md 6.7, 2.9) to the operator that is
+// operators maps what Port knows to the operator that is
 // evaluated; negated ones to their opposite.
 var operators = map[string]string{
 	"=": "=", "in": "in", "contains": "contains", "containsAny": "in", "beginsWith": "beginsWith", "endsWith": "endsWith",
 	"isEmpty": "isEmpty", "between": "between", ">": ">", ">=": ">=", "<": "<", "<=": "<=",
 	"!=": "!=", "notIn": "!in", "doesNotContains": "!contains", "doesNotBeginsWith": "!beginsWith", "doesNotEndsWith": "!endsWith",
 	"isNotEmpty": "!isEmpty", "notBetween": "!between",
+	"relatedTo": "relatedTo",
 }
 
 // parseQuery returns the complaint as Port words it, without the path before it.
@@ -49,7 +52,7 @@ func parseQuery(v gjson.Result) (*query, string) {
 	q := &query{or: combinator == "or"}
 	for i, x := range rules.Array() {
 		op, known := operators[x.Get("operator").Str]
-		r := rule{property: x.Get("property").Str, value: x.Get("value")}
+		r := rule{property: x.Get("property").Str, value: x.Get("value"), target: x.Get("blueprint").Str}
 		r.op, r.negated = strings.CutPrefix(op, "!")
 		at := "/rules/" + strconv.Itoa(i)
 		if x.Get("rules").Exists() {
@@ -88,7 +91,42 @@ func (r *rule) matches(e *entity) bool {
 	if r.nested != nil {
 		return r.nested.matches(e)
 	}
+	if r.op == "relatedTo" {
+		return r.st.leads(e, r, maxHops)
+	}
 	return r.holds(e.value(r.property)) != r.negated
+}
+
+// maxHops is how far a relatedTo follows relations.
+const maxHops = 3
+
+// leads says whether an entity refers to one that the rule names, over others too.
+func (st *state) leads(e *entity, r *rule, hops int) bool {
+	if hops == 0 {
+		return false
+	}
+	for _, l := range e.relations {
+		b := st.blueprints[st.blueprints[e.blueprint].relations[l.name].target]
+		for _, id := range l.ids {
+			if b == nil || b.entities[id] == nil {
+				continue
+			}
+			if b.id == r.target && (r.texts[id] || r.value.Str == id) || st.leads(b.entities[id], r, hops-1) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// in makes the rules look at a state.
+func (q *query) in(st *state) {
+	for i := range q.rules {
+		q.rules[i].st = st
+		if q.rules[i].nested != nil {
+			q.rules[i].nested.in(st)
+		}
+	}
 }
 
 func (r *rule) holds(have gjson.Result) bool {
@@ -179,6 +217,7 @@ func (e *entity) value(name string) gjson.Result {
 
 // match lists the entities of a blueprint that a query wants, oldest first.
 func (st *state) match(b *blueprint, q *query) []*entity {
+	q.in(st)
 	var out []*entity
 	for _, e := range b.candidates(q) {
 		if q.matches(e) {
@@ -275,7 +314,7 @@ func (c *call) getEntity() reply {
 	return ok(http.StatusOK, "entity", e.append(nil, c.include()))
 }
 
-// datasourceEntities pages through what a data source wrote last (port.md 2.9).
+// datasourceEntities pages through what a data source wrote last.
 func (c *call) datasourceEntities() reply {
 	prefix, suffix := c.doc.Get("datasource_prefix").Str, c.doc.Get("datasource_suffix").Str
 	if prefix == "" || suffix == "" {

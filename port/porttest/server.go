@@ -36,10 +36,10 @@ type Options struct {
 	Strict bool
 	// KeepBodies keeps header and body of every request in the log.
 	KeepBodies bool
-	// PublicURL is the root of the ingest URLs told to integrations; empty
+	// PublicURL is the root of the ingest URLs that integrations get; empty
 	// means the address that the request came to.
 	PublicURL string
-	// Kafka is what /v1/kafka-credentials tells; the zero value is made up.
+	// Kafka is what /v1/kafka-credentials answers; the zero value is made up.
 	Kafka Kafka
 }
 

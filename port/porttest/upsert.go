@@ -13,7 +13,7 @@ import (
 	"github.com/ado-port/ado-port/port"
 )
 
-// Limits of one request (port.md 2.14).
+// Limits of one request.
 const (
 	maxUpsert = 20
 	maxDelete = 100
@@ -37,7 +37,7 @@ func (c *call) writer(b *blueprint) *writer {
 	}
 }
 
-// put writes one entity and tells its identifier and whether it is new.
+// put writes one entity and returns its identifier and whether it is new.
 func (w *writer) put(in *input) (id string, isNew bool, fault *problem) {
 	id, old, fault := w.find(in)
 	if fault != nil {
@@ -86,7 +86,7 @@ func (w *writer) put(in *input) (id string, isNew bool, fault *problem) {
 	return id, isNew, nil
 }
 
-// find resolves the identifier; exactly one entity may match a search (port.md 6.7).
+// find resolves the identifier; exactly one entity may match a search.
 func (w *writer) find(in *input) (string, *entity, *problem) {
 	if in.search == nil {
 		return in.id, w.b.entities[in.id], nil
@@ -202,7 +202,7 @@ func (w *writer) link(m member) (link, *problem) {
 	return l, nil
 }
 
-// maxRelated is how many entities a relation search links (port.md 6.7).
+// maxRelated is how many entities a relation search links.
 const maxRelated = 100
 
 // stub makes an entity that something refers to.

@@ -19,7 +19,9 @@ import (
 var errDamaged = errors.New("the file of the spool is damaged")
 
 const (
-	fileName = "spool.db"
+	fileName  = "spool.db"
+	lockName  = "spool.lock"
+	newSuffix = ".new" // of a file that will replace the one of the spool
 
 	// mapBytes of address space are reserved at once, so that a growing file is
 	// not mapped anew while deliveries arrive.
@@ -74,7 +76,7 @@ func openBolt(path string) (*bolt, error) {
 func (b *bolt) options(readOnly bool) *bbolt.Options {
 	opt := &bbolt.Options{
 		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
-			f, err = os.OpenFile(path, flag, mode) //nolint:gosec // the file of the configuration
+			f, err = os.OpenFile(path, flag|noFollow, mode) //nolint:gosec // the file of the configuration
 			b.file = f
 			return f, err
 		},
@@ -220,15 +222,6 @@ func (b *bolt) close() error {
 		_ = b.file.Close()
 	}
 	return nil
-}
-
-// size is that of the file, in bytes.
-func (b *bolt) size() int64 {
-	info, err := os.Stat(b.path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }
 
 type boltTx [2]*bbolt.Bucket

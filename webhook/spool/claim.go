@@ -77,7 +77,7 @@ func (s *Spool) await(ctx context.Context) (*Claim, []node, error) {
 			return nil, nil, ErrClosed
 		}
 		if !s.held {
-			if i := s.index.pop(); i != none {
+			if i := s.pop(); i != none {
 				count := maxClaim
 				if s.index.keys[i].alone > 0 {
 					count = 1
@@ -88,6 +88,19 @@ func (s *Spool) await(ctx context.Context) (*Claim, []node, error) {
 		}
 		s.readable.Wait()
 	}
+}
+
+// pop takes the next key. Strangers come first when they may, which is seldom:
+// behind the others they would never come while there is much to do.
+func (s *Spool) pop() int32 {
+	x := &s.index.strangers
+	if x.ready > 0 {
+		defer s.schedule()
+		if x.busy < s.cfg.Strangers && s.strangers.take(time.Now()) {
+			return s.index.pop(x)
+		}
+	}
+	return s.index.pop(&s.index.known)
 }
 
 // read reads the records of a claim: those of the first one's key. bad are those
@@ -122,9 +135,8 @@ func (s *Spool) lay(c *Claim, bad []Delivery) {
 	if c.epoch != s.epoch {
 		return
 	}
-	s.counters.died += uint64(len(bad))
 	s.remove(c, bad, func(d *Delivery) {
-		s.burials = append(s.burials, burial{id: d.ID, died: s.cfg.Now(), reason: errRecord.Error()})
+		s.burials = append(s.burials, burial{id: d.ID, died: time.Now(), reason: errRecord.Error()})
 	})
 }
 
@@ -133,7 +145,7 @@ func (s *Spool) putBack(ctx context.Context, c *Claim, err error) {
 	s.cfg.Log.ErrorContext(ctx, "waiting deliveries cannot be read", "err", err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.release(c, s.cfg.Now().Add(retryDelay))
+	s.release(c, time.Now().Add(retryDelay))
 	if errors.Is(err, errDamaged) {
 		s.unreadable.Store(true)
 		s.calls = append(s.calls, &call{fn: func(tx, *result) error { return nil }, done: make(chan error, 1)})
@@ -152,9 +164,8 @@ func (s *Spool) Finish(c *Claim, err error) Outcome {
 	if c.epoch != s.epoch {
 		return Outcome{Retried: len(c.Deliveries)}
 	}
-	now, slot := s.cfg.Now(), &s.index.keys[c.slot]
+	now, slot := time.Now(), &s.index.keys[c.slot]
 	if err != nil {
-		s.counters.failures++
 		slot.attempts++
 	}
 	out := s.judge(c, err, now)
@@ -178,14 +189,12 @@ func (s *Spool) Finish(c *Claim, err error) Outcome {
 	return out
 }
 
-// judge says what becomes of the deliveries, and counts it.
+// judge says what becomes of the deliveries.
 func (s *Spool) judge(c *Claim, err error, now time.Time) Outcome {
 	var out Outcome
 	switch {
 	case err == nil:
 		out.Done = c.Deliveries
-		s.counters.handled += uint64(len(out.Done))
-		s.counters.coalesced += uint64(len(out.Done) - 1)
 	case !errors.Is(err, ErrPermanent):
 		for _, d := range c.Deliveries {
 			if now.Sub(d.Received) >= s.cfg.MaxAge {
@@ -196,7 +205,6 @@ func (s *Spool) judge(c *Claim, err error, now time.Time) Outcome {
 		out.Dead = c.Deliveries
 	}
 	out.Retried = len(c.Deliveries) - len(out.Done) - len(out.Dead)
-	s.counters.died += uint64(len(out.Dead))
 	return out
 }
 
@@ -226,15 +234,24 @@ func (s *Spool) release(c *Claim, due time.Time) {
 	s.index.release(c.slot, due)
 	if due.IsZero() {
 		s.readable.Signal()
-		return
 	}
-	s.schedule()
+	if !due.IsZero() || s.index.strangers.ready > 0 {
+		s.schedule()
+	}
 }
 
-// schedule sets the timer for the next delayed key. The caller holds mu.
+// schedule sets the timer for the next delayed key, or the next stranger. The
+// caller holds mu.
 func (s *Spool) schedule() {
-	now := s.cfg.Now()
+	now := time.Now()
 	n, next := s.index.promote(now)
+	if x := &s.index.strangers; x.ready > 0 && x.busy < s.cfg.Strangers {
+		if at := s.strangers.next(now); !at.After(now) {
+			n++
+		} else if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
 	for range n {
 		s.readable.Signal()
 	}

@@ -8,9 +8,14 @@ import (
 
 // A put is a record on its way into the list of waiting ones.
 type put struct {
-	hash   uint64
-	node   node
-	record []byte
+	hash     uint64
+	node     node
+	stranger bool
+	record   []byte
+}
+
+func (s *Spool) putOf(d *Delivery, record []byte) put {
+	return put{hash: s.hash(d.Key), node: nodeOf(0, d.Received, uint32(len(d.Body)), len(record)), stranger: d.Stranger, record: record}
 }
 
 // A batch is what one commit stores. Its waiters learn from done that err holds
@@ -18,6 +23,10 @@ type put struct {
 type batch struct {
 	puts  []put
 	bytes int64
+
+	strangers     int // of puts
+	strangerBytes int64
+
 	marks []*mark
 	done  chan struct{}
 	err   error
@@ -53,7 +62,8 @@ const (
 	// ackDelay is how long the news that deliveries are done may wait for a commit
 	// that is made anyway. Until then a crash has them handled once more.
 	ackDelay = 50 * time.Millisecond
-	// retryDelay is how long after a failed commit the next one is tried for acks.
+	// retryDelay is how long after a failed commit the next one is tried, also when
+	// there is nothing to store: the service is only asked for again once it works.
 	retryDelay = time.Second
 	// trimDelay is the least time between two trims.
 	trimDelay = 200 * time.Millisecond
@@ -67,6 +77,7 @@ type work struct {
 	acks    []uint64
 	burials []burial
 	calls   []*call
+	probe   bool // the commit before has failed
 	last    bool // nothing comes after it
 }
 
@@ -90,7 +101,7 @@ func (s *Spool) commits(ctx context.Context) {
 			}
 			continue
 		}
-		if !w.empty() {
+		if !w.empty() || w.probe {
 			s.commit(ctx, w)
 		}
 		if w.last {
@@ -104,18 +115,18 @@ func (s *Spool) collect() (*work, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.open.puts) == 0 && len(s.calls) == 0 && !s.closed {
-		if len(s.acks)+len(s.burials) == 0 {
+		wait := ackDelay - time.Since(s.ackSince)
+		switch {
+		case s.failing != nil:
+			wait = retryDelay - time.Since(s.failedAt)
+		case len(s.acks)+len(s.burials) == 0:
 			return nil, time.Hour
 		}
-		delay := ackDelay
-		if s.failing != nil {
-			delay = retryDelay
-		}
-		if wait := delay - time.Since(s.ackSince); wait > 0 {
+		if wait > 0 {
 			return nil, wait
 		}
 	}
-	w := &work{batch: s.open, acks: s.acks, burials: s.burials, calls: s.calls, last: s.closed}
+	w := &work{batch: s.open, acks: s.acks, burials: s.burials, calls: s.calls, probe: s.failing != nil, last: s.closed}
 	s.open, s.acks, s.burials, s.calls = newBatch(), nil, nil, nil
 	return w, 0
 }
@@ -187,20 +198,18 @@ func (s *Spool) settle(ctx context.Context, w *work, r *result, err error) {
 		if s.failing == nil {
 			s.cfg.Log.ErrorContext(ctx, "deliveries cannot be stored and are answered 503", "err", err)
 		}
-		s.failing = err
-		s.acks, s.burials, s.ackSince = append(w.acks, s.acks...), append(w.burials, s.burials...), time.Now()
+		s.failing, s.failedAt = err, time.Now()
+		s.acks, s.burials = append(w.acks, s.acks...), append(w.burials, s.burials...)
 		return
 	}
 	if s.failing != nil {
 		s.cfg.Log.InfoContext(ctx, "deliveries can be stored again")
 		s.failing = nil
 	}
-	s.counters.accepted += uint64(len(w.batch.puts))
 	s.enter(w.batch.puts)
 	s.enter(r.puts)
 	s.deadCount += r.deadCount
 	s.deadBytes += r.deadBytes
-	s.counters.dropped += uint64(r.dropped)
 	if r.dropped > 0 {
 		s.cfg.Log.ErrorContext(ctx, "dead letters are deleted to make room", "deliveries", r.dropped)
 	}
@@ -209,8 +218,11 @@ func (s *Spool) settle(ctx context.Context, w *work, r *result, err error) {
 // enter puts stored records into the index.
 func (s *Spool) enter(puts []put) {
 	for _, p := range puts {
-		if s.index.add(p.hash, p.node) {
+		if s.index.add(p.hash, p.node, p.stranger) {
 			s.readable.Signal()
 		}
+	}
+	if s.index.strangers.ready > 0 {
+		s.schedule()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 )
 
 // bury moves a waiting record to the dead letters. One that is not there, or of
@@ -125,7 +126,7 @@ func (s *Spool) Redrive(ctx context.Context, ids ...uint64) (int, error) {
 	if len(ids) > 0 {
 		return s.redrive(ctx, ids)
 	}
-	total, start := 0, s.cfg.Now()
+	total, start := 0, time.Now()
 	for from := uint64(0); ; {
 		page, err := s.deadFrom(from)
 		if err != nil {
@@ -199,9 +200,9 @@ func (s *Spool) revive(v []byte) (put, bool) {
 	if err != nil {
 		return put{}, false
 	}
-	d.Received, d.Redriven = s.cfg.Now(), true
+	d.Received, d.Redriven, d.Stranger = time.Now(), true, false // somebody wants it
 	fresh, _ := encode(nil, &d)
-	return put{hash: s.hash(d.Key), node: nodeOf(0, d.Received, uint32(len(d.Body)), len(fresh)), record: fresh}, true
+	return s.putOf(&d, fresh), true
 }
 
 // Drop deletes the dead letters of these ids; ErrNotFound when there is none.

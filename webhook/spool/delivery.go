@@ -13,6 +13,7 @@ type Delivery struct {
 	EventID        string // may be empty
 	SubscriptionID string // may be empty
 	Received       time.Time
+	Stranger       bool // nothing speaks for the sender
 	Redriven       bool // was a dead letter before; Received is when it came back
 	Attempt        int  // 1 the first time, counted since the process started
 	Body           []byte

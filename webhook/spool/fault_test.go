@@ -68,16 +68,16 @@ func TestFullDisk(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute) // the fake clock
-		if st := s.Stats(); st.Failing == nil || st.Depth != 0 {
-			t.Errorf("Stats = %+v", st)
+		if st := s.Stats(); s.Failing() == nil || st.Depth != 0 {
+			t.Errorf("Stats = %+v, %v", st, s.Failing())
 		}
 		f.full.Store(false)
 		time.Sleep(2 * time.Second)
 		err = f.view(func(t tx) error {
 			return t.each(waiting, 0, func(uint64, []byte) error { return errors.New("a record is left") })
 		})
-		if err != nil || s.Stats().Failing != nil {
-			t.Errorf("after the disk has room again: %v, %v", err, s.Stats().Failing)
+		if err != nil || s.Failing() != nil {
+			t.Errorf("after the disk has room again: %v, %v", err, s.Failing())
 		}
 		if dup, err := s.Accept(t.Context(), second, nil); dup || err != nil {
 			t.Errorf("Accept = %v, %v", dup, err)
@@ -224,4 +224,29 @@ func TestDamageInUse(t *testing.T) {
 	if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) != 1 || !strings.Contains(lines.String(), aside[0]) {
 		t.Errorf("moved aside: %v; log %s", aside, lines.String())
 	}
+}
+
+// A disk that works again is noticed although nothing is to be stored: who is
+// not ready is not asked.
+func TestRecoveryIsNoticed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f := faultySpool(t)
+		f.full.Store(true)
+		if _, err := s.Accept(t.Context(), Delivery{Key: "a"}, nil); err == nil {
+			t.Error("no error")
+		}
+		time.Sleep(time.Minute) // the fake clock
+		if s.Failing() == nil {
+			t.Error("the disk is full")
+		}
+		f.full.Store(false)
+		time.Sleep(2 * time.Second)
+		if err := s.Failing(); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

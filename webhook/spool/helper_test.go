@@ -68,7 +68,7 @@ func none(tb testing.TB, s *spool.Spool) {
 // wait waits until ok.
 func wait(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -76,7 +76,7 @@ func wait(tb testing.TB, what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			tb.Fatalf("%s: not within 20 s", what)
+			tb.Fatalf("%s: not within a minute", what)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // index is what the spool knows about waiting deliveries without reading them:
-// 24 bytes per delivery and about 80 per key. Keys stand there as a 64-bit hash;
+// 24 bytes per delivery and about 90 per key. Keys stand there as a 64-bit hash;
 // two keys of one hash share a slot, and whoever reads the records tells them
 // apart.
 //
@@ -17,12 +17,18 @@ type index struct {
 	keys  []slot
 	nodes []node
 
-	freeSlot, freeNode   int32
-	readyHead, readyTail int32
-	delayed              delayHeap
-	count                int   // deliveries, those with a worker included
-	bytes                int64 // of their records
-	ready, busy          int   // slots
+	freeSlot, freeNode int32
+	known, strangers   lane
+	delayed            delayHeap
+}
+
+// A lane is one of the two classes of keys: those that something speaks for, and
+// strangers.
+type lane struct {
+	head, tail  int32 // slots that are ready
+	ready, busy int   // slots
+	count       int   // deliveries, those with a worker included
+	bytes       int64 // of their records
 }
 
 // none ends every list.
@@ -40,11 +46,21 @@ type slot struct {
 	hash       uint64
 	due        int64 // of a delayed slot: nanoseconds since 1970
 	head, tail int32
-	next       int32 // in the list of ready or of free slots
+	prev, next int32 // in the list of ready slots; next also in that of free ones
 	count      int32
 	attempts   uint16 // failed ones in a row
 	alone      uint16 // so many deliveries are to be handled one by one
+	state      slotState
+	stranger   bool
 }
+
+type slotState uint8
+
+const (
+	ready slotState = iota
+	busy
+	delayed
+)
 
 func newIndex() *index {
 	x := &index{}
@@ -53,16 +69,32 @@ func newIndex() *index {
 }
 
 func (x *index) reset() {
-	*x = index{slots: map[uint64]int32{}, freeSlot: none, freeNode: none, readyHead: none, readyTail: none}
+	*x = index{slots: map[uint64]int32{}, freeSlot: none, freeNode: none, known: lane{head: none, tail: none}, strangers: lane{head: none, tail: none}}
 	x.delayed.x = x
 }
 
-// add appends a delivery to its key. It reports whether the key became ready.
-func (x *index) add(hash uint64, n node) bool {
+// lane is the one of a slot.
+func (x *index) lane(s *slot) *lane {
+	if s.stranger {
+		return &x.strangers
+	}
+	return &x.known
+}
+
+func (x *index) count() int   { return x.known.count + x.strangers.count }
+func (x *index) bytes() int64 { return x.known.bytes + x.strangers.bytes }
+
+// add appends a delivery to its key. It reports whether the key became ready. A
+// key stays a stranger until a delivery comes that something speaks for.
+func (x *index) add(hash uint64, n node, stranger bool) bool {
 	i, known := x.slots[hash]
-	if !known {
+	switch {
+	case !known:
 		i = x.newSlot(hash)
+		x.keys[i].stranger = stranger
 		x.slots[hash] = i
+	case !stranger && x.keys[i].stranger:
+		x.befriend(i)
 	}
 	j := x.newNode(n)
 	s := &x.keys[i]
@@ -73,12 +105,38 @@ func (x *index) add(hash uint64, n node) bool {
 	}
 	s.tail = j
 	s.count++
-	x.count++
-	x.bytes += int64(n.stored)
+	l := x.lane(s)
+	l.count++
+	l.bytes += int64(n.stored)
 	if !known {
 		x.pushReady(i)
 	}
 	return !known
+}
+
+// befriend moves a stranger to the known ones.
+func (x *index) befriend(i int32) {
+	s := &x.keys[i]
+	isReady := s.state == ready
+	if isReady {
+		x.unlink(i)
+	}
+	bytes := int64(0)
+	for j := s.head; j != none; j = x.nodes[j].next {
+		bytes += int64(x.nodes[j].stored)
+	}
+	x.strangers.count -= int(s.count)
+	x.strangers.bytes -= bytes
+	x.known.count += int(s.count)
+	x.known.bytes += bytes
+	if s.state == busy {
+		x.strangers.busy--
+		x.known.busy++
+	}
+	s.stranger = false
+	if isReady {
+		x.pushReady(i)
+	}
 }
 
 func (x *index) newSlot(hash uint64) int32 {
@@ -89,7 +147,7 @@ func (x *index) newSlot(hash uint64) int32 {
 	} else {
 		x.freeSlot = x.keys[i].next
 	}
-	x.keys[i] = slot{hash: hash, head: none, tail: none, next: none}
+	x.keys[i] = slot{hash: hash, head: none, tail: none, prev: none, next: none}
 	return i
 }
 
@@ -106,30 +164,46 @@ func (x *index) newNode(n node) int32 {
 }
 
 func (x *index) pushReady(i int32) {
-	x.keys[i].next = none
-	if x.readyTail == none {
-		x.readyHead = i
+	s := &x.keys[i]
+	l := x.lane(s)
+	s.state, s.prev, s.next = ready, l.tail, none
+	if l.tail == none {
+		l.head = i
 	} else {
-		x.keys[x.readyTail].next = i
+		x.keys[l.tail].next = i
 	}
-	x.readyTail = i
-	x.ready++
+	l.tail = i
+	l.ready++
 }
 
-// pop takes the key that is ready for the longest time; none when there is none.
-// It belongs to the caller until release.
-func (x *index) pop() int32 {
-	i := x.readyHead
+// unlink takes a slot out of the list of its lane.
+func (x *index) unlink(i int32) {
+	s := &x.keys[i]
+	l := x.lane(s)
+	if s.prev == none {
+		l.head = s.next
+	} else {
+		x.keys[s.prev].next = s.next
+	}
+	if s.next == none {
+		l.tail = s.prev
+	} else {
+		x.keys[s.next].prev = s.prev
+	}
+	s.prev, s.next = none, none
+	l.ready--
+}
+
+// pop takes the key of a lane that is ready for the longest time; none when
+// there is none. It belongs to the caller until release.
+func (x *index) pop(l *lane) int32 {
+	i := l.head
 	if i == none {
 		return none
 	}
-	x.readyHead = x.keys[i].next
-	if x.readyHead == none {
-		x.readyTail = none
-	}
-	x.keys[i].next = none
-	x.ready--
-	x.busy++
+	x.unlink(i)
+	x.keys[i].state = busy
+	l.busy++
 	return i
 }
 
@@ -150,7 +224,7 @@ func (x *index) peek(i int32, count int, raw int64) []node {
 // remove takes deliveries out of a slot; ids are in its order.
 func (x *index) remove(i int32, ids []uint64) {
 	s := &x.keys[i]
-	prev := none
+	l, prev := x.lane(s), none
 	for j := s.head; j != none && len(ids) > 0; {
 		n := &x.nodes[j]
 		next := n.next
@@ -168,8 +242,8 @@ func (x *index) remove(i int32, ids []uint64) {
 			s.tail = prev
 		}
 		s.count--
-		x.count--
-		x.bytes -= int64(n.stored)
+		l.count--
+		l.bytes -= int64(n.stored)
 		n.next, x.freeNode = x.freeNode, j
 		j = next
 	}
@@ -178,19 +252,19 @@ func (x *index) remove(i int32, ids []uint64) {
 // release gives a popped slot back: to be worked on at once, or at due. A slot
 // without deliveries is forgotten.
 func (x *index) release(i int32, due time.Time) {
-	x.busy--
 	s := &x.keys[i]
+	x.lane(s).busy--
 	switch {
 	case s.count == 0:
 		delete(x.slots, s.hash)
 		s.next, x.freeSlot = x.freeSlot, i
-		if x.count == 0 && len(x.slots) == 0 {
+		if len(x.slots) == 0 {
 			x.reset() // gives the memory of a long queue back
 		}
 	case due.IsZero():
 		x.pushReady(i)
 	default:
-		s.due = due.UnixNano()
+		s.due, s.state = due.UnixNano(), delayed
 		heap.Push(&x.delayed, i)
 	}
 }

@@ -26,10 +26,14 @@ func modelRun(t *testing.T, r *rand.Rand, steps int) {
 		case 0, 1:
 			next++
 			key := uint64(r.IntN(20))
-			x.add(key, node{id: next, at: uint32(now.Unix()), raw: 10, stored: 5})
+			x.add(key, node{id: next, at: uint32(now.Unix()), raw: 10, stored: 5}, key%3 == 0 && r.IntN(10) > 0)
 			model[key] = append(model[key], next)
 		case 2:
-			if i := x.pop(); i != none {
+			l := &x.known
+			if r.IntN(2) == 0 {
+				l = &x.strangers
+			}
+			if i := x.pop(l); i != none {
 				busy[i] = true
 			}
 		case 3:
@@ -78,10 +82,29 @@ func checkModel(t *testing.T, x *index, model map[uint64][]uint64, busy int) {
 			t.Fatalf("key %d: %v, want %v", key, got, ids)
 		}
 	}
-	if x.count != total || x.bytes != int64(5*total) || len(x.slots) != len(model) || x.busy != busy ||
-		x.ready+x.busy+len(x.delayed.list) != len(model) {
-		t.Fatalf("count %d, bytes %d, slots %d, ready %d, busy %d, delayed %d; want %d deliveries of %d keys, %d busy",
-			x.count, x.bytes, len(x.slots), x.ready, x.busy, len(x.delayed.list), total, len(model), busy)
+	strangers, ready := 0, 0
+	for key, i := range x.slots {
+		if x.keys[i].stranger {
+			strangers += len(model[key])
+		}
+	}
+	for _, l := range []*lane{&x.known, &x.strangers} {
+		n, last := 0, none
+		for i := l.head; i != none; i = x.keys[i].next {
+			if x.keys[i].prev != last || x.lane(&x.keys[i]) != l {
+				t.Fatalf("slot %d is not where it belongs", i)
+			}
+			n, last = n+1, i
+		}
+		if n != l.ready || last != l.tail || l.bytes != int64(5*l.count) {
+			t.Fatalf("%d ready slots, want %+v", n, l)
+		}
+		ready += n
+	}
+	if x.count() != total || x.strangers.count != strangers || len(x.slots) != len(model) || x.known.busy+x.strangers.busy != busy ||
+		ready+busy+len(x.delayed.list) != len(model) {
+		t.Fatalf("count %d, strangers %d, slots %d, ready %d, delayed %d; want %d deliveries of %d keys, %d of strangers, %d busy",
+			x.count(), x.strangers.count, len(x.slots), ready, len(x.delayed.list), total, len(model), strangers, busy)
 	}
 }
 
@@ -97,7 +120,9 @@ func TestHashCollision(t *testing.T) {
 		d := Delivery{Key: key, EventID: id, Received: time.Now()}
 		b := newBatch()
 		rec, _ := encode(nil, &d)
-		b.puts = []put{{hash: 7, node: nodeOf(0, d.Received, 0, len(rec)), record: rec}}
+		p := s.putOf(&d, rec)
+		p.hash = 7
+		b.puts = []put{p}
 		s.commit(t.Context(), &work{batch: b})
 	}
 	for _, k := range []string{"a", "b", "a", "b", "b"} {
@@ -127,6 +152,6 @@ func BenchmarkIndex(b *testing.B) {
 	b.ReportAllocs()
 	x := newIndex()
 	for i := 0; b.Loop(); i++ {
-		x.add(uint64(i), node{id: uint64(i)})
+		x.add(uint64(i), node{id: uint64(i)}, false)
 	}
 }

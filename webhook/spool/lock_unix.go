@@ -8,6 +8,18 @@ import (
 	"syscall"
 )
 
+// noFollow makes opening a symbolic link an error.
+const noFollow = syscall.O_NOFOLLOW
+
+// owner is the user that a file belongs to.
+func owner(info os.FileInfo) (uid int, ok bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(st.Uid), true
+}
+
 // lockFile takes the lock of a file until it is closed, also by the end of the
 // process. It does not wait: ErrLocked. A file system without locks is taken as
 // it is; bbolt then has the last word.

@@ -27,12 +27,13 @@ const (
 
 	flagRedriven   = 1 << 0
 	flagCompressed = 1 << 1
+	flagStranger   = 1 << 2
 )
 
 // Longest texts of a delivery; longer ones are no delivery of Azure DevOps.
 const (
-	MaxKey   = 1024
-	MaxField = 256
+	maxKey   = 1024
+	maxField = 256
 )
 
 // maxRawBody bounds what one body may unpack to, whatever a record says.
@@ -50,15 +51,15 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type header struct {
 	key, eventType, eventID, subscription string
 	received                              time.Time
-	redriven, compressed                  bool
+	redriven, compressed, stranger        bool
 	raw                                   uint32
 	body                                  []byte // as stored; aliases the record
 }
 
 // valid reports whether d can be stored.
 func (d *Delivery) valid() error {
-	if d.Key == "" || len(d.Key) > MaxKey || len(d.EventType) > MaxField || len(d.EventID) > MaxField ||
-		len(d.SubscriptionID) > MaxField || len(d.Body) > maxRawBody {
+	if d.Key == "" || len(d.Key) > maxKey || len(d.EventType) > maxField || len(d.EventID) > maxField ||
+		len(d.SubscriptionID) > maxField || len(d.Body) > maxRawBody {
 		return ErrInvalid
 	}
 	return nil
@@ -70,6 +71,9 @@ func encode(scratch []byte, d *Delivery) (record, grown []byte) {
 	flags, body := byte(0), d.Body
 	if d.Redriven {
 		flags |= flagRedriven
+	}
+	if d.Stranger {
+		flags |= flagStranger
 	}
 	if n := s2.MaxEncodedLen(len(d.Body)); cap(scratch) < n {
 		scratch = make([]byte, n)
@@ -100,7 +104,7 @@ func readHeader(rec []byte) (header, error) {
 	if rec[0] != recordVersion {
 		return h, fmt.Errorf("%w: version %d", errRecord, rec[0])
 	}
-	h.redriven, h.compressed = rec[1]&flagRedriven != 0, rec[1]&flagCompressed != 0
+	h.redriven, h.compressed, h.stranger = rec[1]&flagRedriven != 0, rec[1]&flagCompressed != 0, rec[1]&flagStranger != 0
 	h.received = time.Unix(0, int64(binary.BigEndian.Uint64(rec[6:])))
 	rest := rec[recordFixed:]
 	raw, n := binary.Uvarint(rest)
@@ -111,7 +115,7 @@ func readHeader(rec []byte) (header, error) {
 	for _, f := range []struct {
 		to    *string
 		limit uint64
-	}{{&h.key, MaxKey}, {&h.eventType, MaxField}, {&h.eventID, MaxField}, {&h.subscription, MaxField}} {
+	}{{&h.key, maxKey}, {&h.eventType, maxField}, {&h.eventID, maxField}, {&h.subscription, maxField}} {
 		size, n := binary.Uvarint(rest)
 		if n <= 0 || size > f.limit || size > uint64(len(rest)-n) {
 			return h, errRecord
@@ -133,7 +137,7 @@ func readRecord(id uint64, rec []byte) (Delivery, error) {
 	}
 	d := Delivery{
 		ID: id, Key: h.key, EventType: h.eventType, EventID: h.eventID, SubscriptionID: h.subscription,
-		Received: h.received, Redriven: h.redriven,
+		Received: h.received, Redriven: h.redriven, Stranger: h.stranger,
 	}
 	if crc32.Checksum(rec[6:], castagnoli) != binary.BigEndian.Uint32(rec[2:]) {
 		return d, fmt.Errorf("%w: wrong checksum", errRecord)

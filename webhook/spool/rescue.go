@@ -18,24 +18,42 @@ const keepDamaged = 3
 // errLost ends the reading of a damaged file.
 var errLost = errors.New("the rest cannot be read")
 
-// rescue moves a damaged file aside and begins a new one with all deliveries of
-// the old one that can be read.
+// rescue makes a new file of all deliveries of a damaged one that can be read,
+// and moves the damaged one aside. A process that is killed meanwhile begins
+// again, or finds no file and says so.
 func (s *Spool) rescue(ctx context.Context, path string, cause error) error {
-	aside := fmt.Sprintf("%s.damaged-%s", path, time.Now().UTC().Format("20060102T150405.000000000"))
-	if err := os.Rename(path, aside); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	b, err := openBolt(path)
+	fresh := path + newSuffix
+	_ = os.Remove(fresh)
+	b, err := openBolt(fresh)
 	if err != nil {
 		return err
 	}
 	s.store = b
-	saved, complete := s.salvage(aside)
-	if err := s.load(ctx); err != nil {
+	saved, complete := s.salvage(path)
+	if err := b.close(); err != nil {
+		return err
+	}
+	aside := fmt.Sprintf("%s.damaged-%s", path, time.Now().UTC().Format("20060102T150405.000000000"))
+	if os.Link(path, aside) != nil { // not every system has links: then there is no file for a moment
+		if err := os.Rename(path, aside); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return err
+	}
+	if b, err = openBolt(path); err != nil {
+		return err
+	}
+	s.store = b
+	if err := errors.Join(syncDir(s.cfg.Directory), s.load(ctx)); err != nil {
 		return err
 	}
 	s.cfg.Log.ErrorContext(ctx, "the file of the spool is damaged and was moved aside: deliveries that could not be read are lost, a resync brings what they said",
 		"file", aside, "saved", saved, "complete", complete, "err", cause)
+	if !complete {
+		s.cfg.Lost()
+	}
 	old, _ := filepath.Glob(path + ".damaged-*")
 	slices.Sort(old)
 	for len(old) > keepDamaged {
@@ -134,7 +152,7 @@ func (s *Spool) rescueNow(ctx context.Context, cause error) {
 	_ = b.close()
 	s.epoch++
 	s.acks, s.burials = nil, nil
-	if err := s.rescue(ctx, b.path, cause); err != nil {
+	if err := s.rescue(ctx, s.path(), cause); err != nil {
 		s.unreadable.Store(true) // for another attempt
 		s.cfg.Log.ErrorContext(ctx, "the file of the spool cannot be made anew", "err", err)
 		return

@@ -28,22 +28,27 @@ import (
 
 // Config is what a Spool needs. Zero fields mean what their comments say.
 type Config struct {
-	Directory     string        // empty or not writable: deliveries wait in memory, with a warning
+	Directory     string        // empty: deliveries wait in memory, with a warning
+	Used          bool          // Directory held a spool before, as the caller knows; one that is missing now is a loss
 	MaxBytes      int64         // of waiting and dead deliveries as stored; default 1 GiB
 	MaxDeliveries int           // that wait; default 500,000
 	MaxAge        time.Duration // after which a failing delivery is dead; default 24 h
+	Strangers     int           // keys of unknown senders that are worked on at once; default 2
 	Held          bool          // Take waits for Start
 
 	Committed func(took time.Duration, accepted int, err error) // called after every commit; may be nil
-	Log       *slog.Logger                                      // nil: nothing is logged
-	Now       func() time.Time                                  // nil: time.Now
+	// Lost is called when accepted deliveries are gone: a resync brings what they
+	// said. It must not wait and not call the spool; may be nil.
+	Lost func()
+	Log  *slog.Logger // nil: nothing is logged
 }
 
 // Defaults of Config.
 const (
-	DefaultMaxBytes      = 1 << 30
-	DefaultMaxDeliveries = 500_000
-	DefaultMaxAge        = 24 * time.Hour
+	defaultMaxBytes      = 1 << 30
+	defaultMaxDeliveries = 500_000
+	defaultMaxAge        = 24 * time.Hour
+	defaultStrangers     = 2
 )
 
 // maxMemoryBytes bounds a spool in memory, whatever the settings say.
@@ -80,8 +85,9 @@ type Spool struct {
 	closing   bool
 	closed    bool
 	failing   error       // of the last commit
-	timer     *time.Timer // of delayed keys
-	counters  counters
+	failedAt  time.Time   // when that was
+	timer     *time.Timer // of delayed keys and of strangers
+	strangers allowance
 
 	rescued time.Time     // the last time that the file was made anew; the committer's own
 	trimmed time.Time     // the last trim; the committer's own
@@ -89,23 +95,19 @@ type Spool struct {
 	done    chan struct{} // the committer has ended
 }
 
-// counters count since the process started.
-type counters struct {
-	accepted, duplicates, handled, coalesced, failures, died, dropped uint64
-}
-
-// Open opens the spool of a directory, or one in memory where that cannot be
-// written. The error is ErrLocked while another process has the directory, or
-// ctx's.
+// Open opens the spool of a directory, or one in memory where none is named. The
+// error is ErrLocked while another process has the directory, ctx's, or says why
+// the directory cannot be used.
 func Open(ctx context.Context, cfg Config) (*Spool, error) {
-	setDefault(&cfg.MaxBytes, DefaultMaxBytes)
-	setDefault(&cfg.MaxDeliveries, DefaultMaxDeliveries)
-	setDefault(&cfg.MaxAge, DefaultMaxAge)
+	setDefault(&cfg.MaxBytes, defaultMaxBytes)
+	setDefault(&cfg.MaxDeliveries, defaultMaxDeliveries)
+	setDefault(&cfg.MaxAge, defaultMaxAge)
+	setDefault(&cfg.Strangers, defaultStrangers)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
+	if cfg.Lost == nil {
+		cfg.Lost = func() {}
 	}
 	s := &Spool{
 		cfg: cfg, seed: maphash.MakeSeed(), index: newIndex(), window: newWindow(), open: newBatch(), held: cfg.Held,
@@ -114,6 +116,7 @@ func Open(ctx context.Context, cfg Config) (*Spool, error) {
 	s.scratch.New = func() any { return new([]byte) }
 	s.readable = sync.NewCond(&s.mu)
 	if err := s.openStore(ctx); err != nil {
+		s.unlock()
 		return nil, err
 	}
 	s.timer = time.AfterFunc(time.Hour, s.promote)
@@ -129,50 +132,79 @@ func setDefault[T int | int64 | time.Duration](v *T, def T) {
 
 // openStore opens the file, or memory.
 func (s *Spool) openStore(ctx context.Context) error {
+	if s.cfg.Directory == "" {
+		s.store = newMemory()
+		s.cfg.MaxBytes = min(s.cfg.MaxBytes, maxMemoryBytes)
+		s.cfg.Log.WarnContext(ctx, "deliveries wait in memory and are lost when the process ends: set OCEAN__STATE_DIRECTORY to a directory that can be written")
+		return nil
+	}
 	err := s.openFile(ctx)
 	if err == nil || errors.Is(err, ErrLocked) || ctx.Err() != nil {
 		return err
 	}
-	s.unlock()
-	s.store = newMemory()
-	s.cfg.MaxBytes = min(s.cfg.MaxBytes, maxMemoryBytes)
-	s.cfg.Log.WarnContext(ctx, "deliveries wait in memory and are lost when the process ends: there is no directory that can be written; set OCEAN__STATE_DIRECTORY to one",
-		"directory", s.cfg.Directory, "err", err)
-	return nil
+	return fmt.Errorf("deliveries cannot be kept in %s, below OCEAN__STATE_DIRECTORY: %w", s.cfg.Directory, err)
 }
 
 func (s *Spool) openFile(ctx context.Context) error {
-	if s.cfg.Directory == "" {
-		return errors.New("no directory is set")
-	}
-	if err := os.MkdirAll(s.cfg.Directory, 0o700); err != nil {
+	if err := ownFolder(s.cfg.Directory); err != nil {
 		return err
 	}
-	var err error
-	s.lock, err = os.OpenFile(filepath.Join(s.cfg.Directory, "spool.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, path := filepath.Join(s.cfg.Directory, lockName), s.path()
+	for _, name := range []string{lock, path} {
+		if err := own(name); err != nil {
+			return err
+		}
+	}
+	lost, err := s.missing(lock, path)
 	if err != nil {
 		return err
 	}
-	if err := lockFile(s.lock); err != nil {
-		s.unlock()
+	if s.lock, err = os.OpenFile(lock, os.O_CREATE|os.O_RDWR|noFollow, 0o600); err != nil {
 		return err
 	}
-	path := filepath.Join(s.cfg.Directory, fileName)
-	err = s.inspect(ctx, path)
-	if err == nil {
-		var b *bolt
-		if b, err = openBolt(path); err == nil {
-			s.store = b
-			return s.shrink(path, b)
-		}
+	if err := lockFile(s.lock); err != nil {
+		return err
 	}
+	if err := os.Remove(path + newSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // left over by a process that was killed
+	}
+	err = s.inspect(ctx, path)
 	if errors.Is(err, errDamaged) {
 		return s.rescue(ctx, path, err)
 	}
-	if errors.Is(err, ErrLocked) {
-		s.unlock()
+	if err != nil {
+		return err
+	}
+	if err := s.shrink(path); err != nil {
+		return err
+	}
+	if lost {
+		s.cfg.Log.ErrorContext(ctx, "deliveries that were accepted may be lost: the file of the spool is missing or empty; a resync brings what they said", "file", path)
+		s.cfg.Lost()
+	}
+	b, err := openBolt(path)
+	if err == nil {
+		s.store = b
 	}
 	return err
+}
+
+// path is where the file of the spool lies.
+func (s *Spool) path() string { return filepath.Join(s.cfg.Directory, fileName) }
+
+// missing says whether there was a file, which is gone or empty now: a lock
+// without a file is what an accident leaves.
+func (s *Spool) missing(lock, path string) (bool, error) {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+		return false, nil
+	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, err
+	}
+	_, err := os.Stat(lock)
+	if errors.Is(err, os.ErrNotExist) {
+		return s.cfg.Used, nil
+	}
+	return true, err
 }
 
 // inspect makes the index from a file that exists, and finds damage.
@@ -193,29 +225,34 @@ func (s *Spool) unlock() {
 	}
 }
 
-// shrink makes an empty file anew that has been large.
-func (s *Spool) shrink(path string, b *bolt) error {
-	if s.index.count > 0 || s.deadCount > 0 || b.size() < shrinkBytes {
+// shrink replaces a large file that has no content any more: it would never
+// become smaller.
+func (s *Spool) shrink(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && (s.index.count() > 0 || s.deadCount > 0 || info.Size() < shrinkBytes) {
 		return nil
 	}
-	if err := b.close(); err != nil {
+	if err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil {
+	fresh, err := openBolt(path + newSuffix)
+	if err != nil {
 		return err
 	}
-	b, err := openBolt(path)
-	if err == nil {
-		s.store = b
+	if err := fresh.close(); err != nil {
+		return err
 	}
-	return err
+	if err := os.Rename(path+newSuffix, path); err != nil {
+		return err
+	}
+	return syncDir(s.cfg.Directory)
 }
 
 // load makes the index from the store.
 func (s *Spool) load(ctx context.Context) error {
 	s.index, s.deadCount, s.deadBytes = newIndex(), 0, 0
 	bad := 0
-	now := s.cfg.Now()
+	now := time.Now()
 	err := s.store.view(func(t tx) error {
 		err := t.each(waiting, 0, func(id uint64, rec []byte) error {
 			if !s.recall(id, rec, now) {
@@ -238,8 +275,8 @@ func (s *Spool) load(ctx context.Context) error {
 	if bad > 0 {
 		s.cfg.Log.ErrorContext(ctx, "damaged deliveries become dead letters", "deliveries", bad)
 	}
-	if s.index.count > 0 {
-		s.cfg.Log.InfoContext(ctx, "deliveries of an earlier process wait", "deliveries", s.index.count, "dead_letters", s.deadCount)
+	if n := s.index.count(); n > 0 {
+		s.cfg.Log.InfoContext(ctx, "deliveries of an earlier process wait", "deliveries", n, "dead_letters", s.deadCount)
 	}
 	return nil
 }
@@ -251,7 +288,7 @@ func (s *Spool) recall(id uint64, rec []byte, now time.Time) bool {
 		s.burials = append(s.burials, burial{id: id, died: now, reason: err.Error()})
 		return false
 	}
-	s.index.add(s.hash(h.key), nodeOf(id, h.received, h.raw, len(rec)))
+	s.index.add(s.hash(h.key), nodeOf(id, h.received, h.raw, len(rec)), h.stranger)
 	if now.Sub(h.received) < idTTL && h.eventID != "" {
 		s.window.add(marksOf(&Delivery{Key: h.key, EventType: h.eventType, EventID: h.eventID}, nil), nil, h.received)
 	}
@@ -274,7 +311,7 @@ func (s *Spool) Accept(ctx context.Context, d Delivery, resource []byte) (duplic
 		return false, err
 	}
 	if d.Received.IsZero() {
-		d.Received = s.cfg.Now()
+		d.Received = time.Now()
 	}
 	m := marksOf(&d, resource)
 	scratch, _ := s.scratch.Get().(*[]byte)
@@ -282,9 +319,7 @@ func (s *Spool) Accept(ctx context.Context, d Delivery, resource []byte) (duplic
 	rec, *scratch = encode(*scratch, &d)
 	s.scratch.Put(scratch)
 
-	b, duplicate, err := s.enlist(m, put{
-		hash: s.hash(d.Key), node: nodeOf(0, d.Received, uint32(len(d.Body)), len(rec)), record: rec,
-	})
+	b, duplicate, err := s.enlist(m, s.putOf(&d, rec))
 	if err != nil || b == nil {
 		return duplicate, err
 	}
@@ -304,18 +339,25 @@ func (s *Spool) enlist(m marks, p put) (b *batch, duplicate bool, err error) {
 	if s.closing {
 		return nil, false, ErrClosed
 	}
-	now := s.cfg.Now()
+	now := time.Now()
 	if k := s.window.find(m, now); k != nil {
-		s.counters.duplicates++
 		return k.batch, true, nil
 	}
 	b = s.open
-	if s.index.count+len(b.puts) >= s.cfg.MaxDeliveries || s.index.bytes+s.deadBytes+b.bytes+int64(len(p.record)) > s.cfg.MaxBytes {
+	size, x := int64(len(p.record)), s.index
+	if x.count()+len(b.puts) >= s.cfg.MaxDeliveries || x.bytes()+s.deadBytes+b.bytes+size > s.cfg.MaxBytes {
 		return nil, false, ErrFull
+	}
+	if p.stranger {
+		if x.strangers.count+b.strangers >= max(1, s.cfg.MaxDeliveries/strangerPart) || x.strangers.bytes+b.strangerBytes+size > s.cfg.MaxBytes/strangerPart {
+			return nil, false, ErrFull
+		}
+		b.strangers++
+		b.strangerBytes += size
 	}
 	s.window.add(m, b, now)
 	b.puts = append(b.puts, p)
-	b.bytes += int64(len(p.record))
+	b.bytes += size
 	s.nudge()
 	return b, false, nil
 }

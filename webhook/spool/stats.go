@@ -2,46 +2,36 @@ package spool
 
 import "time"
 
-// Stats is a picture of a spool. Counts are since the process started, unless
-// they say how many there are now.
+// Stats is a picture of a spool as it is now.
 type Stats struct {
-	Depth     int           // deliveries that wait, those with a worker included
-	Bytes     int64         // of their records
-	Keys      int           // objects that they are about
-	Working   int           // objects with a worker
-	Delayed   int           // objects that failed and wait for their next try
-	OldestAge time.Duration // of the oldest waiting delivery; 0 when none waits
-
-	DeadLetters int // there are now
-	DeadBytes   int64
-
-	Accepted   uint64 // stored
-	Duplicates uint64 // dropped because an earlier one says the same
-	Handled    uint64 // done
-	Coalesced  uint64 // of those, the ones that shared a call of the handler with an earlier one
-	Failures   uint64 // failed calls of the handler
-	Died       uint64 // became dead letters
-	Dropped    uint64 // dead letters deleted to make room
-
-	InMemory bool // nothing survives the process
-	Held     bool // Take waits for Start
-	Failing  error
+	Depth       int           // deliveries that wait, those with a worker included
+	Bytes       int64         // of their records
+	Strangers   int           // of the deliveries, those that nothing speaks for
+	Working     int           // objects with a worker
+	Delayed     int           // objects that failed and wait for their next try
+	OldestAge   time.Duration // of the oldest waiting delivery; 0 when none waits
+	DeadLetters int
+	InMemory    bool // nothing survives the process
 }
 
-// Stats reports what the spool holds and has done.
+// Stats reports what the spool holds.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &s.counters
+	x := s.index
 	st := Stats{
-		Depth: s.index.count, Bytes: s.index.bytes, Keys: len(s.index.slots), Working: s.index.busy, Delayed: len(s.index.delayed.list),
-		DeadLetters: s.deadCount, DeadBytes: s.deadBytes,
-		Accepted: c.accepted, Duplicates: c.duplicates, Handled: c.handled, Coalesced: c.coalesced,
-		Failures: c.failures, Died: c.died, Dropped: c.dropped,
-		InMemory: s.lock == nil, Held: s.held, Failing: s.failing,
+		Depth: x.count(), Bytes: x.bytes(), Strangers: x.strangers.count, Working: x.known.busy + x.strangers.busy, Delayed: len(x.delayed.list),
+		DeadLetters: s.deadCount, InMemory: s.lock == nil,
 	}
-	if at := s.index.oldest(); at > 0 {
-		st.OldestAge = max(0, s.cfg.Now().Sub(time.Unix(int64(at), 0)))
+	if at := x.oldest(); at > 0 {
+		st.OldestAge = max(0, time.Since(time.Unix(int64(at), 0)))
 	}
 	return st
+}
+
+// Failing is why deliveries cannot be stored now; nil when they can.
+func (s *Spool) Failing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failing
 }

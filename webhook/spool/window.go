@@ -42,7 +42,7 @@ type mark struct {
 }
 
 const (
-	idTTL      = 30 * time.Minute // Azure's resends end after some minutes (live-events.md 1.6)
+	idTTL      = 30 * time.Minute // Azure DevOps gives up sending again after some minutes
 	contentTTL = 20 * time.Second
 	maxIDs     = 1 << 15
 	maxContent = 1 << 13

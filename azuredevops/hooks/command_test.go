@@ -1,0 +1,136 @@
+package hooks
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// command runs the command.
+func (k *keeping) command(t *testing.T, o CommandOptions) (string, error) {
+	t.Helper()
+	var out strings.Builder
+	err := k.Command(t.Context(), o, &out)
+	return out.String(), err
+}
+
+func TestCommand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKeeping(t, newHookStore("p1"), "")
+		wants := func(out string, err error, unhealthy bool, texts ...string) {
+			t.Helper()
+			if (err != nil) != unhealthy || unhealthy && !strings.Contains(err.Error(), "ado-port hooks --repair mends") {
+				t.Errorf("err = %v, want unhealthy = %v", err, unhealthy)
+			}
+			for _, text := range texts {
+				if !strings.Contains(strings.Join(strings.Fields(out), " "), text) {
+					t.Errorf("output lacks %q:\n%s", text, out)
+				}
+			}
+		}
+		out, err := k.command(t, CommandOptions{})
+		wants(out, err, true, testOrg+" → "+hookTarget, "missing Name of p1 workitem.created")
+		if len(k.store.writes()) != 0 {
+			t.Errorf("listing wrote %q", k.store.writes())
+		}
+		out, err = k.command(t, CommandOptions{Repair: true})
+		wants(out, err, false, testOrg, "created 5", "workitem.created Name of p1")
+		out, err = k.command(t, CommandOptions{})
+		wants(out, err, false, "good Name of p1 workitem.created")
+
+		k.store.add("git.push", "p1", "https://before.example.com/integration/webhook")
+		out, err = k.command(t, CommandOptions{})
+		wants(out, err, false, "--old-url", "https://before.example.com/integration/webhook")
+		k.each[0].cfg.OldURLs = []string{"https://before.example.com/integration/webhook"}
+		out, err = k.command(t, CommandOptions{})
+		wants(out, err, true, "leftover Name of p1 git.push")
+
+		k.noMapping = errors.New("port is away") // is not asked
+		out, err = k.command(t, CommandOptions{Cleanup: true})
+		wants(out, err, false, "removed 6", "cleanup")
+		if len(k.store.hooks) != 0 {
+			t.Errorf("left: %s", k.store.summary())
+		}
+		if out, err = k.command(t, CommandOptions{}); err != k.noMapping || out != "" {
+			t.Errorf("without a mapping: %q, %v", out, err)
+		}
+	})
+}
+
+func TestCommandJSON(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKeeping(t, newHookStore("p1"), "")
+		read := func(o CommandOptions, into any) error {
+			t.Helper()
+			o.JSON = true
+			out, err := k.command(t, o)
+			if jerr := json.Unmarshal([]byte(out), into); jerr != nil {
+				t.Fatalf("%v in %s", jerr, out)
+			}
+			mustNotShow(t, hookSecret, out)
+			return err
+		}
+		var list []struct {
+			Organization, URL string
+			Hooks             []struct{ Event, Project, Health string }
+		}
+		if err := read(CommandOptions{}, &list); err == nil || len(list) != 1 || list[0].Organization != testOrg || list[0].URL != hookTarget ||
+			len(list[0].Hooks) != 5 || list[0].Hooks[0].Health != "missing" || list[0].Hooks[0].Project != "p1" {
+			t.Errorf("list = %+v, %v", list, err)
+		}
+		var report []struct {
+			Organization     string
+			Created, Removed []struct{ ID, Event, Status string }
+			Refused          []struct{ Event, Missing string }
+			Unknown          []struct{ What, Error string }
+		}
+		if err := read(CommandOptions{Repair: true}, &report); err != nil || len(report) != 1 || len(report[0].Created) != 5 || report[0].Created[0].Status != "enabled" {
+			t.Errorf("repair = %+v, %v", report, err)
+		}
+		stuck := k.store.hooks[0].ID
+		k.store.before = func(r *http.Request, _ []byte) *http.Response {
+			if r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, stuck) {
+				return answer(403, `{"message":"Delete Subscription"}`)
+			}
+			return nil
+		}
+		report = nil
+		if err := read(CommandOptions{Cleanup: true}, &report); err == nil || len(report[0].Removed) != 4 || len(report[0].Unknown) != 1 {
+			t.Errorf("cleanup = %+v, %v", report, err)
+		}
+	})
+}
+
+// What Azure DevOps refuses leaves the command with an error that names what is
+// missing.
+func TestCommandRefused(t *testing.T) {
+	for _, tt := range []struct {
+		perProject bool
+		status     int
+		body, want string
+	}{
+		{true, 403, `{"message":"Edit Subscription"}`, "permission to edit service hook subscriptions of the project"},
+		{false, 403, `{"message":"Edit Subscription"}`, "permission to edit service hook subscriptions of the organization"},
+		{true, 401, ``, "a credential that may write service hooks"},
+		{true, 409, `{}`, "the service refused it with status 409"},
+		{true, 409, `{"message":"too many of them"}`, "too many of them"},
+		{false, 400, `{"message":"no"}`, "it is taken per project instead"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newKeeping(t, newHookStore("p1"), "", func(c *KeeperConfig) { c.PerProject = tt.perProject })
+			k.store.before = func(r *http.Request, body []byte) *http.Response {
+				if r.Method == http.MethodPost && (tt.status != 400 || !strings.Contains(string(body), "projectId")) {
+					return answer(tt.status, tt.body)
+				}
+				return nil
+			}
+			out, err := k.command(t, CommandOptions{Repair: true})
+			if err == nil || !strings.Contains(out, tt.want) {
+				t.Errorf("%+v: %v\n%s", tt, err, out)
+			}
+		})
+	}
+}

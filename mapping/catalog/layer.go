@@ -1,0 +1,81 @@
+package catalog
+
+import (
+	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/port"
+)
+
+// A Source is where entities come from, such as one resource of the mapping in
+// one project. It counts what becomes of them. Safe for concurrent use.
+type Source interface {
+	// Members are those that its entities may set, as a search names them:
+	// "title", "properties.state", "relations.project".
+	Members() []string
+	Count(o Outcome, n int)
+}
+
+// An Outcome is what became of an entity.
+type Outcome int
+
+// Outcomes.
+const (
+	Written Outcome = iota
+	Unchanged
+	Refused   // by Port, or because Port would
+	Kept      // incomplete, and one is there
+	Unmatched // its search found nothing to write to
+)
+
+// A Layer is what one record says of one entity.
+type Layer struct {
+	port.Entity
+	Source Source
+	// Partial says that something of the record could not be read: the layer must
+	// not replace an entity that exists.
+	Partial bool
+}
+
+func (l *Layer) ref() port.Ref { return port.Ref{Blueprint: l.Blueprint, Identifier: l.Identifier} }
+
+// key is zero for an entity that Port finds by a search.
+func (l *Layer) key() Key {
+	if l.Search {
+		return Key{}
+	}
+	return EntityKey(l.ref())
+}
+
+// A draft is one entity on its way to Port: one layer, or several to be merged.
+type draft struct {
+	key    Key
+	layers []Layer
+}
+
+func (d *draft) last() *Layer { return &d.layers[len(d.layers)-1] }
+
+// size bounds the body in bytes.
+func (d *draft) size() int {
+	n := 0
+	for i := range d.layers {
+		n += len(d.layers[i].Body) + 1
+	}
+	return n
+}
+
+// body is what to write: the layers over each other. Without merging at Port the
+// last layer replaces the entity, so it alone counts.
+func (d *draft) body(merge bool) []byte {
+	last := d.last().Body
+	if !merge {
+		return last
+	}
+	body := d.layers[0].Body
+	for i := range d.layers[1:] {
+		merged, err := mapping.MergeBodies(body, d.layers[i+1].Body)
+		if err != nil { // cannot happen to bodies that we have made
+			return last
+		}
+		body = merged
+	}
+	return body
+}

@@ -1,0 +1,285 @@
+package live
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/mapping/resync"
+	"github.com/ado-port/ado-port/mapping/resync/origins"
+	"github.com/ado-port/ado-port/port"
+)
+
+// Relist lists parts of one organization again and brings the catalog in step with
+// them.
+//
+// The error says that something could not be read or written and is worth another
+// try; everything else has been done then. Running it again is harmless.
+func (f *Follower) Relist(ctx context.Context, org *azuredevops.Client, cause catalog.Cause, changes []azuredevops.Change) error {
+	m, err := f.cfg.Mapping(ctx)
+	if err != nil {
+		return fmt.Errorf("live events wait for a mapping: %w", err)
+	}
+	groups, err := resync.Groups(m.Resources)
+	if err != nil {
+		return err
+	}
+	opt := resync.SessionOptions(m, cause)
+	opt.CompareFrom = compareFrom
+	u := &update{
+		follower: f, groups: groups, book: f.cfg.Book, snapshot: org.Urgent().Snapshot(), session: f.cfg.Catalog.Begin(opt),
+		done: map[azuredevops.Change]bool{}, made: map[catalog.Key]origins.Origin{}, entities: map[catalog.Key][]*mapping.Resource{},
+	}
+	settled, err := u.snapshot.Settle(ctx, u.mapped(changes))
+	if err != nil {
+		return err
+	}
+	for _, c := range settled {
+		u.refresh(ctx, c)
+	}
+	u.neighbours(ctx)
+	// Before anything is written: a process that is killed behind the writing has
+	// to know later what to take away.
+	u.book.Note(slices.Collect(maps.Values(u.made)), nil)
+	u.write(ctx)
+	u.remove(ctx)
+	u.clear(ctx)
+	u.book.Note(nil, u.gone)
+	return errors.Join(append(u.errs, u.session.Err())...)
+}
+
+// compareFrom is how many entities of a blueprint are compared before they are
+// written: for fewer the question takes longer than it saves.
+const compareFrom = 4
+
+// update is one call of Relist.
+type update struct {
+	follower *Follower
+	groups   []*resync.Group
+	book     *origins.Book
+	snapshot *azuredevops.Snapshot
+	session  *catalog.Session
+
+	done     map[azuredevops.Change]bool // what was listed
+	whole    []azuredevops.Change        // what was listed completely
+	made     map[catalog.Key]origins.Origin
+	layers   []catalog.Layer
+	entities map[catalog.Key][]*mapping.Resource // what made each entity
+	order    []catalog.Key                       // of entities
+	gone     []origins.Origin
+	errs     []error
+}
+
+// A source is a resource of the mapping; live events are not counted by it.
+type source struct{ *mapping.Resource }
+
+func (s *source) Members() []string          { return s.Keys() }
+func (s *source) Count(catalog.Outcome, int) {}
+
+// mapped are the changes of the kinds that the mapping names.
+func (u *update) mapped(changes []azuredevops.Change) []azuredevops.Change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c azuredevops.Change) bool {
+		return !slices.ContainsFunc(u.groups, func(g *resync.Group) bool { return g.Listing.Kind == c.Kind })
+	})
+}
+
+// refresh lists what has changed for every resource of its kind.
+func (u *update) refresh(ctx context.Context, c azuredevops.Change) {
+	if u.done[c] {
+		return
+	}
+	u.done[c] = true
+	complete := !c.Partial
+	for _, g := range u.groups {
+		if g.Listing.Kind == c.Kind && !u.list(ctx, g, c) {
+			complete = false
+		}
+	}
+	if complete {
+		u.whole = append(u.whole, c)
+	}
+}
+
+// list maps the records of a change; it reports whether all of it could be read.
+func (u *update) list(ctx context.Context, g *resync.Group, c azuredevops.Change) bool {
+	complete := true
+	sources := make([]*source, len(g.Resources))
+	for i, r := range g.Resources {
+		sources[i] = &source{r}
+	}
+	for rec, err := range g.Listing.Within(ctx, u.snapshot, c.Scope, azuredevops.ListOptions{Files: g.Files, Change: c}) {
+		if err != nil {
+			complete = false
+			u.errs = append(u.errs, fmt.Errorf("%s: %w", c.Kind, err))
+			continue
+		}
+		if len(rec.Missing) > 0 {
+			complete = false
+			u.errs = append(u.errs, fmt.Errorf("%s %s: %w", c.Kind, rec.Scope, rec.Missing[0]))
+		}
+		for _, src := range sources {
+			if !u.take(ctx, src, rec) {
+				complete = false
+			}
+		}
+	}
+	return complete
+}
+
+// take maps one record; it reports whether the mapping could decide about it.
+func (u *update) take(ctx context.Context, src *source, rec azuredevops.Record) bool {
+	res, err := src.Map(ctx, rec.JSON, rec.Files, &mapping.Report{})
+	if err != nil {
+		u.errs = append(u.errs, fmt.Errorf("%s: mapping: %w", src.KindIndex(), err))
+		return false
+	}
+	for i := range res.Entities {
+		l := catalog.Layer{Entity: res.Entities[i], Source: src, Partial: len(rec.Missing) > 0}
+		u.layers = append(u.layers, l)
+		if l.Search {
+			continue
+		}
+		o := origins.Origin{Kind: src.Kind, Scope: rec.Scope, Ref: port.Ref{Blueprint: l.Blueprint, Identifier: l.Identifier}}
+		u.made[o.Line()] = o
+		if u.entities[o.Entity()] == nil {
+			u.order = append(u.order, o.Entity())
+		}
+		u.entities[o.Entity()] = append(u.entities[o.Entity()], src.Resource)
+	}
+	return res.SelectorErrors == 0
+}
+
+// neighbours lists the records of later resources that set the same members of
+// the same entities: theirs are the values that stay.
+func (u *update) neighbours(ctx context.Context) {
+	rivals := u.rivals()
+	if len(rivals) == 0 {
+		return
+	}
+	for _, k := range slices.Clone(u.order) {
+		kinds := map[string]bool{}
+		for _, r := range u.entities[k] {
+			for _, kind := range rivals[r] {
+				kinds[kind] = true
+			}
+		}
+		if len(kinds) == 0 {
+			continue
+		}
+		known, err := u.book.OfEntity(k)
+		if err != nil {
+			continue
+		}
+		for _, o := range known {
+			if _, made := u.made[o.Line()]; kinds[o.Kind] && !made {
+				u.refresh(ctx, azuredevops.Change{Kind: o.Kind, Scope: o.Scope})
+			}
+		}
+	}
+}
+
+// rivals are, per resource, the kinds of later ones that set a member which the
+// resource sets too.
+func (u *update) rivals() map[*mapping.Resource][]string {
+	out := map[*mapping.Resource][]string{}
+	var all []*mapping.Resource
+	for _, g := range u.groups {
+		all = append(all, g.Resources...)
+	}
+	for _, a := range all {
+		for _, b := range all {
+			if b.Index > a.Index && sameBlueprint(a, b) && slices.ContainsFunc(a.Keys(), func(k string) bool { return slices.Contains(b.Keys(), k) }) {
+				out[a] = append(out[a], b.Kind)
+			}
+		}
+	}
+	return out
+}
+
+func sameBlueprint(a, b *mapping.Resource) bool {
+	x, literalX := a.Blueprint()
+	y, literalY := b.Blueprint()
+	return !literalX || !literalY || x == y
+}
+
+// write brings the entities to Port, in the order of the mapping, and those last
+// that Port finds by a search.
+func (u *update) write(ctx context.Context) {
+	slices.SortStableFunc(u.layers, func(a, b catalog.Layer) int {
+		if a.Search != b.Search {
+			return cmp.Compare(btoi(a.Search), btoi(b.Search))
+		}
+		return cmp.Compare(indexOf(a), indexOf(b))
+	})
+	w := u.session.Writer(slices.ContainsFunc(u.layers, func(l catalog.Layer) bool { return l.Search }))
+	for _, l := range u.layers {
+		w.Put(ctx, l)
+	}
+	w.Flush(ctx)
+	u.session.RetryRefused(ctx)
+	for _, r := range u.session.Refusals() {
+		u.follower.cfg.Log.WarnContext(ctx, "entities of live events were not written", "blueprint", r.Blueprint, "entities", r.Entities, "sample", r.Sample, "reason", r.Reason)
+	}
+}
+
+func indexOf(l catalog.Layer) int { return l.Source.(*source).Index } // all are of this package
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// remove deletes what came from the listed parts and is not made any more.
+func (u *update) remove(ctx context.Context) {
+	var out []catalog.Deletion
+	for _, c := range u.whole {
+		known, err := u.book.Of(c.Kind, c.Scope)
+		if err != nil {
+			u.errs = append(u.errs, err)
+			continue
+		}
+		for _, o := range known {
+			if _, still := u.made[o.Line()]; still {
+				continue
+			}
+			u.gone = append(u.gone, o)
+			if u.entities[o.Entity()] == nil {
+				out = append(out, catalog.Deletion{Ref: o.Ref, Proof: fmt.Sprintf("%s of %s was listed again and does not make it", c.Kind, c.Scope)})
+			}
+		}
+	}
+	out = slices.DeleteFunc(out, func(d catalog.Deletion) bool { return !u.orphan(d.Ref) })
+	done, err := u.session.Delete(ctx, out)
+	u.errs = append(u.errs, err)
+	u.stay(append(done.Failed, done.Referred...)...)
+	for _, r := range done.Refusals {
+		u.follower.cfg.Log.WarnContext(ctx, "entities that are gone were not deleted", "err", r)
+	}
+}
+
+// orphan says whether all known origins of an entity are gone.
+func (u *update) orphan(ref port.Ref) bool {
+	known, err := u.book.OfEntity(catalog.EntityKey(ref))
+	if err != nil {
+		return false
+	}
+	return !slices.ContainsFunc(known, func(o origins.Origin) bool { return !u.isGone(o) })
+}
+
+func (u *update) isGone(o origins.Origin) bool {
+	return slices.ContainsFunc(u.gone, func(g origins.Origin) bool { return g.Line() == o.Line() })
+}
+
+// stay keeps the origins of entities that were not deleted, so that the next try,
+// or a resync, finds them.
+func (u *update) stay(refs ...port.Ref) {
+	u.gone = slices.DeleteFunc(u.gone, func(o origins.Origin) bool { return slices.Contains(refs, o.Ref) })
+}

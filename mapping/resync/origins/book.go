@@ -1,0 +1,298 @@
+package origins
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/mapping/catalog"
+)
+
+// A Book answers which entities came from a part of Azure DevOps, and from where
+// an entity came. It reads the file of origins through an index of 16 bytes per
+// origin and level of scope. What live events change is held in memory and in a
+// journal beside the file, until the next resync. Safe for concurrent use.
+type Book struct {
+	dir string // empty: live changes are held in memory only
+	log *slog.Logger
+
+	mu      sync.Mutex
+	file    *os.File // nil: no resync has ended yet
+	journal *os.File
+	index   []entry
+	live    map[catalog.Key]change   // by line
+	found   map[uint64][]catalog.Key // lines of live by their hashes
+}
+
+// An entry leads from a part, or an entity, to an origin in the file.
+type entry struct {
+	hash   uint64
+	offset int64
+}
+
+// A change is an origin that an event has made or ended.
+type change struct {
+	Origin
+	gone bool
+	at   time.Time
+}
+
+const (
+	journalFile   = "origins-live"
+	journalHeader = "ado-port origins-live 1\n"
+)
+
+// Open reads what is remembered; the log hears of what cannot be.
+func Open(dir string, log *slog.Logger) *Book {
+	b := &Book{dir: dir, log: log, live: map[catalog.Key]change{}, found: map[uint64][]catalog.Key{}}
+	if dir == "" {
+		return b
+	}
+	if err := b.readJournal(); err != nil {
+		log.Warn("what live events changed is not remembered completely: the next resync mends it", "err", err)
+	}
+	if err := b.Turn(time.Time{}); err != nil {
+		log.Warn("the memory of origins cannot be used: deletion needs a resync", "err", err)
+	}
+	return b
+}
+
+// Turn takes over the file that a resync has made current. Of what live events
+// have changed only what happened since the resync began stays.
+func (b *Book) Turn(since time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.file != nil {
+		_ = b.file.Close()
+		b.file, b.index = nil, nil
+	}
+	old := b.live
+	b.live, b.found = map[catalog.Key]change{}, map[uint64][]catalog.Key{}
+	for _, o := range old {
+		if !o.at.Before(since) {
+			b.keep(o)
+		}
+	}
+	if b.dir == "" {
+		return nil
+	}
+	return errors.Join(b.openFile(), b.rewriteJournal())
+}
+
+func (b *Book) openFile() error {
+	f, err := os.Open(filepath.Join(b.dir, fileName))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var index []entry
+	err = parseAt(f, func(o *Origin, offset int64) {
+		for _, h := range o.hashes() {
+			index = append(index, entry{h, offset})
+		}
+	})
+	if err != nil {
+		_ = f.Close()
+		return err
+	}
+	slices.SortFunc(index, func(x, y entry) int {
+		return cmp.Or(cmp.Compare(x.hash, y.hash), cmp.Compare(x.offset, y.offset))
+	})
+	b.file, b.index = f, slices.Clip(index)
+	return nil
+}
+
+// Known says whether a resync has left its origins.
+func (b *Book) Known() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.file != nil
+}
+
+// readJournal reads what was changed before the process was ended.
+func (b *Book) readJournal() error {
+	f, err := os.Open(filepath.Join(b.dir, journalFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return parseJournal(f, b.keep)
+}
+
+// keep holds a change, in place of an earlier one of the same origin.
+func (b *Book) keep(o change) {
+	line := o.Line()
+	if _, again := b.live[line]; !again {
+		for _, h := range o.hashes() {
+			b.found[h] = append(b.found[h], line)
+		}
+	}
+	b.live[line] = o
+}
+
+func parseJournal(f io.Reader, visit func(change)) error {
+	r := bufio.NewReader(f)
+	head := make([]byte, len(journalHeader))
+	if _, err := io.ReadFull(r, head); err != nil || string(head) != journalHeader {
+		return errors.New("journal of origins: not a file of this version")
+	}
+	for {
+		mark, err := r.ReadByte()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		o, err := read(r)
+		if err != nil || mark != '+' && mark != '-' {
+			return fmt.Errorf("journal of origins: damaged: %w", errors.Join(err, io.ErrUnexpectedEOF))
+		}
+		visit(change{Origin: *o, gone: mark == '-', at: time.Now()})
+	}
+}
+
+// rewriteJournal makes a journal of what is held.
+func (b *Book) rewriteJournal() error {
+	if b.journal != nil {
+		_ = b.journal.Close()
+		b.journal = nil
+	}
+	f, err := os.CreateTemp(b.dir, journalFile+"-*")
+	if err != nil {
+		return err
+	}
+	out := []byte(journalHeader)
+	for _, o := range b.live {
+		out = o.appendJournal(out)
+	}
+	if _, err = f.Write(out); err == nil {
+		err = os.Rename(f.Name(), filepath.Join(b.dir, journalFile))
+	}
+	if err != nil {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+		return err
+	}
+	b.journal = f
+	return nil
+}
+
+func (o *change) appendJournal(b []byte) []byte {
+	mark := byte('+')
+	if o.gone {
+		mark = '-'
+	}
+	return o.append(append(b, mark))
+}
+
+// Note records what a live event has found: origins that make entities now, and
+// origins that do not any more.
+func (b *Book) Note(made, gone []Origin) {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []byte
+	for i, list := range [][]Origin{made, gone} {
+		for _, o := range list {
+			l := change{Origin: o, gone: i == 1, at: now}
+			known, ok := b.live[o.Line()]
+			b.keep(l)
+			if ok && known.gone == l.gone {
+				continue // the journal has it
+			}
+			out = l.appendJournal(out)
+		}
+	}
+	if b.journal == nil || len(out) == 0 {
+		return
+	}
+	if _, err := b.journal.Write(out); err != nil {
+		b.log.Warn("what live events change is not remembered beyond this process", "err", err)
+		_ = b.journal.Close()
+		b.journal = nil
+	}
+}
+
+// hashes are those under which an origin is found: its entity, and its project,
+// repository and record.
+func (o *Origin) hashes() []uint64 {
+	out := []uint64{short(o.Entity())}
+	s := o.Scope
+	for _, part := range []azuredevops.Scope{
+		{Organization: s.Organization},
+		{Organization: s.Organization, Project: s.Project},
+		{Organization: s.Organization, Project: s.Project, Repository: s.Repository},
+		{Organization: s.Organization, Project: s.Project, Repository: s.Repository, ID: s.ID},
+		{Organization: s.Organization, Project: s.Project, ID: s.ID},
+	} {
+		if h := partHash(o.Kind, part); !slices.Contains(out, h) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+func partHash(kind string, s azuredevops.Scope) uint64 {
+	return short(catalog.KeyOf(kind, s.Organization, s.Project, s.Repository, s.ID))
+}
+
+func short(k catalog.Key) uint64 {
+	var h uint64
+	for _, c := range k[:8] {
+		h = h<<8 | uint64(c)
+	}
+	return h
+}
+
+// Of returns the origins of a kind inside a scope.
+func (b *Book) Of(kind string, scope azuredevops.Scope) ([]Origin, error) {
+	return b.find(partHash(kind, scope), func(o *Origin) bool { return o.Kind == kind && Covers(scope, o.Scope) })
+}
+
+// OfEntity returns the origins of an entity.
+func (b *Book) OfEntity(k catalog.Key) ([]Origin, error) {
+	return b.find(short(k), func(o *Origin) bool { return o.Entity() == k })
+}
+
+func (b *Book) find(hash uint64, fits func(*Origin) bool) ([]Origin, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []Origin
+	i, _ := slices.BinarySearchFunc(b.index, hash, func(e entry, h uint64) int { return cmp.Compare(e.hash, h) })
+	for ; i < len(b.index) && b.index[i].hash == hash; i++ {
+		o, err := readAt(b.file, b.index[i].offset)
+		if err != nil {
+			return nil, err
+		}
+		if _, changed := b.live[o.Line()]; !changed && fits(o) {
+			out = append(out, *o)
+		}
+	}
+	for _, line := range b.found[hash] {
+		if o := b.live[line]; !o.gone && fits(&o.Origin) {
+			out = append(out, o.Origin)
+		}
+	}
+	return out, nil
+}
+
+// readOriginAt reads one origin of the file.
+func readAt(f *os.File, offset int64) (*Origin, error) {
+	o, err := read(bufio.NewReaderSize(io.NewSectionReader(f, offset, 7*(maxField+10)), 512))
+	if err != nil {
+		return nil, fmt.Errorf("origins: damaged: %w", err)
+	}
+	return o, nil
+}

@@ -1,0 +1,264 @@
+// Package origins remembers which records made which entities. A deletion is
+// proven by it: an entity may go when the parts of Azure DevOps that it came from
+// were read completely and no record makes it any more. All of it is safe to lose:
+// then a deletion needs complete listings.
+package origins
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/port"
+)
+
+// An Origin says which record an entity was made of. An entity can have several.
+type Origin struct {
+	Kind  string
+	Scope azuredevops.Scope
+	Ref   port.Ref
+}
+
+// Entity is the key of the entity.
+func (o *Origin) Entity() catalog.Key { return catalog.EntityKey(o.Ref) }
+
+// Line identifies the origin itself.
+func (o *Origin) Line() catalog.Key {
+	s := &o.Scope
+	return catalog.KeyOf(o.Kind, s.Organization, s.Project, s.Repository, s.ID, o.Ref.Blueprint, o.Ref.Identifier)
+}
+
+const (
+	fileName = "origins"
+	header   = "ado-port origins 1\n"
+)
+
+// A Writer writes the origins of a resync to a new file, which replaces
+// the one of the resync before when it is complete. Where there is no state
+// directory it does nothing.
+type Writer struct {
+	path string
+	mu   sync.Mutex
+	file *os.File
+	w    *bufio.Writer
+	err  error
+	buf  []byte
+}
+
+// NewWriter begins a new file in a state directory; empty: there is none.
+func NewWriter(dir string, log *slog.Logger) *Writer {
+	o := &Writer{}
+	if dir == "" {
+		return o
+	}
+	f, err := os.CreateTemp(dir, fileName+"-*")
+	if err != nil {
+		log.Warn("origins of entities are not remembered: deletion needs complete listings", "err", err)
+		return o
+	}
+	o.path, o.file, o.w = filepath.Join(dir, fileName), f, bufio.NewWriterSize(f, 64<<10)
+	_, o.err = o.w.WriteString(header)
+	return o
+}
+
+// Add writes an origin.
+func (o *Writer) Add(og Origin) {
+	if o.file == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return
+	}
+	o.buf = og.append(o.buf[:0])
+	_, o.err = o.w.Write(o.buf)
+}
+
+// append adds the origin as it stands in the file.
+func (o *Origin) append(b []byte) []byte {
+	for _, s := range [...]string{o.Kind, o.Scope.Organization, o.Scope.Project, o.Scope.Repository, o.Scope.ID, o.Ref.Blueprint, o.Ref.Identifier} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return b
+}
+
+// Commit makes the new file the current one. keep decides which origins of the
+// old file are still worth knowing: those of parts that were not read this time.
+func (o *Writer) Commit(keep func(*Origin) bool) error {
+	if o.file == nil {
+		return nil
+	}
+	if err := o.carry(keep); err != nil {
+		o.Discard()
+		return err
+	}
+	err := o.w.Flush()
+	if err == nil {
+		err = o.file.Sync()
+	}
+	if err2 := o.file.Close(); err == nil {
+		err = err2
+	}
+	if err == nil {
+		err = os.Rename(o.file.Name(), o.path)
+	}
+	if err != nil {
+		_ = os.Remove(o.file.Name())
+	}
+	o.file = nil
+	return err
+}
+
+// carry copies origins of the old file that the new one does not have yet.
+func (o *Writer) carry(keep func(*Origin) bool) error {
+	old := map[catalog.Key]Origin{}
+	err := readFile(o.path, func(og *Origin) {
+		if keep(og) {
+			old[og.Line()] = *og
+		}
+	})
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	if err := o.w.Flush(); err != nil {
+		return err
+	}
+	if err := readFile(o.file.Name(), func(og *Origin) { delete(old, og.Line()) }); err != nil {
+		return err
+	}
+	for _, og := range old {
+		o.Add(og)
+	}
+	return o.err
+}
+
+// Discard drops the new file; the old one stays.
+func (o *Writer) Discard() {
+	if o.file != nil {
+		_ = o.file.Close()
+		_ = os.Remove(o.file.Name())
+		o.file = nil
+	}
+}
+
+// Previous returns the origins of some entities as the resync before has left
+// them; without a state directory there are none.
+func (o *Writer) Previous(of map[catalog.Key]bool) (map[catalog.Key][]Origin, error) {
+	out := make(map[catalog.Key][]Origin, len(of))
+	if o.path == "" {
+		return out, nil
+	}
+	err := readFile(o.path, func(og *Origin) {
+		if k := og.Entity(); of[k] {
+			out[k] = append(out[k], *og)
+		}
+	})
+	return out, err
+}
+
+// readFile calls visit for every origin of a file. A file that is not there
+// holds none; one that is damaged is an error after what could be read.
+func readFile(path string, visit func(*Origin)) error {
+	f, err := os.Open(path) //nolint:gosec // our own state file
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return parse(f, visit)
+}
+
+// maxOriginField bounds a text of the file in bytes: a larger length is damage.
+const maxField = 1 << 16
+
+func parse(f io.Reader, visit func(*Origin)) error {
+	return parseAt(f, func(o *Origin, _ int64) { visit(o) })
+}
+
+// parseOriginsAt also says where in the file each origin begins.
+func parseAt(f io.Reader, visit func(o *Origin, offset int64)) error {
+	r := &countingReader{r: bufio.NewReaderSize(f, 64<<10)}
+	head := make([]byte, len(header))
+	if _, err := io.ReadFull(r, head); err != nil || string(head) != header {
+		return errors.New("origins: not a file of this version")
+	}
+	for {
+		at := r.n
+		o, err := read(r)
+		if errors.Is(err, io.EOF) && r.n == at {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("origins: damaged: %w", err)
+		}
+		visit(o, at)
+	}
+}
+
+// readOrigin reads one origin; io.EOF before its first byte means the end.
+func read(r byteReader) (*Origin, error) {
+	var field [7]string
+	for i := range field {
+		n, err := binary.ReadUvarint(r)
+		if err != nil {
+			return nil, err
+		}
+		if n > maxField {
+			return nil, io.ErrUnexpectedEOF
+		}
+		b := make([]byte, n)
+		if _, err := io.ReadFull(r, b); err != nil {
+			return nil, io.ErrUnexpectedEOF
+		}
+		field[i] = string(b)
+	}
+	return &Origin{
+		Kind:  field[0],
+		Scope: azuredevops.Scope{Organization: field[1], Project: field[2], Repository: field[3], ID: field[4]},
+		Ref:   port.Ref{Blueprint: field[5], Identifier: field[6]},
+	}, nil
+}
+
+type byteReader interface {
+	io.Reader
+	io.ByteReader
+}
+
+// A countingReader knows how many bytes were taken from it.
+type countingReader struct {
+	r *bufio.Reader
+	n int64
+}
+
+func (c *countingReader) ReadByte() (byte, error) {
+	b, err := c.r.ReadByte()
+	if err == nil {
+		c.n++
+	}
+	return b, err
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// Covers says whether inner lies in outer. Empty fields of outer are wider.
+func Covers(outer, inner azuredevops.Scope) bool {
+	in := func(o, i string) bool { return o == "" || o == i }
+	return in(outer.Organization, inner.Organization) && in(outer.Project, inner.Project) &&
+		in(outer.Repository, inner.Repository) && in(outer.ID, inner.ID)
+}

@@ -1,0 +1,122 @@
+package origins
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/port"
+)
+
+func originOf(kind, project, id string) Origin {
+	return Origin{
+		Kind: kind, Scope: azuredevops.Scope{Organization: "https://dev.azure.com/acme", Project: project, ID: id},
+		Ref: port.Ref{Blueprint: kind + "s", Identifier: id},
+	}
+}
+
+func writeOrigins(t *testing.T, dir string, keep func(*Origin) bool, all ...Origin) {
+	t.Helper()
+	w := NewWriter(dir, slog.New(slog.DiscardHandler))
+	for _, o := range all {
+		w.Add(o)
+	}
+	if err := w.Commit(keep); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func origins(t *testing.T, dir string) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	if err := readFile(filepath.Join(dir, fileName), func(o *Origin) { out[o.Kind+" "+o.Scope.Project+" "+o.Ref.String()]++ }); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func never(*Origin) bool { return false }
+
+func TestOriginsAreReplacedByTheNextResync(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeOrigins(t, dir, never, originOf("repository", "p1", "a"), originOf("repository", "p1", "b"))
+	writeOrigins(t, dir, never, originOf("repository", "p1", "b"))
+	if diff := cmp.Diff(map[string]int{"repository p1 repositorys/b": 1}, origins(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOriginsOfUnreadPartsAreCarriedOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeOrigins(t, dir, never, originOf("repository", "p1", "a"), originOf("repository", "p2", "b"))
+	unread := func(o *Origin) bool { return o.Scope.Project == "p2" }
+	for range 3 {
+		writeOrigins(t, dir, unread, originOf("repository", "p1", "a"), originOf("repository", "p2", "b"), originOf("repository", "p2", "c"))
+	}
+	want := map[string]int{"repository p1 repositorys/a": 1, "repository p2 repositorys/b": 1, "repository p2 repositorys/c": 1}
+	if diff := cmp.Diff(want, origins(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDiscardedOriginsLeaveTheOldOnes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeOrigins(t, dir, never, originOf("repository", "p1", "a"))
+	w := NewWriter(dir, slog.New(slog.DiscardHandler))
+	w.Add(originOf("repository", "p1", "b"))
+	w.Discard()
+	if diff := cmp.Diff(map[string]int{"repository p1 repositorys/a": 1}, origins(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 1 {
+		t.Errorf("%d files (%v), want only %s", len(files), err, fileName)
+	}
+}
+
+func TestWithoutADirectoryNothingIsRemembered(t *testing.T) {
+	t.Parallel()
+	writeOrigins(t, "", never, originOf("repository", "p1", "a"))
+	writeOrigins(t, "/nowhere/at/all", never, originOf("repository", "p1", "a"))
+}
+
+func FuzzParseOrigins(f *testing.F) {
+	f.Add([]byte(header))
+	f.Add([]byte(header + "\x01k\x00\x00\x00\x00\x01b\x01i"))
+	f.Add([]byte(header + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Fuzz(func(_ *testing.T, b []byte) {
+		_ = parse(bytes.NewReader(b), func(*Origin) {})
+	})
+}
+
+func TestCovers(t *testing.T) {
+	t.Parallel()
+	inner := azuredevops.Scope{Organization: "o", Project: "p", Repository: "r", ID: "i"}
+	for _, tt := range []struct {
+		name  string
+		outer azuredevops.Scope
+		want  bool
+	}{
+		{"everything", azuredevops.Scope{}, true},
+		{"the organization", azuredevops.Scope{Organization: "o"}, true},
+		{"another organization", azuredevops.Scope{Organization: "x"}, false},
+		{"the project", azuredevops.Scope{Organization: "o", Project: "p"}, true},
+		{"another project", azuredevops.Scope{Organization: "o", Project: "x"}, false},
+		{"the repository", azuredevops.Scope{Organization: "o", Project: "p", Repository: "r"}, true},
+		{"another repository", azuredevops.Scope{Organization: "o", Project: "p", Repository: "x"}, false},
+		{"the record", inner, true},
+		{"another record", azuredevops.Scope{Organization: "o", Project: "p", ID: "x"}, false},
+	} {
+		if got := Covers(tt.outer, inner); got != tt.want {
+			t.Errorf("Covers(%s) = %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

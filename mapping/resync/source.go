@@ -1,0 +1,193 @@
+package resync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/mapping"
+)
+
+// SourceConfig is what a Source works with.
+type SourceConfig struct {
+	// Read asks Port for the mapping document.
+	Read func(context.Context) (json.RawMessage, error)
+	// ItemTimeout bounds the mapping of one record; 0 means the default of
+	// mapping.Options.
+	ItemTimeout time.Duration
+	// Environ are the variables that expressions may read; nil: none.
+	Environ func() []string
+	// TTL is how long a mapping is current; 0: it is asked for each time.
+	TTL time.Duration
+	// StateDirectory keeps the last document for a start while Port is away; empty: none.
+	StateDirectory string
+	Log            *slog.Logger // nil means none
+}
+
+// A Source is where the mapping comes from: fresh for a resync, at most some
+// minutes old for live events and subscriptions, and while Port is away the last
+// one that is known. Safe for concurrent use.
+type Source struct {
+	cfg SourceConfig
+
+	mu      sync.Mutex
+	doc     string
+	mapping *mapping.Mapping // what doc says; nil: none is known
+	at      time.Time        // when doc was read; zero: it has to be asked for
+	unused  bool             // no resync has had it
+	changed []func()
+}
+
+// lastMapping is the file with the document that was used last.
+const lastMapping = "mapping.json"
+
+// mappingWait bounds the question for the mapping where a known one does as well.
+const mappingWait = 10 * time.Second
+
+// NewSource makes a Source; it asks nothing.
+func NewSource(cfg SourceConfig) *Source {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Source{cfg: cfg}
+}
+
+// OnChange has f called whenever another mapping takes the place of a known one.
+// It comes before the first question.
+func (s *Source) OnChange(f func()) { s.changed = append(s.changed, f) }
+
+// Check says why a document cannot be used.
+func (s *Source) Check(doc []byte) error {
+	_, err := s.parse(doc)
+	return err
+}
+
+func (s *Source) parse(doc []byte) (*mapping.Mapping, error) {
+	m, err := mapping.Parse(doc, mapping.Options{
+		ItemTimeout: s.cfg.ItemTimeout, Environ: s.cfg.Environ,
+		Bind: func(kind string, selector json.RawMessage) ([]string, error) {
+			_, warnings, err := azuredevops.Bind(kind, selector)
+			return warnings, err
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the mapping cannot be used: %w", err)
+	}
+	return m, nil
+}
+
+// Use takes over a document that has just been read. The next Fresh returns it.
+// A document that does not parse is left for Fresh to complain about.
+func (s *Source) Use(doc json.RawMessage) {
+	if _, err := s.take(doc); err == nil {
+		s.mu.Lock()
+		s.unused = true
+		s.mu.Unlock()
+	}
+}
+
+// Fresh asks Port for the mapping, unless Use has just brought it.
+func (s *Source) Fresh(ctx context.Context) (*mapping.Mapping, error) {
+	s.mu.Lock()
+	m, unused := s.mapping, s.unused
+	s.unused = false
+	s.mu.Unlock()
+	if unused {
+		return m, nil
+	}
+	doc, err := s.cfg.Read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the mapping: %w", err)
+	}
+	return s.take(doc)
+}
+
+// Current is the mapping, at most TTL old, or the last one that is known while
+// Port is away or the new one cannot be used.
+func (s *Source) Current(ctx context.Context) (*mapping.Mapping, error) {
+	s.mu.Lock()
+	known, fresh := s.mapping, time.Since(s.at) < s.cfg.TTL
+	s.mu.Unlock()
+	if known != nil && fresh {
+		return known, nil
+	}
+	asking, cancel := context.WithTimeout(ctx, mappingWait)
+	defer cancel()
+	doc, err := s.cfg.Read(asking)
+	if err != nil && known == nil {
+		doc, err = s.last(err)
+	}
+	var m *mapping.Mapping
+	if err == nil {
+		m, err = s.take(doc)
+	}
+	if err != nil && known != nil {
+		return known, nil
+	}
+	return m, err
+}
+
+// last reads the document of an earlier process; cause is why Port's is not known.
+func (s *Source) last(cause error) (json.RawMessage, error) {
+	if s.cfg.StateDirectory == "" {
+		return nil, cause
+	}
+	doc, err := os.ReadFile(filepath.Join(s.cfg.StateDirectory, lastMapping))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cause
+	}
+	return doc, errors.Join(err)
+}
+
+// take makes a document the current one.
+func (s *Source) take(doc json.RawMessage) (*mapping.Mapping, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mapping != nil && string(doc) == s.doc {
+		s.at = time.Now()
+		return s.mapping, nil
+	}
+	m, err := s.parse(doc)
+	if err != nil {
+		return nil, err
+	}
+	changed := s.mapping != nil
+	s.doc, s.mapping, s.at = string(doc), m, time.Now()
+	s.keep(doc)
+	if changed {
+		for _, f := range s.changed {
+			f()
+		}
+	}
+	return m, nil
+}
+
+// keep writes the document for later processes. Without it they wait for Port.
+func (s *Source) keep(doc []byte) {
+	if s.cfg.StateDirectory == "" {
+		return
+	}
+	path := filepath.Join(s.cfg.StateDirectory, lastMapping)
+	f, err := os.CreateTemp(s.cfg.StateDirectory, lastMapping+"-*")
+	if err == nil {
+		_, err = f.Write(doc)
+		err = errors.Join(err, f.Close())
+		if err == nil {
+			err = os.Rename(f.Name(), path)
+		}
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}
+	if err != nil {
+		s.cfg.Log.Warn("the mapping is not kept for a start without Port", "err", err)
+	}
+}

@@ -1,0 +1,111 @@
+// Package network decides how the process reaches others: proxies, certificates
+// of authorities, and addresses that must not be called. It makes the transports
+// of both sides, Port and Azure DevOps, and never reads the environment itself.
+package network
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Config says how the process reaches others. Zero fields mean: everything is
+// verified, no proxy, no blocked address, the certificates of this machine.
+type Config struct {
+	// UnverifiedPort and UnverifiedThirdParty accept any certificate in that
+	// direction, with a warning.
+	UnverifiedPort, UnverifiedThirdParty bool
+	// BlockPrivate refuses private, loopback and link-local addresses.
+	BlockPrivate bool
+	// Environ holds the process environment, of which the variables of proxies
+	// and certificates are read.
+	Environ map[string]string
+	// Log gets one warning per direction that is not verified, and one for
+	// each file of certificates that cannot be used. Nothing by default.
+	Log *slog.Logger
+
+	root string // before the paths of certificates, in tests
+}
+
+// A Network makes the transports of the process. They share the trust store,
+// which is read when the first of them is asked for.
+type Network struct {
+	cfg     Config
+	proxies *proxies
+	roots   func() *x509.CertPool
+}
+
+// New checks the proxy variables. It neither dials nor reads certificates.
+func New(cfg Config) (*Network, error) {
+	proxies, err := newProxies(cfg.Environ)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.UnverifiedPort {
+		cfg.Log.Warn("certificates are not verified", "variable", "OCEAN__SSL__PORT__VERIFY")
+	}
+	if cfg.UnverifiedThirdParty {
+		cfg.Log.Warn("certificates are not verified", "variable", "OCEAN__SSL__THIRD_PARTY__VERIFY")
+	}
+	t := trust{environ: cfg.Environ, root: cfg.root, log: cfg.Log}
+	return &Network{cfg: cfg, proxies: proxies, roots: sync.OnceValue(t.certificates)}, nil
+}
+
+// Port returns a new transport for Port.
+func (n *Network) Port() *http.Transport { return n.transport(!n.cfg.UnverifiedPort) }
+
+// ThirdParty returns a new transport for Azure DevOps and everybody else.
+func (n *Network) ThirdParty() *http.Transport { return n.transport(!n.cfg.UnverifiedThirdParty) }
+
+// Timeouts of a connection; those of a request are the client's.
+const (
+	dialTimeout = 30 * time.Second
+	keepAlive   = 30 * time.Second
+	tlsTimeout  = 15 * time.Second
+	idleTimeout = 90 * time.Second
+	idlePerHost = 32 // connections that stay open between requests
+	// An HTTP/2 connection that a firewall has dropped silently is noticed
+	// after these two instead of when the requests on it time out.
+	pingAfter   = 30 * time.Second
+	pingTimeout = 15 * time.Second
+)
+
+func (n *Network) transport(verify bool) *http.Transport {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if verify {
+		conf.RootCAs = n.roots()
+	} else {
+		conf.InsecureSkipVerify = true // the user asked for it, and is warned
+	}
+	return &http.Transport{
+		Proxy:                 n.proxies.forRequest,
+		DialContext:           n.dialer(),
+		TLSClientConfig:       conf,
+		TLSHandshakeTimeout:   tlsTimeout,
+		ForceAttemptHTTP2:     true,
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		MaxIdleConns:          2 * idlePerHost,
+		MaxIdleConnsPerHost:   idlePerHost,
+		IdleConnTimeout:       idleTimeout,
+		ExpectContinueTimeout: time.Second,
+	}
+}
+
+func (n *Network) dialer() func(context.Context, string, string) (net.Conn, error) {
+	d := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
+	if !n.cfg.BlockPrivate {
+		return d.DialContext
+	}
+	b := &blocker{
+		dial: d.DialContext, resolve: net.DefaultResolver.LookupNetIP, networks: blockedNetworks(), exempt: n.proxies.hosts(),
+	}
+	return b.dialContext
+}
