@@ -18,11 +18,9 @@ import (
 // maxFileAtBytes is the size of the largest file that FileAt reads.
 const maxFileAtBytes = 1 << 20
 
-var (
-	// ErrNoCommit means that the repository has no such commit, any more. Nothing
-	// is known about its files.
-	ErrNoCommit = errors.New("no such commit")
-)
+// ErrNoCommit means that the repository does not have the commit, or no longer has it.
+// Nothing is known about its files.
+var ErrNoCommit = errors.New("no such commit")
 
 // FileAt reads a file at a commit. The path begins at the root of the repository,
 // with a slash or without.

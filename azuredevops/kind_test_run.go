@@ -26,14 +26,11 @@ type coverageSelector struct {
 }
 
 const (
-	testRunTop = 1000
-	// The service gives 1,000 results at most.
-	testResultTop = 1000
 	// Results come with the whole record: a run of 1,000 takes 2 MB.
 	wideTestRuns = 8
-)
 
-const routeTestRuns = "_apis/test/runs"
+	routeTestRuns = "_apis/test/runs"
+)
 
 // testRunsOfBuild makes the list of test runs one of those of a build.
 //
@@ -126,7 +123,7 @@ func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[t
 func (l *lister) testRuns(ctx context.Context, p *project, added rawjson.Members, coverage bool) iter.Seq2[testRunPage, error] {
 	return func(yield func(testRunPage, error) bool) {
 		rq := &request{Project: p.ID, Route: routeTestRuns, Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
-		pages := l.skipPages(ctx, rq, testRunTop)
+		pages := l.skipPages(ctx, rq)
 		if !l.since.IsZero() {
 			pages = l.testRunsSince(ctx, rq)
 		}
@@ -178,7 +175,7 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 		Project: run.project().ID, Route: "_apis/test/runs/{runId}/results", Args: []string{run.Scope.ID},
 	}
 	out, count := []byte{'['}, 0
-	for p, err := range l.skipPages(ctx, rq, testResultTop) {
+	for p, err := range l.skipPages(ctx, rq) {
 		if err != nil {
 			return nil, err
 		}
@@ -190,7 +187,7 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 			out = append(out, obj...)
 		}
 		p.Free()
-		if total >= 0 && count >= total && count-before < testResultTop {
+		if total >= 0 && count >= total && count-before < skipTop {
 			break
 		}
 	}

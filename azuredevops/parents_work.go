@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	teamTop = 1000
 	// defaultTop is the page size of lists of teams and members when none is
 	// requested; the service never returns shorter pages.
 	defaultTop = 100
@@ -71,7 +70,7 @@ func (l *lister) teamList(ctx context.Context) (*teamList, error) {
 	return l.work.teams.get(ctx, func(ctx context.Context) (*teamList, error) {
 		out := &teamList{of: map[string]*packed{}}
 		arrays, seen := map[string][]byte{}, map[string]bool{}
-		for p, err := range l.skipPages(ctx, &request{Route: "_apis/teams"}, teamTop) {
+		for p, err := range l.skipPages(ctx, &request{Route: "_apis/teams"}) {
 			if err != nil {
 				out.err = listed(err)
 				break
@@ -181,7 +180,7 @@ func (l *lister) teamsOf(ctx context.Context, p *project) iter.Seq2[*team, error
 	return within(p.scope, func(yield func(*team, error) bool) {
 		kept, err := l.work.own.get(ctx, p.ID, func(ctx context.Context) (*packed, error) {
 			rq := &request{Route: "_apis/projects/{projectId}/teams", Args: []string{p.ID}}
-			b, err := l.gather(l.skipPages(ctx, rq, teamTop), defaultTop)
+			b, err := l.gather(l.skipPages(ctx, rq), defaultTop)
 			return l.work.packer.pack(b), err
 		})
 		if err != nil {
@@ -236,7 +235,7 @@ func teamsIn(p *project, kept *packed) iter.Seq2[*team, error] {
 func (l *lister) teamMembers(ctx context.Context, t *team) ([]byte, error) {
 	kept, err := l.work.members.get(ctx, t.ID, func(ctx context.Context) (*packed, error) {
 		rq := &request{Route: "_apis/projects/{projectId}/teams/{teamId}/members", Args: []string{t.Project.ID, t.ID}}
-		b, err := l.gather(l.skipPages(ctx, rq, teamTop), defaultTop)
+		b, err := l.gather(l.skipPages(ctx, rq), defaultTop)
 		return l.work.packer.pack(b), err
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ const (
 	wideRecords = 32
 
 	projectTop = "1000" // an organization has at most 1,000 projects
+	skipTop    = 1000   // no list that is paged by $skip gives more at once
 )
 
 // A Snapshot is what the listings of one resync share: lists of parents, fetched
@@ -89,8 +90,8 @@ func (l *lister) page(ctx context.Context, rq *request, key string, n int, guard
 }
 
 // skipPages streams a list that is paged by $top and $skip.
-func (l *lister) skipPages(ctx context.Context, rq *request, top int) iter.Seq2[*page, error] {
-	return l.offsetPages(ctx, rq, "value", "$top", "$skip", top)
+func (l *lister) skipPages(ctx context.Context, rq *request) iter.Seq2[*page, error] {
+	return l.offsetPages(ctx, rq, "value", "$top", "$skip", skipTop)
 }
 
 // offsetPages is skipPages for services that name the parameters differently.
