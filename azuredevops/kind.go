@@ -107,7 +107,11 @@ func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
 func Bind(kind string, selector json.RawMessage) (l *Listing, warnings []string, err error) {
 	k, ok := kinds[kind]
 	if !ok {
-		return nil, nil, fmt.Errorf("%w %q: want one of %s", ErrUnknownKind, kind, strings.Join(Kinds(), ", "))
+		want := "want one of " + strings.Join(Kinds(), ", ")
+		if near := nearest(kind, Kinds()); near != "" {
+			want = "did you mean " + near + "?"
+		}
+		return nil, nil, fmt.Errorf("%w %q: %s", ErrUnknownKind, kind, want)
 	}
 	return k.bind(selector)
 }

@@ -84,7 +84,7 @@ func TestTestRuns(t *testing.T) {
 		`{"includeResults":"some"}`:      "includeResults: want true or false",
 		`{"codeCoverage":[]}`:            "codeCoverage: want an object",
 		`{"codeCoverage":{"flags":"x"}}`: "codeCoverage.flags: want an integer",
-		`{"codeCoverage":{"flag":1}}`:    "codeCoverage.flag: unknown key",
+		`{"codeCoverage":{"flag":1}}`:    `codeCoverage.flag: unknown key, did you mean "flags"?`,
 	})
 }
 
