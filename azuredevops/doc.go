@@ -1,10 +1,10 @@
 // Package azuredevops reads Azure DevOps Services and Server.
 //
 // A [Client] is one organization seen with one credential. Package rest asks for it,
-// rawjson cuts and splices the answers, content reads files. [Bind] turns a kind and the selector of a mapping into a
-// [Listing]; [Listing.Records] lists the records of that kind, as the bytes that
-// Azure DevOps sent, and takes the parents that several kinds share (projects,
-// repositories, file trees) from a [Snapshot].
+// rawjson cuts and splices the answers, content reads files. [Bind] turns a kind and
+// the selector of a mapping into a [Listing]; [Listing.Records] lists the records of
+// that kind, as the bytes that Azure DevOps sent, and takes the parents that several
+// kinds share (projects, repositories, file trees) from a [Snapshot].
 //
 // An error says "unknown", never "empty": see [ScopeError] and [ErrNotFound].
 // The package does not map records to entities and knows nothing of Port.
