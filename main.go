@@ -2,39 +2,60 @@
 //
 // A tour for readers of the code. Records flow one way:
 //
-//	azuredevops ─ Record ─► mapping ─ Entity ─► port
+//	azuredevops ─ Record ─► mapping ─ Entity ─► mapping/catalog ─► port ─► Port
 //
-// Package azuredevops lists raw JSON objects, kind by kind, and says what it
-// could not read. Package mapping turns each into entities as the user's jq
-// expressions say; it is pure. Package port is the client of Port. Package
-// mapping/resync ties them together: what is listed once, in which order entities
-// are written, what may be deleted. Package port/listener decides when that
-// happens, port/ocean where settings come from.
+// Package azuredevops lists raw JSON objects, kind by kind, and says what it could
+// not read; azuredevops/rest knows how to ask. Package mapping turns each record
+// into entities as the user's jq expressions say; it is pure. Package
+// mapping/catalog is the only way into Port: it merges, compares, writes and
+// deletes. Package port is the client of Port.
 //
-// Start reading at run.full in mapping/resync/runner.go. Everything is wired
-// here, in newApp; nothing else reads the environment or exits.
+// Two packages move records along that way. mapping/resync lists everything, when
+// port/listener says so. mapping/resync/live lists again what service hooks say has
+// changed: webhook receives and stores them, azuredevops/hooks looks after the
+// subscriptions. mapping/resync/origins remembers what was made of what, so that
+// both know what is gone.
+//
+// Start reading at run.full in mapping/resync/runner.go. Everything is wired here,
+// in newApp; nothing else reads the environment or exits.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	_ "time/tzdata" // the image has no zone files, and CRON_TZ=… names zones
 
 	"github.com/caarlos0/env/v11"
+	"github.com/google/uuid"
 	"github.com/mattn/go-isatty"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/hooks"
+	"github.com/ado-port/ado-port/azuredevops/memory"
+	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/mapping/resync"
+	"github.com/ado-port/ado-port/mapping/resync/demo"
+	"github.com/ado-port/ado-port/mapping/resync/live"
+	"github.com/ado-port/ado-port/mapping/resync/origins"
 	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/listener"
+	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/webhook"
 )
@@ -45,6 +66,9 @@ var version = "0.1.0"
 
 // coreVersion is the Ocean core whose contract this program keeps.
 const coreVersion = "0.48.12"
+
+// hookRoute is where service hooks are delivered, behind base URL and prefix.
+const hookRoute = "/integration/webhook"
 
 // config is everything that the environment decides, composed of the rooms' own.
 type config struct {
@@ -62,7 +86,9 @@ type process struct {
 	environ  map[string]string
 	dir      string // working directory
 	out, err io.Writer
-	terminal bool // err is a terminal
+	screen   io.Writer    // err without the masker, for a display that draws; nil: err is no terminal
+	masker   *port.Masker // before out and err; knows the secrets once they are read
+	terminal bool         // err is a terminal
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -72,10 +98,10 @@ type process struct {
 const gcPercent = 25
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
 		out: os.Stdout, err: os.Stderr, terminal: isatty.IsTerminal(os.Stderr.Fd()),
@@ -87,23 +113,28 @@ func main() {
 // Exit codes.
 const (
 	exitGood   = 0
-	exitFailed = 1 // configuration, credentials of Port, or a failed resync under OCEAN__STRICT_EXIT
+	exitFailed = 1 // configuration, credentials of Port, unhealthy hooks, or a failed resync under OCEAN__STRICT_EXIT
 	exitUsage  = 64
 )
 
-// errUsage is a command line that cannot be understood.
-var errUsage = errors.New("see ado-port --help")
-
 // run is main without the process. It returns the exit code.
 func run(ctx context.Context, p process) int {
-	err := dispatch(ctx, p)
-	if err == nil {
+	if p.terminal {
+		p.screen = p.err
+	}
+	p.masker = port.NewMasker()
+	out, log := p.masker.Writer(p.out), p.masker.Writer(p.err)
+	defer out.Close()
+	defer log.Close()
+	p.out, p.err = out, log
+	err := p.dispatch(ctx)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitGood
 	}
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(p.err, "ado-port: %s\n", strings.TrimSpace(line))
 	}
-	if errors.Is(err, errUsage) {
+	if errors.Is(err, ocean.ErrUsage) {
 		return exitUsage
 	}
 	return exitFailed
@@ -111,49 +142,56 @@ func run(ctx context.Context, p process) int {
 
 // dispatch runs the command. Without one it is the service; so are `sail` and
 // its flags, the command line of the Python image.
-func dispatch(ctx context.Context, p process) error {
+func (p process) dispatch(ctx context.Context) error {
 	args := p.args
 	if len(args) > 0 && args[0] == "ocean" {
 		args = args[1:]
 	}
-	cmd := "sail"
-	if len(args) > 0 && !slices.Contains([]string{"-O", "--once", "-l", "-p", "-i"}, args[0]) {
-		cmd, args = args[0], args[1:]
+	if len(args) == 0 {
+		return p.serve(ctx, nil)
 	}
-	switch cmd {
+	switch args[0] {
 	case "sail", "run":
-		return serve(ctx, p, args)
+		return p.serve(ctx, args[1:])
 	case "demo":
-		return demo(ctx, p, args)
+		return p.demo(ctx, args[1:])
 	case "config":
-		return showConfig(p, args)
+		return p.config(args[1:])
 	case "hooks":
-		return showHooks(ctx, p, args)
-	case "version", "--version", "-v":
+		return p.hooks(ctx, args[1:])
+	case "version", "--version", "-version", "-v":
 		_, err := fmt.Fprintf(p.out, "ado-port %s (%s)\n", version, runtime.Version())
 		return err
-	case "help", "--help", "-h":
+	case "help", "--help", "-help", "-h":
 		return help(p.out)
 	}
-	return fmt.Errorf("unknown command %q: %w", cmd, errUsage)
+	if strings.HasPrefix(args[0], "-") {
+		return p.serve(ctx, args)
+	}
+	return fmt.Errorf("unknown command %q: %w", args[0], ocean.ErrUsage)
 }
 
 // load reads the configuration of the process; args are those of `sail`.
-func load(p process, args []string) (*config, *ocean.Effective, error) {
+func (p process) load(args []string) (*config, *ocean.Effective, error) {
 	src, err := ocean.ReadSources(p.dir, p.environ)
 	if err != nil {
 		return nil, nil, err
 	}
 	if src.Overrides, src.Fallbacks, err = ocean.SailFlags(args); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", err, errUsage)
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, nil, errors.Join(err, help(p.out))
+		}
+		return nil, nil, fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 	}
 	maps.Copy(src.Fallbacks, azuredevops.Ambient(p.environ))
-	return ocean.Load[config](src)
+	cfg, eff, err := ocean.Load[config](src)
+	p.masker.Add(eff.Secrets()...)
+	return cfg, eff, err
 }
 
 // serve runs the integration as the environment says.
-func serve(ctx context.Context, p process, args []string) error {
-	cfg, eff, err := load(p, args)
+func (p process) serve(ctx context.Context, args []string) error {
+	cfg, eff, err := p.load(args)
 	if err != nil {
 		return err
 	}
@@ -164,53 +202,66 @@ func serve(ctx context.Context, p process, args []string) error {
 	return a.run(ctx)
 }
 
-// showConfig prints the configuration as it was understood, with the origin of
-// each value. What is wrong is printed too, and returned.
-func showConfig(p process, args []string) error {
-	asJSON, args, err := outputFlag(args)
-	if err != nil {
+// demo runs the service against simulators inside the process.
+func (p process) demo(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
+	once := fs.Bool("once", false, "end after one resync")
+	if err := ocean.ParseFlags(fs, args, p.out); err != nil {
 		return err
 	}
-	_, eff, err := load(p, args)
+	p.showTable = true
+	return demo.Run(ctx, *once, p.out, func(ctx context.Context, environ map[string]string) error {
+		p.environ = environ
+		return p.serve(ctx, nil)
+	})
+}
+
+// config prints the configuration as it was understood, with the origin of each
+// value. What is wrong is printed too.
+func (p process) config(args []string) error {
+	fs := flag.NewFlagSet("config", flag.ContinueOnError)
+	asJSON := ocean.OutputFlag(fs)
+	if err := ocean.ParseFlags(fs, args, p.out); err != nil {
+		return err
+	}
+	_, eff, err := p.load(nil)
 	if eff == nil {
 		return err
 	}
-	write := eff.WriteText
-	if asJSON {
-		write = eff.WriteJSON
-	}
-	if werr := write(p.out, err); werr != nil {
-		return werr
-	}
-	if err != nil {
-		return errShown
-	}
-	return nil
+	return eff.Show(p.out, *asJSON, err)
 }
 
-// errShown ends with exit code 1 after the reason has been printed.
-var errShown = errors.New("the configuration cannot be used")
-
-// outputFlag takes `--output json` or `--output=text` out of the arguments.
-func outputFlag(args []string) (asJSON bool, rest []string, err error) {
-	for i := 0; i < len(args); i++ {
-		value, inline := strings.CutPrefix(args[i], "--output=")
-		if args[i] == "--output" || args[i] == "-o" {
-			if i++; i == len(args) {
-				return false, nil, fmt.Errorf("--output wants text or json: %w", errUsage)
-			}
-			value, inline = args[i], true
-		}
-		switch {
-		case !inline:
-			rest = append(rest, args[i])
-		case value != "text" && value != "json":
-			return false, nil, fmt.Errorf("--output %s: want text or json: %w", value, errUsage)
-		default:
-			asJSON = value == "json"
-		}
+// hooks lists, repairs or removes the service hook subscriptions.
+func (p process) hooks(ctx context.Context, args []string) error {
+	var opt hooks.CommandOptions
+	fs := flag.NewFlagSet("hooks", flag.ContinueOnError)
+	fs.BoolVar(&opt.Repair, "repair", false, "mend what can be mended")
+	fs.BoolVar(&opt.Cleanup, "cleanup", false, "remove the subscriptions of this installation")
+	old := fs.String("old-url", "", "also those that deliver to an `address` of before")
+	asJSON := ocean.OutputFlag(fs)
+	if err := ocean.ParseFlags(fs, args, p.out); err != nil {
+		return err
 	}
-	return asJSON, rest, nil
+	if opt.JSON = *asJSON; opt.Repair && opt.Cleanup {
+		return fmt.Errorf("hooks takes --repair or --cleanup, not both: %w", ocean.ErrUsage)
+	}
+	cfg, eff, err := p.load(nil)
+	if err != nil {
+		return err
+	}
+	cfg.Application.HTTPLogging = false
+	a, err := newClients(ctx, p, cfg, eff, nil)
+	if err != nil {
+		return err
+	}
+	k, err := a.newKeeper(*old)
+	if err != nil {
+		return err
+	}
+	if k == nil {
+		return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
+	}
+	return k.Command(ctx, opt, p.out)
 }
 
 const usage = `ado-port keeps a Port catalog in step with Azure DevOps.
@@ -235,12 +286,285 @@ Settings come from the environment, .env and config.yaml, in this order:
 
 // help prints usage and every variable.
 func help(w io.Writer) error {
-	if _, err := io.WriteString(w, usage); err != nil {
-		return err
-	}
 	rows, without, err := ocean.Describe[config]()
 	if err != nil {
 		return err
 	}
+	if _, err := io.WriteString(w, usage); err != nil {
+		return err
+	}
 	return ocean.WriteHelp(w, rows, without)
+}
+
+// app is the service with all its parts.
+type app struct {
+	cfg     *config
+	log     *slog.Logger
+	shipper *port.LogShipper // nil when logs stay here
+	state   string           // directory for what survives a restart; empty: none
+	port    *port.Client
+	orgs    []*azuredevops.Client
+	source  *resync.Source
+	memory  *memory.Memory // nil when there is none
+	book    *origins.Book  // nil where events are not followed
+	runner  *resync.Runner
+	follow  *live.Follower  // nil where events are not followed
+	keeper  *hooks.Keeper   // nil: there is no public address
+	server  *webhook.Server // nil: nobody listens
+	woken   chan struct{}   // a resync is asked for by POST /resync, or by lost events
+}
+
+// newClients wires what every command needs: log, network, Port, Azure DevOps, the
+// mapping. open opens the memory of Azure DevOps; nil: there is none.
+func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, open func(dir string, log *slog.Logger) *memory.Memory) (*app, error) {
+	a := &app{cfg: cfg, woken: make(chan struct{}, 1)}
+	host, _ := os.Hostname()
+	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
+	for _, n := range eff.Notices {
+		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
+	}
+	net, err := network.New(network.Config{
+		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,
+		BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if a.state, _, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
+		return nil, err
+	}
+	pc := cfg.Port.ClientConfig()
+	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
+	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), p.masker, a.log
+	if a.port, err = port.New(pc); err != nil {
+		return nil, err
+	}
+	if open != nil {
+		a.memory = open(a.state, a.component("memory"))
+	}
+	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
+		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
+		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	sc := resync.SourceConfig{
+		Read: func(ctx context.Context) (json.RawMessage, error) {
+			i, err := a.port.Integration(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return i.Config, nil
+		},
+		ItemTimeout: cfg.Ocean.ItemTimeout, TTL: cfg.Port.MappingTTL.Duration(), StateDirectory: a.state, Log: a.log,
+	}
+	if cfg.Ocean.AllowJQEnvironment {
+		sc.Environ = func() []string { return eff.JQEnviron(p.environ) }
+	}
+	a.source = resync.NewSource(sc)
+	return a, nil
+}
+
+func (a *app) component(name string) *slog.Logger { return a.log.With("component", name) }
+
+// newApp wires the parts and binds the listener. It dials nothing.
+func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (*app, error) {
+	a, err := newClients(ctx, p, cfg, eff, func(dir string, log *slog.Logger) *memory.Memory {
+		return memory.OpenIn(dir, cfg.Ocean.StateMemoryBytes, log)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := ocean.SweepState(a.state); err != nil {
+		a.log.WarnContext(ctx, "temporary files of an earlier process are left", "err", err)
+	}
+	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
+	follows := cfg.Ocean.EventListener.FollowsEvents()
+	if follows {
+		a.book = origins.Open(a.state, a.component("resync"))
+		a.follow = live.New(live.Config{
+			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book,
+			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
+		})
+		if a.keeper, err = a.newKeeper(); err != nil {
+			return nil, err
+		}
+		a.source.OnChange(a.keeper.Soon) // another mapping may need other events
+	}
+	a.runner, err = resync.New(resync.Config{
+		Organizations: a.orgs, Port: a.port, Catalog: into, Mapping: a.source.Fresh, Book: a.book,
+		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
+		Schedule: cfg.Ocean.Schedule(), Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
+		Observer: resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, a.newServer(ctx)
+}
+
+// resynced is called at the end of every full resync.
+func (a *app) resynced(s *resync.Summary) {
+	if err := a.memory.EndResync(s.State == resync.StateCompleted); err != nil {
+		a.log.Warn("what cannot have changed is not remembered", "err", err)
+	}
+	a.keeper.Soon() // there may be new projects
+}
+
+// newServer binds the HTTP server.
+func (a *app) newServer(ctx context.Context) error {
+	cfg, listen := a.cfg, &a.cfg.Ocean.EventListener
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Application.Port))
+	if err != nil {
+		if listen.Type == ocean.ListenOnce {
+			a.log.WarnContext(ctx, "nobody listens: the port is taken", "port", cfg.Application.Port, "err", err)
+			return nil
+		}
+		return fmt.Errorf("APPLICATION__PORT: %w", err)
+	}
+	wc := webhook.Config{
+		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
+		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
+	}
+	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
+	if a.state != "" {
+		wc.Directory = filepath.Join(a.state, "hooks")
+		wc.Used, wc.Lost = a.keeper.WasAlive(), a.wake
+	}
+	if a.follow != nil {
+		wc.Handler = deliveries{a.follow}
+	}
+	if listen.Type == ocean.ListenWebhook {
+		wc.Resync = a.wake
+	}
+	a.server, err = webhook.New(wc)
+	return err
+}
+
+// envelope reads what the server needs to know of a delivery.
+func (a *app) envelope(body []byte) (webhook.Envelope, error) {
+	ev, err := azuredevops.ParseEvent(body)
+	if err != nil {
+		return webhook.Envelope{}, err
+	}
+	return webhook.Envelope{
+		Key: ev.Key(), EventType: ev.Type, EventID: ev.ID, SubscriptionID: ev.SubscriptionID, Resource: ev.Resource,
+		Known: a.keeper.Registered(ev.SubscriptionID) != nil,
+	}, nil
+}
+
+// deliveries hands what the server has stored to those who follow events.
+type deliveries struct{ follow *live.Follower }
+
+// Handle is that of webhook.Handler.
+func (d deliveries) Handle(ctx context.Context, _ string, list []webhook.Delivery) error {
+	bodies := make([][]byte, len(list))
+	for i := range list {
+		bodies[i] = list[i].Body
+	}
+	err := d.follow.Handle(ctx, bodies)
+	if errors.Is(err, live.ErrMalformed) {
+		return fmt.Errorf("%w: %w", webhook.ErrPermanent, err)
+	}
+	return err
+}
+
+// newKeeper makes what looks after the subscriptions; nil without a public address.
+func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
+	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
+	if base == "" {
+		a.log.Warn("no service hooks are made because OCEAN__BASE_URL is not set: changes arrive with the next resync")
+		return nil, nil //nolint:nilnil // none is a good answer
+	}
+	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
+	return hooks.NewKeeper(hooks.KeeperConfig{
+		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
+		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername,
+		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
+		Wanted: a.wanted, Resync: a.wake, Log: a.component("hooks"),
+		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
+			return a.follow.Relist(ctx, org, gap, changes)
+		},
+		Redeliver: func(ctx context.Context, bodies [][]byte) error { return a.follow.Handle(ctx, bodies) },
+	})
+}
+
+// wanted is what the mapping needs events for.
+func (a *app) wanted(ctx context.Context) (hooks.Wanted, error) {
+	m, err := a.source.Current(ctx)
+	if err != nil {
+		return hooks.Wanted{}, err
+	}
+	return hooks.Wanted{
+		Kinds: m.Kinds(), GitOps: len(m.SpecPath) > 0 && len(m.Resources) > 0, Actions: a.cfg.Ocean.ActionsProcessor.Enabled,
+	}, nil
+}
+
+// wake asks for a resync; one request waits at most.
+func (a *app) wake() {
+	select {
+	case a.woken <- struct{}{}:
+	default:
+	}
+}
+
+// run sets the installation up and serves until ctx is done. The order of the
+// end is that of the work: resyncs and deliveries, then the log.
+func (a *app) run(ctx context.Context) error {
+	defer a.memory.Close()
+	defer a.shipper.Start(ctx, a.port)()
+	listen := &a.cfg.Ocean.EventListener
+	serving, stop := context.WithCancel(ctx)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer stop()
+	if a.server != nil {
+		parts.Go(func() {
+			if err := a.server.Run(serving); err != nil && serving.Err() == nil {
+				a.log.ErrorContext(serving, "the HTTP server has ended", "err", err)
+			}
+		})
+	}
+	if err := a.port.SetupWhenReachable(ctx, a.cfg.Ocean.Setup(a.source.Check), listen.Type != ocean.ListenOnce); err != nil || ctx.Err() != nil {
+		return err
+	}
+	if i := a.port.Installed(); i != nil {
+		a.source.Use(i.Config)
+	}
+	if listen.Type == ocean.ListenOnce {
+		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
+	}
+	if a.follow != nil {
+		parts.Go(func() { a.followEvents(serving) })
+	}
+	lc := listener.Config{
+		Resync: func(ctx context.Context) error { _, err := a.runner.Full(ctx); return err }, Asked: a.runner.Reconsider,
+		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
+	}
+	if listen.Resyncs() {
+		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.cfg.Ocean.Schedule()
+	}
+	if listen.Type == ocean.ListenKafka {
+		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())
+	}
+	if err := listener.Run(ctx, lc); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// followEvents begins to handle deliveries. A service that knows no origins and
+// shall not begin with a resync first learns what there is.
+func (a *app) followEvents(ctx context.Context) {
+	listen := &a.cfg.Ocean.EventListener
+	if !a.book.Known() && !(listen.Resyncs() && listen.ResyncOnStart) {
+		if _, err := a.runner.Learn(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
+		}
+	}
+	a.server.Start()
+	if a.keeper != nil {
+		a.keeper.Run(ctx)
+	}
 }

@@ -88,13 +88,13 @@ func TestTestRuns(t *testing.T) {
 	})
 }
 
-// A full page may have a successor even if the run counts no further (S9).
+// A full page may have a successor even if the run counts no further.
 func TestTestRunsManyResults(t *testing.T) {
 	var results []string
-	for i := range testResultTop + 2 {
+	for i := range skipTop + 2 {
 		results = append(results, fmt.Sprintf(`{"id":%d}`, i))
 	}
-	f := &fakeService{serve: skipping(testResultTop, results...)}
+	f := &fakeService{serve: skipping(skipTop, results...)}
 	got, err := newLister(newTestClient(t, f, options{})).testResults(t.Context(), Record{
 		JSON: []byte(`{"totalTests":1000}`), Scope: Scope{Project: "p1", ID: "1"},
 	})

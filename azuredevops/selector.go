@@ -20,9 +20,9 @@ const (
 	optionEnviron = "exportEnvVariables"
 )
 
-// decodeSelector reads a selector into a struct by the rules of export.md 4.0.1:
+// decodeSelector reads a selector into a struct as the Python integration does:
 // booleans and integers may be texts, a list is never a scalar, unknown keys are
-// ignored with a warning. An absent or null option keeps its default. Tags:
+// ignored, with a warning. An absent or null option keeps its default. Tags:
 //
 //	json:"name"      as usual; every field has one
 //	alias:"name"     another spelling that is accepted

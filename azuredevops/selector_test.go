@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// trial has every form of option that the kinds of export.md 4 use.
+// trial has every form of option that the kinds use.
 type trial struct {
 	ignoredDefaultTeam
 	Flag  bool     `json:"flag"`

@@ -58,6 +58,20 @@ type Mapping struct {
 	Warnings []string
 }
 
+// Kinds are those of its blocks, also of rejected ones.
+func (m *Mapping) Kinds() []string {
+	var out []string
+	for _, r := range m.Resources {
+		out = append(out, r.Kind)
+	}
+	for _, p := range m.Problems {
+		if p.Kind != "" {
+			out = append(out, p.Kind)
+		}
+	}
+	return out
+}
+
 // A Problem is a part of the mapping that is not used: a block or, in
 // Mapping.LeftOut, a member of one that is.
 type Problem struct {

@@ -52,7 +52,9 @@ func TestOwned(t *testing.T) {
 		break
 	}
 	got = nil
-	for raw, err := range c.Search(t.Context(), "service", []string{"a", "c", "d", "e", "f", "g", "h"}, []string{"title", "properties.n"}) {
+	for raw, err := range c.SearchOwned(t.Context(), port.SearchQuery{
+		Blueprint: "service", IDs: []string{"a", "c", "d", "e", "f", "g", "h"}, Include: []string{"title", "properties.n"},
+	}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,12 +266,12 @@ func TestIntegrationCalls(t *testing.T) {
 	if got, err := c.Cursor(ctx, "work-item", 5); err != nil || !got.Equal(at) {
 		t.Errorf("Cursor = %v, %v, want %v", got, err, at)
 	}
-	if got, err := c.ResyncRequest(ctx); err != nil || got != "" {
-		t.Errorf("ResyncRequest = %q, %v, want none", got, err)
+	if got, err := c.ResyncRequest(ctx); err != nil || !got.IsZero() {
+		t.Errorf("ResyncRequest = %v, %v, want none", got, err)
 	}
 	srv.TriggerResync()
-	if got, err := c.ResyncRequest(ctx); err != nil || got == "" {
-		t.Errorf("ResyncRequest = %q, %v", got, err)
+	if got, err := c.ResyncRequest(ctx); err != nil || got.IsZero() {
+		t.Errorf("ResyncRequest = %v, %v", got, err)
 	}
 	if err := c.SendExamples(ctx, "project", [][]byte{[]byte(`{"u":"` + testSecret + `"}`), []byte(`{"n":1}`)}); err != nil {
 		t.Error(err)

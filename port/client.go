@@ -38,7 +38,6 @@ type ClientConfig struct {
 	Limits       Limits
 	MaxBulks     int           // bulk requests in flight: 6
 	Timeout      time.Duration // of one attempt with its answer: 60 s
-	MappingTTL   time.Duration // 60 s
 	FlagsTTL     time.Duration // 300 s
 	BlueprintTTL time.Duration // 120 s
 
@@ -93,7 +92,6 @@ func New(cfg ClientConfig) (*Client, error) {
 	orElse(&cfg.UserAgentLayout, LayoutAuto)
 	orElse(&cfg.MaxBulks, defaultBulks)
 	orElse(&cfg.Timeout, time.Minute)
-	orElse(&cfg.MappingTTL, time.Minute)
 	orElse(&cfg.FlagsTTL, 5*time.Minute)
 	orElse(&cfg.BlueprintTTL, 2*time.Minute)
 	if cfg.Log == nil {

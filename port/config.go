@@ -36,7 +36,7 @@ func (c Config) ClientConfig() ClientConfig {
 	ttl := func(s Seconds) time.Duration { return max(time.Duration(s), 1) }
 	return ClientConfig{
 		ClientID: c.ClientID, ClientSecret: c.ClientSecret, BaseURL: c.BaseURL, UserAgentLayout: c.UserAgentLayout,
-		MappingTTL: ttl(c.MappingTTL), FlagsTTL: ttl(c.FlagsTTL), BlueprintTTL: ttl(c.BlueprintTTL),
+		FlagsTTL: ttl(c.FlagsTTL), BlueprintTTL: ttl(c.BlueprintTTL),
 	}
 }
 

@@ -71,12 +71,10 @@ func (c *Client) Integration(ctx context.Context) (*Integration, error) {
 	return c.integration(ctx, &call{method: http.MethodGet, path: c.integrationPath(""), query: q.Encode()})
 }
 
-// CachedIntegration is Integration, asked at most once in ClientConfig.MappingTTL.
-func (c *Client) CachedIntegration(ctx context.Context) (*Integration, error) {
-	if i, ok := c.integrations.get(c.cfg.Identifier, c.cfg.MappingTTL); ok {
-		return i, nil
-	}
-	return c.Integration(ctx)
+// Installed is the installation as Port has shown it last; nil before that.
+func (c *Client) Installed() *Integration {
+	i, _ := c.integrations.get(c.cfg.Identifier, forever)
+	return i
 }
 
 // integration sends a call that answers the installation, and remembers it.
@@ -195,18 +193,22 @@ func (s ResyncState) wire() map[string]any {
 	return w
 }
 
-// ResyncRequest returns when a user last asked Port for a resync, as Port
-// writes it; empty when nobody did.
-func (c *Client) ResyncRequest(ctx context.Context) (updatedAt string, err error) {
+// ResyncRequest returns when a user last asked Port for a resync; the zero time
+// when nobody did.
+func (c *Client) ResyncRequest(ctx context.Context) (time.Time, error) {
 	var a struct {
 		Request *struct {
 			UpdatedAt string `json:"updatedAt"`
 		} `json:"request"`
 	}
-	if err := c.getJSON(ctx, c.integrationPath("/resync-request"), "", &a); err != nil || a.Request == nil {
-		return "", err
+	if err := c.getJSON(ctx, c.integrationPath("/resync-request"), "", &a); err != nil || a.Request == nil || a.Request.UpdatedAt == "" {
+		return time.Time{}, err
 	}
-	return a.Request.UpdatedAt, nil
+	at, err := time.Parse(time.RFC3339Nano, a.Request.UpdatedAt)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("port: resync request: %w: %w", errAnswer, err)
+	}
+	return at, nil
 }
 
 // Cursor returns up to when a resource has been read incrementally; zero when

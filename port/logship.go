@@ -50,7 +50,7 @@ const (
 	LevelCritical = slog.LevelError + 4
 )
 
-// NewLogShipper makes a shipper. Nothing is sent before Attach and Run.
+// NewLogShipper makes a shipper. Nothing is sent before Start.
 func NewLogShipper(cfg LogConfig) *LogShipper {
 	if cfg.Level == nil {
 		cfg.Level = slog.LevelInfo
@@ -60,16 +60,36 @@ func NewLogShipper(cfg LogConfig) *LogShipper {
 	return &LogShipper{state: &shipping{cfg: cfg, wake: make(chan struct{}, 1), send: make(chan struct{}, 1)}}
 }
 
-// Attach names the client that sends.
-func (s *LogShipper) Attach(c *Client) {
+// flushGrace bounds the sending of the last records.
+const flushGrace = 3 * time.Second
+
+// Start sends what is waiting, every interval and when a shipment is full, through
+// a client. The returned function ends it and sends the rest; what cannot be sent
+// then is lost here. A nil shipper has nothing to send.
+func (s *LogShipper) Start(ctx context.Context, c *Client) (stop func()) {
+	if s == nil {
+		return func() {}
+	}
+	s.attach(c)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var run sync.WaitGroup
+	run.Go(func() { s.run(ctx) })
+	return func() {
+		cancel()
+		run.Wait()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushGrace)
+		defer cancel()
+		_ = s.Flush(last)
+	}
+}
+
+func (s *LogShipper) attach(c *Client) {
 	s.state.mu.Lock()
 	s.state.client = c
 	s.state.mu.Unlock()
 }
 
-// Run sends what is waiting, every interval and when a shipment is full, until
-// ctx ends. Call Flush afterwards.
-func (s *LogShipper) Run(ctx context.Context) {
+func (s *LogShipper) run(ctx context.Context) {
 	tick := time.NewTicker(s.state.cfg.Interval)
 	defer tick.Stop()
 	for {

@@ -1,7 +1,6 @@
 package port_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,9 +31,7 @@ func TestLogShipper(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := shipper(c)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { s.Run(ctx); close(done) }()
+		stop := s.Start(t.Context(), c)
 		log(s).With("event_id", "e1").WithGroup("g").Info("hello "+testSecret, "k", testSecret, "tiny", "tiny", slog.Group("in", "err", errors.New("no "+testSecret)),
 			"any", map[string]any{testSecret: []string{testSecret}})
 		log(s).Debug("not shipped")
@@ -59,8 +56,11 @@ func TestLogShipper(t *testing.T) {
 		if n := len(srv.Logs()); n != 101 {
 			t.Errorf("%d records once a shipment is full, want 101", n)
 		}
-		cancel()
-		<-done
+		log(s).Info("the last one")
+		stop()
+		if n := len(srv.Logs()); n != 102 {
+			t.Errorf("%d records after the end, want 102", n)
+		}
 	})
 }
 

@@ -68,7 +68,7 @@ func (c *Client) wire(r SyncReport) map[string]any {
 		phases["load"] = obj{"object_count_type": obj{"loaded": count(r.Loaded), "failed": count(r.LoadFailed), "skipped": count(r.LoadSkipped)}}
 	}
 	installation := "OnPrem"
-	if i, ok := c.integrations.get(c.cfg.Identifier, forever); ok && i.InstallationType != "" {
+	if i := c.Installed(); i != nil && i.InstallationType != "" {
 		installation = i.InstallationType
 	}
 	return obj{
@@ -135,8 +135,8 @@ func (c *Client) report(ctx context.Context, method, path string, body any) erro
 
 // metricsURL is the address for metrics, read once.
 func (c *Client) metricsURL(ctx context.Context) (string, error) {
-	i, ok := c.integrations.get(c.cfg.Identifier, forever)
-	if !ok {
+	i := c.Installed()
+	if i == nil {
 		var err error
 		if i, err = c.Integration(ctx); err != nil {
 			return "", err
@@ -151,8 +151,8 @@ var errNoIngest = errors.New("port: the address for logs is not known yet")
 // sendLogs posts log records; body is {"logs":[…]}. Nothing about it is logged,
 // and nothing is asked for that would be.
 func (c *Client) sendLogs(ctx context.Context, body []byte) error {
-	i, ok := c.integrations.get(c.cfg.Identifier, forever)
-	if !ok {
+	i := c.Installed()
+	if i == nil {
 		return errNoIngest
 	}
 	if i.logs == "" {

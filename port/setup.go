@@ -89,6 +89,31 @@ func (c *Client) Setup(ctx context.Context, cfg SetupConfig) error {
 	return nil
 }
 
+// setupPause is the time between two attempts to set the installation up.
+const setupPause = 5 * time.Second
+
+// SetupWhenReachable is Setup, and where wait is set Setup again and again while
+// Port is away. What waiting does not mend is an error. A stop is none.
+func (c *Client) SetupWhenReachable(ctx context.Context, cfg SetupConfig, wait bool) error {
+	for {
+		err := c.Setup(ctx, cfg)
+		if err == nil || ctx.Err() != nil {
+			return nil //nolint:nilerr // as said
+		}
+		c.log.ErrorContext(ctx, "the integration could not be set up", "err", err)
+		if !wait || errors.Is(err, ErrUnauthorized) || !Temporary(err) {
+			return err
+		}
+		timer := time.NewTimer(setupPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+	}
+}
+
 type setup struct {
 	c   *Client
 	cfg SetupConfig

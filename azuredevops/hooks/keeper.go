@@ -219,3 +219,6 @@ func (k *Keeper) lastAlive() time.Time {
 	}
 	return info.ModTime()
 }
+
+// WasAlive says whether an earlier process received deliveries here.
+func (k *Keeper) WasAlive() bool { return k != nil && !k.lastAlive().IsZero() }

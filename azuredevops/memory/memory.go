@@ -1,6 +1,6 @@
-// Package memory keeps, in two files on disk, what cannot have changed: values by
-// a key that names a thing and its revision. It saves the calls with which a
-// repeated resync would read the same again (design section 4).
+// Package memory keeps, in two files on disk, what cannot have changed: values by a
+// key that names a thing and its revision. It saves the calls with which a repeated
+// resync would read the same again.
 //
 // Everything in it is safe to lose, and is dropped rather than trusted: records
 // carry a checksum and their whole key, a damaged end is cut off, a file that is
@@ -77,6 +77,26 @@ type Stats struct {
 	Hits, Misses int64
 	Entries      int
 	Bytes        int64 // of the data file
+}
+
+// OpenIn opens the memory below a state directory. Where that is not possible the
+// log says so and the result is nil: then every resync reads everything, which is
+// slower and no worse.
+func OpenIn(state string, size int64, log *slog.Logger) *Memory {
+	if state == "" || size == 0 {
+		return nil
+	}
+	dir := filepath.Join(state, "memory")
+	err := os.MkdirAll(dir, 0o700)
+	var m *Memory
+	if err == nil {
+		m, err = Open(dir, Limits{Bytes: size}, log)
+	}
+	if err != nil {
+		log.Warn("nothing is remembered from resync to resync", "err", err)
+		return nil
+	}
+	return m
 }
 
 // Open opens the memory in a directory, or begins one. On an error the result is

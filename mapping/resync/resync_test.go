@@ -1,10 +1,12 @@
 package resync_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -12,7 +14,6 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
-	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
@@ -36,6 +37,7 @@ type bench struct {
 	mapping string
 	state   string
 	grace   time.Duration
+	log     bytes.Buffer
 }
 
 // newBench has two projects with two repositories each.
@@ -88,13 +90,10 @@ func (b *bench) runner() *resync.Runner {
 	}
 	r, err := resync.New(resync.Config{
 		Organizations: []*azuredevops.Client{client}, Port: api, Catalog: catalog.New(catalog.Config{Port: api, TempDirectory: b.t.TempDir()}), StateDirectory: b.state, TempDirectory: b.t.TempDir(), Grace: b.grace,
-		Mapping: func(context.Context) (*mapping.Mapping, error) {
-			return mapping.Parse([]byte(b.mapping), mapping.Options{Bind: func(kind string, selector json.RawMessage) ([]string, error) {
-				_, w, err := azuredevops.Bind(kind, selector)
-				return w, err
-			}})
-		},
-		Log: slog.New(slog.NewTextHandler(b.t.Output(), nil)),
+		Mapping: resync.NewSource(resync.SourceConfig{
+			Read: func(context.Context) (json.RawMessage, error) { return json.RawMessage(b.mapping), nil },
+		}).Fresh,
+		Log: slog.New(slog.NewTextHandler(io.MultiWriter(b.t.Output(), &b.log), nil)),
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -305,34 +304,32 @@ func TestRefusedEntitiesAreTriedAgainWhenTheirTargetsExist(t *testing.T) {
 	}
 }
 
-func TestNewerResyncReplacesTheOlder(t *testing.T) {
+func TestChangedMappingEndsTheResync(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	r := b.runner()
-	begun, open := make(chan struct{}), make(chan struct{})
-	b.port.Fault(porttest.Do(bulk, func() { close(begun); <-open }).Times(1))
-	first := make(chan error)
-	go func() {
-		_, err := r.Full(t.Context())
-		first <- err
-	}()
-	<-begun
-	second := make(chan error)
-	go func() {
-		sum, err := r.Full(t.Context())
-		if err == nil && sum.State != resync.StateCompleted {
-			err = errors.New(string(sum.State))
+	for _, changed := range []bool{false, true} {
+		b := newBench(t)
+		r := b.runner()
+		begun, open := make(chan struct{}), make(chan struct{})
+		b.port.Fault(porttest.Do(bulk, func() { close(begun); <-open }).Times(1))
+		first := make(chan error)
+		go func() {
+			_, err := r.Full(t.Context())
+			first <- err
+		}()
+		<-begun
+		if changed {
+			b.mapping = doc(projects)
 		}
-		second <- err
-	}()
-	close(open)
-	if err := <-first; err != nil && !errors.Is(err, resync.ErrSuperseded) {
-		t.Errorf("older resync: %v, want %v", err, resync.ErrSuperseded)
+		r.Reconsider(t.Context())
+		close(open)
+		err := <-first
+		if changed != errors.Is(err, resync.ErrSuperseded) || !changed && err != nil {
+			t.Errorf("changed %v: the resync ended with %v", changed, err)
+		}
+		if sum, err := r.Full(t.Context()); err != nil || sum.State != resync.StateCompleted {
+			t.Errorf("changed %v: the next one ended %s, %v", changed, sum.State, err)
+		}
 	}
-	if err := <-second; err != nil {
-		t.Errorf("newer resync: %v", err)
-	}
-	b.want("repo", "note", everything)
 }
 
 func TestStoppedResyncDeletesNothingAndSaysSo(t *testing.T) {
@@ -375,8 +372,8 @@ func TestBadCredentialsDeleteNothing(t *testing.T) {
 	b.ado.SetPAT("another")
 	sum := b.resync(resync.StateFailed)
 	b.want("repo", "note", everything)
-	if !sum.Unauthorized() {
-		t.Errorf("Unauthorized = false: %+v", sum.Unread)
+	if len(sum.Unread) == 0 || !strings.Contains(b.log.String(), "refuses the credentials") {
+		t.Errorf("nothing says what to do: %+v", sum.Unread)
 	}
 }
 

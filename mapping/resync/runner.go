@@ -2,7 +2,7 @@
 // that the mapping names, maps the records, writes what differs and deletes what
 // is provably gone.
 //
-// A Runner does one resync at a time; a newer one replaces the older. See lane
+// A Runner does one resync at a time. See lane
 // for the order in which entities reach Port and stale.go for the proof behind a
 // deletion.
 package resync
@@ -10,6 +10,7 @@ package resync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -24,8 +25,8 @@ import (
 	"github.com/ado-port/ado-port/port"
 )
 
-// ErrSuperseded ends a resync that a newer one replaces.
-var ErrSuperseded = errors.New("a newer resync was asked for")
+// ErrSuperseded ends a resync whose mapping is not the current one any more.
+var ErrSuperseded = errors.New("the mapping has changed")
 
 // Config says what a Runner works with. Zero fields have the stated defaults.
 type Config struct {
@@ -53,7 +54,9 @@ type Config struct {
 	Grace time.Duration
 	// Observer is told of progress; nil: nobody is.
 	Observer Observer
-	Log      *slog.Logger
+	// Ended is called at the end of every full resync; nil: nothing is.
+	Ended func(*Summary)
+	Log   *slog.Logger
 }
 
 // An Observer follows a resync. Calls come from several goroutines.
@@ -64,11 +67,12 @@ type Observer interface {
 
 // A Runner runs resyncs, one at a time. Safe for concurrent use.
 type Runner struct {
-	cfg Config
+	cfg     Config
+	running sync.Mutex // held by a resync
 
 	mu      sync.Mutex
 	cancel  context.CancelCauseFunc // of the running resync
-	running sync.Mutex              // held by it
+	mapping *mapping.Mapping        // that it uses; nil before it has one
 
 	interval atomic.Int64 // of incremental runs, in nanoseconds
 }
@@ -99,44 +103,84 @@ const (
 	learn            // write nothing: learn the origins, and delete what is provably gone
 )
 
-// Full runs a full resync. A resync that is running is told to stop, and this
-// one begins when it has. The summary is never nil. The error is ErrSuperseded,
-// ctx's cause, or what kept the resync from starting; what went wrong inside is
-// in the summary.
+// Full runs a full resync, behind one that is running. The summary is never nil.
+// The error is ErrSuperseded, ctx's cause, or what kept the resync from starting;
+// what went wrong inside is in the summary.
 func (r *Runner) Full(ctx context.Context) (*Summary, error) { return r.start(ctx, full) }
 
+// Once runs one resync, an incremental one that looks back for interval unless that
+// is 0. With strict a failed one is an error, and one
+// whose mapping could not be used completely; otherwise it is none, as in the
+// Python integration. A stop is a good end.
+func (r *Runner) Once(ctx context.Context, interval time.Duration, strict bool) error {
+	run := r.Full
+	if interval > 0 {
+		run = func(ctx context.Context) (*Summary, error) { return r.Incremental(ctx, interval) }
+	}
+	sum, _ := run(ctx)
+	switch {
+	case strict && sum.State == StateFailed:
+		return fmt.Errorf("the resync failed: %s", sum.Reason())
+	case strict && len(sum.LeftOut) > 0:
+		return fmt.Errorf("the mapping is not used completely: %s", sum.Reason())
+	}
+	return nil
+}
+
 // Learn lists everything without writing entities, so that live events know what
-// came from where: for a service that has no memory of a resync and shall not
+// came from where: for a service that has no origins of a resync and shall not
 // begin with one. Entities that are provably gone are deleted.
 func (r *Runner) Learn(ctx context.Context) (*Summary, error) { return r.start(ctx, learn) }
 
+// Reconsider ends a running resync when the mapping is another one by now: what it
+// still does would be done again. The caller has another one run.
+func (r *Runner) Reconsider(ctx context.Context) {
+	r.mu.Lock()
+	used, cancel := r.mapping, r.cancel
+	r.mu.Unlock()
+	if used == nil {
+		return
+	}
+	if m, err := r.cfg.Mapping(ctx); err == nil && m != used {
+		cancel(ErrSuperseded)
+	}
+}
+
 // start runs a resync in a mode.
 func (r *Runner) start(ctx context.Context, m mode) (*Summary, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r.mu.Lock()
-	if r.cancel != nil {
-		r.cancel(ErrSuperseded)
-	}
-	r.cancel = cancel
-	r.mu.Unlock()
-
 	r.running.Lock()
 	defer r.running.Unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	if err := context.Cause(ctx); err != nil {
 		return &Summary{State: StateAborted}, err
 	}
+	r.uses(nil, cancel)
+	defer r.uses(nil, nil)
 	run := r.newRun(time.Now(), m)
+	run.cancel = cancel
 	defer r.cfg.Catalog.Watch()()
 	sum, err := run.full(ctx)
 	if r.cfg.Observer != nil && m != learn {
 		r.cfg.Observer.Ended(sum)
 	}
+	if r.cfg.Ended != nil && m == full {
+		r.cfg.Ended(sum)
+	}
 	return sum, err
+}
+
+// uses notes what the running resync works with.
+func (r *Runner) uses(m *mapping.Mapping, cancel context.CancelCauseFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mapping, r.cancel = m, cancel
 }
 
 // run is one resync.
 type run struct {
+	runner  *Runner
+	cancel  context.CancelCauseFunc
 	mode    mode
 	cfg     *Config
 	log     *slog.Logger
@@ -168,7 +212,7 @@ type run struct {
 
 func (r *Runner) newRun(now time.Time, m mode) *run {
 	run := &run{
-		mode: m, cfg: &r.cfg, log: r.cfg.Log, id: uuid.NewString(), started: now, window: time.Duration(r.interval.Load()),
+		runner: r, mode: m, cfg: &r.cfg, log: r.cfg.Log, id: uuid.NewString(), started: now, window: time.Duration(r.interval.Load()),
 		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{},
 	}
 	run.before, run.portCalls = run.usage(), run.cfg.Port.Stats().Calls
@@ -187,6 +231,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	m, err := r.cfg.Mapping(ctx)
 	if err == nil {
 		r.mapping = m
+		r.runner.uses(m, r.cancel)
 		err = r.plan(ctx)
 	}
 	if err == nil && r.mode == incremental {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
 )
 
@@ -19,8 +20,11 @@ import (
 type SourceConfig struct {
 	// Read asks Port for the mapping document.
 	Read func(context.Context) (json.RawMessage, error)
-	// Parse compiles a document.
-	Parse func(json.RawMessage) (*mapping.Mapping, error)
+	// ItemTimeout bounds the mapping of one record; 0 means the default of
+	// mapping.Options.
+	ItemTimeout time.Duration
+	// Environ are the variables that expressions may read; nil: none.
+	Environ func() []string
 	// TTL is how long a mapping is current; 0: it is asked for each time.
 	TTL time.Duration
 	// StateDirectory keeps the last document for a start while Port is away; empty: none.
@@ -59,6 +63,26 @@ func NewSource(cfg SourceConfig) *Source {
 // OnChange has f called whenever another mapping takes the place of a known one.
 // It comes before the first question.
 func (s *Source) OnChange(f func()) { s.changed = append(s.changed, f) }
+
+// Check says why a document cannot be used.
+func (s *Source) Check(doc []byte) error {
+	_, err := s.parse(doc)
+	return err
+}
+
+func (s *Source) parse(doc []byte) (*mapping.Mapping, error) {
+	m, err := mapping.Parse(doc, mapping.Options{
+		ItemTimeout: s.cfg.ItemTimeout, Environ: s.cfg.Environ,
+		Bind: func(kind string, selector json.RawMessage) ([]string, error) {
+			_, warnings, err := azuredevops.Bind(kind, selector)
+			return warnings, err
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the mapping cannot be used: %w", err)
+	}
+	return m, nil
+}
 
 // Use takes over a document that has just been read. The next Fresh returns it.
 // A document that does not parse is left for Fresh to complain about.
@@ -131,11 +155,14 @@ func (s *Source) take(doc json.RawMessage) (*mapping.Mapping, error) {
 		s.at = time.Now()
 		return s.mapping, nil
 	}
-	m, err := s.cfg.Parse(doc)
+	m, err := s.parse(doc)
 	if err != nil {
-		return nil, fmt.Errorf("the mapping cannot be used: %w", err)
+		return nil, err
 	}
 	changed := s.mapping != nil
+	for _, w := range m.Warnings {
+		s.cfg.Log.Warn("mapping", "warning", w)
+	}
 	s.doc, s.mapping, s.at = string(doc), m, time.Now()
 	s.keep(doc)
 	if changed {

@@ -41,6 +41,9 @@ type Summary struct {
 	Refused []catalog.Refusal `json:"refused,omitempty"`
 	// Rejected are the blocks of the mapping that did not run.
 	Rejected []string `json:"rejected,omitempty"`
+	// LeftOut are members of the mapping that are not used: their expressions do not
+	// compile. What Port holds for them stays.
+	LeftOut []string `json:"leftOut,omitempty"`
 	// Expressions are the expressions that found nothing or failed.
 	Expressions []string `json:"expressions,omitempty"`
 	// Problems is what went wrong besides.
@@ -49,8 +52,6 @@ type Summary struct {
 	// whether they still exist, OverThreshold those that entityDeletionThreshold kept.
 	Kept          int `json:"kept,omitempty"`
 	OverThreshold int `json:"overThreshold,omitempty"`
-
-	unauthorized bool
 }
 
 // KindSummary is one resource of the mapping.
@@ -105,7 +106,7 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 }
 
 func (r *run) summary() *Summary {
-	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, OverThreshold: r.overThreshold, unauthorized: r.unauthorized.Load()}
+	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, OverThreshold: r.overThreshold}
 	s.PortCalls = r.cfg.Port.Stats().Calls - r.portCalls
 	used := r.usage()
 	for _, u := range used {
@@ -141,6 +142,9 @@ func (r *run) summary() *Summary {
 	if r.mapping != nil {
 		for _, p := range r.mapping.Problems {
 			s.Rejected = append(s.Rejected, p.String())
+		}
+		for _, p := range r.mapping.LeftOut {
+			s.LeftOut = append(s.LeftOut, p.String())
 		}
 	}
 	s.Problems = append(s.Problems, r.failures...)
@@ -192,16 +196,19 @@ func (s *Summary) log(ctx context.Context, r *run) {
 	for _, x := range s.Rejected {
 		r.log.ErrorContext(ctx, "a block of the mapping did not run", "problem", x)
 	}
+	for _, x := range s.LeftOut {
+		r.log.ErrorContext(ctx, "a member of the mapping is left out", "problem", x)
+	}
 	for _, x := range s.Expressions {
 		r.log.WarnContext(ctx, "an expression found nothing", "expression", x)
+	}
+	if r.unauthorized.Load() {
+		r.log.ErrorContext(ctx, "Azure DevOps refuses the credentials: check that OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN (or the service principal) is complete, not expired and may read the organization of OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL; nothing was deleted")
 	}
 	t := s.Total
 	r.log.InfoContext(ctx, "resync ended", "state", string(s.State), "seconds", s.Duration.Seconds(), "listed", t.Listed, "mapped", t.Mapped,
 		"upserted", t.Upserted, "unchanged", t.Unchanged, "failed", t.Failed, "deleted", t.Deleted, "calls", s.Calls, "throttled_seconds", s.Throttled.Seconds(), "port_calls", s.PortCalls)
 }
-
-// Unauthorized says whether Azure DevOps refused the credentials.
-func (s *Summary) Unauthorized() bool { return s.unauthorized }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 

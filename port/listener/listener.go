@@ -1,8 +1,8 @@
 // Package listener decides when a resync runs: once, when Port asks for one, and
 // on a schedule.
 //
-// It starts resyncs and does not know what they do. One that is asked for by
-// Port while another one runs replaces it; a scheduled one is skipped then.
+// It starts resyncs, one at a time, and does not know what they do. What is asked
+// for while one runs is run once more behind it; a scheduled one is skipped then.
 package listener
 
 import (
@@ -16,9 +16,12 @@ import (
 
 // Config says when to resync. Zero fields mean: do not.
 type Config struct {
-	// Resync runs a resync to its end. Calls may overlap: a newer one has to
-	// end the older one. Its error is logged by whoever returns it.
+	// Resync runs a resync to its end; never two at once. Its error is logged by
+	// whoever returns it.
 	Resync func(context.Context) error
+	// Asked is told of a request that comes while a resync runs, and may end that
+	// one; nil: it goes on.
+	Asked func(context.Context)
 	// Requested returns when Port was last asked for a resync; the zero time
 	// if never. Nil: Port is not asked.
 	Requested func(context.Context) (time.Time, error)
@@ -47,13 +50,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &loop{Config: cfg}
-	defer l.resyncs.Wait()
+	l := &loop{Config: cfg, next: make(chan struct{}, 1)}
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	baseline, known := l.baseline(ctx)
 	if cfg.OnStart {
-		l.start(ctx)
+		l.request(ctx)
 	}
 	if cfg.Schedule != nil {
 		parts.Go(func() { l.schedule(ctx) })
@@ -64,22 +66,33 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Requested != nil {
 		parts.Go(func() { l.poll(ctx, baseline, known) })
 	}
-	<-ctx.Done()
-	return context.Cause(ctx)
+	for {
+		select {
+		case <-l.next:
+			l.running.Store(true)
+			_ = l.Resync(ctx)
+			l.running.Store(false)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 type loop struct {
 	Config
-	resyncs sync.WaitGroup
-	running atomic.Int32
+	next    chan struct{} // a resync is wanted
+	running atomic.Bool
 }
 
-func (l *loop) start(ctx context.Context) {
-	l.running.Add(1)
-	l.resyncs.Go(func() {
-		defer l.running.Add(-1)
-		_ = l.Resync(ctx)
-	})
+// request asks for a resync. Several requests are one.
+func (l *loop) request(ctx context.Context) {
+	select {
+	case l.next <- struct{}{}:
+	default:
+	}
+	if l.running.Load() && l.Asked != nil {
+		l.Asked(ctx)
+	}
 }
 
 // baseline reads what was asked for before this process began, so that neither
@@ -108,7 +121,7 @@ func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
 		}
 		if known && at.After(baseline) {
 			l.Log.InfoContext(ctx, "port asks for a resync", "requested_at", at)
-			l.start(ctx)
+			l.request(ctx)
 		}
 		if !known || at.After(baseline) {
 			baseline, known = at, true
@@ -121,7 +134,7 @@ func (l *loop) wake(ctx context.Context) {
 	for {
 		select {
 		case <-l.Wake:
-			l.start(ctx)
+			l.request(ctx)
 		case <-ctx.Done():
 			return
 		}
@@ -136,11 +149,11 @@ func (l *loop) schedule(ctx context.Context) {
 		if next.IsZero() || !wait(ctx, next.Sub(now)) {
 			return
 		}
-		if l.running.Load() > 0 {
+		if l.running.Load() {
 			l.Log.WarnContext(ctx, "a scheduled resync is skipped because one is still running")
 			continue
 		}
-		l.start(ctx)
+		l.request(ctx)
 	}
 }
 

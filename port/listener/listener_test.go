@@ -88,7 +88,7 @@ func TestScheduleSkipsWhileRunning(t *testing.T) {
 		start := time.Now()
 		run(t, 65*time.Minute, listener.Config{
 			Schedule: func(at time.Time) time.Time { // every ten minutes
-				return start.Add((at.Sub(start)/(10*time.Minute) + 1) * 10 * time.Minute)
+				return at.Add(10*time.Minute - at.Sub(start)%(10*time.Minute))
 			},
 			Resync: func(ctx context.Context) error {
 				resyncs.Add(1)
@@ -116,6 +116,35 @@ func TestRunWaitsForItsResyncs(t *testing.T) {
 		}})
 		if !ended {
 			t.Error("Run returned before its resync had ended")
+		}
+	})
+}
+
+func TestRequestsDuringAResyncRunOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var resyncs, asked, atOnce atomic.Int32
+		wake := make(chan struct{})
+		go func() {
+			for range 3 { // one begins a resync, two come while it runs
+				wake <- struct{}{}
+				time.Sleep(time.Minute)
+			}
+		}()
+		run(t, time.Hour, listener.Config{
+			Wake:  wake,
+			Asked: func(context.Context) { asked.Add(1) },
+			Resync: func(context.Context) error {
+				if atOnce.Add(1) > 1 {
+					t.Error("two resyncs at once")
+				}
+				time.Sleep(10 * time.Minute)
+				atOnce.Add(-1)
+				resyncs.Add(1)
+				return nil
+			},
+		})
+		if resyncs.Load() != 2 || asked.Load() != 2 {
+			t.Errorf("%d resyncs, told %d times of requests; want 2 and 2", resyncs.Load(), asked.Load())
 		}
 	})
 }

@@ -11,8 +11,9 @@ import (
 // A Schedule says when a resync is due: every so often, or by a cron
 // expression. The zero value never is.
 type Schedule struct {
-	text string
-	next cron.Schedule
+	text     string
+	next     cron.Schedule
+	distance time.Duration // 0: there is no fixed one
 }
 
 // UnmarshalText takes whole minutes (`45`), a duration (`90m`) or a cron
@@ -23,7 +24,7 @@ func (s *Schedule) UnmarshalText(text []byte) error {
 		if d < time.Second {
 			return errors.New("an interval of at least a second")
 		}
-		*s = Schedule{text: d.String(), next: cron.Every(d)}
+		*s = Schedule{text: d.String(), next: cron.Every(d), distance: d}
 		return nil
 	}
 	next, err := parseCron(t)

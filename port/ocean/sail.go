@@ -1,44 +1,41 @@
 package ocean
 
 import (
-	"fmt"
-	"strings"
+	"flag"
+	"io"
 )
 
 // SailFlags reads the arguments of `ocean sail`, the start command of the
-// Python image, which some deployments spell out. Overrides
-// win over the environment, fallbacks give way to it.
+// Python image, which some deployments spell out. Overrides win over the
+// environment, fallbacks give way to it. flag.ErrHelp asks for help.
 func SailFlags(args []string) (overrides, fallbacks map[string]string, err error) {
 	overrides, fallbacks = map[string]string{}, map[string]string{}
-	type target struct {
-		name string
-		into map[string]string
-	}
-	names := map[string]target{
-		"-l": {"APPLICATION__LOG_LEVEL", fallbacks}, "--log-level": {"APPLICATION__LOG_LEVEL", fallbacks},
-		"-p": {"APPLICATION__PORT", fallbacks}, "--port": {"APPLICATION__PORT", fallbacks},
-		"-i": {initializeResources, overrides}, "--initialize-port-resources": {initializeResources, overrides},
-	}
-	for i := 0; i < len(args); i++ {
-		arg, value, inline := strings.Cut(args[i], "=")
-		t, known := names[arg]
-		switch {
-		case arg == "-O" || arg == "--once":
+	fs := flag.NewFlagSet("sail", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	for _, name := range []string{"O", "once"} {
+		fs.BoolFunc(name, "", func(string) error {
 			overrides["OCEAN__EVENT_LISTENER__TYPE"] = string(ListenOnce)
-		case known:
-			if !inline {
-				if i++; i == len(args) {
-					return nil, nil, fmt.Errorf("%s wants a value", arg)
-				}
-				value = args[i]
-			}
-			t.into[t.name] = value
-		case strings.HasPrefix(arg, "-"):
-			return nil, nil, fmt.Errorf("unknown flag %q", arg)
-		}
-		// Anything else is the path of the integration, which is this program.
+			return nil
+		})
 	}
-	return overrides, fallbacks, nil
+	takes := func(into map[string]string, variable string, names ...string) {
+		for _, name := range names {
+			fs.Func(name, "", func(value string) error {
+				into[variable] = value
+				return nil
+			})
+		}
+	}
+	takes(fallbacks, "APPLICATION__LOG_LEVEL", "l", "log-level")
+	takes(fallbacks, "APPLICATION__PORT", "p", "port")
+	takes(overrides, "OCEAN__INITIALIZE_PORT_RESOURCES", "i", "initialize-port-resources")
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, nil, err
+		}
+		if fs.NArg() == 0 {
+			return overrides, fallbacks, nil
+		}
+		args = fs.Args()[1:] // the path of the integration, which is this program
+	}
 }
-
-const initializeResources = "OCEAN__INITIALIZE_PORT_RESOURCES"

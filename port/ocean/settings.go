@@ -1,8 +1,10 @@
 package ocean
 
 import (
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -39,8 +41,8 @@ type Settings struct {
 	ProcessingMode string `env:"PROCESSING_MODE" envDefault:"dsp" oneof:"dsp,ocean-core" doc:"Accepted for the chart's sake: records are always mapped here and ocean-core is reported."`
 	// StrictExit makes ONCE exit with 1 after a failed resync.
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails; otherwise 0, as the Python integration does."`
-	// StateDirectory is what [StateDirectory] tries first.
-	StateDirectory string `env:"STATE_DIRECTORY" doc:"Directory for what survives a restart; otherwise XDG_STATE_HOME/ado-port, HOME/.local/state/ado-port or /tmp/ocean/ado-port."`
+	// StateDirectory is what [StateDirectory] uses.
+	StateDirectory string `env:"STATE_DIRECTORY" doc:"Directory for what survives a restart. A named one is the one that is used, or an error; otherwise it is XDG_STATE_HOME/ado-port, HOME/.local/state/ado-port or /tmp/ocean/ado-port."`
 	// StateMemoryBytes bounds the memory of what cannot have changed; 0 switches it off.
 	StateMemoryBytes int64 `env:"STATE_MEMORY_BYTES" envDefault:"268435456" min:"0" doc:"Most bytes on disk for what cannot have changed since the last resync (files by object id, timelines of finished builds, results of finished test runs) and need not be read again; 0 switches this off."`
 
@@ -84,6 +86,51 @@ func (s *Settings) Validate() error {
 		})
 	}
 	return errors.Join(errs...)
+}
+
+// Schedule merges the two settings that plan a resync; nil when there is none.
+func (s *Settings) Schedule() func(now time.Time) time.Time {
+	every, cron := s.ScheduledResync, s.ResyncCron
+	if every.IsZero() && cron.IsZero() {
+		return nil
+	}
+	return func(now time.Time) time.Time {
+		e, c := every.Next(now), cron.Next(now)
+		if e.IsZero() || !c.IsZero() && c.Before(e) {
+			return c
+		}
+		return e
+	}
+}
+
+// Lookback is how far an incremental resync looks back, 0 where full ones are wanted.
+func (i *Integration) Lookback() time.Duration {
+	if !i.Incremental {
+		return 0
+	}
+	return i.IncrementalInterval.Duration()
+}
+
+// Distance is the time between two scheduled resyncs, 0 where there is no fixed one.
+func (s *Settings) Distance() time.Duration { return s.ScheduledResync.distance }
+
+// Setup says how the installation is set up in Port. check is asked about a
+// mapping before Port gets it.
+func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
+	c := port.SetupConfig{
+		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
+		ActionsProcessing: s.ActionsProcessor.Enabled, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
+	}
+	if l := &s.EventListener; l.Type == ListenWebhook {
+		c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
+	}
+	if s.DefaultResources == "corrected" {
+		c.Resources = port.CorrectedDefaults()
+	}
+	if info, err := os.Stat(s.ResourcesPath); err == nil && info.IsDir() {
+		c.Resources = os.DirFS(s.ResourcesPath)
+	}
+	return c
 }
 
 // BlockPrivateAddresses reports whether the outbound blocker was asked for.
@@ -155,6 +202,10 @@ type EventListener struct {
 func (l *EventListener) Resyncs() bool {
 	return override(l.ShouldResync, l.Type != ListenWebhooksOnly && l.Type != ListenActionsOnly)
 }
+
+// FollowsEvents reports whether this process handles live events: it does not
+// where it ends after one resync.
+func (l *EventListener) FollowsEvents() bool { return l.ProcessesWebhooks() && l.Type != ListenOnce }
 
 // ProcessesWebhooks reports whether this process handles live events.
 func (l *EventListener) ProcessesWebhooks() bool {

@@ -1,4 +1,7 @@
-package main
+// Package demo shows the program at work without an account: it starts a simulated
+// Azure DevOps organization and a simulated Port in the process, and changes the
+// organization now and then, so that live events flow.
+package demo
 
 import (
 	"context"
@@ -7,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,26 +18,22 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
-	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
 const (
-	demoSeed     = 1
-	demoInterval = "5m"
-	demoChange   = 3 * time.Second
-	demoPAT      = "demo-token"
-	demoSecret   = "demo-secret"
+	seed        = 1
+	changeEvery = 3 * time.Second
+	pat         = "demo-token"
+	secret      = "demo-secret"
+	resyncEvery = "5m"
 )
 
-// demo runs the service against simulators inside the process.
-func demo(ctx context.Context, p process, args []string) error {
-	once := slices.Contains(args, "-once") || slices.Contains(args, "--once")
-	if len(args) > 1 || len(args) == 1 && !once {
-		return fmt.Errorf("demo takes -once and nothing else: %w", errUsage)
-	}
-	world := azuredevopstest.DemoWorld(demoSeed)
-	ado := azuredevopstest.New(azuredevopstest.Options{World: world, PAT: demoPAT}) //nolint:contextcheck // it lives as long as the demo
+// Run runs the service, which serve starts with an environment, against the
+// simulators until ctx is done; with once until one resync has ended. It tells on
+// out where everything is and what came of each change.
+func Run(ctx context.Context, once bool, out io.Writer, serve func(ctx context.Context, environ map[string]string) error) error {
+	ado := azuredevopstest.New(azuredevopstest.Options{World: azuredevopstest.DemoWorld(seed), PAT: pat}) //nolint:contextcheck // it lives as long as the demo
 	defer ado.Close()
 	catalog := porttest.New(porttest.Options{ClientID: "demo"})
 	defer catalog.Close()
@@ -49,36 +47,35 @@ func demo(ctx context.Context, p process, args []string) error {
 		return err
 	}
 	service := "http://127.0.0.1:" + strconv.Itoa(port)
-	p.environ = map[string]string{
-		"OCEAN__PORT__CLIENT_ID": "demo", "OCEAN__PORT__CLIENT_SECRET": demoSecret, "OCEAN__PORT__BASE_URL": catalog.URL,
+	environ := map[string]string{
+		"OCEAN__PORT__CLIENT_ID": "demo", "OCEAN__PORT__CLIENT_SECRET": secret, "OCEAN__PORT__BASE_URL": catalog.URL,
 		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL":      ado.OrganizationURL(),
-		"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": demoPAT,
-		"OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET":        demoSecret,
+		"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
+		"OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET":        secret,
 		"OCEAN__BASE_URL":                  service,
 		"OCEAN__STATE_DIRECTORY":           state,
-		"OCEAN__EVENT_LISTENER__TYPE":      string(ocean.ListenPolling),
-		"OCEAN__SCHEDULED_RESYNC_INTERVAL": demoInterval,
+		"OCEAN__EVENT_LISTENER__TYPE":      "POLLING",
+		"OCEAN__SCHEDULED_RESYNC_INTERVAL": resyncEvery,
 		"OCEAN__DEFAULT_RESOURCES":         "corrected",
 		"OCEAN__STRICT_EXIT":               "true",
 		"APPLICATION__LOG_LEVEL":           "ERROR",
 		"APPLICATION__PORT":                strconv.Itoa(port),
 	}
-	fmt.Fprintf(p.out, "A simulated organization is at %s\nA simulated Port is at %s/v1\n", ado.OrganizationURL(), catalog.URL)
+	fmt.Fprintf(out, "A simulated organization is at %s\nA simulated Port is at %s/v1\n", ado.OrganizationURL(), catalog.URL)
 	if once {
-		p.environ["OCEAN__EVENT_LISTENER__TYPE"] = string(ocean.ListenOnce)
-		return serve(ctx, p, nil)
+		environ["OCEAN__EVENT_LISTENER__TYPE"] = "ONCE"
+		return serve(ctx, environ)
 	}
-	fmt.Fprintf(p.out, "The service is at %s (health/live, metrics)\n\n", service)
-	var life sync.WaitGroup
-	defer life.Wait()
-	life.Go(func() { demoLife(ctx, p.out, ado, catalog, service) })
-	p.showTable = true
-	return serve(ctx, p, nil)
+	fmt.Fprintf(out, "The service is at %s (health/live, metrics)\n\n", service)
+	var changes sync.WaitGroup
+	defer changes.Wait()
+	changes.Go(func() { change(ctx, out, ado, catalog, service) })
+	return serve(ctx, environ)
 }
 
-// demoLife changes the organization now and then and says what came of it.
-func demoLife(ctx context.Context, out io.Writer, ado *azuredevopstest.Server, catalog *porttest.Server, service string) {
-	tick := time.NewTicker(demoChange)
+// change changes the organization now and then and says what came of it.
+func change(ctx context.Context, out io.Writer, ado *azuredevopstest.Server, catalog *porttest.Server, service string) {
+	tick := time.NewTicker(changeEvery)
 	defer tick.Stop()
 	for {
 		select {
