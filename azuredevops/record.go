@@ -17,9 +17,8 @@ type Record struct {
 	// or not text. A path that could not be read is not in the map but in Missing.
 	Files map[string]*string
 
-	// Missing lists what could not be read although the record refers to it.
-	// An entity made of an incomplete record must not replace an existing one
-	// (design rule 2.2).
+	// Missing lists what could not be read although the record refers to it. An
+	// entity made of an incomplete record must not replace an existing one.
 	Missing []error
 }
 

@@ -100,12 +100,12 @@ func pluralEntities(n int) string {
 	return fmt.Sprintf("%d entities", n)
 }
 
-// NewObserver shows resyncs to people: live where errs is a terminal, else as a
-// table on out where that is wanted. nil shows nothing.
-func NewObserver(out, errs io.Writer, terminal, table bool) Observer {
+// NewObserver shows resyncs to people: live on a screen, unless it is nil, with the
+// table on errs; else as a table on out where that is wanted. nil shows nothing.
+func NewObserver(out, errs, screen io.Writer, table bool) Observer {
 	switch {
-	case terminal:
-		return NewTerminal(errs)
+	case screen != nil:
+		return NewTerminal(screen, errs)
 	case table:
 		return NewTable(out)
 	}
