@@ -450,7 +450,7 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}
 	return webhook.Envelope{
 		Key: ev.Key(), EventType: ev.Type, EventID: ev.ID, SubscriptionID: ev.SubscriptionID, Resource: ev.Resource,
-		Known: a.keeper.Registered(ev.SubscriptionID) != nil,
+		Known: a.follow != nil && a.follow.Knows(&ev),
 	}, nil
 }
 
