@@ -9,9 +9,9 @@ import (
 // Knows says whether anything speaks for an event that came without a password:
 // its subscription is registered, or what it names was found by the last resync or
 // by an event since. It asks nobody. Before the first resync there is nothing to
-// compare with, and everything is known.
+// compare with, and everything is known; so it is by nobody, who handles nothing.
 func (f *Follower) Knows(ev *azuredevops.Event) bool {
-	if f.cfg.Registered(ev.SubscriptionID) != nil || !f.cfg.Book.Known() {
+	if f == nil || f.cfg.Registered(ev.SubscriptionID) != nil || !f.cfg.Book.Known() {
 		return true
 	}
 	org, err := azuredevops.Resolve(ev, f.cfg.Organizations, f.cfg.Registered)
