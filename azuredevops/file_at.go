@@ -46,14 +46,14 @@ func (f fileAt) request(query ...string) *request {
 		Query: append([]string{
 			"path", f.path,
 			"versionDescriptor.version", f.commit, "versionDescriptor.versionType", "commit",
-			"version", f.commit, "versionType", "commit", // of older servers (S52)
+			"version", f.commit, "versionType", "commit", // of older servers
 		}, query...),
 	}
 }
 
-// fileAt asks for the description of the file with its text, which is one request
-// and names the git id. A text that came out changed, for lack of a mark at its
-// start or in another encoding, and what is no text are fetched as they are.
+// fileAt asks for the metadata of the file including its text, which is one request
+// and has the git id. Text that the service has altered (byte order mark, encoding)
+// and binary files are then fetched as bytes.
 func (c *Client) fileAt(ctx context.Context, f fileAt) ([]byte, error) {
 	if f.path == "" || f.commit == "" { // the service would take another version
 		return nil, errors.New("want a path and a commit")
