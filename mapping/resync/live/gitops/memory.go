@@ -33,6 +33,7 @@ type memory struct {
 
 	mu      sync.Mutex
 	applied map[repository]refs
+	unsaved bool
 }
 
 const (
@@ -87,7 +88,7 @@ func (m *memory) elsewhere(at repository, ref port.Ref) bool {
 func (m *memory) set(at repository, declared refs) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if maps.Equal(m.applied[at], declared) {
+	if maps.Equal(m.applied[at], declared) && !m.unsaved {
 		return
 	}
 	own := refs{}
@@ -101,7 +102,9 @@ func (m *memory) set(at repository, declared refs) {
 	if m.path == "" {
 		return
 	}
-	if err := replace(m.path, appendMemory(nil, m.applied)); err != nil {
+	err := replace(m.path, formatMemory(m.applied))
+	if m.unsaved = err != nil; m.unsaved {
+		_ = os.Remove(m.path) // none proves nothing, an old one might prove what is not so any more
 		m.log.Warn("what GitOps applies is not remembered beyond this process", "path", m.path, "err", err)
 	}
 }
@@ -113,8 +116,8 @@ type saved struct {
 	Declared     []port.Ref `json:"declared"`
 }
 
-// appendMemory is the file, the same for the same content.
-func appendMemory(b []byte, applied map[repository]refs) []byte {
+// formatMemory is the file, the same for the same content.
+func formatMemory(applied map[repository]refs) []byte {
 	list := make([]saved, 0, len(applied))
 	for at, declared := range applied {
 		list = append(list, saved{at.organization, at.id, slices.SortedFunc(maps.Keys(declared), func(x, y port.Ref) int {
@@ -125,7 +128,7 @@ func appendMemory(b []byte, applied map[repository]refs) []byte {
 		return cmp.Or(cmp.Compare(x.Organization, y.Organization), cmp.Compare(x.Repository, y.Repository))
 	})
 	body, _ := json.Marshal(list) // texts only
-	return append(fmt.Appendf(b, "%s%x\n", memoryHeader, sha256.Sum256(body)), body...)
+	return append(fmt.Appendf(nil, "%s%x\n", memoryHeader, sha256.Sum256(body)), body...)
 }
 
 // parseMemory reads a file. Every byte counts: a name with another letter would

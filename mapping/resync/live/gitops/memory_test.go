@@ -10,7 +10,7 @@ import (
 
 // Whatever a file holds: it is read as it was written, or not at all.
 func FuzzMemory(f *testing.F) {
-	whole := appendMemory(nil, map[repository]refs{
+	whole := formatMemory(map[repository]refs{
 		{"https://dev.azure.com/contoso", "r1"}: {port.Ref{Blueprint: "b", Identifier: "<ä>"}: {}, port.Ref{Blueprint: "b", Identifier: "x"}: {}},
 		{"https://dev.azure.com/contoso", "r2"}: {port.Ref{Blueprint: "c", Identifier: "x"}: {}},
 	})
@@ -21,13 +21,13 @@ func FuzzMemory(f *testing.F) {
 		f.Add(damaged)
 	}
 	f.Add(whole)
-	f.Add(appendMemory(nil, nil))
+	f.Add(formatMemory(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		read, err := parseMemory(b)
 		if err != nil {
 			return
 		}
-		again, err := parseMemory(appendMemory(nil, read))
+		again, err := parseMemory(formatMemory(read))
 		if err != nil || !maps.EqualFunc(read, again, maps.Equal[refs, refs]) {
 			t.Errorf("%q is read as %v, then as %v, %v", b, read, again, err)
 		}
@@ -37,7 +37,7 @@ func FuzzMemory(f *testing.F) {
 // Every byte counts.
 func TestDamagedBytes(t *testing.T) {
 	t.Parallel()
-	whole := appendMemory(nil, map[repository]refs{{"o", "r"}: {port.Ref{Blueprint: "b", Identifier: "x"}: {}}})
+	whole := formatMemory(map[repository]refs{{"o", "r"}: {port.Ref{Blueprint: "b", Identifier: "x"}: {}}})
 	if _, err := parseMemory(whole); err != nil {
 		t.Fatal(err)
 	}
