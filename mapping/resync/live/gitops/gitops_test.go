@@ -60,6 +60,7 @@ func newBench(t *testing.T) *bench {
 	var err error
 	b.org, err = azuredevops.New(azuredevops.ClientConfig{
 		OrganizationURL: b.ado.OrganizationURL(), Credential: azuredevops.PersonalAccessToken("the-secret"), Transport: b.ado.Transport(),
+		ExcludedTags: []string{"left-out"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -374,6 +375,10 @@ func TestGoneRepository(t *testing.T) {
 		})
 	}
 	b := newBench(t)
+	b.repo.Project().Tags = []string{"left-out"}
+	b.pushed(ado.Files{"port.yml": both})
+	b.want("")
+	b = newBench(t)
 	b.mustDo(tell(t, told{project: strings.Repeat("1", 8) + "-1111-1111-1111-111111111111", repository: strconv.Quote(b.repo.ID), updates: "[]"}))
 	b.logged("gone or left out")
 }
