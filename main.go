@@ -39,6 +39,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	_ "time/tzdata" // the image has no zone files, and CRON_TZ=… names zones
 
 	"github.com/caarlos0/env/v11"
@@ -86,7 +87,9 @@ type process struct {
 	environ  map[string]string
 	dir      string // working directory
 	out, err io.Writer
-	terminal bool // err is a terminal
+	screen   io.Writer    // err without the masker, for a display that draws; nil: err is no terminal
+	masker   *port.Masker // before out and err; knows the secrets once they are read
+	terminal bool         // err is a terminal
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -117,6 +120,14 @@ const (
 
 // run is main without the process. It returns the exit code.
 func run(ctx context.Context, p process) int {
+	if p.terminal {
+		p.screen = p.err
+	}
+	p.masker = port.NewMasker()
+	out, log := p.masker.Writer(p.out), p.masker.Writer(p.err)
+	defer out.Close()
+	defer log.Close()
+	p.out, p.err = out, log
 	err := p.dispatch(ctx)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitGood
@@ -174,7 +185,9 @@ func (p process) load(args []string) (*config, *ocean.Effective, error) {
 		return nil, nil, fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 	}
 	maps.Copy(src.Fallbacks, azuredevops.Ambient(p.environ))
-	return ocean.Load[config](src)
+	cfg, eff, err := ocean.Load[config](src)
+	p.masker.Add(eff.Secrets()...)
+	return cfg, eff, err
 }
 
 // serve runs the integration as the environment says.
@@ -184,10 +197,47 @@ func (p process) serve(ctx context.Context, args []string) error {
 		return err
 	}
 	a, err := newApp(ctx, p, cfg, eff)
-	if err != nil {
+	if errors.Is(err, ocean.ErrState) && cfg.Ocean.EventListener.Type != ocean.ListenOnce {
+		if err = p.awaitState(ctx, cfg, err); err == nil && ctx.Err() == nil {
+			a, err = newApp(ctx, p, cfg, eff)
+		}
+	}
+	if err != nil || a == nil {
 		return err
 	}
 	return a.run(ctx)
+}
+
+// stateRetry is the time between two looks at a state directory that cannot be used.
+const stateRetry = 2 * time.Second
+
+// awaitState answers deliveries with 503, and that it is not ready, until the state
+// directory that was named can be used: another place is not where the next start
+// would look. It returns nil then, and at the end of ctx.
+func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
+	a := &app{cfg: cfg, state: cfg.Ocean.StateDirectory}
+	a.log, _ = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker}, p.err, p.terminal, false)
+	if err := a.newServer(ctx); err != nil {
+		return err
+	}
+	a.log.ErrorContext(ctx, "waiting for the state directory", "err", why)
+	serving, stop := context.WithCancel(ctx)
+	var server sync.WaitGroup
+	defer server.Wait()
+	defer stop()
+	server.Go(func() { _ = a.server.Run(serving) }) // it ends with serving
+	tick := time.NewTicker(stateRetry)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if _, err := ocean.StateDirectory(a.state, p.environ, a.log); err == nil {
+			return nil
+		}
+	}
 }
 
 // demo runs the service against simulators inside the process.
@@ -306,9 +356,8 @@ type app struct {
 // mapping. open opens the memory of Azure DevOps; nil: there is none.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, open func(dir string, log *slog.Logger) *memory.Memory) (*app, error) {
 	a := &app{cfg: cfg, woken: make(chan struct{}, 1)}
-	masker := port.NewMasker(eff.Secrets()...)
 	host, _ := os.Hostname()
-	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
+	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
 		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
 	}
@@ -319,10 +368,12 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	if err != nil {
 		return nil, err
 	}
-	a.state = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log)
+	if a.state, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
+		return nil, err
+	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), masker, a.log
+	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), p.masker, a.log
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
@@ -363,12 +414,15 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if err != nil {
 		return nil, err
 	}
+	if err := ocean.SweepState(a.state); err != nil {
+		a.log.WarnContext(ctx, "temporary files of an earlier process are left", "err", err)
+	}
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
 		a.follow = live.New(live.Config{
-			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book,
+			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
 			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
 		})
 		if a.keeper, err = a.newKeeper(); err != nil {
@@ -380,7 +434,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		Organizations: a.orgs, Port: a.port, Catalog: into, Mapping: a.source.Fresh, Book: a.book,
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
 		Schedule: cfg.Ocean.Schedule(), Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
-		Observer: resync.NewObserver(p.out, p.err, p.terminal, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		Observer: resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
 	})
 	if err != nil {
 		return nil, err
@@ -411,6 +465,11 @@ func (a *app) newServer(ctx context.Context) error {
 		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
 	}
+	if cfg.Ocean.Metrics.Port > 0 {
+		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
+			return errors.Join(fmt.Errorf("OCEAN__METRICS__PORT: %w", err), ln.Close())
+		}
+	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
 		wc.Directory = filepath.Join(a.state, "hooks")
@@ -434,7 +493,7 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}
 	return webhook.Envelope{
 		Key: ev.Key(), EventType: ev.Type, EventID: ev.ID, SubscriptionID: ev.SubscriptionID, Resource: ev.Resource,
-		Known: a.keeper.Registered(ev.SubscriptionID) != nil,
+		Known: a.follow != nil && a.follow.Knows(&ev),
 	}, nil
 }
 

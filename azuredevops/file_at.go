@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -18,20 +19,13 @@ import (
 // maxFileAtBytes is the size of the largest file that FileAt reads.
 const maxFileAtBytes = 1 << 20
 
-var (
-	// ErrNoCommit means that the repository has no such commit, any more. Nothing
-	// is known about its files.
-	ErrNoCommit = errors.New("no such commit")
-)
-
 // FileAt reads a file at a commit. The path begins at the root of the repository,
 // with a slash or without.
 //
 // ErrNotFound means that the commit is there and the file is not; a folder of
-// that name is no file. Every other error means unknown: ErrNoCommit for the
-// commit, ErrTooLarge for a file above 1 MiB, and a repository that is absent,
-// hidden or disabled, which all look the same. What is returned has the git id
-// that the service names.
+// that name is no file. Every other error means unknown: ErrTooLarge for a file
+// above 1 MiB, and a commit, or a repository, that is absent, hidden or disabled,
+// which all look the same. What is returned has the git id that the service names.
 //
 // The requests go before those of a resync.
 //
@@ -52,14 +46,14 @@ func (f fileAt) request(query ...string) *request {
 		Query: append([]string{
 			"path", f.path,
 			"versionDescriptor.version", f.commit, "versionDescriptor.versionType", "commit",
-			"version", f.commit, "versionType", "commit", // of older servers (S52)
+			"version", f.commit, "versionType", "commit", // of older servers
 		}, query...),
 	}
 }
 
-// fileAt asks for the description of the file with its text, which is one request
-// and names the git id. A text that came out changed, for lack of a mark at its
-// start or in another encoding, and what is no text are fetched as they are.
+// fileAt asks for the metadata of the file including its text, which is one request
+// and has the git id. Text that the service has altered (byte order mark, encoding)
+// and binary files are then fetched as bytes.
 func (c *Client) fileAt(ctx context.Context, f fileAt) ([]byte, error) {
 	if f.path == "" || f.commit == "" { // the service would take another version
 		return nil, errors.New("want a path and a commit")
@@ -106,17 +100,12 @@ func (c *Client) blobAt(ctx context.Context, f fileAt, id []byte) ([]byte, error
 }
 
 // absentAtCommit leaves ErrNotFound to what says that the item is absent. The
-// other reasons for a 404 say nothing about it (azure-devops-rest.md 4.3).
+// other reasons for a 404, such as a commit that cannot be found, say nothing
+// about it.
 func absentAtCommit(err error) error {
 	e, ok := errors.AsType[*rest.Error](err)
-	if !ok || e.StatusCode != http.StatusNotFound || !errors.Is(err, ErrNotFound) {
+	if ok && e.StatusCode == http.StatusNotFound && (e.TypeKey == "GitItemNotFoundException" || strings.HasPrefix(e.Message, "TF401174")) {
 		return err
-	}
-	switch {
-	case e.TypeKey == "GitItemNotFoundException" || strings.HasPrefix(e.Message, "TF401174"):
-		return err
-	case e.TypeKey == "GitUnresolvableToCommitException" || strings.HasPrefix(e.Message, "TF401175"):
-		return fmt.Errorf("%w: %w", ErrNoCommit, listed(err))
 	}
 	return listed(err)
 }
@@ -154,26 +143,27 @@ func tipOf(p *page, ref string) string {
 	return ""
 }
 
-// DefaultBranch is the full name of the ref that a repository names its default
-// branch, empty when it names none. An error means unknown. The request goes
+// DefaultBranch is the default branch of a repository, without refs/heads/; empty
+// for a repository in which there is nothing yet. What was read after since will
+// do. ErrNotFound means that a resync leaves the repository out: its project is not
+// listed or carries an excluded tag, or the complete list of the project does not
+// have it, or has it as disabled. Every other error means unknown. The requests go
 // before those of a resync.
-//
-// https://learn.microsoft.com/rest/api/azure/devops/git/repositories/get
-func (c *Client) DefaultBranch(ctx context.Context, projectID, repositoryID string) (string, error) {
-	p, err := c.Urgent().Send(ctx, &request{
-		Project: projectID, Route: "_apis/git/repositories/{repositoryId}", Args: []string{repositoryID},
-	}, rest.Caller{})
+func (c *Client) DefaultBranch(ctx context.Context, projectID, repositoryID string, since time.Time) (string, error) {
+	l := &lister{Snapshot: c.Urgent().Snapshot()}
+	p, excluded, err := l.liveProject(ctx, projectID, "")
 	if err != nil {
 		return "", fmt.Errorf("default branch: %w", listed(err))
 	}
-	defer p.Free()
-	return strings.Clone(rawjson.Text(p.Body, "defaultBranch")), nil
-}
-
-// projectByID is what a request needs of a project; nil for "", the organization.
-func projectByID(id string) *project {
-	if id == "" {
-		return nil
+	if p == nil || excluded {
+		return "", fmt.Errorf("default branch: project %s: %w", projectID, ErrNotFound)
 	}
-	return &project{ID: id}
+	r, err := l.liveRepository(ctx, p, repositoryID, time.Since(since))
+	if err != nil {
+		return "", fmt.Errorf("default branch: %w", listed(err))
+	}
+	if r == nil || r.Disabled {
+		return "", fmt.Errorf("default branch: repository %s: %w", repositoryID, ErrNotFound)
+	}
+	return r.Branch, nil
 }

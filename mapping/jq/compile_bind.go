@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -90,6 +91,9 @@ func (c *compiler) patternMember(o *gojq.PatternObject, s *scope, names *slots) 
 	default:
 		m.key, err = c.query(o.KeyQuery, s)
 	}
+	if err == nil {
+		err = checkKey(m.key)
+	}
 	if err != nil || o.Val == nil {
 		return m, err
 	}
@@ -151,6 +155,8 @@ func (c *compiler) object(o *gojq.Object, s *scope) (node, error) {
 
 func (c *compiler) member(kv *gojq.ObjectKeyVal, s *scope) (m member, err error) {
 	switch {
+	case kv.Key != "" && kv.Key[0] == '$' && kv.Val != nil: // {$a: 1} is {($a): 1}
+		m.key, err = c.variable(kv.Key, s)
 	case kv.Key != "" && kv.Key[0] == '$':
 		m.key = constant{kv.Key[1:]}
 		m.val, err = c.variable(kv.Key, s)
@@ -162,25 +168,92 @@ func (c *compiler) member(kv *gojq.ObjectKeyVal, s *scope) (m member, err error)
 	default:
 		m.key, err = c.query(kv.KeyQuery, s)
 	}
+	if err == nil {
+		err = checkKey(m.key)
+	}
 	if err != nil {
 		return m, err
 	}
 	if kv.Val == nil { // {"a"} is {"a": .a}
-		m.val = c.shorthand(m.key)
-		return m, nil
+		return c.shorthand(m.key), nil
 	}
 	m.val, err = c.query(kv.Val, s)
 	return m, err
 }
 
-// shorthand is the value of `{"a"}`.
-func (c *compiler) shorthand(key node) node {
+// checkKey refuses literal keys that are no strings, as jq does.
+func checkKey(key node) error {
 	if k, ok := key.(constant); ok {
-		if name, ok := k.v.(string); ok && c.root {
-			return rootPath{c.prog.addPath([]string{name})}
+		if _, ok := k.v.(string); !ok {
+			return errors.New("Object keys must be strings")
 		}
 	}
-	return newIndex(c.identity(), key)
+	return nil
+}
+
+// shorthand is `{"a"}`.
+func (c *compiler) shorthand(key node) member {
+	if k, ok := key.(constant); ok {
+		name, _ := k.v.(string)
+		if c.root {
+			return member{key, rootPath{c.prog.addPath([]string{name})}}
+		}
+		return member{key, newField(identity{}, name)}
+	}
+	return member{key, sameKey{c.identity().(single)}}
+}
+
+func (c *compiler) definitions(q *gojq.Query, s *scope) (node, error) {
+	fd := q.FuncDefs[0]
+	s = &scope{parent: s, name: fd.Name, arity: len(fd.Args), params: fd.Args}
+	def, err := c.function(fd, s)
+	if err != nil {
+		return nil, err
+	}
+	rest := *q
+	rest.FuncDefs = q.FuncDefs[1:]
+	body, err := c.query(&rest, s)
+	if err != nil {
+		return nil, err
+	}
+	return defNode{def, body}, nil
+}
+
+// callable compiles what a call evaluates: the body of a function or an argument.
+// Calls nest on the stack: one whose text nests deep counts for several.
+func (c *compiler) callable(q *gojq.Query, s *scope) (node, error) {
+	const light = 16
+	outer := c.deepest
+	c.deepest = c.depth
+	n, err := c.query(q, s)
+	weight := (c.deepest - c.depth) / light
+	c.deepest = max(c.deepest, outer)
+	if err != nil || weight == 0 {
+		return n, err
+	}
+	if one, ok := n.(single); ok {
+		return heavyOne{one, weight}, nil
+	}
+	return heavy{n, weight}, nil
+}
+
+// function compiles a definition in the scope that already holds its name.
+func (c *compiler) function(fd *gojq.FuncDef, s *scope) (*funcDef, error) {
+	def := &funcDef{name: fd.Name, params: fd.Args}
+	return def, c.functionBody(def, fd, s)
+}
+
+func (c *compiler) functionBody(def *funcDef, fd *gojq.FuncDef, s *scope) (err error) {
+	for _, p := range fd.Args {
+		if p[0] == '$' {
+			s = &scope{parent: s, name: p[1:]}
+		}
+		s = &scope{parent: s, name: p}
+	}
+	return c.inner(func() (err error) {
+		def.body, err = c.callable(fd.Body, s)
+		return err
+	})
 }
 
 // call compiles the call of a function: of the program, of the
@@ -196,7 +269,7 @@ func (c *compiler) call(f *gojq.Func, s *scope) (node, error) {
 	args := make([]node, len(f.Args))
 	for i, a := range f.Args {
 		var err error
-		if args[i], err = c.query(a, s); err != nil {
+		if args[i], err = c.callable(a, s); err != nil {
 			return nil, err
 		}
 	}
@@ -269,7 +342,7 @@ func (c *compiler) variable(name string, s *scope) (node, error) {
 func (c *compiler) args(qs []*gojq.Query, s *scope) ([]*funcDef, error) {
 	var defs []*funcDef
 	for _, q := range qs {
-		body, err := c.query(q, s)
+		body, err := c.callable(q, s)
 		if err != nil {
 			return nil, err
 		}
