@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -212,11 +213,9 @@ func (b *bench) retry(between func()) {
 	}
 }
 
-// want compares the catalog: "blueprint/identifier", with the values of a and b
-// behind it where there are any.
-func (b *bench) want(want ...string) {
-	b.t.Helper()
-	var got []string
+// holds is the catalog: "blueprint/identifier" of its entities, with the values of
+// a and b behind it where there are any.
+func (b *bench) holds() (got []string) {
 	for _, e := range b.port.Entities("") {
 		s := e.Blueprint + "/" + e.Identifier
 		for _, p := range []string{"a", "b"} {
@@ -226,8 +225,20 @@ func (b *bench) want(want ...string) {
 		}
 		got = append(got, s)
 	}
-	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
+	return got
+}
+
+func (b *bench) want(want ...string) {
+	b.t.Helper()
+	if g, w := strings.Join(b.holds(), "\n"), strings.Join(want, "\n"); g != w {
 		b.t.Errorf("the catalog holds\n%s\nwant\n%s", g, w)
+	}
+}
+
+func (b *bench) wantHas(want string) {
+	b.t.Helper()
+	if got := b.holds(); !slices.Contains(got, want) {
+		b.t.Errorf("the catalog lacks %s:\n%s", want, strings.Join(got, "\n"))
 	}
 }
 
