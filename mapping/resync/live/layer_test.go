@@ -10,7 +10,8 @@ import (
 // Of two records that make one entity, the one that is gone takes along what only
 // it has set.
 func TestWithdraw(t *testing.T) {
-	on(t, repositories+","+openPulls, func(_ *testing.T, b *bench) {
+	pulls := block("pull-request", `"query":".status == \"active\""`, "repo", `".repository.name"`, `"properties":{"a":".repository.name","b":".title"}`)
+	on(t, repositories+","+pulls, func(_ *testing.T, b *bench) {
 		b.want("repo/checkout a=checkout b=Feature", "repo/other a=other")
 		b.pull.Abandon()
 		b.port.Fault(porttest.Status(entityRoute, 500))

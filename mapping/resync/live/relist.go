@@ -256,9 +256,7 @@ func (u *update) remove(ctx context.Context) {
 				continue
 			}
 			u.gone = append(u.gone, o)
-			if u.entities[o.Entity()] == nil {
-				out = append(out, catalog.Deletion{Ref: o.Ref, Proof: fmt.Sprintf("%s of %s was listed again and does not make it", c.Kind, c.Scope)})
-			}
+			out = append(out, catalog.Deletion{Ref: o.Ref, Proof: fmt.Sprintf("%s of %s was listed again and does not make it", c.Kind, c.Scope)})
 		}
 	}
 	out = slices.DeleteFunc(out, func(d catalog.Deletion) bool { return !u.orphan(d.Ref) })
@@ -270,7 +268,8 @@ func (u *update) remove(ctx context.Context) {
 	}
 }
 
-// orphan says whether all known origins of an entity are gone.
+// orphan says whether all known origins of an entity are gone. What has just made
+// it is known too.
 func (u *update) orphan(ref port.Ref) bool {
 	known, err := u.book.OfEntity(catalog.EntityKey(ref))
 	if err != nil {
