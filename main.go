@@ -86,7 +86,9 @@ type process struct {
 	environ  map[string]string
 	dir      string // working directory
 	out, err io.Writer
-	terminal bool // err is a terminal
+	screen   io.Writer    // err without the masker, for a display that draws; nil: err is no terminal
+	masker   *port.Masker // before out and err; knows the secrets once they are read
+	terminal bool         // err is a terminal
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -117,6 +119,14 @@ const (
 
 // run is main without the process. It returns the exit code.
 func run(ctx context.Context, p process) int {
+	if p.terminal {
+		p.screen = p.err
+	}
+	p.masker = port.NewMasker()
+	out, log := p.masker.Writer(p.out), p.masker.Writer(p.err)
+	defer out.Close()
+	defer log.Close()
+	p.out, p.err = out, log
 	err := p.dispatch(ctx)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitGood
@@ -174,7 +184,9 @@ func (p process) load(args []string) (*config, *ocean.Effective, error) {
 		return nil, nil, fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 	}
 	maps.Copy(src.Fallbacks, azuredevops.Ambient(p.environ))
-	return ocean.Load[config](src)
+	cfg, eff, err := ocean.Load[config](src)
+	p.masker.Add(eff.Secrets()...)
+	return cfg, eff, err
 }
 
 // serve runs the integration as the environment says.
@@ -306,9 +318,8 @@ type app struct {
 // mapping. open opens the memory of Azure DevOps; nil: there is none.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, open func(dir string, log *slog.Logger) *memory.Memory) (*app, error) {
 	a := &app{cfg: cfg, woken: make(chan struct{}, 1)}
-	masker := port.NewMasker(eff.Secrets()...)
 	host, _ := os.Hostname()
-	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
+	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
 		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
 	}
@@ -319,10 +330,12 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	if err != nil {
 		return nil, err
 	}
-	a.state = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log)
+	if a.state, _, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
+		return nil, err
+	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), masker, a.log
+	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), p.masker, a.log
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
@@ -363,6 +376,9 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if err != nil {
 		return nil, err
 	}
+	if err := ocean.SweepState(a.state); err != nil {
+		a.log.WarnContext(ctx, "temporary files of an earlier process are left", "err", err)
+	}
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
@@ -380,7 +396,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		Organizations: a.orgs, Port: a.port, Catalog: into, Mapping: a.source.Fresh, Book: a.book,
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
 		Schedule: cfg.Ocean.Schedule(), Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
-		Observer: resync.NewObserver(p.out, p.err, p.terminal, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		Observer: resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
 	})
 	if err != nil {
 		return nil, err

@@ -18,8 +18,6 @@ type (
 	Credential = rest.Credential
 	// A Secret is text that must not be shown.
 	Secret = rest.Secret
-	// Stats are counts since a client was made.
-	Stats = rest.Stats
 
 	request = rest.Request
 	page    = rest.Page

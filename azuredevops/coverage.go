@@ -14,12 +14,12 @@ const (
 	// coveredBuilds is how many builds are asked for at once; an address is
 	// limited to 2,000 characters in places.
 	coveredBuilds = 100
-	// The coverage of a build is merged by a job behind it.
+	// The coverage of a build is merged by a job that runs after it.
 	coverageSettles = 6 * time.Hour
 )
 
-// rememberedCoverage is codeCoverage, without the call where the build has long
-// been finished and has not changed.
+// rememberedCoverage is codeCoverage, without the call for builds that finished a
+// while ago and have not changed.
 func (l *lister) rememberedCoverage(ctx context.Context, run testRun, flags *int) ([]byte, error) {
 	of := memorable{"code coverage 1", run.project(), run.build, run.revision}
 	if flags != nil {
@@ -48,10 +48,10 @@ func (l *lister) codeCoverage(ctx context.Context, run testRun, flags *int) ([]b
 	return l.object(ctx, rq)
 }
 
-// coveredBuilds finds the revisions of the builds that a page of test runs names:
-// a run does not say whether its build may still get more coverage. It is one
-// call for many builds, and none where nothing can be remembered; without an
-// answer nothing is.
+// coveredBuilds finds the revisions of the builds that a page of test runs names,
+// because a run does not say whether its build may still receive coverage. That is
+// one call for many builds. Without a memory there is no call, and without an answer
+// nothing is remembered.
 func (l *lister) coveredBuilds(ctx context.Context, p *project, runs *page) map[string]string {
 	if l.c.memory == nil || l.at != nil {
 		return nil

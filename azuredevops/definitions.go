@@ -9,13 +9,13 @@ import (
 )
 
 // definitions are the build definitions behind pipelines, remembered by their
-// revision. A definition shows the repository under its present name, which can
-// change without a revision: so what is remembered holds only as long as the list
-// of repositories says the same about that repository. Repositories elsewhere
+// revision. A definition shows the current name of its repository, which can change
+// without a new revision: so a remembered one counts only while the list of
+// repositories says the same about that repository. Repositories hosted elsewhere
 // are part of the definition itself.
 type definitions struct {
 	*lister
-	seen memos[string, map[string]string] // by project: what tells repositories apart, by id
+	seen cache[string, map[string]string] // by project: what tells repositories apart, by id
 }
 
 // repository is definitionRepository for a pipeline as listed.

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// A stream is a list that has yet to be fetched. An error in it says that a part
-// is unknown; the stream goes on with the next part. It ends early when ctx ends.
+// A stream is a list that has yet to be fetched. An error in it means that a part is
+// unknown; the stream goes on with the next part. It ends early when ctx ends.
 type stream[T any] func(ctx context.Context) iter.Seq2[T, error]
 
 // each runs work on every parent, up to width at a time, and yields what they
@@ -112,4 +112,14 @@ func (f *fan[P, C]) drain() {
 func discard[C any](results <-chan result[C]) {
 	for range results {
 	}
+}
+
+// ahead starts fetching something. Call the result, always, to wait for it.
+func ahead[T any](ctx context.Context, fetch func(context.Context) (T, error)) (wait func() result[T]) {
+	ch := make(chan result[T], 1)
+	go func() {
+		v, err := fetch(ctx)
+		ch <- result[T]{v, err}
+	}()
+	return func() result[T] { return <-ch }
 }

@@ -16,9 +16,8 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
-// An Event is what one delivery of a service hook tells (live-events.md 3.1). It
-// names what happened to what; the content of its resource is never used for more
-// than finding that.
+// An Event is one delivery of a service hook. Its resource is used only to find out
+// what happened to what, never for its content.
 type Event struct {
 	ID             string // of the event; empty when the delivery has none
 	SubscriptionID string
@@ -45,7 +44,7 @@ type eventIDs struct {
 	releaseDefinition         string
 }
 
-// What is wrong with a delivery. It will not get better by waiting.
+// What is wrong with a delivery. Retrying does not help.
 var (
 	errNoEvent = errors.New("not an event")
 	errBadID   = errors.New("want a GUID or a whole number")
@@ -53,14 +52,13 @@ var (
 
 const byteOrderMark = "\ufeff"
 
-// maxNesting bounds the depth of an event. Readers of JSON go one call deeper per
-// level; honest events have a dozen.
+// maxNesting bounds the depth of an event, because JSON readers recurse. Real events
+// have about a dozen levels.
 const maxNesting = 100
 
 // ParseEvent reads the body of a delivery. The error says why it is not an event:
-// not an object of JSON, without the type, the publisher or the resource
-// (live-events.md 1.5), or with an id that is none. What an event leaves out, or
-// has as null, is no error.
+// not a JSON object, without type, publisher or resource, or with a malformed id.
+// Absent and null members are no error.
 func ParseEvent(body []byte) (Event, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte(byteOrderMark)))
 	switch {
@@ -129,8 +127,8 @@ func (e *Event) read(r *idReader) {
 	}
 }
 
-// readWorkItem tells the item from its update, whose `id` counts the updates
-// (live-events.md S-35).
+// readWorkItem finds the item. The `id` of an update counts the updates of the item;
+// it is not the item's.
 func (e *Event) readWorkItem(r *idReader) {
 	e.ids.workItem = r.first((*idReader).number, "workItemId", "revision.id")
 	if e.ids.workItem == "" && e.Type != "workitem.updated" {
@@ -154,7 +152,7 @@ func (e *Event) readRelease(r *idReader) {
 		"release.releaseDefinition.id", "environment.releaseDefinition.id", "deployment.releaseDefinition.id", "approval.releaseDefinition.id")
 }
 
-// family is the type without its last part: "git.push" is one of its own.
+// family is the type without its last part; "git.push" is a family of its own.
 func family(eventType string) string {
 	if eventType == "git.push" {
 		return eventType
@@ -301,9 +299,9 @@ func textOfResult(v gjson.Result) string {
 // ErrNoOrganization is returned by Resolve.
 var ErrNoOrganization = errors.New("no organization for the event")
 
-// Resolve finds the organization of an event: by its subscription, which
-// registered knows or not; else the only one; else by the addresses in the event
-// (live-events.md 2.11). Nothing else is guessed: the error is ErrNoOrganization.
+// Resolve finds the organization of an event: by its subscription, if registered
+// knows it; else the only one; else by the addresses in the event. Nothing is
+// guessed: the error is ErrNoOrganization.
 func Resolve(e *Event, clients []*Client, registered func(subscription string) *Client) (*Client, error) {
 	if registered != nil && e.SubscriptionID != "" {
 		if c := registered(e.SubscriptionID); c != nil {

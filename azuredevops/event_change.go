@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// A Change is a part of Azure DevOps whose records of a kind may differ from what
-// they were before an event. It is comparable: equal changes are one.
+// A Change is a part of Azure DevOps whose records of a kind may have changed with
+// an event. It is comparable: equal changes are one.
 type Change struct {
 	Kind string
-	// Scope is what to list again. Where the event names something by its name
-	// only, it is wider than need be, until Settle has found the id.
+	// Scope is what to list again. Where the event only has a name, the scope is
+	// wider than necessary until Settle has found the id.
 	Scope Scope
-	// Partial: listing the change yields only the records in Scope that the event
-	// is about. What it does not yield is not gone.
+	// Partial: listing the change yields only the records in Scope that the event is
+	// about. Others are not gone.
 	Partial bool
 
 	// What the event is about inside Scope, for listings that can make use of it.
@@ -25,9 +25,10 @@ type Change struct {
 }
 
 // Changes are the parts that may differ after an event, for every kind, mapped or
-// not: events change more than they name. It is a function of the payload alone,
-// which is not trusted for more than where to look. An event of an unknown type, or
-// without the ids that it takes, changes nothing.
+// not: events affect more than they name. They depend on the payload alone, which is
+// trusted only to say where to look. An event of an unknown type, or without the
+// necessary ids, changes nothing. This is the one place besides the rows that names
+// kinds.
 func Changes(e *Event) []Change {
 	if e.Project == "" {
 		return nil
@@ -91,8 +92,8 @@ func (e *Event) repositoryItself() Change {
 	return Change{Kind: "repository", Scope: at}
 }
 
-// repositoryChanged is what comes and goes with a repository, or has its name in
-// it.
+// repositoryChanged is what appears and disappears with a repository, or contains
+// its name.
 func (e *Event) repositoryChanged() []Change {
 	out := e.pushed()
 	if out == nil {
@@ -124,9 +125,10 @@ func (e *Event) workItemChanged() []Change {
 	return out
 }
 
-// pipelinesChanged is what the events of a run, its stages, jobs and approvals, and
-// its end as a build are about: all of the run. An approval may be about nothing
-// that is listed. A check is configured on a pipeline without naming it.
+// pipelinesChanged is everything about a run, after events of the run, its stages,
+// jobs and approvals, and of its completion as a build. An approval may concern
+// nothing that is listed. A check belongs to a pipeline that the event does not
+// name.
 func (e *Event) pipelinesChanged() []Change {
 	if e.Type == "ms.vss-pipelinechecks-events.check-updated-event" {
 		return []Change{{Kind: "pipeline", Scope: e.within("")}}
@@ -179,7 +181,7 @@ func (e *Event) releaseChanged() []Change {
 }
 
 // repositoryName is the name in the address of a repository; "" without one. A
-// repository that is called like its project may have no address of its own.
+// repository with the name of its project may have the address of the project.
 func repositoryName(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

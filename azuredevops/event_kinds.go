@@ -11,13 +11,13 @@ const (
 	stageStateChanged = "ms.vss-pipelines.stage-state-changed-event"
 )
 
-// inRepository are events of a kind that lives in repositories: a repository that
-// is deleted, renamed or disabled takes what is in it along (live-events.md 3.16).
+// inRepository are events of a kind that lives in repositories: a repository that is
+// deleted, renamed or disabled takes what is in it along.
 func inRepository(own ...string) []string {
 	return append(own, "git.repo.deleted", "git.repo.renamed", "git.repo.statuschanged")
 }
 
-// inTrees are the events of a kind that follows the content of repositories. A
+// inTrees are the events of a kind that depends on the content of repositories. A
 // fork has content from the start, without a push.
 func inTrees() []string { return inRepository("git.push", "git.repo.forked") }
 

@@ -137,7 +137,7 @@ func TestParseEventRefuses(t *testing.T) {
 	}
 }
 
-// Whatever is null is as if it were absent (S-50).
+// Whatever is null is as if it were absent.
 func TestChangesOfNothing(t *testing.T) {
 	t.Parallel()
 	for typ := range eventPayloads(t) {
@@ -161,7 +161,7 @@ func TestChangesOfNothing(t *testing.T) {
 	}
 }
 
-// The project is found wherever an event has it (S-49).
+// The project is found wherever an event has it.
 func TestEventProject(t *testing.T) {
 	t.Parallel()
 	id := `"` + strings.ToUpper(testProject) + `"`

@@ -18,11 +18,9 @@ import (
 // maxFileAtBytes is the size of the largest file that FileAt reads.
 const maxFileAtBytes = 1 << 20
 
-var (
-	// ErrNoCommit means that the repository has no such commit, any more. Nothing
-	// is known about its files.
-	ErrNoCommit = errors.New("no such commit")
-)
+// ErrNoCommit means that the repository does not have the commit, or no longer has it.
+// Nothing is known about its files.
+var ErrNoCommit = errors.New("no such commit")
 
 // FileAt reads a file at a commit. The path begins at the root of the repository,
 // with a slash or without.
@@ -52,14 +50,14 @@ func (f fileAt) request(query ...string) *request {
 		Query: append([]string{
 			"path", f.path,
 			"versionDescriptor.version", f.commit, "versionDescriptor.versionType", "commit",
-			"version", f.commit, "versionType", "commit", // of older servers (S52)
+			"version", f.commit, "versionType", "commit", // of older servers
 		}, query...),
 	}
 }
 
-// fileAt asks for the description of the file with its text, which is one request
-// and names the git id. A text that came out changed, for lack of a mark at its
-// start or in another encoding, and what is no text are fetched as they are.
+// fileAt asks for the metadata of the file including its text, which is one request
+// and has the git id. Text that the service has altered (byte order mark, encoding)
+// and binary files are then fetched as bytes.
 func (c *Client) fileAt(ctx context.Context, f fileAt) ([]byte, error) {
 	if f.path == "" || f.commit == "" { // the service would take another version
 		return nil, errors.New("want a path and a commit")
@@ -105,8 +103,8 @@ func (c *Client) blobAt(ctx context.Context, f fileAt, id []byte) ([]byte, error
 	return append([]byte{}, p.Body...), nil
 }
 
-// absentAtCommit leaves ErrNotFound to what says that the item is absent. The
-// other reasons for a 404 say nothing about it (azure-devops-rest.md 4.3).
+// absentAtCommit keeps ErrNotFound only if the answer says that the item itself is
+// absent. Other reasons for a 404 prove nothing.
 func absentAtCommit(err error) error {
 	e, ok := errors.AsType[*rest.Error](err)
 	if !ok || e.StatusCode != http.StatusNotFound || !errors.Is(err, ErrNotFound) {
@@ -168,12 +166,4 @@ func (c *Client) DefaultBranch(ctx context.Context, projectID, repositoryID stri
 	}
 	defer p.Free()
 	return strings.Clone(rawjson.Text(p.Body, "defaultBranch")), nil
-}
-
-// projectByID is what a request needs of a project; nil for "", the organization.
-func projectByID(id string) *project {
-	if id == "" {
-		return nil
-	}
-	return &project{ID: id}
 }

@@ -52,7 +52,7 @@ func newFileCaches() *fileCaches {
 type contentKey struct{ repository, objectID string }
 
 // version are the parameters that name a branch, in the form of the documentation
-// and in the one of older servers (S52).
+// and in the one of older servers.
 func (r *repository) version() []string {
 	return []string{
 		"versionDescriptor.version", r.Branch, "versionDescriptor.versionType", "branch",
@@ -72,10 +72,9 @@ func (r *repository) on(branch string) *repository {
 	return &other
 }
 
-// file reads a file that is named by its path, which has no leading slash or one.
-// nil without an error means that it is absent: the folder that would hold it
-// has been listed without it, or the list of repositories says that there are
-// no files. An error means unknown.
+// file reads a file by its path, with or without a leading slash. nil without an
+// error means that it is absent: its folder has been listed without it, or the list
+// of repositories says that there are no files. An error means unknown.
 func (l *lister) file(ctx context.Context, r *repository, path string) ([]byte, error) {
 	full := content.CleanPath(path)
 	if !r.readable() || full == "" {
@@ -102,18 +101,17 @@ func (l *lister) file(ctx context.Context, r *repository, path string) ([]byte, 
 	return l.content(ctx, r, full, e.id)
 }
 
-// content is a blob that a folder lists, fetched once as long as it is
-// remembered: for files that several records and kinds ask for.
+// content is a blob that a folder lists, fetched once while it is cached: several
+// records and kinds may want it.
 func (l *lister) content(ctx context.Context, r *repository, path string, id []byte) ([]byte, error) {
 	return l.caches.contents.get(ctx, contentKey{r.ID, string(id)}, func(ctx context.Context) ([]byte, error) {
 		return l.blob(ctx, r, path, id, maxIncludedBytes)
 	})
 }
 
-// blob fetches a blob that a folder lists under path. What arrives has to match
-// its git id, so the answer depends on id only, and is remembered, whatever file it
-// is of. What is known to be, or turns out to be, larger than most bytes is
-// ErrTooLarge.
+// blob fetches a blob that a folder lists under path. Its git id is verified, so the
+// answer depends on the id only and is remembered across files and repositories. A
+// blob larger than most bytes is ErrTooLarge.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/get
 func (l *lister) blob(ctx context.Context, r *repository, path string, id []byte, most int64) ([]byte, error) {
@@ -165,9 +163,8 @@ type attached struct {
 	missing  []error
 }
 
-// attach reads the files that a selector includes (export.md 6.2), by path as
-// spelled and relative to the root, and those of `file://` mappings (6.1). What
-// is unknown is left out and missing.
+// attach reads the files that a selector includes, by path relative to the root, and
+// those of `file://` mappings. What is unknown is left out and reported as missing.
 func (l *lister) attach(ctx context.Context, r *repository, included []string) attached {
 	var a attached
 	if len(included) > 0 {

@@ -7,8 +7,8 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/content"
 )
 
-// A want is a folder that a listing has to look into: what decides which calls
-// its files cost.
+// A want is a folder that a listing needs to see. The wants decide how many calls
+// the files of a listing cost.
 type want struct {
 	content.Place                        // with everything below it, not only what is in it, if Deep
 	raw           bool                   // folders are wanted as the service describes them
@@ -34,10 +34,10 @@ func wantFilesOf(paths []string, of func(*repository) bool) []want {
 	return out
 }
 
-// Expect says that a listing will follow with these options, so that the trees of
-// repositories are fetched once, as deep as the listing that needs most. Without
-// it every listing asks for what those before it have not. Call it for all
-// listings of a resync before the first of them.
+// Expect announces a listing with these options, so that the trees of repositories
+// are fetched once, as deep as the most demanding listing needs. Otherwise every
+// listing fetches what those before it have not. Call it for all listings of a
+// resync before the first of them.
 func (s *Snapshot) Expect(l *Listing, opt ListOptions) {
 	if l.wants == nil {
 		return
@@ -71,8 +71,8 @@ func (l *Listing) wanted(opt ListOptions) []want {
 	return out
 }
 
-// A plan are the folders of one repository and branch that one call lists: no two
-// of them hold the same entry.
+// A plan is the folders of one repository and branch that one call lists. No two of
+// them hold the same entry.
 type plan []want
 
 // planFor joins the wants that concern a repository on its branch.
@@ -84,8 +84,8 @@ func planFor(wants []want, r *repository) plan {
 		}
 	}
 	if len(p) > 1 {
-		// What the root does not list is known to be absent, whatever else the
-		// answer leaves out.
+		// What the root does not list is absent for certain, even if the answer
+		// leaves out other folders.
 		p = p.with(want{})
 	}
 	slices.SortFunc(p, func(a, b want) int { return strings.Compare(a.Path, b.Path) })

@@ -23,8 +23,8 @@ const (
 	routeItems = "_apis/git/repositories/{repositoryId}/items"
 	routeBatch = "_apis/git/repositories/{repositoryId}/itemsbatch"
 
-	// What the service says when a path, or a branch, is not there. Every other
-	// 404 says nothing about them (azure-devops-rest.md 4.3).
+	// What the service answers when a path or a branch does not exist. Any other 404
+	// proves nothing.
 	keyNoItem   = "GitItemNotFoundException"
 	keyNoBranch = "GitUnresolvableToCommitException"
 )
@@ -62,9 +62,9 @@ func (t *tree) broken(wants plan) error {
 	return nil
 }
 
-// tree lists what the listing needs of a repository, together with what the
-// others of the resync need. When that fails, its own needs are tried alone. Its
-// error is only ever that of ctx: what cannot be listed is a folder with one.
+// tree lists what the listing needs of a repository, together with what the other
+// listings of the resync need. When that fails, its own needs are tried alone. The
+// error is only ever that of ctx: a folder that cannot be listed carries its own.
 func (l *lister) tree(ctx context.Context, r *repository) (*tree, error) {
 	own := planFor(l.own, r)
 	all := planFor(l.all, r)
@@ -141,9 +141,9 @@ func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 	f.close()
 }
 
-// batchTree lists the folders with one call. It reports false when they have to
-// be listed one by one, because some services refuse the whole batch when one of
-// its paths is absent (S14): then the snapshot sends no more of them.
+// batchTree lists the folders with one call. It reports false when they have to be
+// listed one by one, because some services refuse the whole batch when one of its
+// paths is absent: then the snapshot sends no more of them.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/items/get-items-batch
 func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {
@@ -244,9 +244,9 @@ type folder struct {
 	absent   bool  // there is no such folder
 	err      error // unknown
 
-	// Per entry: the kind, the id and the commit with their lengths (the commit
-	// only when it differs from the one before), how much of the path is that of
-	// the one before, the rest of it with its length.
+	// Per entry: the kind; the id and the commit, with their lengths (the commit
+	// only when it differs from the one before); the length of the prefix shared
+	// with the previous path, and the rest of the path with its length.
 	b       []byte
 	raws    []byte // objects of the folders, a list without its brackets
 	packed  *packed
@@ -277,8 +277,8 @@ func (f *folder) level() string {
 	return "OneLevel"
 }
 
-// failed notes why the folder could not be listed. 404 means absent only for
-// what was asked for blindly, and only in the service's own words.
+// failed notes why the folder could not be listed. 404 means absent only if nothing
+// had shown the folder before, and only with the service's own error key.
 func (f *folder) failed(r *repository, err error) {
 	f.b, f.raws = nil, nil
 	e, _ := errors.AsType[*rest.Error](err)
@@ -301,7 +301,7 @@ func (f *folder) fill(items iter.Seq[[]byte]) error {
 	return nil
 }
 
-// close gives the room to grow back.
+// close trims the buffers to their content.
 func (f *folder) close() {
 	f.complete = true
 	f.b = bytes.Clone(f.b)

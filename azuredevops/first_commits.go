@@ -7,16 +7,16 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-// firstCommits are the first commits of builds, remembered for finished ones,
-// until the repository is called something else: the addresses of commits have
-// its name in them.
+// firstCommits are the first commits of builds. Those of finished builds are
+// remembered until the repository is renamed, because the addresses of commits
+// contain its name.
 //
-// A change shows its author as the directory has them today. So what is
-// remembered of an author holds only after one of the author's changes was read
-// in this listing and showed the same.
+// A change shows its author as the directory has them today. So a remembered author
+// counts only once a change by the same author, read in this listing, shows the
+// same.
 type firstCommits struct {
 	*lister
-	authors memos[string, string] // by id: a digest of what a change read now shows
+	authors cache[string, string] // by id: a digest of what a change read now shows
 	doubt   atomic.Bool           // a change has another author than before: nothing holds
 }
 
@@ -52,7 +52,7 @@ func (f *firstCommits) of(ctx context.Context, build *parent) ([]byte, error) {
 	return known, nil
 }
 
-// fresh asks for a first commit whose author was known as one before.
+// fresh asks for a first commit again that was remembered with another author.
 func (f *firstCommits) fresh(ctx context.Context, of memorable, build *parent, before string) ([]byte, error) {
 	first, settled, err := f.firstCommit(ctx, build)
 	if err != nil {
@@ -71,8 +71,8 @@ func (f *firstCommits) fresh(ctx context.Context, of memorable, build *parent, b
 	return first, err
 }
 
-// authorOf is the id of a change's author and a digest of the author. Those of
-// other services have no id, and those of a commit are part of it: they stay.
+// authorOf is the id of a change's author and a digest of the author. Authors from
+// other services have no id and are part of the commit, so they do not change.
 func authorOf(change []byte) (id, looks string) {
 	author := rawjson.Raw(change, "author")
 	if id = rawjson.Text(author, "id"); id == "" {

@@ -197,15 +197,6 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func mustNotShow(t *testing.T, what string, texts ...string) {
-	t.Helper()
-	for _, text := range texts {
-		if strings.Contains(text, what) {
-			t.Errorf("shows %q: %s", what, text)
-		}
-	}
-}
-
 func projectsOf(names ...string) string {
 	var out []string
 	for i, n := range names {

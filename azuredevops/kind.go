@@ -44,9 +44,10 @@ type row[S any] struct {
 	Name   string
 	List   func(l *lister, sel S) stream[Record]
 	Events []string // types of service hook events after which records of the kind may differ
-	// Within lists a part of a project by fewer calls than List on a lister that is
-	// narrowed to the part; nil, or a nil stream, where there is no such way.
+	// Within lists a part of a project with fewer calls than List on a narrowed
+	// lister; nil, or a nil stream, where that is not possible.
 	Within func(l *lister, sel S, at *part) stream[Record]
+	Live   live // what live events have to know besides
 	// Incremental says that List heeds lister.since.
 	Incremental bool
 	Wants       func(sel S) []want // the folders that files of the records are read from, besides those of `file://`
@@ -57,10 +58,11 @@ type kind struct {
 	bind        func(selector json.RawMessage) (*Listing, []string, error)
 	events      []string
 	incremental bool
+	live        live
 }
 
 // kinds is written only while the package is initialized, by the rows of the
-// files kind_….go; see style.md 3, layout B.
+// files kind_….go. Nothing else names kinds, but for what events change.
 var kinds map[string]kind
 
 // register adds a row; two of one name are a bug that every test meets.
@@ -71,7 +73,7 @@ func register[S any](r row[S]) struct{} {
 	if _, ok := kinds[r.Name]; ok {
 		panic("azuredevops: kind " + r.Name + " declared twice")
 	}
-	kinds[r.Name] = kind{events: r.Events, incremental: r.Incremental, bind: func(selector json.RawMessage) (*Listing, []string, error) {
+	kinds[r.Name] = kind{events: r.Events, incremental: r.Incremental, live: r.Live, bind: func(selector json.RawMessage) (*Listing, []string, error) {
 		var sel S
 		warnings, err := decodeSelector(selector, &sel)
 		if err != nil {
@@ -105,7 +107,11 @@ func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
 func Bind(kind string, selector json.RawMessage) (l *Listing, warnings []string, err error) {
 	k, ok := kinds[kind]
 	if !ok {
-		return nil, nil, fmt.Errorf("%w %q: want one of %s", ErrUnknownKind, kind, strings.Join(Kinds(), ", "))
+		want := "want one of " + strings.Join(Kinds(), ", ")
+		if near := nearest(kind, Kinds()); near != "" {
+			want = "did you mean " + near + "?"
+		}
+		return nil, nil, fmt.Errorf("%w %q: %s", ErrUnknownKind, kind, want)
 	}
 	return k.bind(selector)
 }

@@ -15,6 +15,7 @@ import (
 var _ = register(row[alertSelector]{
 	Name: "advanced-security-alert", List: listAlerts, Incremental: true,
 	Events: inRepository("ms.vss-alerts.alert-created-event", "ms.vss-alerts.alert-state-changed-event", "ms.vss-alerts.alert-updated-event"),
+	Live:   live{OldRepository: func(Change) bool { return true }},
 })
 
 type alertSelector struct {
@@ -28,8 +29,7 @@ type alertCriteria struct {
 	AlertType string   `json:"alertType" oneof:"dependency,code,secret"`
 }
 
-// query names the filters. The service calls the one for severities in the
-// plural (S33).
+// query names the filters. The service calls the one for severities in the plural.
 func (c *alertCriteria) query() []string {
 	if c == nil {
 		return nil
@@ -39,9 +39,8 @@ func (c *alertCriteria) query() []string {
 	}
 }
 
-// listAlerts lists the alerts of every healthy repository with `__repositoryId`
-// and `__projectId` (export.md 4.28). A repository that says that Advanced
-// Security is off has none.
+// listAlerts lists the alerts of every healthy repository with `__repositoryId` and
+// `__projectId`. A repository that says that Advanced Security is off has none.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/advancedsecurity/alerts/list
 func listAlerts(l *lister, sel alertSelector) stream[Record] {

@@ -13,15 +13,14 @@ import (
 
 var _ = register(row[areaPathSelector]{Name: "area-path", List: listAreaPaths})
 
-// areaPathSelector: without Depth the service gives the root of a project only
-// (S49).
+// areaPathSelector: without Depth the service gives the root of a project only.
 type areaPathSelector struct {
 	Depth *int `json:"depth"`
 }
 
 // listAreaPaths lists the nodes of every project's tree of areas, parents first,
-// without `children` and with `__project`, `__parentIdentifier` (null for the
-// root) and `__normalizedPath` (export.md 4.22).
+// without `children` and with `__project`, `__parentIdentifier` (null for the root)
+// and `__normalizedPath`.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/wit/classification-nodes/get
 func listAreaPaths(l *lister, sel areaPathSelector) stream[Record] {

@@ -9,9 +9,9 @@ import (
 
 var _ = register(row[ignoredDefaultTeam]{Name: "board", List: listBoards})
 
-// listBoards lists the boards of every team of every project, with columns, rows
-// and fields, and with `__project` (export.md 4.19). A board whose details cannot
-// be read is listed as it stands in the list, incomplete.
+// listBoards lists the boards of every team of every project, with columns, rows and
+// fields, and with `__project`. A board whose details cannot be read is listed as it
+// stands in the list, incomplete.
 func listBoards(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	return each(wideRecords, l.eachProjectTeam, func(ctx context.Context, t *team) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {

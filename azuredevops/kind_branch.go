@@ -9,33 +9,38 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-var _ = register(row[ignoredDefaultTeam]{Name: "branch", List: listBranches, Events: inTrees()})
+var _ = register(row[ignoredDefaultTeam]{
+	Name: "branch", List: listBranches,
+	Events: inTrees(),
+	Live: live{Prefetch: func(c Change) *request {
+		if c.Scope.Repository == "" {
+			return nil
+		}
+		return branchesOf(c.Scope.Project, c.Scope.Repository)
+	}},
+})
 
 const (
 	headsPrefix = "refs/heads/"
-	// The service gives 1,000 refs at most (azure-devops-rest.md 2.4).
+	// The service gives 1,000 refs at most.
 	refsTop = "1000"
 )
 
 // listBranches lists the branches of every healthy repository. A record has only
-// `name` without refs/heads/, `refName`, `objectId` and `__repository`
-// (export.md 4.4). A repository whose branches cannot be read is unknown (S4).
+// `name` without refs/heads/, `refName`, `objectId` and `__repository`. A repository
+// whose branches cannot be read is unknown.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/refs/list
 func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	return l.perHealthyRepository(wideRecords, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {
 			added := rawjson.Members{}.Raw("__repository", r.JSON)
-			rq := &request{
-				Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{r.ID},
-				Query: []string{"filter", "heads/", "$top", refsTop},
-			}
-			for p, err := range l.pages(ctx, rq, "value") {
+			for p, err := range l.pages(ctx, branchesOf(r.Project.ID, r.ID), "value") {
 				if err != nil {
 					yield(Record{}, fmt.Errorf("refs: %w", err))
 					return
 				}
-				if !l.branchesOf(p, r, added, yield) {
+				if !l.unfoldBranches(p, r, added, yield) {
 					return
 				}
 			}
@@ -43,8 +48,16 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	})
 }
 
-// branchesOf yields the branches of a page, and frees it.
-func (l *lister) branchesOf(p *page, r *repository, added rawjson.Members, yield func(Record, error) bool) bool {
+// branchesOf asks for the branches of a repository.
+func branchesOf(project, repository string) *request {
+	return &request{
+		Project: project, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repository},
+		Query: []string{"filter", "heads/", "$top", refsTop},
+	}
+}
+
+// unfoldBranches yields the branches of a page, and frees it.
+func (l *lister) unfoldBranches(p *page, r *repository, added rawjson.Members, yield func(Record, error) bool) bool {
 	defer p.Free()
 	for obj := range rawjson.Objects(p.Body, "value") {
 		ref := rawjson.Text(obj, "name")

@@ -14,6 +14,7 @@ import (
 var _ = register(row[buildSelector]{
 	Name: "build", List: listBuilds, Incremental: true,
 	Events: []string{"build.complete", runStateChanged, stageStateChanged},
+	Live:   live{Narrow: idFilter(routeBuilds, "buildIds")},
 })
 
 type buildSelector struct {
@@ -22,8 +23,8 @@ type buildSelector struct {
 }
 
 // listBuilds lists the builds of every project, latest queued first, with
-// `__projectId` and `__project`, and with EnrichWithFirstCommit also
-// `__firstCommit` where there is one (export.md 4.10).
+// `__projectId` and `__project`, and with EnrichWithFirstCommit also `__firstCommit`
+// where there is one.
 func listBuilds(l *lister, sel buildSelector) stream[Record] {
 	builds := records(l, each(wideBuilds, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return within(p.scope, l.builds(ctx, p))
@@ -104,9 +105,9 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 	return rawjson.With(first, rawjson.Members{}.Raw("__commitCount", strconv.AppendInt(nil, int64(count), 10))), nil
 }
 
-// builtCommit is the commit that a build says it was made of, if that is dated.
-// Only repositories of Azure DevOps itself are asked. It is not settled that there
-// is none because the repository is disabled: it can be enabled.
+// builtCommit is the commit that a build says it was made of, if it has a date. Only
+// repositories of Azure DevOps itself are asked. If the repository is disabled, the
+// absence is not settled: it can be enabled again.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/commits/get
 func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte, settled bool, err error) {

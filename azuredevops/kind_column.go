@@ -13,9 +13,9 @@ import (
 var _ = register(row[ignoredDefaultTeam]{Name: "column", List: listColumns})
 
 // listColumns lists the columns of every board, once per work item type and state
-// that the column stands for: with `__board` (which has `__project`),
-// `__stateType` and `__stateName` (export.md 4.20). A column without states is no
-// record. The columns of a board whose details cannot be read are unknown.
+// that the column stands for: with `__board` (which has `__project`), `__stateType`
+// and `__stateName`. A column without states is no record. The columns of a board
+// whose details cannot be read are unknown.
 func listColumns(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	return each(wideRecords, l.eachProjectTeam, func(ctx context.Context, t *team) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {

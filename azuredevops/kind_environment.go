@@ -11,8 +11,7 @@ type environmentSelector struct {
 	DefaultTeam bool `json:"defaultTeam" ignored:"true"`
 }
 
-// listEnvironments lists the environments of every project as they are
-// (export.md 4.12).
+// listEnvironments lists the environments of every project as they are.
 func listEnvironments(l *lister, _ environmentSelector) stream[Record] {
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return l.batches(ctx, environmentsOf(p), batch{scope: p.scope})

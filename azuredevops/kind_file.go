@@ -25,10 +25,10 @@ var _ = register(row[fileSelector]{
 })
 
 const (
-	// maxFileBytes is how large the file of a record may be (export.md appendix B).
+	// maxFileBytes is the largest file that becomes a record.
 	maxFileBytes = 1 << 20
-	// bigFileBytes are parsed one at a time: what YAML becomes in memory is many
-	// times its size.
+	// bigFileBytes: larger files are parsed one at a time, because YAML takes many
+	// times its size in memory.
 	bigFileBytes = 128 << 10
 	// wideFiles bounds the contents and records that wait for the reader, up to
 	// maxFileBytes each.
@@ -62,8 +62,7 @@ func (f *filePatterns) decodeSelector(v any) error {
 	return err
 }
 
-// in tells whether the selector means a repository: by its name, in any project
-// (S36).
+// in tells whether the selector means a repository: by its name, in any project.
 func (sel *fileSelector) in(r *repository) bool {
 	return len(sel.Files.Repos) == 0 || slices.Contains(sel.Files.Repos, rawjson.Text(r.JSON, "name"))
 }
@@ -95,8 +94,8 @@ type foundFile struct {
 
 // listFiles lists the files of the default branches that match, each once, in the
 // order of the tree, with `repo` and, when there are any to include,
-// `__includedFiles` (export.md 4.6). Files that are empty, larger than
-// maxFileBytes or not UTF-8 are no records.
+// `__includedFiles`. Files that are empty, larger than maxFileBytes or not UTF-8 are
+// no records.
 func listFiles(l *lister, sel fileSelector) stream[Record] {
 	filter, err := content.NewFiles(sel.Files.Path)
 	if err != nil {
@@ -145,7 +144,7 @@ func (l *lister) findFiles(ctx context.Context, r *repository, filter *content.F
 				if !ok || e.kind != entryBlob {
 					continue
 				}
-				if more == nil { // the same for all of them: paths start at the root (S39)
+				if more == nil { // the same for all of them: paths start at the root
 					a := l.attach(ctx, r, included)
 					more = &a
 				}
@@ -190,7 +189,7 @@ func (l *lister) fileRecord(ctx context.Context, f foundFile, left *leftOut) (Re
 	return f.more.to(Record{JSON: rawjson.With(fileJSON(f, b), f.more.included, l.c.suffix), Scope: scope}), nil
 }
 
-// fileJSON is the object that a file becomes (export.md 4.6).
+// fileJSON is the object that a file becomes.
 func fileJSON(f foundFile, b []byte) []byte {
 	text := rawjson.View(b)
 	out := make([]byte, 0, 2*len(b)+len(f.repo.JSON)+512)

@@ -115,7 +115,7 @@ func TestFileSelector(t *testing.T) {
 	for selector, want := range map[string]string{
 		`{}`:                                 "files: is missing",
 		`{"files":["a"]}`:                    "files: want an object",
-		`{"files":{"paths":"a"}}`:            `files.path: is missing` + "\n" + `files.paths: unknown key`,
+		`{"files":{"paths":"a"}}`:            `files.path: is missing` + "\n" + `files.paths: unknown key, did you mean "path"?`,
 		`{"files":{"path":[]},"x":1}`:        "",
 		`{"files":{"path":["a",1]}}`:         "files.path: [1]: want a string",
 		`{"files":{"path":["a","/"]}}`:       "files.path: [1]: want the path of a file",

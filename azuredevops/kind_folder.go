@@ -16,10 +16,11 @@ import (
 var _ = register(row[folderSelector]{
 	Name: "folder", List: listFolders, Within: withinFolders, Wants: wantsOfFolders,
 	Events: inTrees(),
+	Live:   live{NamedOverTags: true},
 })
 
 type folderSelector struct {
-	ProjectName   string          `json:"project_name" alias:"projectName"` // S34
+	ProjectName   string          `json:"project_name" alias:"projectName"`
 	Folders       []folderPattern `json:"folders"`
 	IncludedFiles []string        `json:"includedFiles"`
 }
@@ -53,8 +54,8 @@ type folderTask struct {
 	branch  string
 }
 
-// tasks are the patterns for a repository, by its name in any project: its own,
-// or else those that name none (S36).
+// tasks are the patterns for a repository, by its name in any project: its own, or
+// else those that name none.
 func (sel *folderSelector) tasks(r *repository) []folderTask {
 	var own, all []folderTask
 	name := rawjson.Text(r.JSON, "name")
@@ -103,7 +104,7 @@ func (sel *folderSelector) in(p *project) bool {
 
 // listFolders lists the folders that match, as the service describes them, with
 // `__repository`, `__branch`, `__pattern` and, when there are any to include,
-// `__includedFiles` (export.md 4.7).
+// `__includedFiles`.
 func listFolders(l *lister, sel folderSelector) stream[Record] {
 	if len(sel.Folders) == 0 {
 		return func(context.Context) iter.Seq2[Record, error] { return func(func(Record, error) bool) {} }
@@ -176,9 +177,9 @@ func (l *lister) findFolders(ctx context.Context, r *repository, pattern folderG
 	}
 }
 
-// namedProject streams the one project that is meant, by name or id, or none. It
-// is taken from the list of projects, or asked for when that does not have it:
-// naming it overrules excluded tags (S38).
+// namedProject streams the one project that is meant, by name or id, or none. It is
+// taken from the list of projects, or asked for when that does not have it: naming
+// it overrules excluded tags.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/core/projects/get
 func (l *lister) namedProject(is func(*project) bool, name string) stream[*project] {
@@ -205,4 +206,12 @@ func (l *lister) namedProject(is func(*project) bool, name string) stream[*proje
 			}
 		}
 	}
+}
+
+// withinFolders leaves out projects that the selector does not name.
+func withinFolders(_ *lister, sel folderSelector, at *part) stream[Record] {
+	if sel.in(at.project) {
+		return nil
+	}
+	return func(context.Context) iter.Seq2[Record, error] { return func(func(Record, error) bool) {} }
 }

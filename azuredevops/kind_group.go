@@ -7,12 +7,12 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-var _ = register(row[groupSelector]{Name: "group", List: listGroups})
+var _ = register(row[groupSelector]{Name: "group", List: listGroups, Live: live{OverTags: true}})
 
 // groupSelector has no options.
 type groupSelector struct{}
 
-// listGroups lists the groups of the organization as they are (export.md 4.26).
+// listGroups lists the groups of the organization as they are.
 func listGroups(l *lister, _ groupSelector) stream[Record] {
 	return func(ctx context.Context) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {

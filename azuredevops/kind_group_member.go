@@ -9,10 +9,10 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-var _ = register(row[groupSelector]{Name: "group-member", List: listGroupMembers})
+var _ = register(row[groupSelector]{Name: "group-member", List: listGroupMembers, Live: live{OverTags: true}})
 
-// listGroupMembers lists the direct members of every group, users and groups,
-// with `__group` (export.md 4.27). A member that is not found is unknown (S4).
+// listGroupMembers lists the direct members of every group, users and groups, with
+// `__group`. A member that is not found is unknown.
 func listGroupMembers(l *lister, _ groupSelector) stream[Record] {
 	owners := each(wideRecords, l.eachGroup, func(ctx context.Context, g *group) iter.Seq2[owner, error] {
 		return within(l.groupScope(g), func(yield func(owner, error) bool) {

@@ -9,9 +9,8 @@ import (
 
 var _ = register(row[ignoredDefaultTeam]{Name: "iteration", List: listIterations})
 
-// listIterations lists the iterations that every team of every project has
-// selected, with `__project` and `__team`: one appears once per team
-// (export.md 4.21).
+// listIterations lists the iterations that every team of every project has selected,
+// with `__project` and `__team`: one appears once per team.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/work/iterations/list
 func listIterations(l *lister, _ ignoredDefaultTeam) stream[Record] {

@@ -7,10 +7,10 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-var _ = register(row[ignoredDefaultTeam]{Name: "member", List: listMembers})
+var _ = register(row[ignoredDefaultTeam]{Name: "member", List: listMembers, Live: live{OverTags: true}})
 
-// listMembers lists the members of every team with `__teamId`: a person appears
-// once per team (export.md 4.24).
+// listMembers lists the members of every team with `__teamId`: a person appears once
+// per team.
 func listMembers(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	return each(wideRecords, l.eachTeam, func(ctx context.Context, t *team) iter.Seq2[Record, error] {
 		return within(t.scope(), func(yield func(Record, error) bool) {

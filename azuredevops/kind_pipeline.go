@@ -2,6 +2,7 @@ package azuredevops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -10,8 +11,7 @@ import (
 
 var _ = register(row[pipelineSelector]{
 	Name: "pipeline", List: listPipelines, Within: withinPipeline,
-	// Pipelines have no events of their own; a run shows that one is new or renamed
-	// (live-events.md 3.11).
+	// Pipelines have no events of their own; a run shows that one is new or renamed.
 	Events: []string{runStateChanged},
 })
 
@@ -19,10 +19,10 @@ type pipelineSelector struct {
 	IncludeRepo bool `json:"includeRepo"`
 }
 
-// listPipelines lists the pipelines of every project, with `__projectId`, and
-// with IncludeRepo also `__repository`: the repository of the pipeline's
-// definition, and in it the definition's project (export.md 4.8). A pipeline
-// whose definition cannot be read is listed without it, incomplete (S8).
+// listPipelines lists the pipelines of every project, with `__projectId`, and with
+// IncludeRepo also `__repository`: the repository of the pipeline's definition, and
+// in it the definition's project. A pipeline whose definition cannot be read is
+// listed without it, incomplete.
 func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
 	pipelines := l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return l.batches(ctx, pipelinesOf(p), batch{scope: p.scope, added: rawjson.Members{}.Text("__projectId", p.ID)})
@@ -64,4 +64,53 @@ func (l *lister) definitionRepository(ctx context.Context, s Scope) ([]byte, err
 		return rawjson.With(repository, rawjson.Members{}.Raw("project", of)), nil
 	}
 	return rawjson.With(repository), nil
+}
+
+// livePipeline is a pipeline as its list has it, or ErrNotFound.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/pipelines/pipelines/get
+func (l *lister) livePipeline(ctx context.Context, p *project, id string) ([]byte, error) {
+	b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
+	if err != nil {
+		return nil, err
+	}
+	return rawjson.Without(b, "configuration"), nil
+}
+
+// withinPipeline asks for one pipeline instead of the list.
+func withinPipeline(l *lister, sel pipelineSelector, at *part) stream[Record] {
+	if at.Scope.ID == "" {
+		return nil
+	}
+	return func(ctx context.Context) iter.Seq2[Record, error] {
+		return within(at.Scope, func(yield func(Record, error) bool) {
+			s := at.project.scope
+			s.ID = at.Scope.ID
+			var repository func() result[[]byte]
+			if sel.IncludeRepo {
+				repository = ahead(ctx, func(ctx context.Context) ([]byte, error) { return l.definitionRepository(ctx, s) })
+			}
+			obj, err := l.livePipeline(ctx, at.project, s.ID)
+			var of result[[]byte]
+			if repository != nil {
+				of = repository()
+			}
+			switch {
+			case errors.Is(err, ErrNotFound):
+				listPipelines(l, sel)(ctx)(yield)
+				return
+			case err != nil:
+				yield(Record{}, err)
+				return
+			}
+			rec := l.record(obj, at.project.scope, s.ID, rawjson.Members{}.Text("__projectId", s.Project))
+			switch {
+			case of.err != nil:
+				rec.Missing = append(rec.Missing, fmt.Errorf("repository: %w", listed(of.err)))
+			case of.value != nil:
+				rec.JSON = rawjson.With(rec.JSON, rawjson.Members{}.Raw("__repository", of.value))
+			}
+			yield(rec, nil)
+		})
+	}
 }

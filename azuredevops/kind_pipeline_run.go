@@ -2,7 +2,10 @@ package azuredevops
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
@@ -17,9 +20,9 @@ type pipelineRunSelector struct {
 }
 
 // listPipelineRuns lists the runs of every pipeline with `__project` and
-// `__pipeline`, the pipeline as it stands in its list (export.md 4.9). The
-// service gives the newest 10,000 runs of a pipeline in one answer, and is not
-// asked for fewer: it would not say that there are more.
+// `__pipeline`, the pipeline as it stands in its list. The service gives the newest
+// 10,000 runs of a pipeline in one answer, and is not asked for fewer: it would not
+// say that there are more.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/pipelines/runs/list
 func listPipelineRuns(l *lister, _ pipelineRunSelector) stream[Record] {
@@ -37,4 +40,61 @@ func (l *lister) runs(ctx context.Context, p *parent, keep func(run []byte) bool
 		scope: p.scope(), keep: keep,
 		added: rawjson.Members{}.Raw("__project", p.Project.JSON).Raw("__pipeline", p.JSON),
 	})
+}
+
+// withinPipelineRun asks for the one run that an event is about: a pipeline can
+// have 10,000. Without an event all runs of the pipeline are listed.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/pipelines/runs/get
+func withinPipelineRun(l *lister, _ pipelineRunSelector, at *part) stream[Record] {
+	if at.run == "" || at.Scope.ID == "" {
+		return nil
+	}
+	return func(ctx context.Context) iter.Seq2[Record, error] {
+		return within(at.Scope, func(yield func(Record, error) bool) {
+			p := at.project
+			pipeline := ahead(ctx, func(ctx context.Context) ([]byte, error) { return l.livePipeline(ctx, p, at.Scope.ID) })
+			run, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}})
+			of := pipeline()
+			switch err = errors.Join(err, of.err); {
+			case errors.Is(err, ErrNotFound):
+			case err != nil:
+				yield(Record{}, err)
+			default:
+				run, err = l.asListed(ctx, at, run)
+				if err != nil {
+					yield(Record{}, err)
+					return
+				}
+				yield(l.record(run, p.scope, at.Scope.ID, rawjson.Members{}.Raw("__project", p.JSON).Raw("__pipeline", of.value)), nil)
+			}
+		})
+	}
+}
+
+// asListed takes from a run what lists of runs do not tell. Which of the members
+// in question that is, services disagree about: the list of its pipeline shows it,
+// once.
+func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, error) {
+	unlisted, err := l.c.live.unlisted.get(ctx, "", func(ctx context.Context) ([]string, error) {
+		out := []string{"resources", "variables", "tags", "yamlDetails", "finalYaml"}
+		rq := &request{
+			Project: at.project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
+		}
+		for pg, err := range l.pages(ctx, rq, "value") {
+			if err != nil {
+				return nil, listed(err)
+			}
+			for obj := range rawjson.Objects(pg.Body, "value") {
+				out = slices.DeleteFunc(out, func(name string) bool { return rawjson.Has(obj, name) })
+			}
+			pg.Free()
+			break
+		}
+		return out, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("runs of the pipeline: %w", err)
+	}
+	return rawjson.Without(run, unlisted...), nil
 }

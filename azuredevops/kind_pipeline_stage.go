@@ -17,6 +17,15 @@ var _ = register(row[pipelineStageSelector]{
 		stageStateChanged, runStateChanged, "ms.vss-pipelines.job-state-changed-event",
 		"ms.vss-pipelinechecks-events.approval-pending", "ms.vss-pipelinechecks-events.approval-completed",
 	},
+	Live: live{
+		Narrow: idFilter(routeBuilds, "buildIds"),
+		Prefetch: func(c Change) *request {
+			if c.Scope.ID == "" {
+				return nil
+			}
+			return timelineOf(c.Scope.Project, c.Scope.ID, true)
+		},
+	},
 })
 
 type pipelineStageSelector struct {
@@ -24,9 +33,8 @@ type pipelineStageSelector struct {
 }
 
 // listPipelineStages lists the stages in the timeline of every build with
-// `__project` and `__build`, the build as kind build has it, without the keys of
-// all kinds (export.md 4.11). A build whose timeline cannot be read is unknown
-// (S4).
+// `__project` and `__build`, the build as kind build has it, without the keys of all
+// kinds. A build whose timeline cannot be read is unknown.
 func listPipelineStages(l *lister, _ pipelineStageSelector) stream[Record] {
 	return each(wideCalls, l.eachOf(wideBuilds, buildsOf), func(ctx context.Context, build *parent) iter.Seq2[Record, error] {
 		return within(build.scope(), func(yield func(Record, error) bool) {
@@ -59,15 +67,18 @@ func (l *lister) rememberedStages(ctx context.Context, build *parent) ([]byte, e
 	})
 }
 
-// stages is the array of the stages in a build's timeline. For a finished build
-// it depends on ID and revision only.
+// timelineOf asks for the timeline of a build; one that has not begun may have none.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/timeline/get
+func timelineOf(project, build string, waits bool) *request {
+	return &request{Project: project, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build}, Empty: waits}
+}
+
+// stages is the array of the stages in a build's timeline. For a finished build
+// it depends on ID and revision only.
 func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
 	waits := !started(build.JSON)
-	p, err := l.send(ctx, &request{
-		Project: build.Project.ID, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build.ID}, Empty: waits,
-	})
+	p, err := l.send(ctx, timelineOf(build.Project.ID, build.ID, waits))
 	if waits && errors.Is(err, ErrNotFound) {
 		return []byte("[]"), nil
 	}

@@ -10,8 +10,8 @@ import (
 
 var _ = register(row[projectSelector]{Name: "project", List: listProjects})
 
-// projectSelector: with DefaultTeam a record is the project on its own, which
-// has `defaultTeam` and `_links` and lacks `capabilities` (export.md 4.1).
+// projectSelector: with DefaultTeam a record is the project on its own, which has
+// `defaultTeam` and `_links` and lacks `capabilities`.
 type projectSelector struct {
 	DefaultTeam bool `json:"defaultTeam"`
 }

@@ -10,6 +10,7 @@ import (
 
 var _ = register(row[releaseSelector]{
 	Name: "release", List: listReleases, Incremental: true,
+	Live: live{Narrow: idFilter(routeReleases, "releaseIdFilter")},
 	Events: []string{
 		"ms.vss-release.release-created-event", "ms.vss-release.release-abandoned-event",
 		"ms.vss-release.deployment-started-event", "ms.vss-release.deployment-completed-event",
@@ -28,7 +29,7 @@ type releaseSelector struct {
 	MaxCreatedTime     string   `json:"maxCreatedTime"`
 }
 
-// listReleases lists the releases of every project as they are (export.md 4.14).
+// listReleases lists the releases of every project as they are.
 func listReleases(l *lister, sel releaseSelector) stream[Record] {
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		if l.since.IsZero() {
@@ -38,12 +39,14 @@ func listReleases(l *lister, sel releaseSelector) stream[Record] {
 	})
 }
 
+const routeReleases = "_apis/release/releases"
+
 // request asks for the releases of a project.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/release/releases/list
 func (sel *releaseSelector) request(p *project) *request {
 	return &request{
-		Host: rest.VSRM, Project: p.ID, Route: "_apis/release/releases",
+		Host: rest.VSRM, Project: p.ID, Route: routeReleases,
 		Query: []string{
 			"$top", listTop, "$expand", sel.Expand, "statusFilter", sel.StatusFilter,
 			"tagFilter", strings.Join(sel.TagFilter, ","), "sourceBranchFilter", sel.SourceBranchFilter,

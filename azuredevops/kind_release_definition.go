@@ -11,6 +11,7 @@ import (
 
 var _ = register(row[releaseDefinitionSelector]{
 	Name: "release-definition", List: listReleaseDefinitions,
+	Live:   live{Narrow: idFilter(routeReleaseDefinitions, "definitionIdFilter")},
 	Events: []string{"ms.vss-release.release-created-event", "ms.vss-release.release-abandoned-event"},
 })
 
@@ -20,14 +21,16 @@ type releaseDefinitionSelector struct {
 	TagFilter []string `json:"tagFilter"`
 }
 
-// listReleaseDefinitions lists the classic release pipelines of every project
-// with `__project` (export.md 4.15).
+const routeReleaseDefinitions = "_apis/release/definitions"
+
+// listReleaseDefinitions lists the classic release pipelines of every project with
+// `__project`.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/release/definitions/list
 func listReleaseDefinitions(l *lister, sel releaseDefinitionSelector) stream[Record] {
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return l.batches(ctx, &request{
-			Host: rest.VSRM, Project: p.ID, Route: "_apis/release/definitions",
+			Host: rest.VSRM, Project: p.ID, Route: routeReleaseDefinitions,
 			Query: []string{"$top", listTop, "$expand", sel.Expand, "tagFilter", strings.Join(sel.TagFilter, ",")},
 		}, batch{scope: p.scope, added: rawjson.Members{}.Raw("__project", p.JSON)})
 	})

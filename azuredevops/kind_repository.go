@@ -18,8 +18,8 @@ type repositorySelector struct {
 	IncludedFiles []string `json:"includedFiles"`
 }
 
-// listRepositories lists the repositories of every project, disabled ones
-// included, with `__includedFiles` when there are any to include (export.md 4.2).
+// listRepositories lists the repositories of every project, disabled ones included,
+// with `__includedFiles` when there are any to include.
 func listRepositories(l *lister, sel repositorySelector) stream[Record] {
 	included := unique(sel.IncludedFiles)
 	record := func(r *repository) Record { return l.record(r.JSON, r.scope(), r.ID, rawjson.Members{}) }

@@ -15,8 +15,8 @@ import (
 var _ = register(row[ignoredDefaultTeam]{Name: "repository-policy", List: listRepositoryPolicies, Events: inRepository()})
 
 // listRepositoryPolicies lists the policies that hold for the default branch of
-// every healthy repository, all policies where there is none, with `__repository`:
-// a policy appears once per repository (export.md 4.3).
+// every healthy repository, all policies where there is none, with `__repository`: a
+// policy appears once per repository.
 func listRepositoryPolicies(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	if l.c.perRepository.policies {
 		return l.perHealthyRepository(wideRecords, l.repositoryPolicies)
@@ -30,8 +30,8 @@ func policyMembers(r *repository) rawjson.Members {
 	return rawjson.Members{}.Raw("__repository", r.JSON)
 }
 
-// repositoryPolicies asks for the policies of a repository. The service pages
-// only when it is asked to; should it do so anyway, the token is followed (S10).
+// repositoryPolicies asks for the policies of a repository. The service pages only
+// when it is asked to; should it do so anyway, the token is followed.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/policy-configurations/get
 func (l *lister) repositoryPolicies(ctx context.Context, r *repository) iter.Seq2[Record, error] {
@@ -98,8 +98,8 @@ func newPolicyIndex(of []*repository) *policyIndex {
 	return x
 }
 
-// governed are the places of the repositories that a policy holds for, in order:
-// all without a scope, otherwise those that a scope covers (export.md 4.3).
+// governed are the places of the repositories that a policy holds for, in order: all
+// without a scope, otherwise those that a scope covers.
 func (x *policyIndex) governed(policy []byte) ([]int, error) {
 	scopes, err := policyScopes(policy)
 	if err != nil {

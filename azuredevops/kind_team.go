@@ -7,16 +7,16 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-var _ = register(row[teamSelector]{Name: "team", List: listTeams})
+var _ = register(row[teamSelector]{Name: "team", List: listTeams, Live: live{OverTags: true}})
 
 type teamSelector struct {
 	IncludeMembers   bool `json:"includeMembers"`
 	IncludeAreaPaths bool `json:"includeAreaPaths"`
 }
 
-// listTeams lists the teams of the organization; as asked for with `__members`,
-// the list of them, and `__areaPaths`, the team's field values (export.md 4.23).
-// What cannot be read is left out, the record incomplete.
+// listTeams lists the teams of the organization; as asked for with `__members`, the
+// list of them, and `__areaPaths`, the team's field values. What cannot be read is
+// left out, the record incomplete.
 func listTeams(l *lister, sel teamSelector) stream[Record] {
 	return each(wideRecords, l.eachTeam, one(func(ctx context.Context, t *team) (Record, error) {
 		var missing []error

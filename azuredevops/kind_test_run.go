@@ -13,6 +13,7 @@ import (
 var _ = register(row[testRunSelector]{
 	Name: "test-run", List: listTestRuns, Incremental: true,
 	Events: []string{"build.complete"},
+	Live:   live{Narrow: testRunsOfBuild, Matches: about("build.id", func(c Change) string { return c.build })},
 })
 
 type testRunSelector struct {
@@ -25,17 +26,26 @@ type coverageSelector struct {
 }
 
 const (
-	testRunTop = 1000
-	// The service gives 1,000 results at most (azure-devops-rest.md 2.4).
-	testResultTop = 1000
 	// Results come with the whole record: a run of 1,000 takes 2 MB.
 	wideTestRuns = 8
+
+	routeTestRuns = "_apis/test/runs"
 )
+
+// testRunsOfBuild makes the list of test runs one of those of a build.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
+func testRunsOfBuild(c Change, rq *request) *request {
+	if rq.Route == routeTestRuns && c.build != "" {
+		return rq.With("buildUri", "vstfs:///Build/Build/"+c.build)
+	}
+	return rq
+}
 
 // listTestRuns lists the test runs of every project with `__testResults`, all
 // results of the run, and `__codeCoverage`, that of its build; what was not asked
-// for is an empty array, an empty object (export.md 4.17). A run whose results or
-// coverage cannot be read is listed without them, incomplete.
+// for is an empty array, an empty object. A run whose results or coverage cannot be
+// read is listed without them, incomplete.
 func listTestRuns(l *lister, sel testRunSelector) stream[Record] {
 	none := rawjson.Members{}
 	if !sel.IncludeResults {
@@ -112,8 +122,8 @@ func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[t
 // https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
 func (l *lister) testRuns(ctx context.Context, p *project, added rawjson.Members, coverage bool) iter.Seq2[testRunPage, error] {
 	return func(yield func(testRunPage, error) bool) {
-		rq := &request{Project: p.ID, Route: "_apis/test/runs", Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
-		pages := l.skipPages(ctx, rq, testRunTop)
+		rq := &request{Project: p.ID, Route: routeTestRuns, Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
+		pages := l.skipPages(ctx, rq)
 		if !l.since.IsZero() {
 			pages = l.testRunsSince(ctx, rq)
 		}
@@ -152,9 +162,8 @@ func (l *lister) rememberedResults(ctx context.Context, run Record) ([]byte, err
 	})
 }
 
-// testResults is the array of all results of a run (S9). The run says how many
-// there are; without that, or when there seem to be fewer, only an empty page is
-// the end.
+// testResults is the array of all results of a run. The run says how many there are;
+// without that, or when there seem to be fewer, only an empty page is the end.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/test/results/list
 func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
@@ -166,7 +175,7 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 		Project: run.project().ID, Route: "_apis/test/runs/{runId}/results", Args: []string{run.Scope.ID},
 	}
 	out, count := []byte{'['}, 0
-	for p, err := range l.skipPages(ctx, rq, testResultTop) {
+	for p, err := range l.skipPages(ctx, rq) {
 		if err != nil {
 			return nil, err
 		}
@@ -178,7 +187,7 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 			out = append(out, obj...)
 		}
 		p.Free()
-		if total >= 0 && count >= total && count-before < testResultTop {
+		if total >= 0 && count >= total && count-before < skipTop {
 			break
 		}
 	}

@@ -84,17 +84,17 @@ func TestTestRuns(t *testing.T) {
 		`{"includeResults":"some"}`:      "includeResults: want true or false",
 		`{"codeCoverage":[]}`:            "codeCoverage: want an object",
 		`{"codeCoverage":{"flags":"x"}}`: "codeCoverage.flags: want an integer",
-		`{"codeCoverage":{"flag":1}}`:    "codeCoverage.flag: unknown key",
+		`{"codeCoverage":{"flag":1}}`:    `codeCoverage.flag: unknown key, did you mean "flags"?`,
 	})
 }
 
-// A full page may have a successor even if the run counts no further (S9).
+// A full page may have a successor even if the run counts no further.
 func TestTestRunsManyResults(t *testing.T) {
 	var results []string
-	for i := range testResultTop + 2 {
+	for i := range skipTop + 2 {
 		results = append(results, fmt.Sprintf(`{"id":%d}`, i))
 	}
-	f := &fakeService{serve: skipping(testResultTop, results...)}
+	f := &fakeService{serve: skipping(skipTop, results...)}
 	got, err := newLister(newTestClient(t, f, options{})).testResults(t.Context(), Record{
 		JSON: []byte(`{"totalTests":1000}`), Scope: Scope{Project: "p1", ID: "1"},
 	})

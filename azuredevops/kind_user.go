@@ -18,7 +18,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
-var _ = register(row[userSelector]{Name: "user", List: listUsers})
+var _ = register(row[userSelector]{Name: "user", List: listUsers, Live: live{OverTags: true}})
 
 const (
 	sourceGraph = "graph"
@@ -53,8 +53,8 @@ func (s userSelector) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(s))
 }
 
-// listUsers lists the users of the organization: those with a license, or those
-// of the graph (export.md 4.25).
+// listUsers lists the users of the organization: those with a license, or those of
+// the graph.
 func listUsers(l *lister, sel userSelector) stream[Record] {
 	switch {
 	case sel.Source != sourceGraph:
@@ -68,8 +68,8 @@ func listUsers(l *lister, sel userSelector) stream[Record] {
 	})
 }
 
-// entitlements lists the users with a license. Since version 7 the service pages
-// by a token and calls the list items, or members (S51); before, by top and skip.
+// entitlements lists the users with a license. Since version 7 the service pages by
+// a token and calls the list items, or members; before, by top and skip.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/memberentitlementmanagement/user-entitlements/search-user-entitlements
 func (l *lister) entitlements(sel userSelector) stream[Record] {
@@ -112,10 +112,10 @@ func graphUsers(sel userSelector) *request {
 	}
 }
 
-// usersWithGroups lists graph users with `__groups`, the groups that they belong
-// to directly, and `__projects`, the names in brackets before those groups' names,
-// sorted (S43: the organization's own among them). Where the groups cannot be
-// read, both are left out, the record incomplete.
+// usersWithGroups lists graph users with `__groups`, the groups that they belong to
+// directly, and `__projects`, the names in brackets before those groups' names,
+// sorted (the organization's own among them). Where the groups cannot be read, both
+// are left out, the record incomplete.
 func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 	org := Scope{Organization: l.c.Organization()}
 	users := func(ctx context.Context) iter.Seq2[[]byte, error] {

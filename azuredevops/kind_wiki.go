@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -16,6 +17,7 @@ import (
 var _ = register(row[wikiSelector]{
 	Name: "wiki", List: listWikiPages,
 	Events: inRepository("git.push"),
+	Live:   live{Settle: wikisOf},
 })
 
 // wikiTop is the most pages that a batch gives.
@@ -43,7 +45,7 @@ func (w *wiki) scope() Scope {
 
 // listWikiPages lists the pages of every wiki with `__wiki` and `__project`. With
 // IncludeContent it is the whole page; one that cannot be read is listed as the
-// batch has it and is incomplete (export.md 4.29).
+// batch has it and is incomplete.
 func listWikiPages(l *lister, sel wikiSelector) stream[Record] {
 	wikis := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[*wiki, error] {
 		return within(p.scope, l.wikis(ctx, p, sel))
@@ -164,4 +166,46 @@ func (l *lister) wikiPage(ctx context.Context, rec Record, sel wikiSelector) ([]
 		added = added.Raw(name, rawjson.Raw(rec.JSON, name))
 	}
 	return rawjson.With(b, added, l.c.suffix), nil
+}
+
+// wikisOf are the changes of the wikis that have their pages in a repository. The
+// wiki of a project has the id of its repository: it may have gone with it.
+func wikisOf(ctx context.Context, l *lister, p *project, c Change, excluded bool) ([]Change, error) {
+	of := c.repository
+	c.repository = ""
+	var out []Change
+	add := func(id string) {
+		c.Scope.ID = id
+		out = append(out, c)
+	}
+	if c.fresh || excluded {
+		add(of)
+	}
+	if excluded {
+		return out, nil
+	}
+	wikis, err := l.c.live.wikis.young(ctx, p.ID, liveFor, func(ctx context.Context) ([]wikiOf, error) { return l.allWikis(ctx, p) })
+	for _, w := range wikis {
+		if strings.EqualFold(w.repository, of) && !(c.fresh && w.id == of) {
+			add(w.id)
+		}
+	}
+	return out, err
+}
+
+// allWikis lists the wikis of a project.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/wiki/wikis/list
+func (l *lister) allWikis(ctx context.Context, p *project) ([]wikiOf, error) {
+	var out []wikiOf
+	for pg, err := range l.pages(ctx, &request{Project: p.ID, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
+		if err != nil {
+			return nil, err
+		}
+		for obj := range rawjson.Objects(pg.Body, "value") {
+			out = append(out, wikiOf{rawjson.Text(obj, "id"), rawjson.Text(obj, "repositoryId")})
+		}
+		pg.Free()
+	}
+	return out, nil
 }

@@ -2,6 +2,7 @@ package azuredevops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -28,8 +29,8 @@ const (
 )
 
 // listWorkItems lists the work items of every project with `__projectId` and
-// `__project`: ids by WIQL, paged by id, then the items by 200. An item whose id
-// was found and that does not come back is unknown (S3).
+// `__project`: ids by WIQL, paged by id, then the items by 200. An item whose id was
+// found and that does not come back is unknown.
 func listWorkItems(l *lister, sel workItemSelector) stream[Record] {
 	chunks := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[workItemIDs, error] {
 		return within(p.scope, l.workItemIDs(ctx, p, sel.WIQL))
@@ -127,4 +128,71 @@ func (l *lister) workItems(ctx context.Context, of workItemIDs, expand string) i
 		}
 		yield(batch{page: p, key: "value", id: "id", scope: of.project.scope, added: of.added, want: of.ids}, nil)
 	}
+}
+
+// errRenamed asks for another try: what was known of the project is out of date.
+var errRenamed = errors.New("the project was renamed a moment ago")
+
+// withinWorkItem asks for one work item, and, at the same time, whether the
+// conditions of the selector hold for it: both answers are those of a resync.
+func withinWorkItem(l *lister, sel workItemSelector, at *part) stream[Record] {
+	if at.Scope.ID == "" {
+		return nil
+	}
+	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
+		return within(at.Scope, l.oneWorkItem(ctx, sel, at))
+	})
+}
+
+func (l *lister) oneWorkItem(ctx context.Context, sel workItemSelector, at *part) iter.Seq2[batch, error] {
+	return func(yield func(batch, error) bool) {
+		p, id := at.project, at.Scope.ID
+		fetched := ahead(ctx, func(ctx context.Context) (batch, error) {
+			for b, err := range l.workItems(ctx, workItemIDs{p, []string{id}, rawjson.Members{}.Text("__projectId", p.ID).Raw("__project", p.JSON)}, sel.Expand) {
+				return b, err
+			}
+			return batch{}, fmt.Errorf("%w: no answer", ErrMalformed)
+		})
+		found, err := l.wiqlPage(ctx, p, wiqlFor(sel.WIQL, id), "")
+		item := fetched()
+		switch {
+		case err != nil:
+			item.value.page.Free()
+			yield(batch{}, fmt.Errorf("work item query: %w", err))
+		case len(found) == 0:
+			item.value.page.Free()
+			if err := l.stillCalled(ctx, p); err != nil {
+				yield(batch{}, err)
+			}
+		default:
+			yield(item.value, item.err)
+		}
+	}
+}
+
+// stillCalled is an error if the query was about a project of another name.
+func (l *lister) stillCalled(ctx context.Context, p *project) error {
+	all, err := l.c.live.projects.young(ctx, "", liveAbsent, l.allProjects)
+	if err != nil {
+		return err
+	}
+	for _, now := range all {
+		if now.ID == p.ID && now.Name != p.Name {
+			return errRenamed
+		}
+	}
+	return nil
+}
+
+// wiqlFor narrows conditions to one work item.
+func wiqlFor(wiql, id string) string {
+	conditions, asOf := wiqlFilter(wiql)
+	one := "[System.Id] = " + id
+	if conditions != "" {
+		one += " AND (" + conditions + ")"
+	}
+	if asOf != "" {
+		one += " " + asOf
+	}
+	return one
 }

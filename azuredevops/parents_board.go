@@ -28,8 +28,8 @@ type board struct {
 	lacking error  // the details could not be read
 }
 
-// eachBoard streams the boards of a team. A team without an iteration has none
-// that the service could tell: it answers 500, which is unknown (S15).
+// eachBoard streams the boards of a team. For a team without an iteration the
+// service answers 500, so its boards are unknown.
 func (l *lister) eachBoard(ctx context.Context, t *team) iter.Seq2[board, error] {
 	return within(t.scope(), func(yield func(board, error) bool) {
 		kept, err := l.work.boards.get(ctx, t.ID, func(ctx context.Context) (*teamBoards, error) { return l.fetchBoards(ctx, t) })
@@ -51,8 +51,8 @@ func (l *lister) eachBoard(ctx context.Context, t *team) iter.Seq2[board, error]
 	})
 }
 
-// fetchBoards lists the boards of a team and reads each: the list has the names
-// only.
+// fetchBoards lists the boards of a team and reads each one: the list has only the
+// names.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/work/boards/list
 func (l *lister) fetchBoards(ctx context.Context, t *team) (*teamBoards, error) {

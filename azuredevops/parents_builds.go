@@ -15,12 +15,14 @@ const (
 	wideCalls = 16 // calls per build or run: as many as may be in flight
 )
 
+const routeBuilds = "_apis/build/builds"
+
 // buildsOf asks for all builds of a project that are still retained.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
 func buildsOf(p *project) *request {
 	return &request{
-		Project: p.ID, Route: "_apis/build/builds", Shared: true,
+		Project: p.ID, Route: routeBuilds, Shared: true,
 		Query: []string{"queryOrder", "queueTimeDescending", "$top", buildsTop},
 	}
 }
@@ -42,8 +44,8 @@ func buildRevision(build []byte) string {
 	return changed + " " + rawjson.Text(build, "finishTime") + " " + rawjson.Text(build, "result")
 }
 
-// started tells whether the build itself says that it has begun. Before that it
-// has no timeline (design rule 2.2).
+// started tells whether the build itself says that it has begun. Before that it has
+// no timeline.
 func started(build []byte) bool {
 	at := rawjson.Text(build, "startTime")
 	return at != "" && !strings.HasPrefix(at, "0001-01-01")

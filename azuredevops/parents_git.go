@@ -10,8 +10,8 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-// wideRepositories is how many repositories of a project are asked at once where
-// its own list does not do.
+// wideRepositories is how many repositories of a project are asked at once when the
+// list of the project cannot be used.
 const wideRepositories = 8
 
 // perHealthyRepository streams the records of every healthy repository, width of
@@ -68,10 +68,10 @@ func byID(of []*repository) map[string]int {
 	return out
 }
 
-// wholeOrEach reads what belongs to repositories with one list of the project.
-// Where that fails before it has given a record, every repository is asked
-// itself: what can be read is read, and what cannot is named exactly. Without a
-// second repository there is nothing to save.
+// wholeOrEach reads what belongs to repositories with one list per project. If that
+// fails before the first record, every repository is asked by itself: what can be
+// read is read, and what cannot is reported exactly. With a single repository there
+// is nothing to save.
 func (l *lister) wholeOrEach(
 	ctx context.Context, of []*repository, whole iter.Seq2[Record, error], list func(ctx context.Context, r *repository) iter.Seq2[Record, error],
 ) iter.Seq2[Record, error] {

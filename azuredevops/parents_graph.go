@@ -134,8 +134,8 @@ type subjects struct {
 	size   int
 }
 
-// get is a subject, or why it is unknown: something refers to it, so it is not
-// merely absent (S4).
+// get is a subject, or why it is unknown: something refers to it, so it cannot
+// simply be absent.
 func (s *subjects) get(id string) ([]byte, error) {
 	if obj := s.found[id]; obj != nil {
 		return obj, nil
@@ -146,9 +146,9 @@ func (s *subjects) get(id string) ([]byte, error) {
 	return nil, fmt.Errorf("subject %s: %w", id, errLost)
 }
 
-// lookedUp streams what of makes of each owner and its subjects. Owners wait
-// for each other, so that a lookup is worth its call, and subjects that belong to
-// many are looked up once, as far as memory allows.
+// lookedUp streams what of makes of each owner and its subjects. Owners wait for one
+// another until a lookup is worth a call; subjects that belong to many are looked up
+// once, as far as memory allows.
 func (l *lister) lookedUp(owners stream[owner], of func(o owner, s *subjects, yield func(Record, error) bool) bool) stream[Record] {
 	return func(ctx context.Context) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {

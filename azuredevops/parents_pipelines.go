@@ -7,9 +7,9 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-// listTop is asked for where a service names no largest page: what it does not
-// give at once comes with the next token. Releases, for example, never come by
-// more than 100, whatever is asked for.
+// listTop is the page size where a service documents no maximum: what it does not
+// return at once comes with the next token. Releases, for example, never come more
+// than 100 at a time.
 const listTop = "1000"
 
 // pipelinesOf asks for the pipelines of a project.

@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	teamTop = 1000
-	// defaultTop is what lists of teams and members give when no number is asked
-	// for (azure-devops-rest.md 2.4): no limit of the service lies below it.
+	// defaultTop is the page size of lists of teams and members when none is
+	// requested; the service never returns shorter pages.
 	defaultTop = 100
 
 	boardCacheBytes  = 6 << 20
@@ -27,7 +26,7 @@ const (
 // members are bounded: what had to go is fetched again.
 type workParents struct {
 	teams   *memo[*teamList]
-	own     memos[string, *packed] // teams by project
+	own     cache[string, *packed] // teams by project
 	boards  cache[string, *teamBoards]
 	members cache[string, *packed]
 	packer  packer
@@ -63,15 +62,15 @@ type teamList struct {
 	err   error
 }
 
-// teamList is what a single list says of the teams of all projects. It leaves
-// out projects that the identity may not read, without a word.
+// teamList is what one list says of the teams of all projects. It silently leaves
+// out projects that the identity may not read.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/core/teams/get-all-teams
 func (l *lister) teamList(ctx context.Context) (*teamList, error) {
 	return l.work.teams.get(ctx, func(ctx context.Context) (*teamList, error) {
 		out := &teamList{of: map[string]*packed{}}
 		arrays, seen := map[string][]byte{}, map[string]bool{}
-		for p, err := range l.skipPages(ctx, &request{Route: "_apis/teams"}, teamTop) {
+		for p, err := range l.skipPages(ctx, &request{Route: "_apis/teams"}) {
 			if err != nil {
 				out.err = listed(err)
 				break
@@ -116,8 +115,8 @@ func closeArray(array []byte) []byte {
 }
 
 // eachTeam streams the teams of the organization, whether or not their projects
-// carry an excluded tag (export.md 1.6). Every project has a team: one that the
-// list leaves out is asked itself, and then says why.
+// carry an excluded tag. Every project has a team: a project that the list leaves
+// out is asked by itself, which tells why.
 func (l *lister) eachTeam(ctx context.Context) iter.Seq2[*team, error] {
 	return func(yield func(*team, error) bool) {
 		org := Scope{Organization: l.c.Organization()}
@@ -181,7 +180,7 @@ func (l *lister) teamsOf(ctx context.Context, p *project) iter.Seq2[*team, error
 	return within(p.scope, func(yield func(*team, error) bool) {
 		kept, err := l.work.own.get(ctx, p.ID, func(ctx context.Context) (*packed, error) {
 			rq := &request{Route: "_apis/projects/{projectId}/teams", Args: []string{p.ID}}
-			b, err := l.gather(l.skipPages(ctx, rq, teamTop), defaultTop)
+			b, err := l.gather(l.skipPages(ctx, rq), defaultTop)
 			return l.work.packer.pack(b), err
 		})
 		if err != nil {
@@ -192,8 +191,8 @@ func (l *lister) teamsOf(ctx context.Context, p *project) iter.Seq2[*team, error
 	})
 }
 
-// gather makes one array of the objects of all pages. A page with less than
-// enough objects is the last one; 0 means that only the pages know.
+// gather makes one array of the objects of all pages. A page with fewer than enough
+// objects is the last one; with 0 only the pages know.
 func (l *lister) gather(pages iter.Seq2[*page, error], enough int) ([]byte, error) {
 	var out []byte
 	for p, err := range pages {
@@ -236,7 +235,7 @@ func teamsIn(p *project, kept *packed) iter.Seq2[*team, error] {
 func (l *lister) teamMembers(ctx context.Context, t *team) ([]byte, error) {
 	kept, err := l.work.members.get(ctx, t.ID, func(ctx context.Context) (*packed, error) {
 		rq := &request{Route: "_apis/projects/{projectId}/teams/{teamId}/members", Args: []string{t.Project.ID, t.ID}}
-		b, err := l.gather(l.skipPages(ctx, rq, teamTop), defaultTop)
+		b, err := l.gather(l.skipPages(ctx, rq), defaultTop)
 		return l.work.packer.pack(b), err
 	})
 	if err != nil {

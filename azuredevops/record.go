@@ -1,9 +1,6 @@
 package azuredevops
 
-import (
-	"fmt"
-	"unsafe"
-)
+import "fmt"
 
 // A Record is one raw REST object with the keys that a kind adds to it.
 type Record struct {
@@ -20,9 +17,8 @@ type Record struct {
 	// or not text. A path that could not be read is not in the map but in Missing.
 	Files map[string]*string
 
-	// Missing lists what could not be read although the record refers to it.
-	// An entity made of an incomplete record must not replace an existing one
-	// (design rule 2.2).
+	// Missing lists what could not be read although the record refers to it. An
+	// entity made of an incomplete record must not replace an existing one.
 	Missing []error
 }
 
@@ -66,8 +62,3 @@ type ScopeError struct {
 
 func (e *ScopeError) Error() string { return fmt.Sprintf("%s: %v", e.Scope, e.Err) }
 func (e *ScopeError) Unwrap() error { return e.Err }
-
-// view is b as a string without a copy. The string must not outlive b.
-func view(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // gjson only reads; Get on bytes would copy whole pages
-}

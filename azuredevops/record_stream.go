@@ -9,8 +9,8 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
-// A batch is a page whose objects become records when they are taken, so that
-// what waits in a stream is pages only.
+// A batch is a page whose objects become records only when they are taken, so that
+// pages wait in a stream, not records.
 type batch struct {
 	page  *page
 	key   string                // of the array in the page
@@ -42,8 +42,8 @@ func (l *lister) perRepository(
 	}))
 }
 
-// within gives the errors of a sequence the scope that they leave unknown. What
-// was listed and now answers 404 is unknown too.
+// within gives the errors of a sequence the scope that they leave unknown. A 404 for
+// something that was listed a moment ago means unknown too.
 func within[T any](s Scope, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for v, err := range seq {
@@ -124,8 +124,8 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 	return next == len(b.want) || b.lost(yield)
 }
 
-// lost yields an error for every record that was asked for and did not come
-// back: it is unknown.
+// lost yields an error for every record that was requested by id and is missing from
+// the answer: it is unknown.
 func (b batch) lost(yield func(Record, error) bool) bool {
 	back := make(map[string]bool, len(b.want))
 	for obj := range rawjson.Objects(b.page.Body, b.key) {

@@ -20,9 +20,9 @@ const (
 	optionEnviron = "exportEnvVariables"
 )
 
-// decodeSelector reads a selector into a struct by the rules of export.md 4.0.1:
+// decodeSelector reads a selector into a struct as the Python integration does:
 // booleans and integers may be texts, a list is never a scalar, unknown keys are
-// ignored with a warning. An absent or null option keeps its default. Tags:
+// ignored, with a warning. An absent or null option keeps its default. Tags:
 //
 //	json:"name"      as usual; every field has one
 //	alias:"name"     another spelling that is accepted
@@ -114,7 +114,7 @@ func (d *selectorDecoder) object(path string, doc map[string]any, v reflect.Valu
 			continue
 		}
 		text := "unknown key"
-		if near := nearest(name, known); near != "" {
+		if near := nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
 			text += fmt.Sprintf(", did you mean %q?", near)
 		}
 		if strict {
@@ -267,13 +267,36 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// nearest is the known name that differs in case and underscores only.
-func nearest(name string, known map[string]bool) string {
-	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "")) }
-	for _, k := range slices.Sorted(maps.Keys(known)) {
-		if plain(k) == plain(name) {
-			return k
+// nearest is the known name that was probably meant: it differs in case and
+// separators, or in two letters.
+func nearest(name string, known []string) string {
+	plain := func(s string) string { return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s)) }
+	best, least := "", 3
+	for _, k := range known {
+		if d := distance(plain(name), plain(k)); d < least && d < len(k)/2 {
+			best, least = k, d
 		}
 	}
-	return ""
+	return best
+}
+
+// distance is the number of letters to insert, remove or replace between a and b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := corner
+			if a[i] != b[j] {
+				cost++
+			}
+			corner = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
 }

@@ -1,7 +1,7 @@
 package azuredevops
 
-// ignoredDefaultTeam is the selector of the kinds that accept `defaultTeam`,
-// check it and do nothing with it (export.md 4.0.1).
+// ignoredDefaultTeam is the selector of the kinds that accept `defaultTeam`, check
+// it and do nothing with it.
 type ignoredDefaultTeam struct {
 	DefaultTeam bool `json:"defaultTeam" ignored:"true"`
 }

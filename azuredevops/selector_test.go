@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// trial has every form of option that the kinds of export.md 4 use.
+// trial has every form of option that the kinds use.
 type trial struct {
 	ignoredDefaultTeam
 	Flag  bool     `json:"flag"`
@@ -79,7 +79,7 @@ func TestDecodeSelector(t *testing.T) {
 			name: "all wrong", doc: `{"defaultTeam":"maybe","flag":"maybe","count":0,"mode":"C","list":"a","project_name":true,"depth":"x","files":{"paths":1},"folders":[{},1],"exportEnvVariables":1}`,
 			errs: []string{
 				"exportEnvVariables: want a list", "defaultTeam: want true or false", "flag: want true or false", "count: want an integer of at least 1", "mode: want one of A, B", "list: want a list",
-				"project_name: want a string", "depth: want an integer", "files.path: is missing", `files.paths: unknown key`, "folders[0].path: is missing", "folders[1]: want an object",
+				"project_name: want a string", "depth: want an integer", "files.path: is missing", `files.paths: unknown key, did you mean "path"?`, "folders[0].path: is missing", "folders[1]: want an object",
 			},
 		},
 		{name: "element", doc: `{"list":["a",{}]}`, errs: []string{"list[1]: want a string"}},
@@ -112,7 +112,11 @@ func TestBind(t *testing.T) {
 		{"repository", `{"includedFiles":["a",true]}`, "", "includedFiles[1]: want a string"},
 		{"repository", `{"includedFiles":"a"}`, "", "includedFiles: want a list"},
 		{"pipeline", `{"includeRepo":"x"}`, "", "includeRepo: want true or false"},
-		{"Project", `{}`, "", `unknown kind "Project": want one of `},
+		{"Project", `{}`, "", `unknown kind "Project": did you mean project?`},
+		{"pullRequest", `{}`, "", `unknown kind "pullRequest": did you mean pull-request?`},
+		{"work_items", `{}`, "", `unknown kind "work_items": did you mean work-item?`},
+		{"team-member", `{}`, "", `unknown kind "team-member": want one of `},
+		{"x", `{}`, "", `unknown kind "x": want one of `},
 	} {
 		l, _, err := Bind(tt.kind, json.RawMessage(tt.selector))
 		switch {

@@ -12,12 +12,12 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
-// sinceTolerance is how far an incremental listing looks back before the time it
-// was given: the clocks of this machine and of the service differ, and what is
-// written is found a little later. What comes twice does no harm.
+// sinceTolerance is how far an incremental listing looks back before the given time:
+// clocks differ, and changes become visible with a delay. Listing something twice
+// does no harm.
 const sinceTolerance = 5 * time.Minute
 
-// Incremental tells whether a kind can be listed since a time (export.md 5).
+// Incremental tells whether a kind can be listed since a time.
 func Incremental(kind string) bool { return kinds[kind].incremental }
 
 // sinceOf is what lister.since has to be.
@@ -36,12 +36,12 @@ func stamp(at time.Time) string {
 	return at.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// buildsSince asks for the builds of a project that have changed: those that are
-// not finished, and those that have finished since. Each request filters by the
-// time that its order names; a filter by the queue alone would miss what was
-// queued before and has finished (S12). The unfinished ones come first: what
-// finishes between the two answers is in the second. What a finished build still
-// changes, its tags, no filter finds.
+// buildsSince asks for the builds of a project that have changed: those that are not
+// finished, and those that have finished since. Each request filters by the time
+// that its order names; a filter by the queue alone would miss what was queued
+// before and has finished. The unfinished ones come first: what finishes between the
+// two answers is in the second. What a finished build still changes, its tags, no
+// filter finds.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
 func buildsSince(p *project, since time.Time) []*request {
@@ -76,8 +76,8 @@ type changedPipeline struct {
 
 // listPipelineRunsSince lists the runs that have changed, as listPipelineRuns has
 // them: one call for each pipeline that has such runs. Runs are builds, whose list
-// knows when they were queued and finished. Analytics would know finished ones
-// only, later, and for those who may read it (S11).
+// knows when they were queued and finished. Analytics would know finished ones only,
+// later, and for those who may read it.
 func listPipelineRunsSince(l *lister) stream[Record] {
 	pipelines := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[changedPipeline, error] {
 		return within(p.scope, l.changedPipelines(ctx, p))
@@ -133,8 +133,8 @@ func deploymentsSince(p *project, since time.Time) *request {
 }
 
 // releasesSince lists the releases that were created, modified or deployed. The
-// service filters by creation only (S12), so all of them are asked for; that a
-// deployment changes the release shows in the list of deployments.
+// service can filter by creation time only, so all are requested; that a deployment
+// changes a release shows in the list of deployments.
 func (l *lister) releasesSince(ctx context.Context, p *project, sel releaseSelector) iter.Seq2[batch, error] {
 	return func(yield func(batch, error) bool) {
 		deployed := map[string]bool{}
@@ -183,9 +183,8 @@ func (l *lister) testRunsSince(ctx context.Context, rq *request) iter.Seq2[*page
 }
 
 // windowPages follows continuation tokens, which the documentation names. Where a
-// full page comes without one, what is behind it is asked for as in the list of
-// all runs: a service that does not know $skip begins again, and that is the end
-// (S13).
+// full page comes without one, what is behind it is asked for as in the list of all
+// runs: a service that does not know $skip begins again, and that is the end.
 func (l *lister) windowPages(ctx context.Context, rq *request) iter.Seq2[*page, error] {
 	return func(yield func(*page, error) bool) {
 		var guard rest.Guard
@@ -202,10 +201,7 @@ func (l *lister) windowPages(ctx context.Context, rq *request) iter.Seq2[*page, 
 				got++
 				seen[rawjson.Text(obj, "id")] = true
 			}
-			token := pg.Token
-			if token == "" {
-				token = rawjson.Text(pg.Body, "continuationToken")
-			}
+			token := pg.Next()
 			if len(seen) == before {
 				pg.Free()
 			} else if !yield(pg, nil) {

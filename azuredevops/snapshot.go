@@ -17,14 +17,15 @@ import (
 )
 
 const (
-	// How many parents a listing works on at once. The limiter decides what is
-	// in flight; these bound what is held in memory: a page each for pages, a
+	// How many parents a listing works on at once. The limiter decides how many
+	// requests are in flight; these bound memory: one page each for pages, one
 	// record each for records.
 	widePages   = 8
 	wideChunks  = 6 // of 200 work items: more than a MB each
 	wideRecords = 32
 
 	projectTop = "1000" // an organization has at most 1,000 projects
+	skipTop    = 1000   // no list that is paged by $skip gives more at once
 )
 
 // A Snapshot is what the listings of one resync share: lists of parents, fetched
@@ -35,15 +36,15 @@ type Snapshot struct {
 	budget *rest.Budget
 
 	projects     *memo[*projectList]
-	details      memos[string, []byte]
-	repositories memos[string, *packed]
+	details      cache[string, []byte]
+	repositories cache[string, *packed]
 	shared       *cache[string, *sharedPage] // by address
 	caches       *fileCaches
 	work         *workParents
 	groups       *memo[*groupList]
 
 	at      *part                      // what is listed; nil means everything
-	current memos[string, *repository] // what live events have read, by id
+	current cache[string, *repository] // what live events have read, by id
 }
 
 // Snapshot begins a resync.
@@ -66,7 +67,7 @@ type lister struct {
 
 // send makes a request on behalf of the kind.
 func (l *lister) send(ctx context.Context, rq *request) (*page, error) {
-	rq = l.at.narrow(rq)
+	rq = l.at.narrowed(rq)
 	if rq.Shared {
 		return l.sendShared(ctx, rq)
 	}
@@ -88,12 +89,12 @@ func (l *lister) page(ctx context.Context, rq *request, key string, n int, guard
 	return rest.Sender(l.send).Page(ctx, rq, key, n, guard)
 }
 
-// skipPages streams a list that is asked for with $top and $skip.
-func (l *lister) skipPages(ctx context.Context, rq *request, top int) iter.Seq2[*page, error] {
-	return l.offsetPages(ctx, rq, "value", "$top", "$skip", top)
+// skipPages streams a list that is paged by $top and $skip.
+func (l *lister) skipPages(ctx context.Context, rq *request) iter.Seq2[*page, error] {
+	return l.offsetPages(ctx, rq, "value", "$top", "$skip", skipTop)
 }
 
-// offsetPages is skipPages for services that call the parameters something else.
+// offsetPages is skipPages for services that name the parameters differently.
 func (l *lister) offsetPages(ctx context.Context, rq *request, key, topName, skipName string, top int) iter.Seq2[*page, error] {
 	return rest.Sender(l.send).OffsetPages(ctx, rq, key, topName, skipName, top)
 }
@@ -186,8 +187,8 @@ func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
 
 const tagPrefix = "Microsoft.TeamFoundation.Project.Tag."
 
-// excluded tells whether a project carries an excluded tag (export.md 1.6). The
-// project has just been listed, so 404 is no answer.
+// excluded tells whether a project carries an excluded tag. The project has just
+// been listed, so 404 is no answer.
 func (l *lister) excluded(ctx context.Context, p *project) (bool, error) {
 	if len(l.c.excluded) == 0 {
 		return false, nil
@@ -228,11 +229,12 @@ type repository struct {
 	JSON     []byte // as listed; valid while the repository is being worked on
 }
 
-// readable tells whether there can be files in the repository. The list itself
-// says when there are none (design rule 2.2).
+// readable tells whether there can be files in the repository. The list itself says
+// when there are none.
 func (r *repository) readable() bool { return !r.Disabled && r.Branch != "" }
 
-// healthy is the filter of export.md 3.9 for kinds that live in a repository.
+// healthy tells whether what lives in the repository is listed: not while it is
+// disabled, or its project is being created or deleted.
 func (r *repository) healthy() bool {
 	switch rawjson.Get(r.JSON, "project.state").Str {
 	case "deleted", "deleting", "new", "createPending":
@@ -315,8 +317,8 @@ func (l *lister) fetchRepositories(ctx context.Context, p *project) (*packed, er
 	return only, nil
 }
 
-// packed are bytes that are kept for a whole resync. Long lists of repositories
-// repeat themselves so much that packing takes a tenth of the memory.
+// packed are bytes that are kept for a whole resync. Long lists of repositories are
+// so repetitive that packing shrinks them to a tenth.
 type packed struct {
 	b    []byte
 	size int // unpacked, 0 when b is as it was

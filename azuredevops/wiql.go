@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// wiqlFilter splits the conditions of a selector from what may follow them
-// (export.md 4.18). A sort order is dropped: which items there are does not
-// depend on it, and paging by id needs its own (S47). An ASOF clause is kept.
+// wiqlFilter splits the conditions of a selector from what may follow them. A sort
+// order is dropped: which items there are does not depend on it, and paging by id
+// needs its own. An ASOF clause is kept.
 func wiqlFilter(wiql string) (conditions, asOf string) {
 	conditions = strings.TrimSpace(wiql)
 	order, date := -1, -1
@@ -57,8 +57,8 @@ func wiqlWords(s string) []wiqlWord {
 	return out
 }
 
-// skipTo returns the index behind the next ch; a doubled quote inside a text
-// ends it and begins another, which comes to the same.
+// skipTo returns the index behind the next ch. A doubled quote inside a text ends it
+// and begins another, which amounts to the same.
 func skipTo(s string, i int, ch byte) int {
 	if n := strings.IndexByte(s[i:], ch); n >= 0 {
 		return i + n + 1

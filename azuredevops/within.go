@@ -14,19 +14,19 @@ import (
 // few calls as it takes. It yields on the caller's goroutine. Scope needs a Project
 // for kinds that live in one; its Organization and ProjectName do not matter.
 //
-// What is not yielded is not there any more, unless there was an error, or
-// opt.Change is Partial. A part that a resync would leave out is empty: a project
-// that no list shows or that carries an excluded tag, a disabled repository, a
-// record outside the selector. An error is a *ScopeError: then something in scope
-// is unknown. What is asked for by its id and not found is looked for in its list,
-// so that only a complete list makes it absent. After ctx is done the last error is
-// ctx's.
+// What is not yielded no longer exists, unless there was an error or opt.Change is
+// Partial. A part that a resync would leave out is empty: a project that no list
+// shows or that carries an excluded tag, a disabled repository, a record outside the
+// selector. An error is a *ScopeError: something in scope is unknown. A record that
+// is asked for by its id and not found is looked up in its list, so that only a
+// complete list makes it absent. After ctx is done the last error is ctx's.
 func (l *Listing) Within(ctx context.Context, s *Snapshot, scope Scope, opt ListOptions) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		scope.Organization = s.c.Organization()
 		opt.Change.Kind, opt.Change.Scope = l.Kind, scope
-		defer s.prefetch(ctx, opt.Change)()
-		n, err := s.narrow(ctx, opt.Change)
+		at := &part{Change: opt.Change, live: kinds[l.Kind].live}
+		defer s.prefetch(ctx, at)()
+		n, err := s.narrow(ctx, at)
 		switch {
 		case ctx.Err() != nil:
 			yield(Record{}, ctx.Err())
@@ -57,59 +57,76 @@ func (l *Listing) Within(ctx context.Context, s *Snapshot, scope Scope, opt List
 	}
 }
 
+// live is what live events need to know of a kind beyond what a resync needs. The
+// zero value is right for most kinds.
+type live struct {
+	// OverTags: the kind comes from a list of the organization, whatever the tags of
+	// projects.
+	OverTags bool
+	// NamedOverTags: naming a project in the selector overrules the project's tags.
+	NamedOverTags bool
+	// OldRepository tells whether the records of a change do not depend on the
+	// current state of their repository, so that what was read for an earlier event
+	// is good enough.
+	OldRepository func(c Change) bool
+	// Prefetch is a request that listing a change will need anyway. It is sent at
+	// once, while the parents of the records are still being read. nil sends none.
+	Prefetch func(c Change) *request
+	// Narrow adds a filter to the request for a list. A service that does not know
+	// the filter returns more than needed, which does no harm.
+	Narrow func(c Change, rq *request) *request
+	// Matches tells whether an entry of a list belongs to the change. nil:
+	// everything in its scope does.
+	Matches func(c Change, obj []byte) bool
+	// Settle turns a change that names a repository into changes of the records that
+	// are made from it but do not live in it.
+	Settle func(ctx context.Context, l *lister, p *project, c Change, excluded bool) ([]Change, error)
+}
+
 // A part is what a listing is narrowed to. A nil part is everything.
 type part struct {
 	Change
+	live
+
+	ahead      *request    // under way
 	project    *project    // nil for kinds of the organization
 	repository *repository // nil unless the scope is in one
 }
 
-// narrow is a snapshot in which there is only what a change is about: the other
-// projects and repositories do not exist. nil means that there is nothing in it.
-// The lists of the snapshot are shared, and requests go before those of a resync.
-func (s *Snapshot) narrow(ctx context.Context, c Change) (*Snapshot, error) {
+// narrow returns a snapshot that holds only what the change is about: other projects
+// and repositories do not exist in it. nil means that it would be empty. It shares
+// the lists of s, and its requests go before those of a resync.
+func (s *Snapshot) narrow(ctx context.Context, at *part) (*Snapshot, error) {
 	n := s.c.Urgent().Snapshot()
 	n.budget, n.shared, n.caches, n.work, n.groups = s.budget, s.shared, s.caches, s.work, s.groups
-	n.at = &part{Change: c}
-	if c.Scope.Project == "" || overTags(c.Kind) {
+	n.at = at
+	if at.Scope.Project == "" || at.OverTags {
 		return n, nil
 	}
-	l := &lister{Snapshot: s, kind: c.Kind}
-	p, excluded, err := l.liveProject(ctx, c.Scope.Project, "")
+	l := &lister{Snapshot: s, kind: at.Kind}
+	p, excluded, err := l.liveProject(ctx, at.Scope.Project, "")
 	switch {
 	case err != nil:
 		return nil, err
-	case p == nil:
+	case excluded && at.NamedOverTags:
+		return n, nil
+	case p == nil || excluded:
 		return nil, nil //nolint:nilnil // nothing to list, nothing unknown
-	case excluded && c.Kind == "folder":
-		return n, nil // naming the project overrules tags (S38)
-	case excluded:
-		return nil, nil //nolint:nilnil // as above
 	}
-	n.at.project, n.at.Scope.ProjectName = p, p.Name
+	at.project, at.Scope.ProjectName = p, p.Name
 	n.projects.got.Store(&result[*projectList]{value: &projectList{entries: []result[*project]{{value: p}}}})
-	if c.Scope.Repository == "" {
+	if at.Scope.Repository == "" {
 		return n, nil
 	}
-	r, err := l.currentRepository(ctx, p, c.Scope.Repository, c)
+	r, err := l.currentRepository(ctx, p, at)
 	if r == nil || err != nil {
 		return nil, err
 	}
-	n.at.repository = r
+	at.repository = r
 	_, err = n.repositories.get(ctx, p.ID, func(context.Context) (*packed, error) {
 		return &packed{b: append(append([]byte(`{"value":[`), r.JSON...), "]}"...)}, nil
 	})
 	return n, err
-}
-
-// overTags are the kinds that a resync lists without regard to the tags of
-// projects, from a list of the organization.
-func overTags(kind string) bool {
-	switch kind {
-	case "team", "member", "user", "group", "group-member":
-		return true
-	}
-	return false
 }
 
 // holds tells whether a record lies in the scope.
@@ -134,19 +151,16 @@ func (at *part) wants(of Scope, id string, obj []byte) bool {
 		return true
 	}
 	of.ID = id
-	if !at.Scope.holds(of) {
-		return false
+	return at.Scope.holds(of) && (at.Matches == nil || at.Matches(at.Change, obj))
+}
+
+// about makes a live.Matches for records that belong to one build or release: id
+// reads its number from the change, path finds it in a record.
+func about(path string, id func(c Change) string) func(Change, []byte) bool {
+	return func(c Change, obj []byte) bool {
+		want := id(c)
+		return want == "" || rawjson.Get(obj, path).String() == want
 	}
-	about := func(path, want string) bool { return want == "" || rawjson.Get(obj, path).String() == want }
-	switch at.Kind {
-	case "test-run":
-		return about("build.id", at.build)
-	case "pipeline-deployment":
-		return about("owner.id", at.build)
-	case "release-deployment":
-		return about("release.id", at.release)
-	}
-	return true
 }
 
 // only tells whether the record that has just been listed was the only one.
@@ -164,61 +178,56 @@ func (at *part) onlyBelow(parent string) bool {
 	return at != nil && at.Scope.ID != "" && at.Scope.ID == parent
 }
 
-// narrow adds to the request for a list what makes the service leave out the rest.
-// A service that does not know the filter gives more, which does no harm.
-//
-// https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
-// https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
-// https://learn.microsoft.com/rest/api/azure/devops/release/releases/list
-// https://learn.microsoft.com/rest/api/azure/devops/release/definitions/list
-func (at *part) narrow(rq *request) *request {
-	if at == nil {
-		return rq
-	}
-	id := at.Scope.ID
+// narrowed is the request, restricted to the part.
+func (at *part) narrowed(rq *request) *request {
 	switch {
-	case (at.Kind == "build" || at.Kind == "pipeline-stage") && rq.Route == "_apis/build/builds":
-		return rq.With("buildIds", id)
-	case at.build != "" && rq.Route == "_apis/test/runs":
-		return rq.With("buildUri", "vstfs:///Build/Build/"+at.build)
-	case rq.Route == "_apis/release/releases":
-		return rq.With("releaseIdFilter", id)
-	case rq.Route == "_apis/release/definitions":
-		return rq.With("definitionIdFilter", id)
-	case at.Kind == "branch" && rq.Route == routeRefs, at.Kind == "pipeline-stage" && rq.Route == routeTimeline:
+	case at == nil:
+		return rq
+	case at.ahead != nil && rq.Route == at.ahead.Route:
 		shared := *rq
-		shared.Shared = true // it may be under way: see prefetch
+		shared.Shared = true
 		return &shared
+	case at.Narrow != nil:
+		return at.Narrow(at.Change, rq)
 	}
 	return rq
 }
 
-const (
-	routeRefs     = "_apis/git/repositories/{repositoryId}/refs"
-	routeTimeline = "_apis/build/builds/{buildId}/timeline"
-)
-
-// prefetch asks for what a listing will want to know besides the parents of its
-// records, while it asks for those. The result waits for the answer.
-func (s *Snapshot) prefetch(ctx context.Context, c Change) (wait func()) {
-	p := &project{ID: c.Scope.Project}
-	var rq *request
-	switch {
-	case c.Scope.Project == "":
-	case c.Kind == "branch" && c.Scope.Repository != "" && !s.c.live.hidden.has(strings.ToLower(p.ID+"/"+c.Scope.Repository), liveFor):
-		rq = &request{Project: p.ID, Route: routeRefs, Args: []string{c.Scope.Repository}, Query: []string{"filter", "heads/", "$top", refsTop}}
-	case c.Kind == "pipeline-stage" && c.Scope.ID != "":
-		rq = &request{Project: p.ID, Route: routeTimeline, Args: []string{c.Scope.ID}, Empty: true}
+// idFilter makes a live.Narrow from the parameter that selects one record in the
+// list of a route.
+func idFilter(route, parameter string) func(Change, *request) *request {
+	return func(c Change, rq *request) *request {
+		if rq.Route == route {
+			return rq.With(parameter, c.Scope.ID)
+		}
+		return rq
 	}
-	if rq == nil {
+}
+
+// prefetch sends the request of live.Prefetch. Call the result to wait for the
+// answer.
+func (s *Snapshot) prefetch(ctx context.Context, at *part) (wait func()) {
+	if at.Prefetch != nil && at.Scope.Project != "" && !s.c.live.hides(at.Scope.Project, at.Scope.Repository) {
+		at.ahead = at.Prefetch(at.Change)
+	}
+	if at.ahead == nil {
 		return func() {}
 	}
-	rq.Shared = true
-	l := &lister{Snapshot: s, kind: c.Kind}
-	answer := ahead(ctx, func(ctx context.Context) (*page, error) { return l.send(ctx, rq) })
+	at.ahead.Shared = true
+	l := &lister{Snapshot: s, kind: at.Kind}
+	answer := ahead(ctx, func(ctx context.Context) (*page, error) { return l.send(ctx, at.ahead) })
 	return func() {
 		if r := answer(); r.err == nil {
 			r.value.Free()
 		}
 	}
+}
+
+// unlessAbsent drops an error that says that something does not exist: its list
+// decides.
+func unlessAbsent(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }

@@ -123,55 +123,84 @@ func (f *follower) check(after string, all bool) {
 	clear(f.touched)
 }
 
-// Events alone lead to what a resync finds.
+// A step is what somebody does in an organization.
+type step struct {
+	name string
+	do   func()
+}
+
+// Events alone lead to what a resync finds: a project of its own for each family of
+// events.
 func TestEventsAreEnough(t *testing.T) {
 	t.Parallel()
-	w, srv := world(t)
-	w.Edit(func() { w.Projects = w.Projects[:2] })
-	payments := w.Project("Payments")
-	storefront := w.Project("Storefront")
-	c := newClient(t, srv)
-	f := follow(t, w, c)
-	api, bff := payments.Repositories[0], storefront.Repositories[1]
-	steps := []struct {
-		name string
-		do   func()
+	for _, tt := range []struct {
+		family, project string
+		steps           func(p *azuredevopstest.Project) []step
 	}{
-		{"push", func() { api.Push("main", azuredevopstest.Files{"README.md": "# New", "deploy/x.yaml": "a: 1"}) }},
-		{"branch", func() { api.Push("feature/x", azuredevopstest.Files{"x": "y"}) }},
-		{"pull request", func() {
-			api.OpenPullRequest("X", "feature/x", "main").Update(func(p *azuredevopstest.PullRequest) { p.Title = "Y" })
+		{"branches", "Payments", func(p *azuredevopstest.Project) []step {
+			api := p.Repositories[0]
+			return []step{
+				{"push", func() { api.Push("main", azuredevopstest.Files{"README.md": "# New", "deploy/x.yaml": "a: 1"}) }},
+				{"branch", func() { api.Push("feature/x", azuredevopstest.Files{"x": "y"}) }},
+				{"pull request", func() {
+					api.OpenPullRequest("X", "feature/x", "main").Update(func(p *azuredevopstest.PullRequest) { p.Title = "Y" })
+				}},
+				{"branch deleted", func() { api.DeleteBranch("feature/x") }},
+				{"abandonment", func() { openPull(p).Abandon() }},
+			}
 		}},
-		{"branch deleted", func() { api.DeleteBranch("feature/x") }},
-		{"completion", func() {
-			bff.Push("feature/y", azuredevopstest.Files{"y": "y"})
-			bff.OpenPullRequest("Z", "feature/y", "main").Complete()
+		{"runs", "Payments", func(p *azuredevopstest.Project) []step {
+			return []step{
+				{"run", func() { p.Pipelines[0].QueueBuild("").Start() }},
+				{"end of the run", func() { p.Builds[len(p.Builds)-1].Finish("failed") }},
+			}
 		}},
-		{"abandonment", func() { openPull(payments).Abandon() }},
-		{"run", func() { payments.Pipelines[0].QueueBuild("").Start() }},
-		{"end of the run", func() { payments.Builds[len(payments.Builds)-1].Finish("failed") }},
-		{"new work item", func() { payments.AddWorkItem("Task", "New") }},
-		{"closed work item", func() { payments.WorkItems[3].Update(func(i *azuredevopstest.WorkItem) { i.State = "Closed" }) }},
-		{"deleted work item", func() { payments.WorkItems[4].Delete() }},
-		{"release", func() { payments.ReleaseDefinitions[0].Release() }},
-		{"deployment", func() {
-			r := payments.Releases[len(payments.Releases)-1]
-			r.Deploy(r.Environments[0].Name)
-			r.FinishDeploy(r.Environments[0].Name, "succeeded")
+		{"work items and releases", "Payments", func(p *azuredevopstest.Project) []step {
+			return []step{
+				{"new work item", func() { p.AddWorkItem("Task", "New") }},
+				{"closed work item", func() { p.WorkItems[3].Update(func(i *azuredevopstest.WorkItem) { i.State = "Closed" }) }},
+				{"deleted work item", func() { p.WorkItems[4].Delete() }},
+				{"release", func() { p.ReleaseDefinitions[0].Release() }},
+				{"deployment", func() {
+					r := p.Releases[len(p.Releases)-1]
+					r.Deploy(r.Environments[0].Name)
+					r.FinishDeploy(r.Environments[0].Name, "succeeded")
+				}},
+				{"abandoned release", func() { p.Releases[0].Abandon() }},
+			}
 		}},
-		{"abandoned release", func() { payments.Releases[0].Abandon() }},
-		{"new repository", func() { payments.AddRepository("new").Push("main", azuredevopstest.Files{"README.md": "# n"}) }},
-		{"disabled repository", func() { storefront.Repositories[2].SetDisabled(true) }},
-		{"enabled repository", func() { storefront.Repositories[2].SetDisabled(false) }},
-		// Builds have the name in them too: those are left to the next resync.
-		{"renamed repository", func() { payments.Repositories[len(payments.Repositories)-1].Rename("renamed") }},
-		{"deleted repository", func() { storefront.Repositories[0].Delete() }},
+		{"repositories", "Storefront", func(p *azuredevopstest.Project) []step {
+			bff := p.Repositories[1]
+			return []step{
+				{"completion", func() {
+					bff.Push("feature/y", azuredevopstest.Files{"y": "y"})
+					bff.OpenPullRequest("Z", "feature/y", "main").Complete()
+				}},
+				{"new repository", func() { p.AddRepository("new").Push("main", azuredevopstest.Files{"README.md": "# n"}) }},
+				{"disabled repository", func() { p.Repositories[2].SetDisabled(true) }},
+				{"enabled repository", func() { p.Repositories[2].SetDisabled(false) }},
+				// Builds have the name in them too: those are left to the next resync.
+				{"renamed repository", func() { p.Repositories[len(p.Repositories)-1].Rename("renamed") }},
+				{"deleted repository", func() { p.Repositories[0].Delete() }},
+			}
+		}},
+	} {
+		t.Run(tt.family, func(t *testing.T) {
+			t.Parallel()
+			w, srv := world(t)
+			p := w.Project(tt.project)
+			w.Edit(func() { w.Projects = []*azuredevopstest.Project{p} })
+			neighbour := w.AddProject("Neighbour") // whose records nothing changes
+			neighbour.AddRepository("one").Push("main", azuredevopstest.Files{"README.md": "# One"})
+			neighbour.AddWorkItem("Task", "One")
+			f := follow(t, w, newClient(t, srv))
+			for _, s := range tt.steps(p) {
+				s.do()
+				f.check(s.name, false)
+			}
+			f.check("everything", true)
+		})
 	}
-	for _, s := range steps {
-		s.do()
-		f.check(s.name, false)
-	}
-	f.check("everything", true)
 }
 
 func openPull(p *azuredevopstest.Project) *azuredevopstest.PullRequest {

@@ -42,14 +42,14 @@ func (s *Snapshot) settle(ctx context.Context, c Change) ([]Change, error) {
 	switch {
 	case c.repository == "":
 		return []Change{c}, nil
-	case c.Kind == "wiki":
-		return l.wikisOf(ctx, p, c, excluded)
+	case kinds[c.Kind].live.Settle != nil:
+		return kinds[c.Kind].live.Settle(ctx, l, p, c, excluded)
 	}
 	// A name is found in the list, where there is one of each.
 	of := c.repository
 	c.repository = ""
 	for _, age := range []time.Duration{liveFor, liveAbsent} {
-		ids, err := l.c.live.names.get(ctx, strings.ToLower(p.ID+"/"+of), age, func(ctx context.Context) ([]string, error) {
+		ids, err := l.c.live.names.young(ctx, strings.ToLower(p.ID+"/"+of), age, func(ctx context.Context) ([]string, error) {
 			return l.repositoriesNamed(ctx, p, of)
 		})
 		if err != nil {
@@ -61,49 +61,6 @@ func (s *Snapshot) settle(ctx context.Context, c Change) ([]Change, error) {
 		}
 	}
 	return nil, nil
-}
-
-// wikisOf are the changes of the wikis that have their pages in a repository. The
-// wiki of a project has the id of its repository (live-events.md 3.4.4): that one
-// may have gone with it.
-func (l *lister) wikisOf(ctx context.Context, p *project, c Change, excluded bool) ([]Change, error) {
-	of := c.repository
-	c.repository = ""
-	var out []Change
-	add := func(id string) {
-		c.Scope.ID = id
-		out = append(out, c)
-	}
-	if c.fresh || excluded {
-		add(of)
-	}
-	if excluded {
-		return out, nil
-	}
-	wikis, err := l.c.live.wikis.get(ctx, p.ID, liveFor, func(ctx context.Context) ([]wikiOf, error) { return l.allWikis(ctx, p) })
-	for _, w := range wikis {
-		if strings.EqualFold(w.repository, of) && !(c.fresh && w.id == of) {
-			add(w.id)
-		}
-	}
-	return out, err
-}
-
-// allWikis lists the wikis of a project.
-//
-// https://learn.microsoft.com/rest/api/azure/devops/wiki/wikis/list
-func (l *lister) allWikis(ctx context.Context, p *project) ([]wikiOf, error) {
-	var out []wikiOf
-	for pg, err := range l.pages(ctx, &request{Project: p.ID, Route: "_apis/wiki/wikis", Version: "7.1"}, "value") {
-		if err != nil {
-			return nil, err
-		}
-		for obj := range rawjson.Objects(pg.Body, "value") {
-			out = append(out, wikiOf{rawjson.Text(obj, "id"), rawjson.Text(obj, "repositoryId")})
-		}
-		pg.Free()
-	}
-	return out, nil
 }
 
 // repositoriesNamed are the ids of the repositories of a project that have a name:

@@ -14,7 +14,7 @@ import (
 	"github.com/ado-port/ado-port/mapping/jq"
 )
 
-// workItemFields is the default mapping of work items (export.md 8.2).
+// workItemFields is the default mapping of work items.
 var workItemFields = [][2]string{
 	{"type", `.fields."System.WorkItemType"`},
 	{"state", `.fields."System.State"`},

@@ -7,7 +7,7 @@ import (
 	"github.com/ado-port/ado-port/mapping/jq"
 )
 
-// defaultKind is the kind of a block that names none (export.md S35).
+// defaultKind is the kind of a block that names none, as in the Python integration.
 const defaultKind = "release-deployment"
 
 // A builder makes a Resource of one block.
@@ -18,6 +18,7 @@ type builder struct {
 	index    int
 	kind     string
 	warnings []string
+	leftOut  []Problem
 }
 
 // A blockError rejects a block.
@@ -36,15 +37,23 @@ func (b *builder) at(path string) string {
 
 // warn remarks on an expression; format begins with its path.
 func (b *builder) warn(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	b.warnings = append(b.warnings, b.at(inBlock(fmt.Sprintf(format, args...))))
+}
+
+// inBlock completes the path of an expression.
+func inBlock(path string) string {
 	switch {
-	case strings.HasPrefix(text, "selector."):
-	case strings.HasPrefix(text, "itemsToParse:"):
-		text = "port." + text
-	default:
-		text = mappingsPath + "." + text
+	case strings.HasPrefix(path, "selector."):
+		return path
+	case strings.HasPrefix(path, "itemsToParse:"):
+		return "port." + path
 	}
-	b.warnings = append(b.warnings, b.at(text))
+	return mappingsPath + "." + path
+}
+
+// leaveOut notes that the block runs without one of its members.
+func (b *builder) leaveOut(bad *expression) {
+	b.leftOut = append(b.leftOut, Problem{Index: b.index, Kind: b.kind, Path: b.at(inBlock(bad.path)), Reason: bad.broken})
 }
 
 const mappingsPath = "port.entity.mappings"
@@ -152,8 +161,16 @@ func (b *builder) readMappings(o *jq.Object, r *Resource) *blockError {
 		if err != nil {
 			return err
 		}
-		if f != nil {
+		if f == nil {
+			continue
+		}
+		switch bad := f.broken(); {
+		case bad == nil:
 			r.entity = append(r.entity, namedForm{name, *f})
+		case name == "identifier" || name == "blueprint":
+			return b.reject(inBlock(bad.path), "%s", bad.broken)
+		default:
+			b.leaveOut(bad)
 		}
 	}
 	for _, name := range []string{"properties", "relations"} {
@@ -188,18 +205,7 @@ func (b *builder) topLevel(name string, v any) (*form, *blockError) {
 		}
 		return nil, nil
 	}
-	e := b.newExpression(name, source)
-	if e.broken != "" {
-		if required {
-			return nil, b.reject(mappingsPath+"."+name, "%s", e.broken)
-		}
-		b.warnBroken(e)
-	}
-	return &form{expr: e}, nil
-}
-
-func (b *builder) warnBroken(e *expression) {
-	b.warn("%s: does not compile and is null for every record: %s", e.path, e.broken)
+	return &form{expr: b.newExpression(name, source)}, nil
 }
 
 func (b *builder) readGroup(o *jq.Object, name string, r *Resource) *blockError {
@@ -219,11 +225,10 @@ func (b *builder) readGroup(o *jq.Object, name string, r *Resource) *blockError 
 			if !ok {
 				continue
 			}
-			f.expressions(func(e *expression) {
-				if e.broken != "" {
-					b.warnBroken(e)
-				}
-			})
+			if bad := f.broken(); bad != nil {
+				b.leaveOut(bad)
+				continue
+			}
 			group.members = append(group.members, namedForm{key, f})
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 // Reading of encoded values, without decoding what is not needed.
 
-// isFalsy says what the Python core takes for no identifier or blueprint: null,
+// isFalsy says what the Python integration takes for no identifier or blueprint: null,
 // false, 0 and whatever is empty.
 func isFalsy(val []byte) bool {
 	switch string(val) {

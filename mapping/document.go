@@ -1,10 +1,12 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ado-port/ado-port/mapping/jq"
 )
@@ -122,7 +124,7 @@ func (m *Mapping) readSpecPath(root *jq.Object) error {
 	return nil
 }
 
-// toBool takes what the Python core takes for a boolean (export.md 4.0.1).
+// toBool takes what the Python integration takes for a boolean.
 func toBool(v any) (val, ok bool) {
 	if b, ok := v.(bool); ok {
 		return b, true
@@ -144,13 +146,14 @@ func (m *Mapping) readBlocks(list []any, opt Options) {
 	if opt.Environ != nil {
 		environ = opt.Environ()
 	}
-	compiler := jq.NewCompiler(jq.Options{Environ: environ, RegexpTimeout: opt.RegexpTimeout})
+	compiler := jq.NewCompiler(jq.Options{Environ: environ, RegexpTimeout: opt.RegexpTimeout, Timeout: min(10*time.Second, cmp.Or(opt.ItemTimeout, defaultTimeout)/2)})
 	for i, v := range list {
 		b := &builder{opt: opt, compiler: compiler, scan: newScan(), index: i}
 		r, err := b.build(v)
 		m.Warnings = append(m.Warnings, b.warnings...)
 		if err == nil {
 			m.Resources = append(m.Resources, r)
+			m.LeftOut = append(m.LeftOut, b.leftOut...)
 			continue
 		}
 		p := Problem{Index: i, Kind: b.kind, Path: err.path, Reason: err.reason}

@@ -3,6 +3,7 @@ package mapping_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -120,19 +121,19 @@ func TestParseLenient(t *testing.T) {
 	if id, ok := r.Blueprint(); id != "b" || !ok {
 		t.Errorf("Blueprint() = %q, %v", id, ok)
 	}
-	if want := []string{"n", "t", "nested", "bad", "x"}; !slices.Equal(r.Properties(), want) {
-		t.Errorf("Properties() = %q, want %q", r.Properties(), want)
+	if want := []string{"properties.n", "properties.t", "properties.nested", "properties.x"}; !slices.Equal(r.Keys(), want) {
+		t.Errorf("Keys() = %q, want %q", r.Keys(), want)
 	}
 	res, err := r.Map(t.Context(), []byte(`{"id":"1","a":[1.0],"b":"x"}`), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"identifier":"1","blueprint":"b","properties":{"n":5,"t":true,"nested":{"a":[1.0],"b":["x"]},"bad":null,"x":null},"relations":{}}`
+	want := `{"identifier":"1","blueprint":"b","properties":{"n":5,"t":true,"nested":{"a":[1.0],"b":["x"]},"x":null},"relations":{}}`
 	if got := string(res.Entities[0].Body); got != want {
 		t.Errorf("body %s, want %s", got, want)
 	}
 	text := strings.Join(m.Warnings, "\n")
-	for _, part := range []string{"selector: odd", "icon", "properties.skipped", "nested.b[1]", "properties.bad: does not compile", "properties.x: regular expression"} {
+	for _, part := range []string{"selector: odd", "icon", "properties.skipped", "nested.b[1]", "properties.x: regular expression"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("warnings lack %q:\n%s", part, text)
 		}
@@ -157,7 +158,57 @@ func TestResourceQuestions(t *testing.T) {
 	if want := []string{"title", "team", "properties.a", "properties.b", "relations.r", "relations.s"}; !slices.Equal(r.Keys(), want) {
 		t.Errorf("Keys() = %q", r.Keys())
 	}
-	if !r.UsesSearch() || !r.SearchIdentifier() || !slices.Equal(r.SearchRelations(), []string{"r"}) || !slices.Equal(r.Relations(), []string{"r", "s"}) {
+	if !r.UsesSearch() || !slices.Equal(r.SearchRelations(), []string{"r"}) {
 		t.Error("searches are not told")
+	}
+}
+
+// A member whose expression does not compile is left out, and what needs it
+// rejects the block: both are said before the first record.
+func TestSyntaxErrors(t *testing.T) {
+	t.Parallel()
+	search := func(value string) map[string]any {
+		return map[string]any{"combinator": `"and"`, "rules": []any{map[string]any{"property": `"p"`, "operator": `"="`, "value": value}}}
+	}
+	const at = "resources[0].port.entity.mappings."
+	tests := []struct {
+		name  string
+		set   map[string]any
+		path  string // of what is left out or rejected
+		block bool
+		body  string
+	}{
+		{"title", map[string]any{"title": ".a |"}, at + "title", false, `{"identifier":"1","blueprint":"b"}`},
+		{"icon", map[string]any{"icon": "("}, at + "icon", false, `{"identifier":"1","blueprint":"b"}`},
+		{"team", map[string]any{"team": search("nope(1)")}, at + "team.rules[0].value", false, `{"identifier":"1","blueprint":"b"}`},
+		{"property", map[string]any{"properties": map[string]any{"a": ".a", "x": "nope"}}, at + "properties.x", false, `{"identifier":"1","blueprint":"b","properties":{"a":2}}`},
+		{"part of a property", map[string]any{"properties": map[string]any{"x": map[string]any{"y": ".a", "z": []any{"}"}}}}, at + "properties.x.z[0]", false, `{"identifier":"1","blueprint":"b","properties":{}}`},
+		{"relation", map[string]any{"relations": map[string]any{"r": ".a", "s": ".["}}, at + "relations.s", false, `{"identifier":"1","blueprint":"b","relations":{"r":2}}`},
+		{"relation that is a search", map[string]any{"relations": map[string]any{"s": search("$x")}}, at + "relations.s.rules[0].value", false, `{"identifier":"1","blueprint":"b","relations":{}}`},
+		{"identifier", map[string]any{"identifier": ".id +"}, at + "identifier", true, ""},
+		{"identifier that is a search", map[string]any{"identifier": search("(")}, at + "identifier.rules[0].value", true, ""},
+		{"blueprint", map[string]any{"blueprint": "'b"}, at + "blueprint", true, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			mappings := map[string]any{"identifier": ".id", "blueprint": `"b"`}
+			maps.Copy(mappings, tt.set)
+			m := parse(t, document("k", mappings), mapping.Options{})
+			found := m.LeftOut
+			if tt.block {
+				found = m.Problems
+			}
+			if len(m.LeftOut)+len(m.Problems) != 1 || len(found) != 1 || found[0].Path != tt.path || found[0].Kind != "k" || found[0].Reason == "" {
+				t.Fatalf("problems %v, left out %v, want %s", m.Problems, m.LeftOut, tt.path)
+			}
+			if tt.block {
+				return
+			}
+			res, err := m.Resources[0].Map(t.Context(), []byte(`{"id":"1","a":2}`), nil, nil)
+			if err != nil || len(res.Entities) != 1 || string(res.Entities[0].Body) != tt.body {
+				t.Errorf("%+v, %v, want %s", res, err, tt.body)
+			}
+		})
 	}
 }

@@ -13,7 +13,7 @@ type expression struct {
 	source string // as written
 	file   string // path behind file://
 	isFile bool
-	prog   *jq.Program // nil: file, or it does not compile
+	prog   *jq.Program // nil: file
 	broken string      // why it does not compile
 	text   []byte      // encoded value of a literal
 	or     []byte      // of `path // literal`: the encoded literal
@@ -23,8 +23,8 @@ type expression struct {
 const filePrefix = "file://"
 
 // compileExpression compiles source as it is written, then with the quotes that
-// the Python core rewrites, then with all single quotes (port.md 6.4). The error
-// is that of the first try.
+// the Python integration rewrites, then with all single quotes. The error is that
+// of the first try.
 func compileExpression(c *jq.Compiler, source string) (*jq.Program, error) {
 	p, err := c.Compile(source)
 	if err == nil || !strings.Contains(source, "'") {
@@ -38,8 +38,8 @@ func compileExpression(c *jq.Compiler, source string) (*jq.Program, error) {
 	return nil, err
 }
 
-// newExpression compiles a leaf. An expression that does not compile is kept: it
-// is null for every record, as in jq.
+// newExpression compiles a leaf. One that does not compile has the reason in
+// broken; the caller leaves its member out or rejects the block.
 func (b *builder) newExpression(path, source string) *expression {
 	e := &expression{path: path, source: source}
 	if strings.HasPrefix(source, filePrefix) {
@@ -97,6 +97,16 @@ type namedForm struct {
 	form form
 }
 
+// broken is an expression of the form that does not compile; nil: none.
+func (f *form) broken() (bad *expression) {
+	f.expressions(func(e *expression) {
+		if bad == nil && e.broken != "" {
+			bad = e
+		}
+	})
+	return bad
+}
+
 // expressions calls f for every leaf.
 func (f *form) expressions(yield func(*expression)) {
 	if f.expr != nil {
@@ -139,7 +149,7 @@ func (b *builder) newForm(path string, v any) (form, bool) {
 	return form{}, false
 }
 
-// isSearch recognises a search object (port.md 6.1).
+// isSearch recognises a search object.
 func isSearch(o *jq.Object) bool {
 	rules, ok := o.Get("rules")
 	if _, list := rules.([]any); !ok || !list {

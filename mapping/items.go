@@ -15,9 +15,9 @@ type items struct {
 	list *expression
 	name string
 	// drop is the path of the list, which the items do not get: the path at the
-	// start of the expression. Nil: they get everything. The Python core takes
-	// the path from the text and then removes the wrong part or drops every
-	// record (port.md 6.5, S-9).
+	// start of the expression. Nil: they get everything. The Python integration
+	// takes the path from the text and then removes the wrong part or drops every
+	// record.
 	drop []string
 }
 
@@ -113,13 +113,13 @@ func termPath(t *gojq.Term) []string {
 // expand maps each element of the list as an item of its own.
 func (m *mapper) expand(res *Result) error {
 	it := m.r.items
-	m.id = nil
+	m.id, m.limited = nil, false
 	list, err := m.itemList()
 	if err != nil {
 		return err
 	}
 	if list == nil {
-		res.Faulty++
+		m.lost(res)
 		return nil
 	}
 	record := m.raw
@@ -157,14 +157,18 @@ func (m *mapper) itemList() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := v.([]any); !ok {
-		if failure == nil {
-			failure = errors.New("itemsToParse did not give a list")
-		}
-		m.failed(e, failure)
-		return nil, nil
+	var list []byte
+	switch _, ok := v.([]any); {
+	case failure != nil:
+	case !ok:
+		failure = errors.New("itemsToParse did not give a list")
+	default:
+		list, failure = jq.AppendOutput(nil, v)
 	}
-	return jq.AppendJSON(nil, v), nil
+	if failure != nil {
+		m.failed(e, failure)
+	}
+	return list, nil
 }
 
 // withoutPath returns the record without the member at path, or the record

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/mapping"
-	"github.com/ado-port/ado-port/mapping/jq"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/*/entities.golden")
@@ -346,7 +345,7 @@ func TestItems(t *testing.T) {
 	}
 }
 
-// The selector sees the item (port.md 6.5).
+// The selector sees the item.
 func TestItemsSelector(t *testing.T) {
 	t.Parallel()
 	doc := `{"resources":[{"kind":"k","selector":{"query":".item > 1"},"port":{"itemsToParse":".l","entity":{"mappings":{"identifier":".item|tostring","blueprint":"\"b\""}}}}]}`
@@ -358,7 +357,8 @@ func TestItemsSelector(t *testing.T) {
 
 func TestMapFails(t *testing.T) {
 	t.Parallel()
-	slow := document("k", map[string]any{"identifier": `"i"`, "blueprint": `"b"`, "properties": map[string]string{"p": `last(range(infinite))`}})
+	endless := `last(range(infinite))`
+	slow := document("k", map[string]any{"identifier": `"i"`, "blueprint": `"b"`, "properties": map[string]string{"p": endless, "q": endless, "r": endless}})
 	m := parse(t, slow, mapping.Options{ItemTimeout: 20 * time.Millisecond})
 	if _, err := m.Resources[0].Map(t.Context(), []byte(`{}`), nil, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("deadline: %v", err)
@@ -368,14 +368,92 @@ func TestMapFails(t *testing.T) {
 	if _, err := resource(t, slow).Map(ctx, []byte(`{}`), nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	huge := document("k", map[string]any{"identifier": `"i"`, "blueprint": `"b"`, "properties": map[string]string{"p": `"x" * 1e10`}})
-	if _, err := resource(t, huge).Map(t.Context(), []byte(`{}`), nil, nil); !errors.Is(err, jq.ErrLimit) {
-		t.Errorf("limit: %v", err)
-	}
 	for _, rec := range []string{``, `[]`, `5`, `{"a"`, `{"a":1`, `{"a":1}x`, `{"a" 1}`, `{"a":}`, `{,}`} {
 		if res, err := resource(t, workItemMapping()).Map(t.Context(), []byte(rec), nil, nil); err == nil {
 			t.Errorf("Map(%q) = %+v, want an error", rec, res)
 		}
+	}
+}
+
+// TestLimits hits limits in one place of a mapping after the other: the other
+// expressions go on, and an entity that is lost may be one that Port has.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	const good = `"identifier":"1","blueprint":"b"`
+	endless := `reduce range(60) as $i ([1]; [., .]) | last(..)`
+	for _, bad := range []string{
+		endless, `"x" * 1000000000`, `reduce range(4100000) as $i (null; [.])`,
+		`("x" * 16000000) as $x | [range(100) | $x]`, `reduce range(40) as $i ([1]; [., .])`,
+	} {
+		timeout := time.Minute
+		if bad == endless {
+			timeout = 50 * time.Millisecond
+		}
+		tests := []struct {
+			path, body string
+		}{
+			{"properties.p", `{` + good + `,"title":"t","properties":{"p":null,"q":7}}`},
+			{"title", `{` + good + `,"title":null,"properties":{"q":7}}`},
+			{"identifier", ""},
+			{"blueprint", ""},
+			{"selector.query", ""},
+			{"itemsToParse", ""},
+		}
+		if strings.HasPrefix(bad, "reduce range(4") { // which take a moment
+			tests = tests[:1]
+		}
+		for _, tt := range tests {
+			mappings := map[string]any{"identifier": ".id", "blueprint": `"b"`, "title": `"t"`}
+			properties, selector := map[string]any{"q": "7"}, map[string]any{"query": "true"}
+			port := map[string]any{"entity": map[string]any{"mappings": mappings}}
+			mappings["properties"] = properties
+			group, name, nested := strings.Cut(tt.path, ".")
+			switch {
+			case group == "selector":
+				selector["query"] = bad
+			case group == "itemsToParse":
+				port[group] = bad
+			case nested:
+				properties[name] = bad
+			default:
+				mappings[group] = bad
+			}
+			doc, err := json.Marshal(map[string]any{"resources": []any{map[string]any{"kind": "k", "selector": selector, "port": port}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rep := &mapping.Report{}
+			m := parse(t, string(doc), mapping.Options{ItemTimeout: timeout})
+			res, err := m.Resources[0].Map(t.Context(), []byte(`{"id":"1"}`), nil, rep)
+			if err != nil {
+				t.Errorf("%s in %s: %v", bad, tt.path, err)
+				continue
+			}
+			if x := rep.Expressions[tt.path]; x == nil || x.Errors != 1 {
+				t.Errorf("%s in %s is not reported: %q", bad, tt.path, rep.Lines())
+			}
+			switch {
+			case tt.body == "" && (res.SelectorErrors != 1 || len(res.Entities) != 0):
+				t.Errorf("%s in %s: %+v, want an item that is not known", bad, tt.path, res)
+			case tt.body != "" && (len(res.Entities) != 1 || string(res.Entities[0].Body) != tt.body):
+				t.Errorf("%s in %s: %.300v, want %s", bad, tt.path, res.Entities, tt.body)
+			}
+		}
+	}
+}
+
+// An expression that runs out of time again and again is given up.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	doc := document("k", map[string]any{"identifier": ".id", "blueprint": `"b"`, "properties": map[string]string{"p": `last(range(infinite))`}})
+	r, rep := parse(t, doc, mapping.Options{ItemTimeout: 10 * time.Millisecond}).Resources[0], &mapping.Report{}
+	for range 1000 {
+		if _, err := r.Map(t.Context(), []byte(`{"id":"1"}`), nil, rep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if x := rep.Expressions["properties.p"]; x.Errors != 1000 {
+		t.Errorf("%d errors, want 1000", x.Errors)
 	}
 }
 

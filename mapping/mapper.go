@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 	"unicode/utf8"
 
@@ -30,6 +31,7 @@ type mapper struct {
 	buf       []byte
 	id        []byte // encoded identifier of the entity at hand, for the report
 	missing   bool   // the last value was left out
+	limited   bool   // an expression of the item hit a limit
 }
 
 func (m *mapper) release() {
@@ -86,8 +88,11 @@ func (m *mapper) Path(i int) (any, error) {
 }
 
 // run evaluates a program. ok is false when it gave nothing; failure is the
-// program's own error, err one that ends the record.
+// expression's own, its error or a limit that it hit, err one that ends the record.
 func (m *mapper) run(e *expression) (v any, ok bool, failure, err error) {
+	if m.rep.late[e.path] >= maxTimeouts {
+		return nil, false, errGivenUp, nil
+	}
 	m.prog = e
 	v, ok, err = e.prog.Run(m.ctx, m, m.deadline)
 	if isOwn(err) {
@@ -96,14 +101,22 @@ func (m *mapper) run(e *expression) (v any, ok bool, failure, err error) {
 	return v, ok, nil, err
 }
 
-// isOwn says that an error was raised by a program and concerns one expression.
+// maxTimeouts is how often an expression may run out of time before it is not
+// evaluated any more: each time costs seconds, and there can be many records.
+const maxTimeouts = 5
+
+var errGivenUp = fmt.Errorf("it ran out of time for %d records, and %w", maxTimeouts, jq.ErrTimeout)
+
+// isOwn says that an error concerns one expression.
 func isOwn(err error) bool {
 	if err == nil {
 		return false
 	}
-	_, ok := errors.AsType[*jq.Error](err)
-	return ok
+	_, raised := errors.AsType[*jq.Error](err)
+	return raised || isLimit(err)
 }
+
+func isLimit(err error) bool { return errors.Is(err, jq.ErrLimit) || errors.Is(err, jq.ErrTimeout) }
 
 // record maps a record, expanding it if the resource says so.
 func (m *mapper) record(raw []byte, res *Result) error {
@@ -119,6 +132,7 @@ func (m *mapper) record(raw []byte, res *Result) error {
 // item maps what load has made ready.
 func (m *mapper) item(res *Result) error {
 	res.Items++
+	m.limited = false
 	pass, err := m.selected(res)
 	if err != nil || !pass {
 		return err
@@ -128,11 +142,20 @@ func (m *mapper) item(res *Result) error {
 		return err
 	}
 	if !ok {
-		res.Faulty++
+		m.lost(res)
 		return nil
 	}
 	res.Entities = append(res.Entities, e)
 	return nil
+}
+
+// lost counts an item of which no entity is made.
+func (m *mapper) lost(res *Result) {
+	if m.limited {
+		res.SelectorErrors++
+	} else {
+		res.Faulty++
+	}
 }
 
 // selected evaluates the selector: only true and false are answers.
@@ -230,7 +253,7 @@ func (m *mapper) part(part *namedForm, e *port.Entity) error {
 	return m.value(&part.form)
 }
 
-// asText makes scalars of icon and team strings, as the Python core's types do;
+// asText makes scalars of icon and team strings, as the Python integration's types do;
 // an icon cannot be a list or an object.
 func (m *mapper) asText(part *namedForm, at int, e *port.Entity) {
 	if m.missing || at >= len(m.buf) {
@@ -337,8 +360,6 @@ func (m *mapper) leaf(e *expression) error {
 	switch {
 	case e.isFile:
 		return m.file(e)
-	case e.prog == nil:
-		m.failed(e, errors.New(e.broken))
 	case e.text != nil:
 		m.buf = append(m.buf, e.text...)
 	case e.prog.IsIdentity():
@@ -354,10 +375,11 @@ func (m *mapper) leaf(e *expression) error {
 		switch {
 		case err != nil:
 			return err
-		case failure != nil:
+		case failure == nil && ok && v != nil:
+			m.buf, failure = jq.AppendOutput(m.buf, v)
+		}
+		if failure != nil {
 			m.failed(e, failure)
-		case ok && v != nil:
-			m.buf = jq.AppendJSON(m.buf, v)
 		}
 	}
 	if len(m.buf) == at {
@@ -423,6 +445,7 @@ func (m *mapper) truthy(n int) bool {
 }
 
 func (m *mapper) failed(e *expression, err error) {
+	m.limited = m.limited || isLimit(err)
 	if e != nil {
 		m.rep.failed(e, m, err)
 	}

@@ -24,7 +24,8 @@ type Options struct {
 	// Environ are the variables ("NAME=value") that `env` and `$ENV` show, with
 	// secrets already taken out. Nil means none.
 	Environ func() []string
-	// ItemTimeout bounds one record: 0 means 120 s (port.md 6.8).
+	// ItemTimeout bounds one record: 0 means 120 s. One expression may take 10 s,
+	// or half of that if it is less.
 	ItemTimeout time.Duration
 	// RegexpTimeout bounds one match of a backtracking regular expression: 0
 	// means 1 s.
@@ -49,8 +50,11 @@ type Mapping struct {
 	Resources []*Resource
 	// Problems are the blocks and entries that were rejected.
 	Problems []Problem
-	// Warnings are remarks on what was accepted, such as an expression that
-	// does not compile (its property is null for every record).
+	// LeftOut are the members whose expression does not compile: title, icon,
+	// team, a property or a relation. Their block runs without them, and what
+	// Port holds for them stays.
+	LeftOut []Problem
+	// Warnings are remarks on what was accepted.
 	Warnings []string
 }
 
@@ -68,16 +72,17 @@ func (m *Mapping) Kinds() []string {
 	return out
 }
 
-// A Problem is a block of the mapping that does not run.
+// A Problem is a part of the mapping that is not used: a block or, in
+// Mapping.LeftOut, a member of one that is.
 type Problem struct {
 	Index  int    // of the block; -1: not a block but the document's root
 	Kind   string // as written, may be empty
 	Path   string // "resources[3].selector.query"
 	Reason string // for people, without the path
-	// Blueprints are those that the block could write. Entities of them must
-	// not be deleted while the block does not run.
+	// Blueprints are those that a rejected block could write. Entities of them
+	// must not be deleted while the block does not run.
 	Blueprints []string
-	// Unknown says that the block could write any blueprint.
+	// Unknown says that a rejected block could write any blueprint.
 	Unknown bool
 }
 

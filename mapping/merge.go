@@ -7,7 +7,7 @@ import (
 
 var errBody = errors.New("mapping: an entity's body is not a JSON object")
 
-// bodyKeys is the order of the keys of an entity (port.md 2.7).
+// bodyKeys is the order of the keys of an entity.
 var bodyKeys = []string{`"identifier"`, `"icon"`, `"blueprint"`, `"title"`, `"team"`, `"properties"`, `"relations"`}
 
 // MergeBodies lays the body later over earlier: per key, and per member for

@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// rewriteQuotes turns single quotes into double quotes by the rules of the
-// Python core (port.md 6.4): a quote at the start or behind white space opens, a
-// quote at the end or before white space closes, unless the other neighbour is
-// white space or a double quote. Matches do not overlap: an opening quote uses up
-// the white space before it, a closing one that behind it.
+// rewriteQuotes turns single quotes into double quotes by the rules of the Python
+// integration: a quote at the start or behind white space opens, a quote at the
+// end or before white space closes, unless the other neighbour is white space or
+// a double quote. Matches do not overlap: an opening quote uses up the white
+// space before it, a closing one that behind it.
 func rewriteQuotes(src string) string {
 	rs := []rune(src)
 	out := make([]rune, 0, len(rs))

@@ -2,7 +2,7 @@ package mapping
 
 import "testing"
 
-// The vectors of port.md 6.4.
+// What the Python integration makes of quotes.
 func TestRewriteQuotes(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ in, want string }{
@@ -52,7 +52,7 @@ func TestConvertQuotes(t *testing.T) {
 	}
 }
 
-// What is removed from the items (port.md 6.5): the path of the list.
+// What is removed from the items: the path of the list.
 func TestLeadingPath(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

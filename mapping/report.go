@@ -1,9 +1,12 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/ado-port/ado-port/mapping/jq"
 )
 
 // A Report counts what happened to each expression of a Resource while records
@@ -12,6 +15,7 @@ type Report struct {
 	// Expressions holds the expressions that were null or failed at least once,
 	// by path ("properties.owner").
 	Expressions map[string]*ExpressionReport
+	late        map[string]int // how often each ran out of time
 }
 
 // An ExpressionReport is what one expression did.
@@ -42,6 +46,12 @@ func (r *Report) null(e *expression, m *mapper) { r.entry(e, m).Null++ }
 func (r *Report) failed(e *expression, m *mapper, err error) {
 	x := r.entry(e, m)
 	x.Errors++
+	if errors.Is(err, jq.ErrTimeout) {
+		if r.late == nil {
+			r.late = map[string]int{}
+		}
+		r.late[e.path]++
+	}
 	if x.FirstError == "" {
 		x.FirstError = clip(firstLine(err.Error()), 300)
 		x.Sample = m.sample()

@@ -32,16 +32,19 @@ type Resource struct {
 	pool            sync.Pool // of *mapper
 }
 
-// defaultTimeout bounds one record (port.md 6.8).
+// defaultTimeout bounds one record.
 const defaultTimeout = 120 * time.Second
 
 // A Result is what became of one record.
 type Result struct {
-	Entities       []port.Entity
-	Items          int // records after itemsToParse: 1 without it
-	Filtered       int // items whose selector was false
-	Faulty         int // items without identifier or blueprint, and records that gave no list of items
-	SelectorErrors int // items whose selector was neither true nor false
+	Entities []port.Entity
+	Items    int // records after itemsToParse: 1 without it
+	Filtered int // items whose selector was false
+	Faulty   int // items without identifier or blueprint, and records that gave no list of items
+	// SelectorErrors counts the items that may have entities which are not known:
+	// the selector was neither true nor false, or identifier, blueprint or
+	// itemsToParse hit a limit.
+	SelectorErrors int
 }
 
 // KindIndex is kind and position, "work-item-5", as Port shows it.
@@ -59,12 +62,6 @@ func (r *Resource) Files() []string { return r.files }
 // "icon", "team", "properties.x", "relations.y".
 func (r *Resource) Keys() []string { return r.keys }
 
-// Properties lists the properties that the block sets.
-func (r *Resource) Properties() []string { return r.part("properties").names() }
-
-// Relations lists the relations that the block sets.
-func (r *Resource) Relations() []string { return r.part("relations").names() }
-
 // UsesSearch says that identifier, team or a relation is a search that Port
 // resolves.
 func (r *Resource) UsesSearch() bool {
@@ -74,12 +71,6 @@ func (r *Resource) UsesSearch() bool {
 // SearchRelations lists the relations that are searches.
 func (r *Resource) SearchRelations() []string { return r.searchRelations }
 
-// SearchIdentifier says that the identifier is a search.
-func (r *Resource) SearchIdentifier() bool { return r.searchID }
-
-// HasItems says that records are expanded by itemsToParse.
-func (r *Resource) HasItems() bool { return r.items != nil }
-
 func (r *Resource) part(name string) *form {
 	for i := range r.entity {
 		if r.entity[i].name == name {
@@ -87,14 +78,6 @@ func (r *Resource) part(name string) *form {
 		}
 	}
 	return &form{}
-}
-
-func (f *form) names() []string {
-	var names []string
-	for _, m := range f.members {
-		names = append(names, m.name)
-	}
-	return names
 }
 
 // finish derives what callers ask for.
@@ -128,9 +111,10 @@ func (r *Resource) finish() {
 
 // Map applies the block to one record. files holds the texts of Files by path;
 // nil texts are null, a path that is missing leaves its key out of the entity.
-// The error is for a record that is not an object, a deadline, a cancelled ctx
-// or a limit: then the resource has failed as a whole. The entities share no
-// memory with record.
+// An expression that fails or hits a limit is null for the record and named in
+// rep. The error is for a record that is not an object, the deadline of the
+// record or a cancelled ctx: then the resource has failed as a whole. The
+// entities share no memory with record.
 func (r *Resource) Map(ctx context.Context, record []byte, files map[string]*string, rep *Report) (Result, error) {
 	m, _ := r.pool.Get().(*mapper)
 	if m == nil {

@@ -52,7 +52,9 @@ func TestOwned(t *testing.T) {
 		break
 	}
 	got = nil
-	for raw, err := range c.Search(t.Context(), "service", []string{"a", "c", "d", "e", "f", "g", "h"}, []string{"title", "properties.n"}) {
+	for raw, err := range c.SearchOwned(t.Context(), port.SearchQuery{
+		Blueprint: "service", IDs: []string{"a", "c", "d", "e", "f", "g", "h"}, Include: []string{"title", "properties.n"},
+	}) {
 		if err != nil {
 			t.Fatal(err)
 		}

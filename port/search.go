@@ -44,11 +44,6 @@ type SearchQuery struct {
 	Feature Feature
 }
 
-// Search is SearchOwned for the exporter.
-func (c *Client) Search(ctx context.Context, blueprint string, ids, include []string) iter.Seq2[[]byte, error] {
-	return c.SearchOwned(ctx, SearchQuery{Blueprint: blueprint, IDs: ids, Include: include})
-}
-
 // SearchOwned yields what Port holds of the entities that this installation has
 // written with a feature, as JSON objects. The bytes are valid until the next
 // one is asked for.

@@ -96,63 +96,67 @@ func TestWorkers(t *testing.T) {
 
 func TestRetryAndDeadLetter(t *testing.T) {
 	t.Parallel()
-	var tries atomic.Int32
-	var repaired atomic.Bool
-	s := serve(t, webhook.Config{Directory: t.TempDir(), Handler: handlerFunc(func(_ context.Context, _ string, list []webhook.Delivery) error {
-		switch {
-		case repaired.Load():
-			return nil
-		case tries.Add(1) == 1:
-			return errors.New("not yet")
+	synctest.Test(t, func(t *testing.T) {
+		var tries atomic.Int32
+		var repaired atomic.Bool
+		s := serve(t, webhook.Config{Listener: newPipes(), Directory: t.TempDir(), Handler: handlerFunc(func(_ context.Context, _ string, list []webhook.Delivery) error {
+			switch {
+			case repaired.Load():
+				return nil
+			case tries.Add(1) == 1:
+				return errors.New("not yet")
+			}
+			return fmt.Errorf("%s: %w", list[0].EventType, webhook.ErrPermanent)
+		})})
+		s.Start()
+		send(s, event(1, 1))
+		wait(t, "the dead letter", func() bool { return s.Stats().DeadLetters == 1 })
+		var id uint64
+		for l, err := range s.Spool().Dead() {
+			if err != nil || l.Attempts != 2 || !strings.Contains(l.Reason, "permanent") || string(l.Body) != event(1, 1) {
+				t.Errorf("dead letter %+v, %v", l, err)
+			}
+			id = l.ID
 		}
-		return fmt.Errorf("%s: %w", list[0].EventType, webhook.ErrPermanent)
-	})})
-	s.Start()
-	send(s, event(1, 1))
-	wait(t, "the dead letter", func() bool { return s.Stats().DeadLetters == 1 })
-	var id uint64
-	for l, err := range s.Spool().Dead() {
-		if err != nil || l.Attempts != 2 || !strings.Contains(l.Reason, "permanent") || string(l.Body) != event(1, 1) {
-			t.Errorf("dead letter %+v, %v", l, err)
+		metrics := do(s, "GET", "/metrics", "").Body.String()
+		for _, line := range []string{
+			"ado_port_hooks_dead_letters 1", `ado_port_hooks_dead_total{event="t"} 1`, `ado_port_hooks_failed_total{event="t"} 2`,
+			`ado_port_hooks_accepted_total{event="t"} 1`, "ado_port_hooks_depth 0", "ado_port_hooks_spool_in_memory 0",
+		} {
+			if !strings.Contains(metrics, line+"\n") {
+				t.Errorf("no line %q in %s", line, metrics)
+			}
 		}
-		id = l.ID
-	}
-	metrics := do(s, "GET", "/metrics", "").Body.String()
-	for _, line := range []string{
-		"ado_port_hooks_dead_letters 1", `ado_port_hooks_dead_total{event="t"} 1`, `ado_port_hooks_failed_total{event="t"} 2`,
-		`ado_port_hooks_accepted_total{event="t"} 1`, "ado_port_hooks_depth 0", "ado_port_hooks_spool_in_memory 0",
-	} {
-		if !strings.Contains(metrics, line+"\n") {
-			t.Errorf("no line %q in %s", line, metrics)
+		repaired.Store(true)
+		if n, err := s.Spool().Redrive(t.Context()); n != 1 || err != nil {
+			t.Errorf("Redrive = %d, %v", n, err)
 		}
-	}
-	repaired.Store(true)
-	if n, err := s.Spool().Redrive(t.Context()); n != 1 || err != nil {
-		t.Errorf("Redrive = %d, %v", n, err)
-	}
-	wait(t, "the redriven one", func() bool { return s.Stats().Handled == 1 })
-	if err := s.Spool().Drop(t.Context(), id); !errors.Is(err, spool.ErrNotFound) {
-		t.Errorf("Drop = %v, want ErrNotFound", err)
-	}
-	st := s.Stats()
-	if st.Received != 1 {
-		t.Errorf("Stats = %+v", st)
-	}
+		wait(t, "the redriven one", func() bool { return s.Stats().Handled == 1 })
+		if err := s.Spool().Drop(t.Context(), id); !errors.Is(err, spool.ErrNotFound) {
+			t.Errorf("Drop = %v, want ErrNotFound", err)
+		}
+		st := s.Stats()
+		if st.Received != 1 {
+			t.Errorf("Stats = %+v", st)
+		}
+	})
 }
 
 // A call of the handler that takes too long is ended and tried again.
 func TestHandleTimeout(t *testing.T) {
 	t.Parallel()
-	s := serve(t, webhook.Config{HandleTimeout: time.Millisecond, Handler: handlerFunc(func(ctx context.Context, _ string, list []webhook.Delivery) error {
-		if list[0].Attempt == 1 {
-			<-ctx.Done()
-			return ctx.Err()
-		}
-		return nil
-	})})
-	s.Start()
-	send(s, event(1, 1))
-	wait(t, "the second try", func() bool { return s.Stats().Handled == 1 })
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, webhook.Config{Listener: newPipes(), HandleTimeout: time.Millisecond, Handler: handlerFunc(func(ctx context.Context, _ string, list []webhook.Delivery) error {
+			if list[0].Attempt == 1 {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		})})
+		s.Start()
+		send(s, event(1, 1))
+		wait(t, "the second try", func() bool { return s.Stats().Handled == 1 })
+	})
 }
 
 // A handler that never ends does not keep the server from ending; its delivery

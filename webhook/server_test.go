@@ -274,29 +274,31 @@ func TestFullSpool(t *testing.T) {
 
 func TestPanics(t *testing.T) {
 	t.Parallel()
-	log, lines := capture()
-	s := serve(t, webhook.Config{Log: log, Parse: func(b []byte) (webhook.Envelope, error) {
-		if strings.Contains(string(b), "parse") {
-			panic("the payload is " + string(b))
+	synctest.Test(t, func(t *testing.T) {
+		log, lines := capture()
+		s := serve(t, webhook.Config{Listener: newPipes(), Log: log, Parse: func(b []byte) (webhook.Envelope, error) {
+			if strings.Contains(string(b), "parse") {
+				panic("the payload is " + string(b))
+			}
+			return webhook.Envelope{Key: "k", EventType: "t"}, nil
+		}, Handler: handlerFunc(func(_ context.Context, _ string, list []webhook.Delivery) error {
+			if list[0].Attempt == 1 {
+				panic("the payload is " + string(list[0].Body))
+			}
+			return nil
+		})})
+		if got := send(s, "parse hunter2"); got != 503 {
+			t.Errorf("POST = %d, want 503", got)
 		}
-		return webhook.Envelope{Key: "k", EventType: "t"}, nil
-	}, Handler: handlerFunc(func(_ context.Context, _ string, list []webhook.Delivery) error {
-		if list[0].Attempt == 1 {
-			panic("the payload is " + string(list[0].Body))
+		if got := send(s, "hunter2"); got != 200 {
+			t.Errorf("POST = %d, want 200", got)
 		}
-		return nil
-	})})
-	if got := send(s, "parse hunter2"); got != 503 {
-		t.Errorf("POST = %d, want 503", got)
-	}
-	if got := send(s, "hunter2"); got != 200 {
-		t.Errorf("POST = %d, want 200", got)
-	}
-	s.Start()
-	wait(t, "the second try", func() bool { return s.Stats().Handled == 1 })
-	if strings.Contains(lines(), "hunter2") {
-		t.Errorf("the log quotes a payload: %s", lines())
-	}
+		s.Start()
+		wait(t, "the second try", func() bool { return s.Stats().Handled == 1 })
+		if strings.Contains(lines(), "hunter2") {
+			t.Errorf("the log quotes a payload: %s", lines())
+		}
+	})
 }
 
 func TestNobodyHandles(t *testing.T) {
@@ -319,46 +321,42 @@ func TestNobodyHandles(t *testing.T) {
 // one ends.
 func TestPredecessor(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	first, err := spool.Open(t.Context(), spool.Config{Directory: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := first.Accept(t.Context(), webhook.Delivery{Key: "left behind"}, nil); err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := make(chan string, 1)
-	s, err := webhook.New(webhook.Config{Listener: l, Parse: parse, Directory: dir, Handler: handlerFunc(func(_ context.Context, key string, _ []webhook.Delivery) error {
-		keys <- key
-		return nil
-	})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- s.Run(ctx) }()
-	s.Start()
-	if got := overNetwork(t, l.Addr().String(), event(1, 1)).StatusCode; got != 503 {
-		t.Errorf("POST = %d, want 503", got)
-	}
-	if got := do(s, "GET", "/health/live", "").Code; got != 200 || !s.Stats().Waiting {
-		t.Errorf("live = %d", got)
-	}
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := <-keys; got != "left behind" {
-		t.Errorf("handled %q", got)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		first, err := spool.Open(t.Context(), spool.Config{Directory: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := first.Accept(t.Context(), webhook.Delivery{Key: "left behind"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		keys := make(chan string, 1)
+		s, err := webhook.New(webhook.Config{Listener: newPipes(), Parse: parse, Directory: dir, Handler: handlerFunc(func(_ context.Context, key string, _ []webhook.Delivery) error {
+			keys <- key
+			return nil
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		s.Start()
+		time.Sleep(10 * time.Second) // the fake clock
+		if hook, ready := send(s, event(1, 1)), do(s, "GET", "/health/ready", "").Code; hook != 503 || ready != 200 || !s.Stats().Waiting {
+			t.Errorf("hook %d, ready %d; want 503, and 200 or the first one never ends", hook, ready)
+		}
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-keys; got != "left behind" {
+			t.Errorf("handled %q", got)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestPredecessorStays(t *testing.T) {

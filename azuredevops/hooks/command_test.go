@@ -54,7 +54,7 @@ func TestCommand(t *testing.T) {
 		if len(k.store.hooks) != 0 {
 			t.Errorf("left: %s", k.store.summary())
 		}
-		if out, err = k.command(t, CommandOptions{}); err != k.noMapping || out != "" {
+		if out, err = k.command(t, CommandOptions{}); !errors.Is(err, k.noMapping) || out != "" {
 			t.Errorf("without a mapping: %q, %v", out, err)
 		}
 	})

@@ -149,7 +149,7 @@ func TestFailedNotifications(t *testing.T) {
 				t.Fatalf("event %d = %s, want %s", i, got, id)
 			}
 		}
-		body := `{"eventType":"workitem.created","id":"e0","notificationId":1,"publisherId":"tfs","resource":{"id":1},"subscriptionId":"` + id + `"}`
+		body := `{"id":"e0","eventType":"workitem.created","publisherId":"tfs","resource":{"id":1},"subscriptionId":"` + id + `","notificationId":1}`
 		if got := string(f.bodies[len(f.bodies)-1]); got != body {
 			t.Errorf("delivery = %s, want %s", got, body)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -314,14 +315,9 @@ func delivery(event, subscription, notification gjson.Result) []byte {
 	if !event.Get("resource").IsObject() {
 		return nil
 	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(event.Raw), &members); err != nil {
-		return nil
-	}
-	members["subscriptionId"], _ = json.Marshal(strings.ToLower(subscription.String())) //nolint:errchkjson // strings always do
+	added := rawjson.Members{}.Text("subscriptionId", strings.ToLower(subscription.String()))
 	if _, err := strconv.ParseInt(notification.String(), 10, 64); err == nil {
-		members["notificationId"] = json.RawMessage(notification.String())
+		added = added.Raw("notificationId", []byte(notification.String()))
 	}
-	body, _ := json.Marshal(members) //nolint:errchkjson // what was read can be written
-	return body
+	return rawjson.With([]byte(event.Raw), added)
 }

@@ -112,7 +112,7 @@ func TestReconcileLeftovers(t *testing.T) {
 }
 
 // The service puts inputs of its own on every subscription, which made the
-// Python integration create another set with every start (S-23).
+// Python integration create another set with every start.
 func TestReconcileOrganizationWide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHookStore("p1", "p2")

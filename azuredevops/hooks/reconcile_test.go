@@ -35,7 +35,7 @@ func TestWantedEvents(t *testing.T) {
 	if got := (Wanted{Kinds: []string{"project", "user", "nonsense"}}).Events(); len(got) != 0 {
 		t.Errorf("events = %v, want none", got)
 	}
-	// What the Python integration subscribes to can be adopted (live-events.md 2.3).
+	// What the Python integration subscribes to can be adopted.
 	for e := range strings.FieldsSeq(`git.pullrequest.created git.pullrequest.updated git.push git.repo.created workitem.created workitem.updated
 		workitem.commented workitem.deleted build.complete workitem.restored ms.vss-alerts.alert-created-event ms.vss-alerts.alert-state-changed-event
 		ms.vss-alerts.alert-updated-event ms.vss-pipelinechecks-events.check-updated-event ms.vss-pipelines.job-state-changed-event

@@ -1,6 +1,6 @@
-// Package memory keeps, in two files on disk, what cannot have changed: values by
-// a key that names a thing and its revision. It saves the calls with which a
-// repeated resync would read the same again (design section 4).
+// Package memory keeps, in two files on disk, what cannot have changed: values by a
+// key that names a thing and its revision. It saves the calls with which a repeated
+// resync would read the same again.
 //
 // Everything in it is safe to lose, and is dropped rather than trusted: records
 // carry a checksum and their whole key, a damaged end is cut off, a file that is

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/bits"
 	"sync"
-	"unsafe"
 )
 
 const (
@@ -119,8 +118,3 @@ func (p *Page) Read(b []byte) (int, error) {
 
 // Close does nothing: the memory may be read until Free.
 func (p *Page) Close() error { return nil }
-
-// view is b as a string without a copy. The string must not outlive b.
-func view(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // gjson only reads; Get on bytes would copy whole pages
-}

@@ -112,16 +112,8 @@ func (c *Client) Urgent() *Client {
 	return &u
 }
 
-// Stats are counts since New. They are shared with Urgent.
-func (c *Client) Stats() Stats {
-	var s Stats
-	c.transport.count.into(&s)
-	c.transport.limit.into(&s)
-	return s
-}
-
 // A Caller is for whom a request is made.
 type Caller struct {
-	Kind   string  // what it counts for in Stats; may be empty
+	Kind   string  // what it counts for in Calls; may be empty
 	Budget *Budget // of retries; nil is without bound
 }

@@ -46,7 +46,7 @@ type EntraConfig struct {
 
 	AuthorityHost string            // empty means https://login.microsoftonline.com
 	Transport     http.RoundTripper // to Entra; nil means a plain one with the proxies of the environment
-	Local         http.RoundTripper // to the endpoint of managed identities, which no proxy can reach; nil means a plain one without
+	local         http.RoundTripper // to the endpoint of managed identities, which no proxy can reach; nil means a plain one without
 	Timeout       time.Duration     // of one sign-in; 0 means 30 s
 	Log           *slog.Logger      // nil means none
 }
@@ -84,8 +84,8 @@ func NewEntra(cfg EntraConfig) (*Entra, error) {
 	if cfg.Transport == nil {
 		cfg.Transport = newHTTPTransport(1)
 	}
-	if cfg.Local == nil {
-		cfg.Local = &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, MaxIdleConns: 1, IdleConnTimeout: time.Minute}
+	if cfg.local == nil {
+		cfg.local = &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, MaxIdleConns: 1, IdleConnTimeout: time.Minute}
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout / 2

@@ -124,7 +124,7 @@ func (c *Entra) askWithAssertion(ctx context.Context) (accessToken, error) {
 // askMachine asks the machine that the process runs on. The claims keep the
 // library from giving the token that it has given before.
 func (c *Entra) askMachine(ctx context.Context) (accessToken, error) {
-	opt := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: c.options(c.cfg.Local)}
+	opt := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: c.options(c.cfg.local)}
 	if c.cfg.ClientID != "" {
 		opt.ID = azidentity.ClientID(c.cfg.ClientID)
 	}

@@ -32,7 +32,7 @@ const (
 
 func newEntra(t *testing.T, f *fakeService, cfg EntraConfig) *Entra {
 	t.Helper()
-	cfg.Transport, cfg.Local, cfg.AuthorityHost = f, f, "login.example.com/"
+	cfg.Transport, cfg.local, cfg.AuthorityHost = f, f, "login.example.com/"
 	if cfg.Method != SignInManagedIdentity {
 		cfg.TenantID, cfg.ClientID = "tenant", "app"
 	}

@@ -46,17 +46,6 @@ func (f *fakeService) sent() []string {
 	return append([]string(nil), f.log...)
 }
 
-// count is how many requests contain a text.
-func (f *fakeService) count(text string) int {
-	n := 0
-	for _, s := range f.sent() {
-		if strings.Contains(s, text) {
-			n++
-		}
-	}
-	return n
-}
-
 func answer(status int, body string, header ...string) *http.Response {
 	h := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
 	for i := 0; i+1 < len(header); i += 2 {

@@ -12,16 +12,15 @@ type Service string
 
 // The services.
 const (
-	Core      Service = ""
-	VSSPS     Service = "vssps"     // graph, identities
-	VSAEX     Service = "vsaex"     // user entitlements
-	VSRM      Service = "vsrm"      // classic releases
-	Analytics Service = "analytics" // OData
-	AdvSec    Service = "advsec"    // Advanced Security
+	Core   Service = ""
+	VSSPS  Service = "vssps"  // graph, identities
+	VSAEX  Service = "vsaex"  // user entitlements
+	VSRM   Service = "vsrm"   // classic releases
+	AdvSec Service = "advsec" // Advanced Security
 )
 
 // Services are all of them.
-func Services() []Service { return []Service{Core, VSSPS, VSAEX, VSRM, Analytics, AdvSec} }
+func Services() []Service { return []Service{Core, VSSPS, VSAEX, VSRM, AdvSec} }
 
 const (
 	hostServices = "dev.azure.com"

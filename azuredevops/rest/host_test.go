@@ -13,7 +13,7 @@ func TestHosts(t *testing.T) {
 	}{
 		{"https://dev.azure.com/Acme", false, "Acme", map[Service]string{
 			Core: "https://dev.azure.com/Acme", VSSPS: "https://vssps.dev.azure.com/Acme", VSAEX: "https://vsaex.dev.azure.com/Acme",
-			VSRM: "https://vsrm.dev.azure.com/Acme", Analytics: "https://analytics.dev.azure.com/Acme", AdvSec: "https://advsec.dev.azure.com/Acme",
+			VSRM: "https://vsrm.dev.azure.com/Acme", AdvSec: "https://advsec.dev.azure.com/Acme",
 		}},
 		{"https://dev.azure.com/my-dev.org", false, "my-dev.org", map[Service]string{AdvSec: "https://advsec.dev.azure.com/my-dev.org"}},
 		{"https://Acme.visualstudio.com/", false, "acme", map[Service]string{

@@ -41,7 +41,6 @@ type limiter struct {
 	episode   episode
 	throttled time.Duration // all pauses, what is left of the last one included
 	by        map[kindProject]time.Duration
-	episodes  int64
 }
 
 type waiter struct {
@@ -189,7 +188,6 @@ func (l *limiter) observe(round, status int, h http.Header) {
 	}
 	if !l.episode.on {
 		l.episode = episode{on: true, start: now, waiting: l.waiting}
-		l.episodes++
 	}
 	l.episode.answers++
 	if r := h.Get("X-RateLimit-Resource"); r != "" {
@@ -233,14 +231,12 @@ func (l *limiter) calm(now time.Time, round int) {
 	l.dispatch()
 }
 
-func (l *limiter) into(s *Stats) {
+// addThrottled adds what the requests of each kind and project waited.
+func (l *limiter) addThrottled(to []KindCalls) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.InFlight, s.Waiting, s.Limit = l.inFlight, l.waiting, l.limit
-	s.Throttled, s.Episodes = l.throttled, l.episodes
-	s.Paused = max(0, time.Until(l.until))
-	for i, k := range s.By {
-		s.By[i].Throttled = l.by[kindProject{k.Kind, k.Project}]
+	for i, k := range to {
+		to[i].Throttled = l.by[kindProject{k.Kind, k.Project}]
 	}
 }
 

@@ -126,10 +126,8 @@ func TestPauseHoldsForAllAndUrgentGoesFirst(t *testing.T) {
 		if got := strings.Join(order, " "); got != "urgent@30s bulk1@30s bulk2@30s" {
 			t.Errorf("order = %s", got)
 		}
-		var s Stats
-		l.into(&s)
-		if s.Throttled != 30*time.Second || s.Episodes != 1 {
-			t.Errorf("stats = %+v", s)
+		if l.throttled != 30*time.Second {
+			t.Errorf("throttled = %v", l.throttled)
 		}
 		line := log.String()
 		if strings.Count(line, "\n") != 1 || !strings.Contains(line, "duration=30s resource=core/user answers=1 waiting=3") {
@@ -160,10 +158,8 @@ func TestLongerPauseReplacesShorter(t *testing.T) {
 		if d := <-done; d != 12*time.Second {
 			t.Errorf("waited %v, want 12s", d)
 		}
-		var s Stats
-		l.into(&s)
-		if s.Throttled != 12*time.Second {
-			t.Errorf("throttled = %v, want pauses counted once", s.Throttled)
+		if l.throttled != 12*time.Second {
+			t.Errorf("throttled = %v, want pauses counted once", l.throttled)
 		}
 	})
 }
@@ -263,15 +259,15 @@ func TestThrottledByKindAndProject(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		ask("branch", "p1", time.Hour, 0) // 6 s for the pause, then 3 s for the slot
 		wg.Wait()
-		s := Stats{By: []KindCalls{{Kind: "branch", Project: "p1"}, {Kind: "build", Project: "p1"}, {Kind: "build", Project: "p2"}, {Kind: "team"}}}
-		l.into(&s)
+		by := []KindCalls{{Kind: "branch", Project: "p1"}, {Kind: "build", Project: "p1"}, {Kind: "build", Project: "p2"}, {Kind: "team"}}
+		l.addThrottled(by)
 		for i, want := range []time.Duration{6 * time.Second, (12 + 8) * time.Second, time.Second, 0} {
-			if k := s.By[i]; k.Throttled != want {
+			if k := by[i]; k.Throttled != want {
 				t.Errorf("%s of %q waited %s, want %s", k.Kind, k.Project, k.Throttled, want)
 			}
 		}
-		if s.Throttled != 12*time.Second {
-			t.Errorf("throttled = %s, want 12s", s.Throttled)
+		if l.throttled != 12*time.Second {
+			t.Errorf("throttled = %s, want 12s", l.throttled)
 		}
 	})
 }

@@ -7,9 +7,8 @@ import (
 	"hash/maphash"
 	"iter"
 	"strconv"
-	"strings"
 
-	"github.com/tidwall/gjson"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // maxEmptyPages bounds a list that only promises more.
@@ -78,7 +77,10 @@ func (send Sender) OffsetPages(ctx context.Context, rq *Request, key, topName, s
 				yield(nil, err)
 				return
 			}
-			got := p.count(key)
+			got := 0
+			for range rawjson.Elements(rawjson.Array(p.Body, key)) {
+				got++
+			}
 			skip += got
 			if got == 0 {
 				p.Free()
@@ -129,11 +131,11 @@ func (g *Guard) Token(token string) bool {
 
 // page checks that p holds a list, and not the previous page again.
 func (g *Guard) page(p *Page, key string) error {
-	list := p.list(key)
-	if !list.Exists() {
+	list := rawjson.Array(p.Body, key)
+	if list == nil {
 		return fmt.Errorf("%w: no list %q in the answer", ErrMalformed, key)
 	}
-	if !list.Get("0").Exists() {
+	if list[rawjson.SkipSpace(list, 1)] == ']' {
 		if g.empty++; g.empty > maxEmptyPages {
 			return fmt.Errorf("%w: %d empty pages in a row", ErrMalformed, g.empty)
 		}
@@ -142,7 +144,7 @@ func (g *Guard) page(p *Page, key string) error {
 	if g.tokens == nil {
 		g.seed, g.tokens = maphash.MakeSeed(), map[uint64]bool{}
 	}
-	h := maphash.Bytes(g.seed, p.Body[list.Index:])
+	h := maphash.Bytes(g.seed, list)
 	if h == g.last {
 		return fmt.Errorf("%w: the page repeats", ErrMalformed)
 	}
@@ -155,22 +157,5 @@ func (p *Page) Next() string {
 	if p.Token != "" {
 		return p.Token
 	}
-	return strings.Clone(gjson.Get(view(p.Body), "continuationToken").String())
-}
-
-// list is the array under key.
-func (p *Page) list(key string) gjson.Result {
-	for name := range strings.SplitSeq(key, "|") {
-		if r := gjson.Get(view(p.Body), name); r.IsArray() {
-			return r
-		}
-	}
-	return gjson.Result{}
-}
-
-// count is the number of entries of the array under key.
-func (p *Page) count(key string) int {
-	n := 0
-	p.list(key).ForEach(func(_, _ gjson.Result) bool { n++; return true })
-	return n
+	return rawjson.Text(p.Body, "continuationToken")
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tidwall/gjson"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // tokenPages serves pages of ids, a page per token.
@@ -27,8 +27,8 @@ func tokenPages(pages ...string) func(*http.Request) *http.Response {
 
 func ids(p *Page) string {
 	var out []string
-	for _, id := range gjson.GetBytes(p.Body, "value.#.id").Array() {
-		out = append(out, id.String())
+	for o := range rawjson.Objects(p.Body, "value") {
+		out = append(out, rawjson.Text(o, "id"))
 	}
 	return strings.Join(out, ",")
 }

@@ -80,7 +80,6 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		wait, again := t.next(r, c, &tried, err)
 		if !again {
-			t.count.gaveUp()
 			if worthRepeating(err) {
 				c.budget.gaveUp(c.route)
 			}
@@ -95,7 +94,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // attempts are the tries of one request so far.
 type attempts struct {
-	sent, failed, paused int
+	failed, paused int
 	refreshed            bool
 	refused              bool // the credential can do better
 }
@@ -174,8 +173,7 @@ func (t *transport) attempt(r *http.Request, c *call, tried *attempts) (*http.Re
 	if err := t.cred.Authorize(ctx, req); err != nil {
 		return nil, t.broken(ctx, req, fmt.Errorf("sign in: %w", err))
 	}
-	t.count.sent(c, tried.sent > 0)
-	tried.sent++
+	t.count.sent(c)
 	resp, err := t.base.RoundTrip(req)
 	if err != nil {
 		return nil, t.broken(ctx, req, err)

@@ -120,8 +120,8 @@ func TestRetryHelps(t *testing.T) {
 				t.Errorf("sent %q, want the body every time", b)
 			}
 		}
-		if s := c.Stats(); s.Calls != 3 || s.Retries != 2 || s.Failed != 0 {
-			t.Errorf("stats = %+v", s)
+		if by := c.Calls(); len(by) != 1 || by[0].Calls != 3 {
+			t.Errorf("calls = %+v, want every attempt counted", by)
 		}
 	})
 }
@@ -267,8 +267,8 @@ func TestCanceledWhileWaiting(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 10*time.Second {
 			t.Errorf("err = %v after %v", err, time.Since(start))
 		}
-		if s := c.Stats(); s.InFlight != 0 || s.Waiting != 0 {
-			t.Errorf("stats = %+v, want nothing left", s)
+		if l := c.transport.limit; l.inFlight != 0 || l.waiting != 0 {
+			t.Errorf("%d in flight, %d wait, want nothing left", l.inFlight, l.waiting)
 		}
 	})
 }

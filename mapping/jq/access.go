@@ -32,7 +32,7 @@ func (n field) eval(r *run, e *env, in any, out func(any) error) error {
 
 func (n field) paths(r *run, e *env, in place, out func(place) error) error {
 	return evalPaths(n.target, r, e, in, func(p place) error {
-		p, err := p.down(n.name)
+		p, err := p.down(r, n.name)
 		if err != nil {
 			return err
 		}
@@ -73,11 +73,11 @@ func getField(t any, name string) (any, error) {
 }
 
 // down follows one step of a path.
-func (p place) down(key any) (place, error) {
+func (p place) down(r *run, key any) (place, error) {
 	if !p.ok {
-		return place{}, errorf("Invalid path expression near attempt to access element %s of %s", AppendText(nil, key), AppendText(nil, p.val))
+		return place{}, errorf("Invalid path expression near attempt to access element %s of %s", shortText(key), shortText(p.val))
 	}
-	v, err := getIndex(p.val, key)
+	v, err := getIndex(r, p.val, key)
 	if err != nil {
 		return place{}, err
 	}
@@ -90,7 +90,7 @@ type index struct{ target, key node }
 func (n index) eval(r *run, e *env, in any, out func(any) error) error {
 	return n.key.eval(r, e, in, func(k any) error {
 		return n.target.eval(r, e, in, func(t any) error {
-			v, err := getIndex(t, k)
+			v, err := getIndex(r, t, k)
 			if err != nil {
 				return err
 			}
@@ -102,7 +102,7 @@ func (n index) eval(r *run, e *env, in any, out func(any) error) error {
 func (n index) paths(r *run, e *env, in place, out func(place) error) error {
 	return n.key.eval(r, e, in.val, func(k any) error {
 		return evalPaths(n.target, r, e, in, func(p place) error {
-			p, err := p.down(k)
+			p, err := p.down(r, k)
 			if err != nil {
 				return err
 			}
@@ -122,7 +122,7 @@ func (n indexOne) one(r *run, e *env, in any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return getIndex(t, k)
+	return getIndex(r, t, k)
 }
 
 func (n indexOne) eval(r *run, e *env, in any, out func(any) error) error {
@@ -148,7 +148,7 @@ func (n sliceKey) eval(r *run, e *env, in any, out func(any) error) error {
 }
 
 // getIndex is `t[key]` for every pair of types.
-func getIndex(t, key any) (any, error) {
+func getIndex(r *run, t, key any) (any, error) {
 	switch k := key.(type) {
 	case string:
 		return getField(t, k)
@@ -159,29 +159,36 @@ func getIndex(t, key any) (any, error) {
 		case nil:
 			return nil, nil
 		}
-		return nil, errorf("Cannot index %s with number (%s)", typeName(t), AppendText(nil, key))
+		return nil, errorf("Cannot index %s with number (%s)", typeName(t), shortText(key))
 	case *Object:
 		return getSlice(t, k)
 	case []any:
 		if list, ok := t.([]any); ok {
-			return indicesOfList(list, k), nil
+			return indicesOfList(r, list, k)
 		}
 	}
 	return nil, errorf("Cannot index %s with %s", typeName(t), describe(key))
 }
 
 func getElement(list []any, at float64) any {
-	if at != at {
+	i, ok := position(at, len(list))
+	if !ok || i >= len(list) {
 		return nil
 	}
-	i := math.Floor(at)
+	return list[i]
+}
+
+// position is where a list of n elements has the index at, which counts from the
+// end when it is negative. As in C its fraction is cut off.
+func position(at float64, n int) (int, bool) {
+	i := math.Trunc(at)
 	if i < 0 {
-		i += float64(len(list))
+		i += float64(n)
 	}
-	if i < 0 || i >= float64(len(list)) {
-		return nil
+	if i != i || i < 0 || i > maxArray {
+		return 0, false
 	}
-	return list[int(i)]
+	return int(i), true
 }
 
 func getSlice(t any, key *Object) (any, error) {
@@ -203,7 +210,7 @@ func getSlice(t any, key *Object) (any, error) {
 		}
 		return sliceString(t, from, to), nil
 	}
-	return nil, errorf("Cannot index %s with object (%s)", typeName(t), AppendText(nil, key))
+	return nil, errorf("Cannot index %s with object (%s)", typeName(t), shortText(key))
 }
 
 // sliceBounds clamps start and end to 0…n.
@@ -227,12 +234,15 @@ func sliceBounds(key *Object, n int) (from, to int, err error) {
 	if hi < 0 {
 		hi += size
 	}
-	lo = min(max(lo, 0), size)
-	hi = min(max(hi, lo), size)
-	if lo != lo || hi != hi {
-		lo, hi = 0, size
+	if lo != lo {
+		lo = 0
 	}
-	return int(math.Floor(lo)), int(min(math.Ceil(hi), size)), nil
+	if hi != hi {
+		hi = size
+	}
+	from = int(math.Floor(min(max(lo, 0), size)))
+	to = int(math.Ceil(min(max(hi, 0), size)))
+	return from, max(from, to), nil
 }
 
 // sliceString cuts by code points.
@@ -254,17 +264,24 @@ func sliceString(s string, from, to int) string {
 }
 
 // indicesOfList is `.[[…]]`: where the sublist begins.
-func indicesOfList(list, sub []any) any {
+func indicesOfList(r *run, list, sub []any) (any, error) {
 	found := []any{}
-	if len(sub) == 0 {
-		return nil
-	}
-	for i := 0; i+len(sub) <= len(list); i++ {
-		if slices.EqualFunc(list[i:i+len(sub)], sub, equal) {
+	for i := 0; len(sub) > 0 && i+len(sub) <= len(list); i++ {
+		same := true
+		for k := 0; same && k < len(sub); k++ {
+			if err := r.tick(); err != nil {
+				return nil, err
+			}
+			var err error
+			if same, err = equal(r, list[i+k], sub[k]); err != nil {
+				return nil, err
+			}
+		}
+		if same {
 			found = append(found, float64(i))
 		}
 	}
-	return found
+	return found, nil
 }
 
 // iterate is `.[]`.
@@ -308,7 +325,7 @@ func (n iterate) paths(r *run, e *env, in place, out func(place) error) error {
 
 func (p place) each(r *run, out func(place) error) error {
 	if !p.ok {
-		return errorf("Invalid path expression near attempt to iterate through %s", AppendText(nil, p.val))
+		return errorf("Invalid path expression near attempt to iterate through %s", shortText(p.val))
 	}
 	var i int
 	return each(r, p.val, func(v any) error {
@@ -330,7 +347,12 @@ func (n recurse) eval(r *run, e *env, in any, out func(any) error) error {
 	}
 	switch in.(type) {
 	case []any, *Object:
-		return each(r, in, func(v any) error { return n.eval(r, e, v, out) })
+		if err := r.enter(); err != nil {
+			return err
+		}
+		err := each(r, in, func(v any) error { return n.eval(r, e, v, out) })
+		r.leave()
+		return err
 	}
 	return nil
 }
@@ -341,7 +363,12 @@ func (n recurse) paths(r *run, e *env, in place, out func(place) error) error {
 	}
 	switch in.val.(type) {
 	case []any, *Object:
-		return in.each(r, func(p place) error { return n.paths(r, e, p, out) })
+		if err := r.enter(); err != nil {
+			return err
+		}
+		err := in.each(r, func(p place) error { return n.paths(r, e, p, out) })
+		r.leave()
+		return err
 	}
 	return nil
 }
@@ -376,7 +403,7 @@ type optionalIndex struct{ target, key node }
 func (n optionalIndex) eval(r *run, e *env, in any, out func(any) error) error {
 	return n.key.eval(r, e, in, func(k any) error {
 		return n.target.eval(r, e, in, func(t any) error {
-			v, err := getIndex(t, k)
+			v, err := getIndex(r, t, k)
 			if err != nil {
 				return nil //nolint:nilerr // that is what `?` is for
 			}
@@ -388,7 +415,7 @@ func (n optionalIndex) eval(r *run, e *env, in any, out func(any) error) error {
 func (n optionalIndex) paths(r *run, e *env, in place, out func(place) error) error {
 	return n.key.eval(r, e, in.val, func(k any) error {
 		return evalPaths(n.target, r, e, in, func(p place) error {
-			p, err := p.down(k)
+			p, err := p.down(r, k)
 			if err != nil {
 				return nil //nolint:nilerr // that is what `?` is for
 			}

@@ -43,7 +43,7 @@ func (p *pattern) bindList(r *run, e *env, in, v any, slots []any, i int, next f
 	if i == len(p.list) {
 		return next()
 	}
-	sub, err := getIndex(v, float64(i))
+	sub, err := getIndex(r, v, float64(i))
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (p *pattern) bindMembers(r *run, e *env, in, v any, slots []any, i int, nex
 		if _, ok := k.(string); !ok {
 			return errorf("Cannot index %s with %s", typeName(v), typeName(k))
 		}
-		sub, err := getIndex(v, k)
+		sub, err := getIndex(r, v, k)
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,6 @@ var builtinDefs = map[string]string{
 	"map_values/1":      `def map_values(f): .[] |= f;`,
 	"while/2":           `def while(cond; update): def _while: if cond then ., (update | _while) else empty end; _while;`,
 	"until/2":           `def until(cond; update): def _until: if cond then . else (update | _until) end; _until;`,
-	"repeat/1":          `def repeat(f): def _repeat: ., (f | _repeat); _repeat;`,
 	"range/1":           `def range($x): range(0; $x; 1);`,
 	"range/2":           `def range($x; $y): range($x; $y; 1);`,
 	"combinations/0":    `def combinations: if length == 0 then [] else .[0][] as $x | (.[1:] | combinations) as $w | [$x] + $w end;`,
@@ -55,7 +54,6 @@ var builtinDefs = map[string]string{
 	"nulls/0":           `def nulls: select(. == null);`,
 	"values/0":          `def values: select(. != null);`,
 	"scalars/0":         `def scalars: select(type | . != "array" and . != "object");`,
-	"join/1":            `def join($x): reduce .[] as $i (null; (if . == null then "" else . + $x end) + ($i | if . == null then "" elif type == "boolean" or type == "number" then tojson else . end)) // "";`,
 	"abs/0":             `def abs: if . < 0 then -. else . end;`,
 	"todate/0":          `def todate: strftime("%Y-%m-%dT%H:%M:%SZ");`,
 	"todateiso8601/0":   `def todateiso8601: strftime("%Y-%m-%dT%H:%M:%SZ");`,
@@ -109,7 +107,7 @@ func nodeFunctions() map[string]func(*compiler, []node) node {
 		"all/1":     func(_ *compiler, a []node) node { return quantifier{iterate{identity{}}, a[0], true} },
 		"until/2":   loopFunc(func(cond, next single) node { return untilNode{cond, next} }),
 		"while/2":   loopFunc(func(cond, next single) node { return whileNode{cond, next} }),
-		"repeat/1":  repeatFunc,
+		"repeat/1":  func(_ *compiler, a []node) node { return repeatNode{a[0]} },
 		"sub/2":     replaceFunc(""),
 		"gsub/2":    replaceFunc("g"),
 		"sub/3":     replaceFunc(""),
@@ -124,13 +122,6 @@ func loopFunc(build func(cond, next single) node) func(*compiler, []node) node {
 		}
 		return build(a[0].(single), a[1].(single))
 	}
-}
-
-func repeatFunc(_ *compiler, a []node) node {
-	if !singles(a...) {
-		return nil
-	}
-	return whileNode{constant{true}, a[0].(single)}
 }
 
 func replaceFunc(extra string) func(*compiler, []node) node {

@@ -63,7 +63,6 @@ func (c *compiler) passed(f func() (node, error)) (n node, err error) {
 	if k, ok := n.(constant); ok {
 		return k, nil
 	}
-	c.prog.whole = true
 	return newPipe(rootWhole{}, n), nil
 }
 
@@ -321,7 +320,6 @@ func (c *compiler) head(t *gojq.Term, s *scope) (node, error) {
 
 func (c *compiler) identity() node {
 	if c.root {
-		c.prog.whole = true
 		return rootWhole{}
 	}
 	return identity{}

@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -90,6 +91,9 @@ func (c *compiler) patternMember(o *gojq.PatternObject, s *scope, names *slots) 
 	default:
 		m.key, err = c.query(o.KeyQuery, s)
 	}
+	if err == nil {
+		err = checkKey(m.key)
+	}
 	if err != nil || o.Val == nil {
 		return m, err
 	}
@@ -151,6 +155,8 @@ func (c *compiler) object(o *gojq.Object, s *scope) (node, error) {
 
 func (c *compiler) member(kv *gojq.ObjectKeyVal, s *scope) (m member, err error) {
 	switch {
+	case kv.Key != "" && kv.Key[0] == '$' && kv.Val != nil: // {$a: 1} is {($a): 1}
+		m.key, err = c.variable(kv.Key, s)
 	case kv.Key != "" && kv.Key[0] == '$':
 		m.key = constant{kv.Key[1:]}
 		m.val, err = c.variable(kv.Key, s)
@@ -162,25 +168,39 @@ func (c *compiler) member(kv *gojq.ObjectKeyVal, s *scope) (m member, err error)
 	default:
 		m.key, err = c.query(kv.KeyQuery, s)
 	}
+	if err == nil {
+		err = checkKey(m.key)
+	}
 	if err != nil {
 		return m, err
 	}
 	if kv.Val == nil { // {"a"} is {"a": .a}
-		m.val = c.shorthand(m.key)
-		return m, nil
+		return c.shorthand(m.key), nil
 	}
 	m.val, err = c.query(kv.Val, s)
 	return m, err
 }
 
-// shorthand is the value of `{"a"}`.
-func (c *compiler) shorthand(key node) node {
+// checkKey refuses literal keys that are no strings, as jq does.
+func checkKey(key node) error {
 	if k, ok := key.(constant); ok {
-		if name, ok := k.v.(string); ok && c.root {
-			return rootPath{c.prog.addPath([]string{name})}
+		if _, ok := k.v.(string); !ok {
+			return errors.New("Object keys must be strings") //nolint:staticcheck // jq's own words
 		}
 	}
-	return newIndex(c.identity(), key)
+	return nil
+}
+
+// shorthand is `{"a"}`.
+func (c *compiler) shorthand(key node) member {
+	if k, ok := key.(constant); ok {
+		name, _ := k.v.(string)
+		if c.root {
+			return member{key, rootPath{c.prog.addPath([]string{name})}}
+		}
+		return member{key, newField(identity{}, name)}
+	}
+	return member{key, sameKey{c.identity().(single)}}
 }
 
 // call compiles the call of a function: of the program, of the

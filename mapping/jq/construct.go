@@ -5,6 +5,9 @@ type objectNode struct{ members []member }
 
 type member struct{ key, val node }
 
+// sameKey stands for the value of `{"\(f)"}`: what the input has under each key.
+type sameKey struct{ single }
+
 func (n objectNode) eval(r *run, e *env, in any, out func(any) error) error {
 	return n.from(r, e, in, newObject(len(n.members)), 0, out)
 }
@@ -17,10 +20,19 @@ func (n objectNode) from(r *run, e *env, in any, o *Object, i int, out func(any)
 	return m.key.eval(r, e, in, func(k any) error {
 		name, ok := k.(string)
 		if !ok {
-			return errorf("Object keys must be strings")
+			return errorf("Cannot use %s as object key", describe(k))
 		}
-		return m.val.eval(r, e, in, func(v any) error {
-			return n.from(r, e, in, o.with(name, v), i+1, out)
+		val := m.val
+		if same, ok := val.(sameKey); ok {
+			val = field{same.single, name}
+		}
+		return val.eval(r, e, in, func(v any) error {
+			next := o.clone(1) // one for each combination
+			next.set(name, v)
+			if err := r.growArray(0, 4, o.Len()); err != nil {
+				return err
+			}
+			return n.from(r, e, in, next, i+1, out)
 		})
 	})
 }
@@ -50,15 +62,19 @@ func (n objectOne) one(r *run, e *env, in any) (any, error) {
 		}
 		name, ok := k.(string)
 		if !ok {
-			return nil, errorf("Object keys must be strings")
+			return nil, errorf("Cannot use %s as object key", describe(k))
 		}
-		v, err := m.val.one(r, e, in)
+		val := m.val
+		if same, ok := val.(sameKey); ok {
+			val = fieldOne{same.single, name}
+		}
+		v, err := val.one(r, e, in)
 		if err != nil {
 			return nil, err
 		}
 		o.set(name, v)
 	}
-	return o, r.growArray(0, 2*len(n.members))
+	return o, r.growArray(0, 4+2*len(n.members), 0)
 }
 
 func (n objectOne) eval(r *run, e *env, in any, out func(any) error) error {

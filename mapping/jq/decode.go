@@ -9,8 +9,6 @@ import (
 	"unicode/utf8"
 )
 
-const maxNesting = 10_000
-
 // Decode turns JSON into a value for programs. Numbers keep their text, members
 // their order; of members with the same name the last one counts. Invalid UTF-8
 // and unpaired surrogates become U+FFFD.
@@ -20,10 +18,12 @@ func Decode(data []byte) (any, error) {
 }
 
 // decodeLenient is fromjson: it also takes the numbers that jq takes (nan, 01),
-// but no unpaired surrogates.
-func decodeLenient(s string) (any, error) {
+// but no unpaired surrogates. built says how many bytes the value has, which
+// can be fifty times those of its text.
+func decodeLenient(s string) (v any, built int, err error) {
 	d := decoder{s: s, lenient: true}
-	return d.document()
+	v, err = d.document()
+	return v, d.built, err
 }
 
 type decoder struct {
@@ -31,6 +31,7 @@ type decoder struct {
 	i       int
 	depth   int
 	lenient bool
+	built   int // bytes of the lists and objects of a lenient decoder
 }
 
 func (d *decoder) document() (any, error) {
@@ -105,6 +106,9 @@ func (d *decoder) number() (any, error) {
 	}
 	text := d.s[start:d.i]
 	if !d.lenient {
+		if text == "-0" { // an integer in Python, which has no other zero
+			return 0.0, nil
+		}
 		if isJSONNumber(text) {
 			v := newNumber(text, false)
 			if n, ok := v.(*Number); ok {
@@ -311,8 +315,13 @@ func (d *decoder) hex4() (rune, bool) {
 }
 
 func (d *decoder) enter() error {
-	if d.depth++; d.depth > maxNesting {
-		return d.fail("exceeds depth limit for parsing")
+	if d.depth++; d.depth > maxDepth {
+		return d.fail("Exceeds depth limit for parsing")
+	}
+	if d.lenient {
+		if d.built += 256; d.built > maxTotal {
+			return d.fail("Exceeds the limit of memory")
+		}
 	}
 	d.i++
 	d.space()
@@ -335,6 +344,7 @@ func (d *decoder) array() (any, error) {
 			return nil, err
 		}
 		list = append(list, v)
+		d.built += 16
 		more, err := d.separator(']')
 		if err != nil {
 			return nil, err
@@ -365,12 +375,12 @@ func (d *decoder) object() (any, error) {
 	if err := d.enter(); err != nil {
 		return nil, err
 	}
-	o := newObject(8)
 	if d.i < len(d.s) && d.s[d.i] == '}' {
 		d.i++
 		d.depth--
-		return o, nil
+		return &Object{}, nil
 	}
+	o := newObject(8)
 	for {
 		if d.i >= len(d.s) || d.s[d.i] != '"' {
 			return nil, d.fail("object keys must be strings")
@@ -389,6 +399,7 @@ func (d *decoder) object() (any, error) {
 			return nil, err
 		}
 		o.set(key, v)
+		d.built += 32
 		more, err := d.separator('}')
 		if err != nil {
 			return nil, err

@@ -12,7 +12,9 @@ func Differences() []string {
 		"A format in front of the key of an object ({@base64 \"x\": 1}) is a syntax error; write {(@base64 \"x\"): 1}.",
 		"A lone surrogate in a string of a program is U+FFFD and not an error.",
 		"Local time is UTC.",
-		"Functions that call themselves may nest 10,000 deep; strings are limited to 16 MiB, lists to 1,048,576 elements, and all that one expression builds to 64 MiB.",
+		"An expression has limits: 10 seconds, 10,000 nested calls, values 10,000 levels deep, strings of 16 MiB, lists of 1,048,576 elements, 64 MiB that it builds and 16 MiB of result. One that goes over a limit has no value for that record and is named in the report.",
+		"sub, gsub, match, scan and splits find an empty match once at each character; jq counts the bytes of characters outside ASCII and finds some twice.",
+		"path($x[0]) of a variable, builtins, modules and {$__loc__} behind another member are not available.",
 		"The text that catch gets for some errors is worded differently.",
 	}
 }

@@ -1,18 +1,72 @@
 package jq
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"unicode/utf8"
 )
 
-// AppendText appends a value as jq's tojson writes it.
-func AppendText(dst []byte, v any) []byte { return appendValue(dst, v, appendTextNumber, true) }
+// An encoder writes values as JSON. Values share their parts, so that a small one
+// can have a text without end: it stops at a length.
+type encoder struct {
+	dst    []byte
+	most   int // bytes of dst; beyond, the text is cut somewhere
+	number func([]byte, any) []byte
+	del    bool // escape U+007F too, as jq's printer does
+	deep   bool // something lay too deep and was skipped
+}
 
-// AppendJSON appends a value as a result for Port: doubles that are whole are
-// integers, nan is null, infinities are the largest double, and numbers of the
-// input keep their text (port.md 6.8).
-func AppendJSON(dst []byte, v any) []byte { return appendValue(dst, v, appendResultNumber, false) }
+// AppendText appends a value, not one that a program built, as jq's tojson
+// writes it.
+func AppendText(dst []byte, v any) []byte {
+	e := encoder{dst: dst, most: math.MaxInt, number: appendTextNumber, del: true}
+	e.value(v, 0)
+	return e.dst
+}
+
+// textUpTo is the text of a value, cut behind the first most bytes.
+func textUpTo(v any, most int) []byte {
+	e := encoder{most: most, number: appendTextNumber, del: true}
+	e.value(v, 0)
+	return e.dst
+}
+
+// textOf is the text of a value that a program makes a string of.
+func textOf(r *run, v any) (string, error) {
+	if s, ok := v.(string); ok {
+		return s, nil
+	}
+	return jsonOf(r, v)
+}
+
+func jsonOf(r *run, v any) (string, error) {
+	s := string(textUpTo(v, maxString))
+	return s, r.growString(len(s))
+}
+
+// AppendJSON appends a value, not one that a program built, as a result for
+// Port: doubles that are whole are integers, nan is null, infinities are the
+// largest double, and numbers of the input keep their text.
+func AppendJSON(dst []byte, v any) []byte {
+	e := encoder{dst: dst, most: math.MaxInt, number: appendResultNumber}
+	e.value(v, 0)
+	return e.dst
+}
+
+// AppendOutput is AppendJSON for the output of a program: ErrLimit when its text
+// is too long or nests too deep, with dst as it was.
+func AppendOutput(dst []byte, v any) ([]byte, error) {
+	e := encoder{dst: dst, most: min(len(dst)+maxOutput, maxTotal), number: appendResultNumber}
+	e.value(v, 0)
+	switch {
+	case len(e.dst) > e.most:
+		return dst, fmt.Errorf("jq: %w: the result has more than %d MiB", ErrLimit, maxOutput>>20)
+	case e.deep:
+		return dst, fmt.Errorf("jq: %w: the result has more than %d levels", ErrLimit, maxDepth)
+	}
+	return e.dst, nil
+}
 
 func appendTextNumber(dst []byte, v any) []byte {
 	if n, ok := v.(*Number); ok {
@@ -44,35 +98,71 @@ func appendResultNumber(dst []byte, v any) []byte {
 	return strconv.AppendFloat(dst, f, 'f', -1, 64)
 }
 
-func appendValue(dst []byte, v any, number func([]byte, any) []byte, del bool) []byte {
+func (e *encoder) value(v any, depth int) {
+	if len(e.dst) > e.most {
+		return
+	}
 	switch v := v.(type) {
 	case nil:
-		return append(dst, "null"...)
+		e.dst = append(e.dst, "null"...)
 	case bool:
-		return strconv.AppendBool(dst, v)
+		e.dst = strconv.AppendBool(e.dst, v)
 	case string:
-		return appendString(dst, v, del)
+		e.str(v)
 	case []any:
-		dst = append(dst, '[')
-		for i, e := range v {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendValue(dst, e, number, del)
+		if e.tooDeep(depth) {
+			return
 		}
-		return append(dst, ']')
+		e.dst = append(e.dst, '[')
+		for i, el := range v {
+			if i > 0 {
+				e.dst = append(e.dst, ',')
+			}
+			if e.value(el, depth+1); len(e.dst) > e.most {
+				return
+			}
+		}
+		e.dst = append(e.dst, ']')
 	case *Object:
-		dst = append(dst, '{')
-		for i, k := range v.keys {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(appendString(dst, k, del), ':')
-			dst = appendValue(dst, v.vals[i], number, del)
-		}
-		return append(dst, '}')
+		e.object(v, depth)
+	default:
+		e.dst = e.number(e.dst, v)
 	}
-	return number(dst, v)
+}
+
+func (e *encoder) object(o *Object, depth int) {
+	if e.tooDeep(depth) {
+		return
+	}
+	e.dst = append(e.dst, '{')
+	for i, k := range o.keys {
+		if i > 0 {
+			e.dst = append(e.dst, ',')
+		}
+		e.str(k)
+		e.dst = append(e.dst, ':')
+		if e.value(o.vals[i], depth+1); len(e.dst) > e.most {
+			return
+		}
+	}
+	e.dst = append(e.dst, '}')
+}
+
+// str leaves out the end of a string that is too long anyway.
+func (e *encoder) str(s string) {
+	if room := e.most - len(e.dst); room < len(s) {
+		s = s[:min(max(room, 0)+1, len(s))]
+	}
+	e.dst = appendString(e.dst, s, e.del)
+}
+
+// tooDeep writes what jq's printer writes for a value that lies too deep.
+func (e *encoder) tooDeep(depth int) bool {
+	if depth <= maxDepth {
+		return false
+	}
+	e.dst, e.deep = append(e.dst, "<skipped: too deep>"...), true
+	return true
 }
 
 // AppendString appends s as a JSON string. Invalid UTF-8 becomes U+FFFD; `<`

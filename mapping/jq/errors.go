@@ -15,7 +15,7 @@ func (e *Error) Error() string {
 	if s, ok := e.Value.(string); ok {
 		return s
 	}
-	return string(AppendText(nil, e.Value)) + " (not a string)"
+	return shortText(e.Value) + " (not a string)"
 }
 
 func errorf(format string, args ...any) error {
@@ -23,12 +23,17 @@ func errorf(format string, args ...any) error {
 }
 
 // ErrLimit is wrapped by errors of programs that use more memory or nest deeper
-// than a Runner allows. It cannot be caught inside the program.
-var ErrLimit = errors.New("limit exceeded")
+// than a run may, ErrTimeout by those that take longer. Neither can be caught
+// inside the program.
+var (
+	ErrLimit   = errors.New("limit exceeded")
+	ErrTimeout = errors.New("gave up")
+)
 
 var (
-	errHalt = errors.New("halt") // ends the program without an output
-	errDown = errors.New("down") // the receiver of an output failed; see guard
+	errHalt    = errors.New("halt")     // ends the program without an output
+	errDown    = errors.New("down")     // the receiver of an output failed; see guard
+	errTooDeep = errors.New("too deep") // more than maxDepth levels of a value
 )
 
 // A breakError leaves the label whose cell it names.
@@ -54,18 +59,27 @@ func guard(gen func(out func(any) error) error, out func(any) error) (own, down 
 
 // describe shows a value in a message, at most 29 bytes of it and the closing
 // bracket or quote, as jq does.
-func describe(v any) string {
-	s := string(AppendText(nil, v))
-	if len(s) > 29 {
-		end := s[len(s)-1:]
-		if _, ok := v.(string); !ok && kindOf(v) < kindArray {
-			end = ""
-		}
-		cut := 25
-		for cut > 0 && s[cut]&0xc0 == 0x80 {
-			cut--
-		}
-		s = s[:cut] + "..." + end
+func describe(v any) string { return fmt.Sprintf("%s (%s)", typeName(v), shortText(v)) }
+
+func shortText(v any) string {
+	const most = 29
+	s := string(textUpTo(v, most))
+	if len(s) <= most {
+		return s
 	}
-	return fmt.Sprintf("%s (%s)", typeName(v), s)
+	end := ""
+	switch kindOf(v) {
+	case kindString:
+		end = `"`
+	case kindArray:
+		end = "]"
+	case kindObject:
+		end = "}"
+	default:
+	}
+	cut := 26 - len(end)
+	for cut > 0 && s[cut]&0xc0 == 0x80 {
+		cut--
+	}
+	return s[:cut] + "..." + end
 }

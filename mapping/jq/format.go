@@ -3,18 +3,19 @@ package jq
 import (
 	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 )
 
 // formats are the `@name` strings: each turns a value into text.
 var formats = map[string]func(r *run, v any) (string, error){
-	"@text":    func(r *run, v any) (string, error) { return textOf(r, v) },
-	"@json":    func(r *run, v any) (string, error) { s := string(AppendText(nil, v)); return s, r.growString(len(s)) },
+	"@text":    textOf,
+	"@json":    jsonOf,
 	"@html":    formatWith(htmlEscapes.Replace),
 	"@uri":     formatWith(escapeURI),
 	"@urid":    formatUnescape,
-	"@csv":     func(_ *run, v any) (string, error) { return formatRow(v, "csv", ",", csvCell) },
-	"@tsv":     func(_ *run, v any) (string, error) { return formatRow(v, "tsv", "\t", tsvEscapes.Replace) },
-	"@sh":      func(_ *run, v any) (string, error) { return formatShell(v) },
+	"@csv":     func(r *run, v any) (string, error) { return formatRow(r, v, "csv", ",", csvEscapes) },
+	"@tsv":     func(r *run, v any) (string, error) { return formatRow(r, v, "tsv", "\t", tsvEscapes) },
+	"@sh":      formatShell,
 	"@base64":  formatWith(func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }),
 	"@base64d": formatUnbase64,
 }
@@ -31,14 +32,6 @@ func formatFunc(r *run, in any, a []any) (any, error) {
 	return f(r, in)
 }
 
-func textOf(r *run, v any) (string, error) {
-	if s, ok := v.(string); ok {
-		return s, nil
-	}
-	s := string(AppendText(nil, v))
-	return s, r.growString(len(s))
-}
-
 func formatWith(f func(string) string) func(*run, any) (string, error) {
 	return func(r *run, v any) (string, error) {
 		s, err := textOf(r, v)
@@ -52,10 +45,13 @@ func formatWith(f func(string) string) func(*run, any) (string, error) {
 
 var (
 	htmlEscapes = strings.NewReplacer("<", "&lt;", ">", "&gt;", "&", "&amp;", "'", "&apos;", `"`, "&quot;")
-	tsvEscapes  = strings.NewReplacer("\t", `\t`, "\n", `\n`, "\r", `\r`, `\`, `\\`)
-)
+	tsvEscapes  = strings.NewReplacer("\t", `\t`, "\n", `\n`, "\r", `\r`, `\`, `\\`).Replace
 
-func csvCell(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+	// jq writes \0 for U+0000 in rows and words.
+	csvEscapes   = func(s string) string { return `"` + csvQuotes.Replace(s) + `"` }
+	csvQuotes    = strings.NewReplacer(`"`, `""`, "\x00", `\0`)
+	shellEscapes = strings.NewReplacer("'", `'\''`, "\x00", `\0`)
+)
 
 const upperHex = "0123456789ABCDEF"
 
@@ -91,7 +87,10 @@ func formatUnescape(r *run, v any) (string, error) {
 		b.WriteByte(byte(unhex(s[i+1])<<4 | unhex(s[i+2])))
 		i += 2
 	}
-	return toValidUTF8(b.String()), nil
+	if !utf8.ValidString(b.String()) {
+		return "", errorf("%s is not a valid uri encoding", describe(v))
+	}
+	return b.String(), nil
 }
 
 func unhex(c byte) int {
@@ -106,49 +105,64 @@ func unhex(c byte) int {
 	return -1
 }
 
-func formatRow(v any, name, sep string, quote func(string) string) (string, error) {
+func formatRow(r *run, v any, name, sep string, quote func(string) string) (string, error) {
 	list, ok := v.([]any)
 	if !ok {
 		return "", errorf("%s cannot be %s-formatted, only array", describe(v), name)
 	}
+	return words(r, list, sep, func(cell any) (string, error) {
+		switch c := cell.(type) {
+		case nil:
+			return "", nil
+		case string:
+			return quote(c), nil
+		case []any, *Object:
+			return "", errorf("%s is not valid in a csv row", describe(cell))
+		case float64:
+			if c != c {
+				return "", nil
+			}
+		}
+		return string(AppendText(nil, cell)), nil
+	})
+}
+
+// words joins the texts of the elements.
+func words(r *run, list []any, sep string, text func(any) (string, error)) (string, error) {
 	var b strings.Builder
-	for i, cell := range list {
+	for i, v := range list {
 		if i > 0 {
 			b.WriteString(sep)
 		}
-		switch c := cell.(type) {
-		case nil:
-		case string:
-			b.WriteString(quote(c))
-		case []any, *Object:
-			return "", errorf("%s is not valid in a csv row", describe(cell))
-		default:
-			b.Write(AppendText(nil, cell))
+		s, err := text(v)
+		if err == nil && b.Len()+len(s) > maxString {
+			err = r.growString(b.Len() + len(s))
 		}
+		if err == nil {
+			err = r.grow(1 + len(s))
+		}
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(s)
 	}
 	return b.String(), nil
 }
 
-func formatShell(v any) (string, error) {
+func formatShell(r *run, v any) (string, error) {
 	list, ok := v.([]any)
 	if !ok {
 		list = []any{v}
 	}
-	var b strings.Builder
-	for i, word := range list {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
+	return words(r, list, " ", func(word any) (string, error) {
 		switch w := word.(type) {
 		case string:
-			b.WriteString("'" + strings.ReplaceAll(w, "'", `'\''`) + "'")
+			return "'" + shellEscapes.Replace(w) + "'", nil
 		case []any, *Object:
 			return "", errorf("%s can not be escaped for shell", describe(word))
-		default:
-			b.Write(AppendText(nil, word))
 		}
-	}
-	return b.String(), nil
+		return string(AppendText(nil, word)), nil
+	})
 }
 
 // formatUnbase64 stops at the first padding and needs none.

@@ -13,10 +13,11 @@ var nativeFuncs = map[string]func(r *run, in any, args []any) (any, error){
 	"type/0":                 func(_ *run, in any, _ []any) (any, error) { return typeName(in), nil },
 	"length/0":               func(_ *run, in any, _ []any) (any, error) { return lengthOf(in) },
 	"utf8bytelength/0":       byteLength,
-	"keys/0":                 func(_ *run, in any, _ []any) (any, error) { return keysOf(in, true) },
-	"keys_unsorted/0":        func(_ *run, in any, _ []any) (any, error) { return keysOf(in, false) },
+	"keys/0":                 func(r *run, in any, _ []any) (any, error) { return keysOf(r, in, true) },
+	"keys_unsorted/0":        func(r *run, in any, _ []any) (any, error) { return keysOf(r, in, false) },
 	"has/1":                  func(_ *run, in any, a []any) (any, error) { return has(in, a[0]) },
-	"contains/1":             func(_ *run, in any, a []any) (any, error) { return contains(in, a[0]) },
+	"join/1":                 joinFunc,
+	"contains/1":             func(r *run, in any, a []any) (any, error) { return contains(r, in, a[0]) },
 	"add/0":                  addAll,
 	"setpath/2":              setPathFunc,
 	"delpaths/1":             deletePathsFunc,
@@ -24,12 +25,12 @@ var nativeFuncs = map[string]func(r *run, in any, args []any) (any, error){
 	"flatten/1":              func(r *run, in any, a []any) (any, error) { return flatten(r, in, a[0]) },
 	"reverse/0":              reverse,
 	"sort/0":                 sortFunc,
-	"_sort_by/1":             func(_ *run, in any, a []any) (any, error) { return sortBy(in, a[0]) },
-	"_group_by/1":            func(_ *run, in any, a []any) (any, error) { return groupBy(in, a[0]) },
-	"_min_by/1":              func(_ *run, in any, a []any) (any, error) { return extreme(in, a[0], -1) },
-	"_max_by/1":              func(_ *run, in any, a []any) (any, error) { return extreme(in, a[0], 1) },
-	"min/0":                  func(_ *run, in any, _ []any) (any, error) { return extreme(in, in, -1) },
-	"max/0":                  func(_ *run, in any, _ []any) (any, error) { return extreme(in, in, 1) },
+	"_sort_by/1":             func(r *run, in any, a []any) (any, error) { return sortBy(r, in, a[0]) },
+	"_group_by/1":            func(r *run, in any, a []any) (any, error) { return groupBy(r, in, a[0]) },
+	"_min_by/1":              func(r *run, in any, a []any) (any, error) { return extreme(r, in, a[0], -1) },
+	"_max_by/1":              func(r *run, in any, a []any) (any, error) { return extreme(r, in, a[0], 1) },
+	"min/0":                  func(r *run, in any, _ []any) (any, error) { return extreme(r, in, in, -1) },
+	"max/0":                  func(r *run, in any, _ []any) (any, error) { return extreme(r, in, in, 1) },
 	"bsearch/1":              bsearch,
 	"transpose/0":            transpose,
 	"tojson/0":               toJSON,
@@ -57,8 +58,8 @@ var nativeFuncs = map[string]func(r *run, in any, args []any) (any, error){
 	"mktime/0":         func(_ *run, in any, _ []any) (any, error) { return mktime(in) },
 	"gmtime/0":         func(_ *run, in any, _ []any) (any, error) { return gmtime(in) },
 	"localtime/0":      func(_ *run, in any, _ []any) (any, error) { return gmtime(in) },
-	"strftime/1":       func(_ *run, in any, a []any) (any, error) { return strftime(in, a[0], "GMT") },
-	"strflocaltime/1":  func(_ *run, in any, a []any) (any, error) { return strftime(in, a[0], "UTC") },
+	"strftime/1":       func(r *run, in any, a []any) (any, error) { return strftime(r, in, a[0], "GMT") },
+	"strflocaltime/1":  func(r *run, in any, a []any) (any, error) { return strftime(r, in, a[0], "UTC") },
 	"strptime/1":       func(_ *run, in any, a []any) (any, error) { return strptime(in, a[0]) },
 	"startswith/1":     func(_ *run, in any, a []any) (any, error) { return affix(in, a[0], strings.HasPrefix, "startswith") },
 	"endswith/1":       func(_ *run, in any, a []any) (any, error) { return affix(in, a[0], strings.HasSuffix, "endswith") },
@@ -73,9 +74,9 @@ var nativeFuncs = map[string]func(r *run, in any, args []any) (any, error){
 	"ascii_downcase/0": func(_ *run, in any, _ []any) (any, error) { return asciiCase(in, 'A', 'Z') },
 	"ascii_upcase/0":   func(_ *run, in any, _ []any) (any, error) { return asciiCase(in, 'a', 'z') },
 	"split/1":          splitFunc,
-	"indices/1":        func(_ *run, in any, a []any) (any, error) { return indices(in, a[0]) },
-	"index/1":          func(_ *run, in any, a []any) (any, error) { return oneIndex(in, a[0], true) },
-	"rindex/1":         func(_ *run, in any, a []any) (any, error) { return oneIndex(in, a[0], false) },
+	"indices/1":        func(r *run, in any, a []any) (any, error) { return indices(r, in, a[0]) },
+	"index/1":          func(r *run, in any, a []any) (any, error) { return oneIndex(r, in, a[0], true) },
+	"rindex/1":         func(r *run, in any, a []any) (any, error) { return oneIndex(r, in, a[0], false) },
 	"_match/2":         func(r *run, in any, a []any) (any, error) { return matchFunc(r, in, a[0], a[1]) },
 	"_split/2":         func(r *run, in any, a []any) (any, error) { return splitPattern(r, in, a[0], a[1]) },
 	"_test/2":          func(r *run, in any, a []any) (any, error) { return testFunc(r, in, a[0], a[1]) },
@@ -85,7 +86,7 @@ var nativeFuncs = map[string]func(r *run, in any, args []any) (any, error){
 	"isinfinite/0":     numberTest(func(f float64) bool { return math.IsInf(f, 0) }),
 	"isnan/0":          numberTest(math.IsNaN),
 	"isnormal/0":       numberTest(isNormal),
-	"isfinite/0":       numberTest(func(f float64) bool { return !math.IsInf(f, 0) && f == f }),
+	"isfinite/0":       numberTest(func(f float64) bool { return !math.IsInf(f, 0) }),
 }
 
 func pass(_ *run, in any, _ []any) (any, error) { return in, nil }
@@ -133,20 +134,20 @@ func byteLength(_ *run, in any, _ []any) (any, error) {
 	return float64(len(s)), nil
 }
 
-func keysOf(v any, sorted bool) (any, error) {
+func keysOf(r *run, v any, sorted bool) (any, error) {
 	switch v := v.(type) {
 	case *Object:
 		names := v.keys
 		if sorted {
 			names = v.sortedKeys()
 		}
-		return anys(names), nil
+		return anys(names), r.growArray(0, 2+2*len(names), 0)
 	case []any:
 		list := make([]any, len(v))
 		for i := range list {
 			list[i] = float64(i)
 		}
-		return list, nil
+		return list, r.growArray(0, 2+2*len(list), 0)
 	}
 	return nil, errorf("%s has no keys", describe(v))
 }
@@ -172,52 +173,63 @@ func has(v, key any) (any, error) {
 			return i >= 0 && i < float64(len(v)), nil
 		}
 	case nil:
-		if k := kindOf(key); k == kindString || k == kindNumber {
+		if k := kindOf(key); k == kindString || k == kindNumber || k == kindNull {
 			return false, nil
 		}
 	}
 	return nil, errorf("Cannot check whether %s has a %s key", typeName(v), typeName(key))
 }
 
-func contains(a, b any) (any, error) {
+func contains(r *run, a, b any) (any, error) {
 	ka, kb := kindOf(a), kindOf(b)
 	if ka != kb {
 		return nil, errorf("%s and %s cannot have their containment checked", describe(a), describe(b))
 	}
-	return containsSame(a, b), nil
+	in, err := containsSame(r, a, b, 0)
+	if err == errTooDeep { //nolint:errorlint // never wrapped
+		err = errorf("Containment check too deep")
+	}
+	return in, err
 }
 
-func containsSame(a, b any) bool {
+func containsSame(r *run, a, b any, depth int) (bool, error) {
+	if err := r.nested(depth); err != nil {
+		return false, err
+	}
 	switch x := a.(type) {
 	case *Object:
 		y, ok := b.(*Object)
 		if !ok {
-			return false
+			return false, nil
 		}
 		for i, k := range y.keys {
 			v, found := x.Get(k)
-			if !found || !containsSame(v, y.vals[i]) {
-				return false
+			if !found {
+				return false, nil
+			}
+			if in, err := containsSame(r, v, y.vals[i], depth+1); !in || err != nil {
+				return false, err
 			}
 		}
-		return true
+		return true, nil
 	case []any:
 		y, ok := b.([]any)
 		if !ok {
-			return false
+			return false, nil
 		}
 		for _, v := range y {
-			if !slices.ContainsFunc(x, func(w any) bool { return containsSame(w, v) }) {
-				return false
+			in, err := anyOf(r, x, func(w any) (bool, error) { return containsSame(r, w, v, depth+1) })
+			if !in || err != nil {
+				return false, err
 			}
 		}
-		return true
+		return true, nil
 	case string:
 		if y, ok := b.(string); ok {
-			return strings.Contains(x, y)
+			return strings.Contains(x, y), nil
 		}
 	}
-	return equal(a, b)
+	return equal(r, a, b)
 }
 
 func addAll(r *run, in any, _ []any) (any, error) {
@@ -230,14 +242,11 @@ func addAll(r *run, in any, _ []any) (any, error) {
 	default:
 		return nil, errorf("Cannot iterate over %s", describeShort(in))
 	}
-	if s, ok := joinStrings(vals); ok {
-		return s, r.growString(len(s))
-	}
-	if l, ok := joinLists(vals); ok {
-		return l, r.growArray(len(l), len(l))
-	}
 	var sum any
 	for _, v := range vals {
+		if err := r.tick(); err != nil {
+			return nil, err
+		}
 		var err error
 		if sum, err = add(r, sum, v); err != nil {
 			return nil, err
@@ -246,33 +255,29 @@ func addAll(r *run, in any, _ []any) (any, error) {
 	return sum, nil
 }
 
-// joinStrings and joinLists add what is all of one type at once: one by one
-// every step would copy all before it.
-func joinStrings(vals []any) (string, bool) {
-	var b strings.Builder
-	for _, v := range vals {
-		s, ok := v.(string)
-		if !ok {
-			return "", false
+// joinFunc is join/1: null is nothing, numbers and booleans are their text.
+func joinFunc(r *run, in any, a []any) (any, error) {
+	var sum any = ""
+	first := true
+	err := each(r, in, func(v any) (err error) {
+		switch v.(type) {
+		case nil:
+			v = ""
+		case bool, float64, *Number:
+			if v, err = asAny(jsonOf(r, v)); err != nil {
+				return err
+			}
 		}
-		b.WriteString(s)
-	}
-	return b.String(), len(vals) > 0
-}
-
-func joinLists(vals []any) ([]any, bool) {
-	var all []any
-	for _, v := range vals {
-		l, ok := v.([]any)
-		if !ok || len(all) > maxArray {
-			return nil, false
+		if !first {
+			if sum, err = add(r, sum, a[0]); err != nil {
+				return err
+			}
 		}
-		all = append(all, l...)
-	}
-	if all == nil {
-		all = []any{}
-	}
-	return all, len(vals) > 0
+		first = false
+		sum, err = add(r, sum, v)
+		return err
+	})
+	return sum, err
 }
 
 func setPathFunc(r *run, in any, a []any) (any, error) {
@@ -280,7 +285,7 @@ func setPathFunc(r *run, in any, a []any) (any, error) {
 	if !ok {
 		return nil, errorf("Path must be specified as an array")
 	}
-	return setPath(r, in, keys, a[1])
+	return (&updater{r: r}).set(in, keys, a[1])
 }
 
 func deletePathsFunc(r *run, in any, a []any) (any, error) {
@@ -309,6 +314,9 @@ func fromEntries(r *run, in any, _ []any) (any, error) {
 			}
 		}
 		o.set(name, val)
+		if err == nil {
+			err = r.growArray(o.Len(), 4, 0)
+		}
 		return err
 	})
 	return o, err
@@ -332,25 +340,29 @@ func flatten(r *run, in, depth any) (any, error) {
 		return nil, errorf("flatten depth must not be negative")
 	}
 	list := []any{}
-	var walk func(v any, depth float64) error
-	walk = func(v any, depth float64) error {
+	var walk func(v any, depth float64, level int) error
+	walk = func(v any, depth float64, level int) error {
 		return each(r, v, func(v any) error {
-			if _, ok := v.([]any); ok && depth > 0 {
-				return walk(v, depth-1)
+			if _, ok := v.([]any); ok && depth != 0 {
+				if level == maxDepth {
+					return errorf("Flatten too deep")
+				}
+				return walk(v, depth-1, level+1)
 			}
 			list = append(list, v)
-			return r.growArray(len(list), 1)
+			return r.growArray(len(list), 1, 0)
 		})
 	}
-	return list, walk(in, toFloat(depth))
+	err := walk(in, toFloat(depth), 0)
+	return list, err
 }
 
-func reverse(_ *run, in any, _ []any) (any, error) {
+func reverse(r *run, in any, _ []any) (any, error) {
 	switch v := in.(type) {
 	case []any:
 		v = slices.Clone(v)
 		slices.Reverse(v)
-		return v, nil
+		return v, r.growArray(0, 2, len(v))
 	case nil:
 		return []any{}, nil
 	case *Object:
@@ -369,120 +381,30 @@ func reverse(_ *run, in any, _ []any) (any, error) {
 	return nil, errorf("Cannot index %s with number", typeName(in))
 }
 
-func sortFunc(_ *run, in any, _ []any) (any, error) {
-	list, ok := in.([]any)
-	if !ok {
-		return nil, errorf("%s cannot be sorted, as it is not an array", describe(in))
-	}
-	list = slices.Clone(list)
-	slices.SortStableFunc(list, compare)
-	return list, nil
-}
-
-type keyed struct{ key, val any }
-
-func keyedList(in, keys any) ([]keyed, error) {
-	list, ok1 := in.([]any)
-	ks, ok2 := keys.([]any)
-	if !ok1 || !ok2 || len(list) != len(ks) {
-		return nil, errorf("%s and %s cannot be sorted, as they are not both arrays", describe(in), describe(keys))
-	}
-	out := make([]keyed, len(list))
-	for i := range list {
-		out[i] = keyed{ks[i], list[i]}
-	}
-	return out, nil
-}
-
-func sortedBy(in, keys any) ([]keyed, error) {
-	list, err := keyedList(in, keys)
-	slices.SortStableFunc(list, func(a, b keyed) int { return compare(a.key, b.key) })
-	return list, err
-}
-
-func sortBy(in, keys any) (any, error) {
-	list, err := sortedBy(in, keys)
+func transpose(r *run, in any, _ []any) (any, error) {
+	var rows []any
+	width := 0.0
+	err := each(r, in, func(row any) error {
+		n, err := lengthOf(row)
+		rows, width = append(rows, row), max(width, toFloat(n))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]any, len(list))
-	for i, k := range list {
-		out[i] = k.val
-	}
-	return out, nil
-}
-
-func groupBy(in, keys any) (any, error) {
-	list, err := sortedBy(in, keys)
-	if err != nil {
+	size := min(math.Ceil(width), maxArray+1) * float64(len(rows)+2)
+	if err := r.growArray(int(min(width, maxArray+1)), int(min(size, maxTotal)), 0); err != nil {
 		return nil, err
 	}
 	out := []any{}
-	for i := 0; i < len(list); {
-		group := []any{list[i].val}
-		j := i + 1
-		for ; j < len(list) && equal(list[i].key, list[j].key); j++ {
-			group = append(group, list[j].val)
-		}
-		out = append(out, group)
-		i = j
-	}
-	return out, nil
-}
-
-// extreme finds the first smallest (sign -1) or last largest (sign 1) element.
-func extreme(in, keys any, sign int) (any, error) {
-	list, err := keyedList(in, keys)
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	best := list[0]
-	for _, k := range list[1:] {
-		c := compare(k.key, best.key)
-		if sign < 0 && c < 0 || sign > 0 && c >= 0 {
-			best = k
-		}
-	}
-	return best.val, nil
-}
-
-func bsearch(_ *run, in any, a []any) (any, error) {
-	list, ok := in.([]any)
-	if !ok {
-		return nil, errorf("%s cannot be searched from", describe(in))
-	}
-	i, found := slices.BinarySearchFunc(list, a[0], compare)
-	if !found {
-		i = -1 - i
-	}
-	return float64(i), nil
-}
-
-func transpose(_ *run, in any, _ []any) (any, error) {
-	rows, ok := in.([]any)
-	if o, isObject := in.(*Object); isObject && o.Len() == 0 {
-		return []any{}, nil
-	}
-	if !ok {
-		return nil, errorf("%s cannot be transposed", describe(in))
-	}
-	width := 0
-	for _, row := range rows {
-		list, ok := row.([]any)
-		if !ok && row != nil {
-			return nil, errorf("Cannot index %s with number", typeName(row))
-		}
-		width = max(width, len(list))
-	}
-	out := make([]any, width)
-	for i := range out {
+	for i := 0; float64(i) < width; i++ {
 		col := make([]any, len(rows))
 		for j, row := range rows {
-			if list, _ := row.([]any); i < len(list) {
-				col[j] = list[i]
+			if col[j], err = getIndex(r, row, float64(i)); err != nil {
+				return nil, err
 			}
 		}
-		out[i] = col
+		out = append(out, col)
 	}
 	return out, nil
 }

@@ -131,7 +131,7 @@ func (n untilNode) eval(r *run, e *env, in any, out func(any) error) error {
 	return evalOne(n, r, e, in, out)
 }
 
-// whileNode is while/2, and repeat/1 with a constant condition.
+// whileNode is while/2.
 type whileNode struct{ cond, next single }
 
 func (n whileNode) eval(r *run, e *env, in any, out func(any) error) error {
@@ -147,6 +147,32 @@ func (n whileNode) eval(r *run, e *env, in any, out func(any) error) error {
 			return err
 		}
 		if in, err = n.next.one(r, e, in); err != nil {
+			return err
+		}
+	}
+}
+
+// repeatNode is repeat/1: as in jq 1.8 the expression gets the same input each
+// time.
+type repeatNode struct{ body node }
+
+func (n repeatNode) eval(r *run, e *env, in any, out func(any) error) error {
+	for {
+		if err := r.tick(); err != nil {
+			return err
+		}
+		if err := n.body.eval(r, e, in, out); err != nil {
+			return err
+		}
+	}
+}
+
+func (n repeatNode) paths(r *run, e *env, in place, out func(place) error) error {
+	for {
+		if err := r.tick(); err != nil {
+			return err
+		}
+		if err := evalPaths(n.body, r, e, in, out); err != nil {
 			return err
 		}
 	}
@@ -232,6 +258,9 @@ func (n native) eval(r *run, e *env, in any, out func(any) error) error {
 
 func (n native) from(r *run, e *env, in any, vals []any, i int, out func(any) error) error {
 	if i < 0 {
+		if err := r.work(size(in)); err != nil {
+			return err
+		}
 		v, err := n.fn(r, in, vals)
 		if err != nil {
 			return err
@@ -259,7 +288,23 @@ func (n nativeOne) one(r *run, e *env, in any) (any, error) {
 		}
 		vals[i] = v
 	}
+	if err := r.work(size(in)); err != nil {
+		return nil, err
+	}
 	return n.fn(r, in, vals)
+}
+
+// size is how many steps a function takes that goes through a value once.
+func size(v any) int {
+	switch v := v.(type) {
+	case string:
+		return 1 + len(v)>>6
+	case []any:
+		return 1 + len(v)>>3
+	case *Object:
+		return 1 + v.Len()>>3
+	}
+	return 1
 }
 
 func (n nativeOne) eval(r *run, e *env, in any, out func(any) error) error {

@@ -30,13 +30,29 @@ var unaryMath = map[string]func(float64) float64{
 
 var binaryMath = map[string]func(x, y float64) float64{
 	"atan2": math.Atan2, "copysign": math.Copysign, "drem": math.Remainder, "remainder": math.Remainder,
-	"fdim": math.Dim, "fmax": math.Max, "fmin": math.Min, "fmod": math.Mod, "hypot": math.Hypot,
+	"fdim": math.Dim, "fmax": withoutNaN(math.Max), "fmin": withoutNaN(math.Min), "fmod": math.Mod, "hypot": math.Hypot,
 	"nextafter": math.Nextafter, "nexttoward": math.Nextafter, "pow": math.Pow,
 	"ldexp":   scale,
 	"scalb":   scale,
 	"scalbln": scale,
-	"jn":      func(n, x float64) float64 { return math.Jn(int(toInt64(n)), x) },
-	"yn":      func(n, x float64) float64 { return math.Yn(int(toInt64(n)), x) },
+	"jn":      func(n, x float64) float64 { return math.Jn(order(n), x) },
+	"yn":      func(n, x float64) float64 { return math.Yn(order(n), x) },
+}
+
+// order bounds the order of a Bessel function, which takes as many steps.
+func order(n float64) int { return int(toInt64(max(min(n, 1e6), -1e6))) }
+
+// withoutNaN is the other number where one is nan, as in C.
+func withoutNaN(f func(x, y float64) float64) func(x, y float64) float64 {
+	return func(x, y float64) float64 {
+		switch {
+		case x != x:
+			return y
+		case y != y:
+			return x
+		}
+		return f(x, y)
+	}
 }
 
 func scale(x, n float64) float64 { return math.Ldexp(x, int(max(min(n, 1<<16), -1<<16))) }

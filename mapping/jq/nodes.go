@@ -76,6 +76,9 @@ func (n pipeOne) paths(r *run, e *env, in place, out func(place) error) error {
 type comma struct{ left, right node }
 
 func (n comma) eval(r *run, e *env, in any, out func(any) error) error {
+	if err := r.tick(); err != nil {
+		return err
+	}
 	if err := n.left.eval(r, e, in, out); err != nil {
 		return err
 	}
@@ -83,6 +86,9 @@ func (n comma) eval(r *run, e *env, in any, out func(any) error) error {
 }
 
 func (n comma) paths(r *run, e *env, in place, out func(place) error) error {
+	if err := r.tick(); err != nil {
+		return err
+	}
 	if err := evalPaths(n.left, r, e, in, out); err != nil {
 		return err
 	}
@@ -279,8 +285,11 @@ func (n collect) one(r *run, e *env, in any) (any, error) {
 	var list []any
 	err := n.body.eval(r, e, in, func(v any) error {
 		list = append(list, v)
-		return r.growArray(len(list), 1)
+		return r.growArray(len(list), 1, 0)
 	})
+	if err == nil {
+		err = r.grow(32) // the list itself
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (n *Number) rat() (*big.Rat, bool) {
 	if _, _, exp := n.decimal(); len(n.text) > maxExponent || exp > maxExponent || exp < -maxExponent {
 		return nil, false
 	}
-	return ratOf(n.text)
+	return new(big.Rat).SetString(n.text)
 }
 
 // decimal splits the number into sign, digits without leading zeros, and the
@@ -71,12 +71,16 @@ func (n *Number) decimal() (neg bool, digits string, exp int) {
 // String is the number as jq's decimal library writes it: scientific notation
 // with a capital E when the exponent is positive or the number very small.
 func (n *Number) String() string {
-	if n.record {
+	record := n.record
+	if record {
+		if n.overflows() {
+			return string(appendFloat(nil, n.float()))
+		}
 		n = &Number{text: pythonFloat(n.float())}
 	}
 	neg, digits, exp := n.decimal()
 	var b strings.Builder
-	if neg && digits != "0" {
+	if neg && (digits != "0" || record) {
 		b.WriteByte('-')
 	}
 	adjusted := exp + len(digits) - 1

@@ -2,7 +2,6 @@ package jq
 
 import (
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/itchyny/gojq"
@@ -69,19 +68,31 @@ func operator(op gojq.Operator) func(*run, any, any) (any, error) {
 	case gojq.OpMod, gojq.OpUpdateMod:
 		return modulo
 	case gojq.OpEq:
-		return func(_ *run, a, b any) (any, error) { return equal(a, b), nil }
+		return func(r *run, a, b any) (any, error) { return asAny(equal(r, a, b)) }
 	case gojq.OpNe:
-		return func(_ *run, a, b any) (any, error) { return !equal(a, b), nil }
+		return func(r *run, a, b any) (any, error) {
+			same, err := equal(r, a, b)
+			return !same, err
+		}
 	case gojq.OpLt:
-		return func(_ *run, a, b any) (any, error) { return compare(a, b) < 0, nil }
+		return ordered(func(order int) bool { return order < 0 })
 	case gojq.OpLe:
-		return func(_ *run, a, b any) (any, error) { return compare(a, b) <= 0, nil }
+		return ordered(func(order int) bool { return order <= 0 })
 	case gojq.OpGt:
-		return func(_ *run, a, b any) (any, error) { return compare(a, b) > 0, nil }
+		return ordered(func(order int) bool { return order > 0 })
 	case gojq.OpGe:
-		return func(_ *run, a, b any) (any, error) { return compare(a, b) >= 0, nil }
+		return ordered(func(order int) bool { return order >= 0 })
 	default:
 		return nil
+	}
+}
+
+func asAny[T any](v T, err error) (any, error) { return v, err }
+
+func ordered(is func(order int) bool) func(*run, any, any) (any, error) {
+	return func(r *run, a, b any) (any, error) {
+		order, err := compare(r, a, b)
+		return is(order), err
 	}
 }
 
@@ -99,25 +110,40 @@ func add(r *run, a, b any) (any, error) {
 		}
 	case string:
 		if y, ok := b.(string); ok {
-			return x + y, r.growString(len(x)/16 + len(y))
+			return asAny(r.concat(x, y))
 		}
 	case []any:
 		if y, ok := b.([]any); ok {
-			return slices.Concat(x, y), r.growArray(len(x)+len(y), len(x)/16+len(y))
+			return asAny(r.join(x, y))
 		}
 	case *Object:
 		if y, ok := b.(*Object); ok {
-			o := x.clone(y.Len())
-			for i, k := range y.keys {
-				o.set(k, y.vals[i])
-			}
-			return o, r.growArray(o.Len(), x.Len()/16+y.Len())
+			return addObjects(r, x, y)
 		}
 	}
 	return nil, errorf("%s and %s cannot be added", describe(a), describe(b))
 }
 
-func subtract(_ *run, a, b any) (any, error) {
+func addObjects(r *run, x, y *Object) (any, error) {
+	if y.Len() > 1 && (x.tail == nil || y.Len() > 8) {
+		o := x.clone(y.Len())
+		for i, k := range y.keys {
+			o.set(k, y.vals[i])
+		}
+		return o, r.growArray(o.Len(), 4+2*y.Len(), 2*x.Len())
+	}
+	o := x
+	for i, k := range y.keys {
+		var copied int
+		o, copied = o.with(k, y.vals[i])
+		if err := r.growArray(o.Len(), 4, copied); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+func subtract(r *run, a, b any) (any, error) {
 	if isNumber(a) && isNumber(b) {
 		return toFloat(a) - toFloat(b), nil
 	}
@@ -128,11 +154,28 @@ func subtract(_ *run, a, b any) (any, error) {
 	}
 	rest := []any{}
 	for _, v := range x {
-		if !slices.ContainsFunc(y, func(w any) bool { return equal(v, w) }) {
+		found, err := anyOf(r, y, func(w any) (bool, error) { return equal(r, v, w) })
+		if err != nil {
+			return nil, err
+		}
+		if !found {
 			rest = append(rest, v)
 		}
 	}
-	return rest, nil
+	return rest, r.growArray(0, 2, len(rest))
+}
+
+// anyOf says whether test holds for an element.
+func anyOf(r *run, list []any, test func(any) (bool, error)) (bool, error) {
+	for _, v := range list {
+		if err := r.tick(); err != nil {
+			return false, err
+		}
+		if ok, err := test(v); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
 }
 
 func multiply(r *run, a, b any) (any, error) {
@@ -148,7 +191,7 @@ func multiply(r *run, a, b any) (any, error) {
 	x, ok1 := a.(*Object)
 	y, ok2 := b.(*Object)
 	if ok1 && ok2 {
-		return mergeDeep(x, y), r.growArray(0, x.Len()+y.Len())
+		return asAny(mergeDeep(r, x, y, 0))
 	}
 	return nil, errorf("%s and %s cannot be multiplied", describe(a), describe(b))
 }
@@ -157,8 +200,10 @@ func repeatString(r *run, s string, n float64) (any, error) {
 	if n < 0 || n != n {
 		return nil, nil
 	}
-	n = math.Floor(n)
-	if err := r.growString(int(min(n*float64(len(s)), maxString+1))); err != nil {
+	if n = math.Floor(n); n*float64(len(s)) >= math.MaxInt32 {
+		return nil, errorf("Repeat string result too long")
+	}
+	if err := r.growString(int(n * float64(len(s)))); err != nil {
 		return nil, err
 	}
 	if s == "" {
@@ -167,20 +212,26 @@ func repeatString(r *run, s string, n float64) (any, error) {
 	return strings.Repeat(s, int(n)), nil
 }
 
-func mergeDeep(a, b *Object) *Object {
+func mergeDeep(r *run, a, b *Object, depth int) (*Object, error) {
+	if depth > maxDepth {
+		return nil, errorf("Object merge too deep")
+	}
 	o := a.clone(b.Len())
 	for i, k := range b.keys {
 		v := b.vals[i]
 		if sub, ok := v.(*Object); ok {
 			if old, _ := o.Get(k); old != nil {
 				if prev, ok := old.(*Object); ok {
-					v = mergeDeep(prev, sub)
+					var err error
+					if v, err = asAny(mergeDeep(r, prev, sub, depth+1)); err != nil {
+						return nil, err
+					}
 				}
 			}
 		}
 		o.set(k, v)
 	}
-	return o
+	return o, r.growArray(0, 4+2*b.Len(), 2*a.Len())
 }
 
 func divide(r *run, a, b any) (any, error) {

@@ -2,8 +2,8 @@
 //
 // Programs are parsed by gojq and evaluated here: gojq itself sorts the members
 // of objects, has RE2 instead of Oniguruma and arithmetic on big integers, so
-// that mappings written for jq would give other entities (port.md 6.8). The
-// tests compare this package with gojq where both must agree.
+// that mappings written for jq would give other entities. The tests compare this
+// package with gojq where both must agree.
 //
 // A Program reads its input through an Input, which lets a caller answer plain
 // paths such as `.fields."System.Title"` without decoding the whole record.
@@ -28,6 +28,8 @@ type Options struct {
 	Environ []string
 	// RegexpTimeout bounds one match of the backtracking engine; 0: 1 s.
 	RegexpTimeout time.Duration
+	// Timeout bounds one run of a program; 0: 10 s.
+	Timeout time.Duration
 }
 
 // A Compiler compiles programs that share built-ins, regular expressions and
@@ -41,6 +43,7 @@ type Compiler struct {
 type shared struct {
 	environ       *Object
 	regexpTimeout time.Duration
+	timeout       time.Duration
 	mu            sync.Mutex
 	regexps       map[string]*expression // guarded by mu
 	runs          sync.Pool              // of *run
@@ -53,10 +56,14 @@ func NewCompiler(opt Options) *Compiler {
 		name, value, _ := strings.Cut(kv, "=")
 		environ.set(name, value)
 	}
+	environ.freeze()
 	if opt.RegexpTimeout <= 0 {
 		opt.RegexpTimeout = time.Second
 	}
-	s := &shared{environ: environ, regexpTimeout: opt.RegexpTimeout, regexps: map[string]*expression{}}
+	if opt.Timeout <= 0 {
+		opt.Timeout = 10 * time.Second
+	}
+	s := &shared{environ: environ, regexpTimeout: opt.RegexpTimeout, timeout: opt.Timeout, regexps: map[string]*expression{}}
 	return &Compiler{
 		shared: s,
 		comp:   &compiler{builtins: map[string]*funcDef{}, nodes: nodeFunctions()},
@@ -68,7 +75,6 @@ type Program struct {
 	*shared
 	body  node
 	paths [][]string
-	whole bool
 	notes []string
 }
 
@@ -129,9 +135,6 @@ func withLocations(src string) string {
 // Paths are the plain paths that the program reads from its input.
 func (p *Program) Paths() [][]string { return p.paths }
 
-// NeedsWhole says whether the program reads its input other than by Paths.
-func (p *Program) NeedsWhole() bool { return p.whole }
-
 // IsPath says that the program is nothing but a path of Paths.
 func (p *Program) IsPath() bool {
 	_, ok := p.body.(rootPath)
@@ -151,8 +154,8 @@ func (p *Program) Literal() (any, bool) {
 }
 
 // Run evaluates the program and returns its first output; ok is false when
-// there is none. An error that is not a jq error (*Error) is a deadline, a
-// limit (ErrLimit) or a bug, and ends the record.
+// there is none. The error is the program's own (*Error), a limit of the run
+// (ErrLimit, ErrTimeout), or, of all that the caller does, a deadline or a bug.
 // A deadline that is not zero bounds the run besides ctx: a timer for each of
 // many short runs would cost more than they do.
 func (p *Program) Run(ctx context.Context, in Input, deadline time.Time) (v any, ok bool, err error) {
@@ -166,7 +169,7 @@ func (p *Program) Run(ctx context.Context, in Input, deadline time.Time) (v any,
 	if r == nil {
 		r = new(run)
 	}
-	*r = run{ctx: ctx, prog: p, input: in, deadline: deadline}
+	*r = run{ctx: ctx, prog: p, input: in, left: tickEvery, deadline: deadline}
 	v, ok, err = first(p.body, r, nil, nil)
 	*r = run{}
 	p.runs.Put(r)

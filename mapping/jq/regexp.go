@@ -114,28 +114,32 @@ func newExpression(pattern string, f matchFlags, timeout time.Duration) (*expres
 }
 
 // find lists the matches, one unless global.
-func (e *expression) find(s string, f matchFlags) ([]found, error) {
-	if e.fast != nil && !(e.noEnd && strings.HasSuffix(s, "\n")) {
-		return e.findFast(s, f), nil
+func (e *expression) find(r *run, s string, f matchFlags) ([]found, error) {
+	if err := r.work(1 + len(s)>>6); err != nil {
+		return nil, err
 	}
-	return e.findSlow(s, f)
-}
-
-func (e *expression) findFast(s string, f matchFlags) []found {
+	if e.fast == nil || e.noEnd && strings.HasSuffix(s, "\n") {
+		return e.findSlow(r, s, f)
+	}
 	n := 1
 	if f.global {
-		n = -1
+		n = maxArray + 1
 	}
-	var all []found
-	for _, span := range e.fast.FindAllStringSubmatchIndex(s, n) {
-		all = append(all, found{span})
+	spans := e.fast.FindAllStringSubmatchIndex(s, n)
+	all := make([]found, len(spans))
+	for i, span := range spans {
+		all[i] = found{span}
 	}
-	return all
+	return all, r.growArray(len(all), 0, len(all)*(3+len(e.names)))
 }
 
-func (e *expression) findSlow(s string, f matchFlags) ([]found, error) {
+// findSlow looks at the clock after each match, which can take long.
+func (e *expression) findSlow(r *run, s string, f matchFlags) ([]found, error) {
 	re, err := e.slow()
 	if err != nil {
+		return nil, err
+	}
+	if err := r.growArray(0, 0, len(s)); err != nil {
 		return nil, err
 	}
 	runes := []rune(s)
@@ -143,6 +147,9 @@ func (e *expression) findSlow(s string, f matchFlags) ([]found, error) {
 	var all []found
 	for at := 0; at <= len(runes); {
 		m, err := re.FindRunesMatchStartingAt(runes, at)
+		if late := r.look(); late != nil {
+			return nil, late
+		}
 		if err != nil {
 			return nil, errorf("Regex failure: the match took too long")
 		}
@@ -159,6 +166,9 @@ func (e *expression) findSlow(s string, f matchFlags) ([]found, error) {
 			continue
 		}
 		all = append(all, found{span})
+		if err := r.growArray(len(all), 0, 3+len(span)); err != nil {
+			return nil, err
+		}
 		if !f.global {
 			break
 		}
@@ -215,10 +225,10 @@ func testFunc(r *run, in, re, flags any) (any, error) {
 		return nil, err
 	}
 	if e.fast != nil && !(e.noEnd && strings.HasSuffix(s, "\n")) {
-		return e.fast.MatchString(s), nil
+		return e.fast.MatchString(s), r.work(1 + len(s)>>6)
 	}
 	f.global = false
-	all, err := e.find(s, f)
+	all, err := e.find(r, s, f)
 	return len(all) > 0, err
 }
 
@@ -228,7 +238,7 @@ func matchFunc(r *run, in, re, flags any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.find(s, f)
+	all, err := e.find(r, s, f)
 	if err != nil {
 		return nil, err
 	}
@@ -236,8 +246,11 @@ func matchFunc(r *run, in, re, flags any) (any, error) {
 	list := make([]any, 0, len(all))
 	for _, m := range all {
 		list = append(list, e.matchObject(s, m, &counter))
+		if err := r.growArray(len(list), 16*(1+len(e.names)), 0); err != nil {
+			return nil, err
+		}
 	}
-	return list, r.growArray(len(list), 8*len(list))
+	return list, nil
 }
 
 // splitPattern is split/2.
@@ -246,7 +259,7 @@ func splitPattern(r *run, in, re, flags any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.find(s, f)
+	all, err := e.find(r, s, f)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +270,7 @@ func splitPattern(r *run, in, re, flags any) (any, error) {
 		from = m.end()
 	}
 	parts = append(parts, s[from:])
-	return parts, r.growArray(len(parts), len(parts))
+	return parts, r.growArray(len(parts), 2*len(parts), 0)
 }
 
 // A runeCounter turns byte offsets into code points, walking forward.
@@ -289,11 +302,16 @@ func (e *expression) matchObject(s string, m found, c *runeCounter) any {
 		}
 		g := newObject(4)
 		from, to := m.span[2*i+2], m.span[2*i+3]
-		if from < 0 {
+		switch {
+		case from < 0:
 			g.set("offset", -1.0)
 			g.set("string", nil)
 			g.set("length", 0.0)
-		} else {
+		case from == to: // in the order of jq
+			g.set("offset", c.at(from))
+			g.set("string", "")
+			g.set("length", 0.0)
+		default:
 			g.set("offset", c.at(from))
 			g.set("length", float64(utf8.RuneCountInString(s[from:to])))
 			g.set("string", s[from:to])

@@ -49,12 +49,14 @@ func (n replaceText) one(r *run, _ *env, in any) (any, error) {
 	if !ok {
 		return nil, errorf("%s cannot be matched, as it is not a string", describe(in))
 	}
-	times := 1
+	times := min(strings.Count(s, n.old), 1)
 	if n.all {
-		times = -1
+		times = strings.Count(s, n.old)
 	}
-	s = strings.Replace(s, n.old, n.with, times)
-	return s, r.growString(len(s))
+	if err := r.growString(len(s) + times*(len(n.with)-len(n.old))); err != nil {
+		return nil, err
+	}
+	return strings.Replace(s, n.old, n.with, times), nil
 }
 
 func (n replaceText) eval(r *run, e *env, in any, out func(any) error) error {
@@ -76,7 +78,7 @@ func (n replaceLiteral) one(r *run, _ *env, in any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.find(s, n.flags)
+	all, err := e.find(r, s, n.flags)
 	if err != nil || len(all) == 0 {
 		return s, err
 	}
@@ -86,6 +88,9 @@ func (n replaceLiteral) one(r *run, _ *env, in any) (any, error) {
 		b.WriteString(s[min(from, m.start()):m.start()])
 		b.WriteString(n.with)
 		from = m.end()
+		if b.Len() > maxString {
+			break
+		}
 	}
 	b.WriteString(s[from:])
 	return b.String(), r.growString(b.Len())
@@ -115,7 +120,7 @@ func (n replaceNode) replace(r *run, e *env, in, re, flags any, out func(any) er
 	if err != nil {
 		return err
 	}
-	all, err := x.find(s, f)
+	all, err := x.find(r, s, f)
 	if err != nil {
 		return err
 	}

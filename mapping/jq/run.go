@@ -3,16 +3,22 @@ package jq
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
-// Limits of one run; see Runner.
+// Limits of one run. What an expression holds is bounded by maxTotal, and by four
+// times as much where it copies, which is charged at a quarter: most copies are
+// the next state of a loop and replace the one before.
 const (
-	maxDepth  = 10_000   // nested calls: each takes about 1 KiB of stack
-	maxString = 16 << 20 // bytes
-	maxArray  = 1 << 20  // elements
+	maxCalls  = 10_000 // nested calls: each takes about 1 KiB of stack
+	maxDepth  = 10_000 // of a value
+	maxString = 16 << 20
+	maxArray  = 1 << 20 // elements
 	maxTotal  = 64 << 20
-	tickEvery = 1 << 10 // steps between two looks at the context
+	maxOutput = 16 << 20
+	tickEvery = 1 << 10 // steps between two looks at the clock
 )
 
 // A run is the state of one evaluation.
@@ -20,28 +26,55 @@ type run struct {
 	ctx   context.Context //nolint:containedctx // a run lives no longer than the call that got it
 	prog  *Program
 	input Input
-	steps int
 
-	deadline time.Time // zero: none
+	left     int       // steps until the next look at the clock
+	deadline time.Time // of the caller; zero: none
+	until    time.Time // of this run, set by the first look
 	depth    int
 	total    int
+	text     strings.Builder // the string that was built last; see concat
 }
 
-// tick is called in every loop, so that a deadline ends any program.
-func (r *run) tick() error {
-	r.steps++
-	if r.steps%tickEvery != 0 {
+// tick is called in every loop, so that the clock ends any program.
+func (r *run) tick() error { return r.work(1) }
+
+// work is tick for n steps.
+func (r *run) work(n int) error {
+	if r.left -= n; r.left > 0 {
 		return nil
 	}
-	if !r.deadline.IsZero() && time.Now().After(r.deadline) {
+	return r.look()
+}
+
+// look looks at context and clock.
+func (r *run) look() error {
+	r.left = tickEvery
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	now := time.Now()
+	switch {
+	case r.until.IsZero():
+		r.until = now.Add(r.prog.timeout)
+	case now.After(r.until):
+		return fmt.Errorf("jq: %w after %s", ErrTimeout, r.prog.timeout)
+	case !r.deadline.IsZero() && now.After(r.deadline):
 		return fmt.Errorf("jq: %w", context.DeadlineExceeded)
 	}
-	return r.ctx.Err()
+	return nil
+}
+
+// nested is tick for a step into a value that lies depth levels down.
+func (r *run) nested(depth int) error {
+	if depth > maxDepth {
+		return errTooDeep
+	}
+	return r.work(1)
 }
 
 func (r *run) enter() error {
-	if r.depth++; r.depth > maxDepth {
-		return fmt.Errorf("jq: %w: more than %d nested calls", ErrLimit, maxDepth)
+	if r.depth++; r.depth > maxCalls {
+		return fmt.Errorf("jq: %w: more than %d nested calls", ErrLimit, maxCalls)
 	}
 	return r.tick()
 }
@@ -53,7 +86,7 @@ func (r *run) grow(n int) error {
 	if r.total += n; r.total > maxTotal {
 		return fmt.Errorf("jq: %w: more than %d MiB built", ErrLimit, maxTotal>>20)
 	}
-	return nil
+	return r.work(1 + n>>10)
 }
 
 func (r *run) growString(n int) error {
@@ -63,11 +96,62 @@ func (r *run) growString(n int) error {
 	return r.grow(n)
 }
 
-func (r *run) growArray(n, added int) error {
+// growArray accounts for a list, or the members of an object, of n elements,
+// some of them added and others copied.
+func (r *run) growArray(n, added, copied int) error {
 	if n > maxArray {
 		return fmt.Errorf("jq: %w: array of more than %d elements", ErrLimit, maxArray)
 	}
-	return r.grow(16 * added)
+	return r.grow(16*added + 4*copied)
+}
+
+// free marks the place behind a list into which join may write.
+var free any = new(struct{})
+
+// join joins two lists. A loop that adds to its result goes on in the room
+// behind it, unless another list has taken that.
+func (r *run) join(x, y []any) ([]any, error) {
+	n := len(x) + len(y)
+	if room := x[:cap(x)]; n < len(room) && room[len(x)] == free {
+		if err := r.growArray(n, len(y), 0); err != nil {
+			return nil, err
+		}
+		copy(room[len(x):], y)
+		room[n] = free
+		return room[:n], nil
+	}
+	if err := r.growArray(n, len(y), len(x)); err != nil {
+		return nil, err
+	}
+	const long = 32
+	if n < long {
+		return slices.Concat(x, y), nil
+	}
+	room := make([]any, n+n/2)
+	copy(room[copy(room, x):], y)
+	room[n] = free
+	return room[:n], nil
+}
+
+// concat joins two strings. A loop that adds to its result goes on in the room
+// behind it, so that it takes linear time.
+func (r *run) concat(x, y string) (string, error) {
+	const long = 256
+	if len(x)+len(y) > maxString {
+		return "", r.growString(len(x) + len(y))
+	}
+	if len(x) < long {
+		return x + y, r.grow(len(x) + len(y))
+	}
+	copied := 0
+	if r.text.Len() != len(x) || r.text.String() != x {
+		r.text = strings.Builder{}
+		r.text.Grow(len(x) + len(y))
+		r.text.WriteString(x)
+		copied = len(x) / 4
+	}
+	r.text.WriteString(y)
+	return r.text.String(), r.grow(copied + len(y))
 }
 
 // An env is one binding and those around it. The compiler counts how many

@@ -54,14 +54,18 @@ func explode(r *run, in any, _ []any) (any, error) {
 	if !ok {
 		return nil, errorf("explode input must be a string")
 	}
-	list := make([]any, 0, len(s))
+	n := utf8.RuneCountInString(s)
+	if err := r.growArray(n, n+n/2, 0); err != nil {
+		return nil, err
+	}
+	list := make([]any, 0, n)
 	for _, c := range s {
 		list = append(list, float64(c))
 	}
-	return list, r.growArray(len(list), len(list))
+	return list, nil
 }
 
-func implode(_ *run, in any, _ []any) (any, error) {
+func implode(r *run, in any, _ []any) (any, error) {
 	list, ok := in.([]any)
 	if !ok {
 		return nil, errorf("implode input must be an array")
@@ -77,7 +81,7 @@ func implode(_ *run, in any, _ []any) (any, error) {
 		}
 		buf = utf8.AppendRune(buf, c)
 	}
-	return string(buf), nil
+	return string(buf), r.growString(len(buf))
 }
 
 // asciiCase flips the case of the ASCII letters from lo to hi.
@@ -111,59 +115,62 @@ func splitString(r *run, s, sep string) (any, error) {
 	if s == "" {
 		return []any{}, nil
 	}
-	parts := strings.Split(s, sep)
-	return anys(parts), r.growArray(len(parts), len(parts))
+	n := strings.Count(s, sep) + 1
+	if err := r.growArray(n, 2*n, 0); err != nil {
+		return nil, err
+	}
+	return anys(strings.Split(s, sep)), nil
 }
 
 // indices counts in code points, as jq does since 1.8.
-func indices(in, arg any) (any, error) {
+func indices(r *run, in, arg any) (any, error) {
 	list, isList := in.([]any)
 	switch sub := arg.(type) {
 	case []any:
 		if isList {
-			if len(sub) == 0 {
-				return []any{}, nil
-			}
-			return indicesOfList(list, sub), nil
+			return indicesOfList(r, list, sub)
 		}
 	case string:
 		if s, ok := in.(string); ok {
-			return stringIndices(s, sub), nil
+			return stringIndices(r, s, sub)
 		}
 	}
 	if isList {
-		return indicesOfList(list, []any{arg}), nil
+		return indicesOfList(r, list, []any{arg})
 	}
-	return getIndex(in, arg)
+	return getIndex(r, in, arg)
 }
 
-func stringIndices(s, sub string) []any {
+func stringIndices(r *run, s, sub string) (any, error) {
 	found := []any{}
 	if sub == "" {
-		return found
+		return found, nil
 	}
 	runes, from := 0, 0
 	for {
 		i := strings.Index(s[from:], sub)
 		if i < 0 {
-			return found
+			return found, nil
 		}
 		runes += utf8.RuneCountInString(s[from : from+i])
 		found = append(found, float64(runes))
+		if err := r.growArray(len(found), 2, 0); err != nil {
+			return nil, err
+		}
 		_, w := utf8.DecodeRuneInString(s[from+i:])
 		from += i + w
 		runes++
 	}
 }
 
-func oneIndex(in, arg any, first bool) (any, error) {
-	all, err := indices(in, arg)
+func oneIndex(r *run, in, arg any, first bool) (any, error) {
+	all, err := indices(r, in, arg)
 	if err != nil {
 		return nil, err
 	}
 	list, ok := all.([]any)
 	if !ok {
-		return getIndex(all, 0.0)
+		return getIndex(r, all, 0.0)
 	}
 	if len(list) == 0 {
 		return nil, nil
@@ -182,16 +189,18 @@ func toString(r *run, in any, _ []any) (any, error) {
 }
 
 func toJSON(r *run, in any, _ []any) (any, error) {
-	s := string(AppendText(nil, in))
-	return s, r.growString(len(s))
+	return asAny(jsonOf(r, in))
 }
 
-func fromJSON(_ *run, in any, _ []any) (any, error) {
+func fromJSON(r *run, in any, _ []any) (any, error) {
 	s, ok := in.(string)
 	if !ok {
 		return nil, errorf("%s only strings can be parsed", describe(in))
 	}
-	v, err := decodeLenient(s)
+	v, built, err := decodeLenient(s)
+	if limit := r.grow(len(s) + built); limit != nil {
+		return nil, limit
+	}
 	if err != nil {
 		return nil, errorf("%s (while parsing '%s')", err, s)
 	}

@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,6 +16,11 @@ type timeParser struct {
 	haveWday, haveYday, wantDays, pm, isHalf bool
 	century                                  int
 	haveCentury, shortYear                   bool
+}
+
+var composite = map[byte]string{
+	'c': "%a %b %e %H:%M:%S %Y", 'D': "%m/%d/%y", 'F': "%Y-%m-%d", 'r': "%I:%M:%S %p",
+	'R': "%H:%M", 'T': "%H:%M:%S", 'x': "%m/%d/%y", 'X': "%H:%M:%S",
 }
 
 func (p *timeParser) format(f string) bool {
@@ -201,12 +207,12 @@ func (p *timeParser) other(c byte) (ok bool) {
 
 func (p *timeParser) epoch() bool {
 	n := digits(p.s)
-	if n == 0 || n > 12 {
+	sec, err := strconv.ParseFloat(p.s[:n], 64)
+	t, ok := fromUnix(sec)
+	if err != nil || !ok {
 		return false
 	}
-	sec, _ := smallInt(p.s[:n])
 	p.s = p.s[n:]
-	t := time.Unix(sec, 0).UTC()
 	p.year, p.month, p.day = t.Year(), int(t.Month())-1, t.Day()
 	p.hour, p.min, p.sec = t.Clock()
 	p.haveYear, p.haveMonth, p.haveDay, p.wantDays, p.isHalf = true, true, true, true, false
@@ -248,7 +254,7 @@ func (p *timeParser) list() []any {
 			p.year = p.century * 100
 		}
 	}
-	if p.haveYday && !p.haveMonth {
+	if p.haveYday && !p.haveMonth && p.wantDays && !p.haveWday {
 		t := time.Date(p.year, 1, 1+p.yday, 0, 0, 0, 0, time.UTC)
 		p.month = int(t.Month()) - 1
 		if !p.haveDay {

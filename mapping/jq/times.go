@@ -1,9 +1,13 @@
 package jq
 
 import (
+	"cmp"
 	"math"
+	"regexp"
 	"strings"
 	"time"
+
+	"github.com/itchyny/timefmt-go"
 )
 
 // Times are lists as C's struct tm has them: year, month from 0, day, hour,
@@ -18,13 +22,13 @@ func gmtime(in any) (any, error) {
 		return nil, errorf("gmtime() requires numeric inputs")
 	}
 	sec := toFloat(in)
-	whole := math.Floor(sec)
+	whole := math.Trunc(sec) // as C converts it
 	t, ok := fromUnix(whole)
 	if !ok {
 		return nil, errorf("error converting number of seconds since epoch to datetime")
 	}
 	list := brokenDown(t)
-	list[5] = list[5].(float64) + (sec - whole)
+	list[5] = list[5].(float64) + (sec - math.Floor(sec))
 	return list, nil
 }
 
@@ -72,10 +76,20 @@ func mktime(in any) (any, error) {
 	if !ok {
 		return nil, errorf("mktime requires parsed datetime inputs")
 	}
+	if t.Unix() == -1 { // which is C's sign of failure
+		return nil, errorf("invalid gmtime representation")
+	}
 	return float64(t.Unix()), nil
 }
 
-func strftime(in, format any, zone string) (any, error) {
+// directive is a directive of strftime: flags and width, the modifier of locales
+// that have other calendars or digits, the letter.
+var directive = regexp.MustCompile(`%([-_0^#]*)(\d*)[EO]?([A-Za-z])`)
+
+// unpadded are the directives whose year has as many digits as it needs.
+var unpadded = map[string]string{"%Y": "%-Y", "%G": "%-G", "%F": "%-Y-%m-%d", "%c": "%a %b %e %H:%M:%S %-Y"}
+
+func strftime(r *run, in, format any, zone string) (any, error) {
 	if isNumber(in) {
 		var err error
 		if in, err = gmtime(in); err != nil {
@@ -90,9 +104,19 @@ func strftime(in, format any, zone string) (any, error) {
 	if !ok {
 		return nil, errorf("strftime/1 requires a string format")
 	}
-	p := timePrinter{t: t, zone: zone}
-	p.format(f)
-	return p.b.String(), nil
+	if len(f) > 1<<12 {
+		return nil, errorf("strftime/1: format too long")
+	}
+	f = directive.ReplaceAllStringFunc(f, func(text string) string {
+		part := directive.FindStringSubmatch(text)
+		if len(part[2]) > 3 {
+			part[2] = "999"
+		}
+		text = "%" + part[1] + part[2] + part[3]
+		return cmp.Or(unpadded[text], text)
+	})
+	text := timefmt.Format(t.In(time.FixedZone(zone, 0)), f)
+	return text, r.growString(len(text))
 }
 
 // strptime reads what strptime of the GNU C library reads; offsets and zones

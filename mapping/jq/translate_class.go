@@ -359,9 +359,9 @@ func (t *translator) char() (rune, error) {
 	if rest == "" {
 		return 0, errors.New("end pattern at escape")
 	}
-	if i := strings.IndexByte("tnrfvae", rest[0]); i >= 0 {
+	if i := strings.IndexByte("tnrfae", rest[0]); i >= 0 {
 		t.i += 2
-		return rune("\t\n\r\f\v\a\x1b"[i]), nil
+		return rune("\t\n\r\f\a\x1b"[i]), nil
 	}
 	switch {
 	case strings.HasPrefix(rest, "x{"):

@@ -1,22 +1,23 @@
 package jq
 
-import (
-	"math"
-	"slices"
-)
-
 // pathNode is path/1.
 type pathNode struct{ body node }
 
 func (n pathNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return eachPath(r, e, n.body, in, func(p place) error { return out(p.path.keys()) })
+	return eachPath(r, e, n.body, in, func(p place) error {
+		keys := p.path.keys()
+		if err := r.growArray(0, len(keys)+2, 0); err != nil {
+			return err
+		}
+		return out(keys)
+	})
 }
 
 // eachPath calls out for every place of body; computed values are an error.
 func eachPath(r *run, e *env, body node, in any, out func(place) error) error {
 	return evalPaths(body, r, e, place{val: in, ok: true}, func(p place) error {
 		if !p.ok {
-			return errorf("Invalid path expression with result %s", AppendText(nil, p.val))
+			return errorf("Invalid path expression with result %s", shortText(p.val))
 		}
 		return out(p)
 	})
@@ -27,7 +28,7 @@ type getpathNode struct{ arg node }
 
 func (n getpathNode) eval(r *run, e *env, in any, out func(any) error) error {
 	return n.arg.eval(r, e, in, func(path any) error {
-		v, err := getPath(in, path)
+		v, err := getPath(r, in, path)
 		if err != nil {
 			return err
 		}
@@ -35,17 +36,20 @@ func (n getpathNode) eval(r *run, e *env, in any, out func(any) error) error {
 	})
 }
 
-func getPath(v, path any) (any, error) {
+func getPath(r *run, v, path any) (any, error) {
 	keys, ok := path.([]any)
 	if !ok {
 		return nil, errorf("Path must be specified as an array")
+	}
+	if len(keys) > maxDepth {
+		return nil, errorf("Path too deep")
 	}
 	for _, k := range keys {
 		if v == nil {
 			return nil, nil
 		}
 		var err error
-		if v, err = getIndex(v, k); err != nil {
+		if v, err = getIndex(r, v, k); err != nil {
 			return nil, err
 		}
 	}
@@ -54,12 +58,12 @@ func getPath(v, path any) (any, error) {
 
 func (n getpathNode) paths(r *run, e *env, in place, out func(place) error) error {
 	return n.arg.eval(r, e, in.val, func(path any) error {
-		v, err := getPath(in.val, path)
+		v, err := getPath(r, in.val, path)
 		if err != nil {
 			return err
 		}
 		if !in.ok {
-			return errorf("Invalid path expression near attempt to access %s", AppendText(nil, in.val))
+			return errorf("Invalid path expression near attempt to access %s", shortText(in.val))
 		}
 		p := place{path: in.path, val: v, ok: true}
 		for _, k := range path.([]any) {
@@ -69,152 +73,15 @@ func (n getpathNode) paths(r *run, e *env, in place, out func(place) error) erro
 	})
 }
 
-// setPath returns a copy of v in which the value at keys is val.
-func setPath(r *run, v any, keys []any, val any) (any, error) {
-	if len(keys) == 0 {
-		return val, nil
-	}
-	if err := r.tick(); err != nil {
-		return nil, err
-	}
-	old, err := getIndex(v, keys[0])
-	if err != nil {
-		return nil, err
-	}
-	sub, err := setPath(r, old, keys[1:], val)
-	if err != nil {
-		return nil, err
-	}
-	return setIndex(r, v, keys[0], sub)
-}
-
-func setIndex(r *run, v, key, val any) (any, error) {
-	switch k := key.(type) {
-	case string:
-		o, _ := v.(*Object)
-		if o == nil {
-			o = &Object{}
-		}
-		return o.with(k, val), r.growArray(o.Len(), 1+o.Len()/16)
-	case float64, *Number:
-		list, _ := v.([]any)
-		return setElement(r, list, toFloat(k), val)
-	case *Object:
-		return setSlice(r, v, k, val)
-	}
-	return nil, errorf("Cannot update field at %s index of %s", typeName(key), typeName(v))
-}
-
-func setElement(r *run, list []any, at float64, val any) (any, error) {
-	i := math.Floor(at)
-	if i < 0 {
-		i += float64(len(list))
-	}
-	if i < 0 {
-		return nil, errorf("Out of bounds negative array index")
-	}
-	if i >= maxArray || i != i {
-		return nil, errorf("Array index too large")
-	}
-	n := max(len(list), int(i)+1)
-	if err := r.growArray(n, n-len(list)+len(list)/16); err != nil {
-		return nil, err
-	}
-	c := make([]any, n)
-	copy(c, list)
-	c[int(i)] = val
-	return c, nil
-}
-
-func setSlice(r *run, v any, key *Object, val any) (any, error) {
-	if _, ok := v.(string); ok {
-		return nil, errorf("Cannot update string slices")
-	}
-	sub, ok := val.([]any)
-	if !ok {
-		return nil, errorf("A slice of an array can only be assigned another array")
-	}
-	list, _ := v.([]any)
-	from, to, err := sliceBounds(key, len(list))
-	if err != nil {
-		return nil, err
-	}
-	n := len(list) - (to - from) + len(sub)
-	return slices.Concat(list[:from], sub, list[to:]), r.growArray(n, len(sub)+len(list)/16)
-}
-
-// deletePaths removes the paths, longest and last first, so that positions stay
-// valid.
-func deletePaths(r *run, v any, paths []any) (any, error) {
-	paths = slices.Clone(paths)
-	slices.SortFunc(paths, compare)
-	for _, p := range slices.Backward(paths) {
-		keys, ok := p.([]any)
-		if !ok {
-			return nil, errorf("Path must be specified as an array")
-		}
-		var err error
-		if v, err = deletePath(r, v, keys); err != nil {
-			return nil, err
-		}
-	}
-	return v, nil
-}
-
-func deletePath(r *run, v any, keys []any) (any, error) {
-	if len(keys) == 0 || v == nil {
-		return nil, nil
-	}
-	if len(keys) == 1 {
-		return deleteIndex(r, v, keys[0])
-	}
-	old, err := getIndex(v, keys[0])
-	if err != nil || old == nil {
-		return v, err
-	}
-	sub, err := deletePath(r, old, keys[1:])
-	if err != nil {
-		return nil, err
-	}
-	return setIndex(r, v, keys[0], sub)
-}
-
-func deleteIndex(r *run, v, key any) (any, error) {
-	switch t := v.(type) {
-	case *Object:
-		if k, ok := key.(string); ok {
-			return t.without(func(name string) bool { return name == k }), r.grow(t.Len())
-		}
-	case []any:
-		switch k := key.(type) {
-		case float64, *Number:
-			i := math.Floor(toFloat(k))
-			if i < 0 {
-				i += float64(len(t))
-			}
-			if i >= 0 && i < float64(len(t)) {
-				return slices.Concat(t[:int(i)], t[int(i)+1:]), r.grow(len(t))
-			}
-			return t, nil
-		case *Object:
-			from, to, err := sliceBounds(k, len(t))
-			if err != nil {
-				return nil, err
-			}
-			return slices.Concat(t[:from], t[to:]), r.grow(len(t))
-		}
-	}
-	return nil, errorf("Cannot delete field at %s index of %s", typeName(key), typeName(v))
-}
-
 // assign is `left = right`.
 type assign struct{ left, right node }
 
 func (n assign) eval(r *run, e *env, in any, out func(any) error) error {
 	return n.right.eval(r, e, in, func(val any) error {
 		v := in
+		u := &updater{r: r}
 		err := eachPath(r, e, n.left, in, func(p place) (err error) {
-			v, err = setPath(r, v, p.path.keys(), val)
+			v, err = u.set(v, p.path.keys(), val)
 			return err
 		})
 		if err != nil {
@@ -236,29 +103,41 @@ func (n modify) eval(r *run, e *env, in any, out func(any) error) error {
 }
 
 func (n modify) update(r *run, e *env, in any) (any, error) {
-	v := in
 	gone := []any{}
-	err := eachPath(r, e, n.left, in, func(p place) error {
-		keys := p.path.keys()
-		old, err := getPath(v, keys)
-		if err != nil {
-			return err
-		}
+	v, err := updateEach(r, e, n.left, in, func(old any, keys []any) (any, bool, error) {
 		val, found, err := first(n.right, r, e, old)
-		if err != nil {
-			return err
-		}
-		if !found {
+		if err == nil && !found {
 			gone = append(gone, keys)
-			return nil
+			err = r.growArray(len(gone), len(keys)+1, 0)
 		}
-		v, err = setPath(r, v, keys, val)
-		return err
+		return val, found, err
 	})
 	if err != nil || len(gone) == 0 {
 		return v, err
 	}
 	return deletePaths(r, v, gone)
+}
+
+// updateEach replaces the value at each path of left by what change makes of it.
+func updateEach(r *run, e *env, left node, in any, change func(old any, keys []any) (any, bool, error)) (any, error) {
+	v := in
+	u := &updater{r: r}
+	err := eachPath(r, e, left, in, func(p place) error {
+		keys := p.path.keys()
+		old, err := getPath(r, v, keys)
+		if err != nil {
+			return err
+		}
+		if u.owns(old, keys) { // change may keep it
+			u = &updater{r: r}
+		}
+		val, found, err := change(old, keys)
+		if err == nil && found {
+			v, err = u.set(v, keys, val)
+		}
+		return err
+	})
+	return v, err
 }
 
 // first evaluates n until its first output.
@@ -291,18 +170,9 @@ type modifyOp struct {
 
 func (n modifyOp) eval(r *run, e *env, in any, out func(any) error) error {
 	return n.right.eval(r, e, in, func(b any) error {
-		v := in
-		err := eachPath(r, e, n.left, in, func(p place) error {
-			keys := p.path.keys()
-			a, err := getPath(v, keys)
-			if err != nil {
-				return err
-			}
-			if a, err = n.op(r, a, b); err != nil {
-				return err
-			}
-			v, err = setPath(r, v, keys, a)
-			return err
+		v, err := updateEach(r, e, n.left, in, func(a any, _ []any) (any, bool, error) {
+			a, err := n.op(r, a, b)
+			return a, true, err
 		})
 		if err != nil {
 			return err

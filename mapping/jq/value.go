@@ -1,11 +1,6 @@
 package jq
 
-import (
-	"cmp"
-	"math/big"
-	"slices"
-	"strings"
-)
+import "slices"
 
 // The values of a program are nil, bool, float64, *Number, string, []any and
 // *Object. They are immutable: every update makes a copy of what it changes.
@@ -13,9 +8,18 @@ import (
 // An Object is a JSON object that remembers the order of its members, as jq
 // does. The zero Object is empty.
 type Object struct {
-	keys  []string
-	vals  []any
-	index map[string]int // only above indexFrom members
+	keys []string
+	vals []any
+	tail *tail    // only above indexFrom members
+	mine *updater // the update that may still write to it; nil: nobody may
+}
+
+// A tail belongs to a row of versions of a large object, each with one member
+// more than the one before. They share keys and index, so that a loop which adds
+// members one by one takes linear time.
+type tail struct {
+	used  int            // members of the newest version: only that one can be added to
+	index map[string]int // positions; those that a version does not have yet do not count
 }
 
 // indexFrom is the size from which a map is cheaper than comparing keys.
@@ -33,8 +37,8 @@ func (o *Object) Len() int { return len(o.keys) }
 func (o *Object) At(i int) (string, any) { return o.keys[i], o.vals[i] }
 
 func (o *Object) find(key string) int {
-	if o.index != nil {
-		if i, ok := o.index[key]; ok {
+	if o.tail != nil {
+		if i, ok := o.tail.index[key]; ok && i < len(o.keys) {
 			return i
 		}
 		return -1
@@ -65,36 +69,70 @@ func (o *Object) set(key string, v any) {
 	o.keys = append(o.keys, key)
 	o.vals = append(o.vals, v)
 	switch {
-	case o.index != nil:
-		o.index[key] = len(o.keys) - 1
+	case o.tail != nil:
+		o.tail.index[key] = len(o.keys) - 1
+		o.tail.used = len(o.keys)
 	case len(o.keys) > indexFrom:
 		o.reindex()
 	}
 }
 
 func (o *Object) reindex() {
-	o.index = nil
+	o.tail = nil
 	if len(o.keys) <= indexFrom {
 		return
 	}
-	o.index = make(map[string]int, 2*len(o.keys))
+	o.tail = &tail{used: len(o.keys), index: make(map[string]int, 2*len(o.keys))}
 	for i, k := range o.keys {
-		o.index[k] = i
+		o.tail.index[k] = i
 	}
 }
 
-// with returns a copy in which key is v.
-func (o *Object) with(key string, v any) *Object {
-	c := o.clone(1)
+// with returns a copy in which key is v, and how many members were copied.
+func (o *Object) with(key string, v any) (c *Object, copied int) {
+	if o.tail == nil {
+		c = o.clone(1)
+		c.set(key, v)
+		return c, len(o.keys)
+	}
+	i := o.find(key)
+	switch {
+	case i >= 0:
+		c = &Object{keys: o.keys, vals: slices.Clone(o.vals), tail: o.tail}
+		c.vals[i] = v
+		return c, len(o.keys)
+	case o.tail.used == len(o.keys):
+		c = &Object{keys: o.keys, vals: o.vals, tail: o.tail}
+		c.set(key, v)
+		return c, 1
+	}
+	c = o.clone(1)
 	c.set(key, v)
-	return c
+	return c, 4 * len(o.keys) // with a new index
+}
+
+// put is set for an object whose values nobody else has.
+func (o *Object) put(key string, v any) {
+	if o.tail != nil && o.tail.used != len(o.keys) && o.find(key) < 0 {
+		c := o.clone(1)
+		o.keys, o.vals, o.tail = c.keys, c.vals, c.tail
+	}
+	o.set(key, v)
+}
+
+// freeze makes every later version a full copy, for objects that several
+// goroutines share.
+func (o *Object) freeze() {
+	if o.tail != nil {
+		o.tail.used = -1
+	}
 }
 
 // without returns a copy that lacks the keys.
-func (o *Object) without(drop func(string) bool) *Object {
+func (o *Object) without(drop map[string]bool) *Object {
 	c := newObject(len(o.keys))
 	for i, k := range o.keys {
-		if !drop(k) {
+		if !drop[k] {
 			c.keys = append(c.keys, k)
 			c.vals = append(c.vals, o.vals[i])
 		}
@@ -163,78 +201,4 @@ func truthy(v any) bool {
 		return v
 	}
 	return true
-}
-
-// compare orders any two values as jq's sort does.
-func compare(a, b any) int {
-	ka, kb := kindOf(a), kindOf(b)
-	if ka != kb {
-		return cmp.Compare(ka, kb)
-	}
-	switch ka {
-	case kindNumber:
-		return compareNumbers(a, b)
-	case kindString:
-		return strings.Compare(a.(string), b.(string))
-	case kindArray:
-		return slices.CompareFunc(a.([]any), b.([]any), compare)
-	case kindObject:
-		return compareObjects(a.(*Object), b.(*Object))
-	default:
-		return 0
-	}
-}
-
-func compareObjects(a, b *Object) int {
-	ka, kb := a.sortedKeys(), b.sortedKeys()
-	if c := slices.Compare(ka, kb); c != 0 {
-		return c
-	}
-	for _, k := range ka {
-		va, _ := a.Get(k)
-		vb, _ := b.Get(k)
-		if c := compare(va, vb); c != 0 {
-			return c
-		}
-	}
-	return 0
-}
-
-// compareNumbers compares doubles, or decimals exactly when both kept their
-// text. As in jq, nan is below every number, itself included.
-func compareNumbers(a, b any) int {
-	da, aok := a.(*Number)
-	db, bok := b.(*Number)
-	if aok && bok {
-		ra, ok1 := da.rat()
-		rb, ok2 := db.rat()
-		if ok1 && ok2 {
-			return ra.Cmp(rb)
-		}
-	}
-	fa, fb := toFloat(a), toFloat(b)
-	switch {
-	case fa < fb || fa != fa:
-		return -1
-	case fa == fb:
-		return 0
-	}
-	return 1
-}
-
-func equal(a, b any) bool {
-	if x, ok := a.(string); ok {
-		y, ok := b.(string)
-		return ok && x == y
-	}
-	if x, ok := a.(float64); ok {
-		if y, ok := b.(float64); ok {
-			return x == y
-		}
-	}
-	return compare(a, b) == 0
-}
-
-func ratOf(text string) (*big.Rat, bool) {
-	return new(big.Rat).SetString(text)
 }

@@ -31,13 +31,14 @@ func (s *Status) Kinds() []KindStatus {
 
 // A Terminal shows a running resync as one live line per kind.
 type Terminal struct {
-	w    io.Writer
-	stop chan struct{}
-	done sync.WaitGroup
+	screen, table io.Writer
+	stop          chan struct{}
+	done          sync.WaitGroup
 }
 
-// NewTerminal shows progress on w, which must understand ANSI escapes.
-func NewTerminal(w io.Writer) *Terminal { return &Terminal{w: w} }
+// NewTerminal draws progress on a screen that understands ANSI escapes, and
+// prints the table, which quotes what others wrote, to another writer.
+func NewTerminal(screen, table io.Writer) *Terminal { return &Terminal{screen: screen, table: table} }
 
 const redraw = 200 * time.Millisecond
 
@@ -67,18 +68,18 @@ func (t *Terminal) Ended(sum *Summary) {
 		t.done.Wait()
 		t.stop = nil
 	}
-	_ = sum.WriteTable(t.w)
+	_ = sum.WriteTable(t.table)
 }
 
 // draw writes over the lines of the last time and returns how many there are.
 func (t *Terminal) draw(s *Status, before int) int {
 	if before > 0 {
-		fmt.Fprintf(t.w, "\x1b[%dA", before)
+		fmt.Fprintf(t.screen, "\x1b[%dA", before)
 	}
 	kinds := s.Kinds()
 	for _, k := range kinds {
 		c := k.Counts
-		fmt.Fprintf(t.w, "\x1b[2K%-28s %-9s %7d listed %7d written %7d unchanged\n", k.Resource, k.State, c.Listed, c.Upserted, c.Unchanged)
+		fmt.Fprintf(t.screen, "\x1b[2K%-28s %-9s %7d listed %7d written %7d unchanged\n", k.Resource, k.State, c.Listed, c.Upserted, c.Unchanged)
 	}
 	return len(kinds)
 }

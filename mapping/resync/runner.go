@@ -109,15 +109,20 @@ const (
 func (r *Runner) Full(ctx context.Context) (*Summary, error) { return r.start(ctx, full) }
 
 // Once runs one resync, an incremental one that looks back for interval unless that
-// is 0. With strict a failed one is an error; otherwise it is none, as in the
+// is 0. With strict a failed one is an error, and one
+// whose mapping could not be used completely; otherwise it is none, as in the
 // Python integration. A stop is a good end.
 func (r *Runner) Once(ctx context.Context, interval time.Duration, strict bool) error {
 	run := r.Full
 	if interval > 0 {
 		run = func(ctx context.Context) (*Summary, error) { return r.Incremental(ctx, interval) }
 	}
-	if sum, _ := run(ctx); strict && sum.State == StateFailed {
+	sum, _ := run(ctx)
+	switch {
+	case strict && sum.State == StateFailed:
 		return fmt.Errorf("the resync failed: %s", sum.Reason())
+	case strict && len(sum.LeftOut) > 0:
+		return fmt.Errorf("the mapping is not used completely: %s", sum.Reason())
 	}
 	return nil
 }

@@ -163,6 +163,9 @@ func (s *Source) take(doc json.RawMessage) (*mapping.Mapping, error) {
 		return nil, err
 	}
 	changed := s.mapping != nil
+	for _, w := range m.Warnings {
+		s.cfg.Log.Warn("mapping", "warning", w)
+	}
 	s.doc, s.mapping, s.at = string(doc), m, time.Now()
 	s.keep(doc)
 	if changed {

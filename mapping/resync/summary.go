@@ -41,6 +41,9 @@ type Summary struct {
 	Refused []catalog.Refusal `json:"refused,omitempty"`
 	// Rejected are the blocks of the mapping that did not run.
 	Rejected []string `json:"rejected,omitempty"`
+	// LeftOut are members of the mapping that are not used: their expressions do not
+	// compile. What Port holds for them stays.
+	LeftOut []string `json:"leftOut,omitempty"`
 	// Expressions are the expressions that found nothing or failed.
 	Expressions []string `json:"expressions,omitempty"`
 	// Problems is what went wrong besides.
@@ -140,6 +143,9 @@ func (r *run) summary() *Summary {
 		for _, p := range r.mapping.Problems {
 			s.Rejected = append(s.Rejected, p.String())
 		}
+		for _, p := range r.mapping.LeftOut {
+			s.LeftOut = append(s.LeftOut, p.String())
+		}
 	}
 	s.Problems = append(s.Problems, r.failures...)
 	return s
@@ -189,6 +195,9 @@ func (s *Summary) log(ctx context.Context, r *run) {
 	}
 	for _, x := range s.Rejected {
 		r.log.ErrorContext(ctx, "a block of the mapping did not run", "problem", x)
+	}
+	for _, x := range s.LeftOut {
+		r.log.ErrorContext(ctx, "a member of the mapping is left out", "problem", x)
 	}
 	for _, x := range s.Expressions {
 		r.log.WarnContext(ctx, "an expression found nothing", "expression", x)

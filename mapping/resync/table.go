@@ -72,6 +72,9 @@ func (s *Summary) writeNotes(w io.Writer) error {
 	for _, x := range s.Rejected {
 		fmt.Fprintf(&b, "mapping block did not run: %s\n", x)
 	}
+	for _, x := range s.LeftOut {
+		fmt.Fprintf(&b, "left out of the mapping: %s\n", x)
+	}
 	for _, x := range s.Refused {
 		fmt.Fprintf(&b, "refused by Port: %s of %s, such as %s: %s\n", pluralEntities(x.Entities), x.Blueprint, x.Sample, x.Reason)
 	}
@@ -87,10 +90,19 @@ func (s *Summary) writeNotes(w io.Writer) error {
 	if s.OverThreshold > 0 {
 		fmt.Fprintf(&b, "kept: %s that are gone: more than entityDeletionThreshold allows to delete at once\n", pluralEntities(s.OverThreshold))
 	}
-	fmt.Fprintf(&b, "resync %s after %s: %s listed, %s written, %d deleted, %d calls to Azure DevOps, %d to Port\n", s.State, s.Duration.Round(10*time.Millisecond),
+	fmt.Fprintf(&b, "resync %s%s after %s: %s listed, %s written, %d deleted, %d calls to Azure DevOps, %d to Port\n", s.State, s.withProblems(), s.Duration.Round(10*time.Millisecond),
 		plural(int(s.Total.Listed), "record"), pluralEntities(int(s.Total.Upserted)), s.Total.Deleted, s.Calls, s.PortCalls)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// withProblems is what the last line says of a completed resync whose mapping is
+// not used completely.
+func (s *Summary) withProblems() string {
+	if s.State == StateCompleted && len(s.LeftOut) > 0 {
+		return " with problems"
+	}
+	return ""
 }
 
 func pluralEntities(n int) string {
@@ -100,12 +112,12 @@ func pluralEntities(n int) string {
 	return fmt.Sprintf("%d entities", n)
 }
 
-// NewObserver shows resyncs to people: live where errs is a terminal, else as a
-// table on out where that is wanted. nil shows nothing.
-func NewObserver(out, errs io.Writer, terminal, table bool) Observer {
+// NewObserver shows resyncs to people: live on a screen, unless it is nil, with the
+// table on errs; else as a table on out where that is wanted. nil shows nothing.
+func NewObserver(out, errs, screen io.Writer, table bool) Observer {
 	switch {
-	case terminal:
-		return NewTerminal(errs)
+	case screen != nil:
+		return NewTerminal(screen, errs)
 	case table:
 		return NewTable(out)
 	}
@@ -133,6 +145,8 @@ func (s *Summary) Reason() string {
 		return s.Problems[0]
 	case len(s.Rejected) > 0:
 		return s.Rejected[0]
+	case len(s.LeftOut) > 0:
+		return s.LeftOut[0]
 	}
 	return string(s.State)
 }

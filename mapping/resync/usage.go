@@ -16,7 +16,7 @@ type usage struct {
 func (r *run) usage() map[usageKey]usage {
 	out := map[usageKey]usage{}
 	for _, org := range r.cfg.Organizations {
-		for _, k := range org.Stats().By {
+		for _, k := range org.Calls() {
 			key := usageKey{k.Kind, org.Organization(), k.Project}
 			u := usage{calls: k.Calls - r.before[key].calls, throttled: k.Throttled - r.before[key].throttled}
 			if u != (usage{}) {

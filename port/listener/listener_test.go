@@ -88,7 +88,7 @@ func TestScheduleSkipsWhileRunning(t *testing.T) {
 		start := time.Now()
 		run(t, 65*time.Minute, listener.Config{
 			Schedule: func(at time.Time) time.Time { // every ten minutes
-				return start.Add((at.Sub(start)/(10*time.Minute) + 1) * 10 * time.Minute)
+				return at.Add(10*time.Minute - at.Sub(start)%(10*time.Minute))
 			},
 			Resync: func(ctx context.Context) error {
 				resyncs.Add(1)

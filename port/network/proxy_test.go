@@ -95,7 +95,7 @@ func TestProxyErrors(t *testing.T) {
 func FuzzProxies(f *testing.F) {
 	f.Add("proxy.example.com:3128", "http://127.0.0.1,localhost,.svc,10.0.0.0/8,[::1]:80", "https://dev.azure.com")
 	f.Add("socks5://u:p@h", "all://*.example.com:443/x,*", "http://[fe80::1%25en0]:8080/")
-	f.Fuzz(func(t *testing.T, proxy, none, target string) {
+	f.Fuzz(func(_ *testing.T, proxy, none, target string) {
 		p, err := newProxies(map[string]string{"ALL_PROXY": proxy, "NO_PROXY": none})
 		if err != nil {
 			return

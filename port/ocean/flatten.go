@@ -26,6 +26,7 @@ type flat struct {
 	schema  *schema
 	values  map[string]setting
 	unknown map[string]Origin
+	meant   map[string]string // the unknown name by the one that it probably means
 	ignored map[string]string
 	secrets []string // of names that are no settings
 	notices []Notice
@@ -36,7 +37,7 @@ type flat struct {
 // same key of a JSON section, a section of the environment replaces one key of
 // the YAML file.
 func flatten(s *schema, src Sources) *flat {
-	f := &flat{schema: s, values: map[string]setting{}, unknown: map[string]Origin{}, ignored: map[string]string{}}
+	f := &flat{schema: s, values: map[string]setting{}, unknown: map[string]Origin{}, meant: map[string]string{}, ignored: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(src.Fallbacks)) {
 		f.variable(name, src.Fallbacks[name], FromCommandLine)
 	}
@@ -255,8 +256,19 @@ func (f *flat) warnUnknown() {
 		n := Notice{slog.LevelWarn, name, fmt.Sprintf("unknown variable (from %s)", f.unknown[name])}
 		if best := f.schema.suggest(name); best != "" {
 			n.Text += "; did you mean " + best + "?"
+			f.meant[best] = name
 		}
 		f.notices = append(f.notices, n)
+	}
+}
+
+// explainMissing adds to what is missing that it is there under a wrong name.
+func (f *flat) explainMissing(errs []error) {
+	for i, err := range errs {
+		variable, _, missing := strings.Cut(err.Error(), " is not set")
+		if name, ok := f.meant[variable]; ok && missing {
+			errs[i] = fmt.Errorf("%w; %s is set, which is unknown", err, name)
+		}
 	}
 }
 

@@ -463,6 +463,10 @@ func TestAllMissingAtOnce(t *testing.T) {
 			t.Errorf("%s is not named once:\n%s", name, got)
 		}
 	}
+	_, _, err = ocean.Load[config](ocean.Sources{Environ: map[string]string{"OCEAN__PORT__CLIENT_ID": "id", "OCEAN__PORT__CLIENT_SECRT": "s"}})
+	if got := ocean.Problems(err); len(got) != 1 || !strings.HasSuffix(got[0], "; OCEAN__PORT__CLIENT_SECRT is set, which is unknown") {
+		t.Errorf("errors = %q", got)
+	}
 	_, _, err = load(ocean.Sources{Environ: map[string]string{"OCEAN__EVENT_LISTENER__TYPE": "WEBHOOK", "OCEAN__EVENT_LISTENER__APP_HOST": "nowhere"}})
 	if got := ocean.Problems(err); len(got) != 1 || strings.Contains(got[0], "is not set") {
 		t.Errorf("errors = %q", got)

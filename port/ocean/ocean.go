@@ -131,6 +131,7 @@ func Load[T any](src Sources) (*T, *Effective, error) {
 		errs = append(errs, internalErrors(err, v)...)
 	}
 	errs = append(errs, news(validate(reflect.ValueOf(cfg).Elem()), errs)...)
+	f.explainMissing(errs)
 	eff := &Effective{
 		Rows: v.rows, Ignored: f.ignoredList(), Notices: slices.Concat(f.notices, v.notices, remarks(v)),
 		secrets: longEnough(slices.Concat(v.secrets, f.secrets)), foreign: foreignSecrets(src.Environ),

@@ -2,6 +2,7 @@ package ocean
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"net/url"
 	"slices"
@@ -95,7 +96,7 @@ func hideSecrets(rows []Row, errs []error, secrets []string) {
 		}
 	}
 	for _, err := range errs {
-		if e, ok := err.(*ValueError); ok && (containsAny(e.Got, secrets) || looksSecret(e.Got)) { //nolint:errorlint // these are not wrapped
+		if e, ok := errors.AsType[*ValueError](err); ok && (containsAny(e.Got, secrets) || looksSecret(e.Got)) {
 			e.Got = ""
 		}
 	}

@@ -1,28 +1,43 @@
 package ocean
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 )
 
-// StateDirectory returns the directory for what survives a restart: the first
-// of OCEAN__STATE_DIRECTORY (configured), $XDG_STATE_HOME/ado-port,
-// $HOME/.local/state/ado-port and /tmp/ocean/ado-port that can be created and
-// written (design 6; charts guarantee the last one). When there is none it is
-// empty, after one warning; so is the warning when the configured one could
-// not be used.
-func StateDirectory(configured string, environ map[string]string, log *slog.Logger) string {
-	return firstWritable(configured, stateCandidates(configured, environ, "/tmp"), log)
+// stateVariable names the state directory.
+const stateVariable = "OCEAN__STATE_DIRECTORY"
+
+// StateDirectory returns the directory for what survives a restart.
+//
+// A directory that OCEAN__STATE_DIRECTORY names (configured) is the one that is
+// used; named is true then. When it cannot be used, the error names the variable
+// and the remedy, and asking again later may find it mended: nothing moves to
+// another place, where the next start would not look.
+//
+// Otherwise it is the first of $XDG_STATE_HOME/ado-port,
+// $HOME/.local/state/ado-port and /tmp/ocean/ado-port that can be used; one in
+// which deliveries may be waiting comes before the others. When there is none,
+// dir is empty after one warning, and everything is kept in memory.
+func StateDirectory(configured string, environ map[string]string, log *slog.Logger) (dir string, named bool, err error) {
+	if configured == "" {
+		return unnamedState(stateCandidates(environ, "/tmp"), log), false, nil
+	}
+	if err := prepare(configured, false, log); err != nil {
+		return "", true, fmt.Errorf("%s: %w", stateVariable, err)
+	}
+	return configured, true, nil
 }
 
-func stateCandidates(configured string, environ map[string]string, tmp string) []string {
+func stateCandidates(environ map[string]string, tmp string) []string {
 	const program = "ado-port"
 	var out []string
-	if configured != "" {
-		out = append(out, configured)
-	}
 	// Relative paths in these variables are invalid (XDG Base Directory
 	// Specification).
 	if d := environ["XDG_STATE_HOME"]; filepath.IsAbs(d) {
@@ -31,45 +46,156 @@ func stateCandidates(configured string, environ map[string]string, tmp string) [
 	if d := environ["HOME"]; filepath.IsAbs(d) {
 		out = append(out, filepath.Join(d, ".local", "state", program))
 	}
+	// The chart port-labs/port-ocean mounts a volume at /tmp/ocean.
 	return append(out, filepath.Join(tmp, "ocean", program))
 }
 
-func firstWritable(configured string, candidates []string, log *slog.Logger) string {
-	var first error
+// unnamedState returns the first candidate that can be used.
+func unnamedState(candidates []string, log *slog.Logger) string {
+	slices.SortStableFunc(candidates, func(a, b string) int { return boolOrder(holdsSpool(b)) - boolOrder(holdsSpool(a)) })
+	var errs []error
+	chosen := ""
 	for _, dir := range candidates {
-		err := writable(dir)
-		if err == nil {
-			if configured != "" && dir != configured {
-				log.Warn("OCEAN__STATE_DIRECTORY cannot be used", "err", first, "instead", dir)
+		waiting := holdsSpool(dir)
+		if chosen == "" {
+			err := prepare(dir, true, log)
+			if err == nil {
+				chosen = dir
+				continue
 			}
-			return dir
+			errs = append(errs, err)
 		}
-		if first == nil {
-			first = err
+		if waiting {
+			log.Warn("deliveries may be waiting in a directory that is not used; name it with "+stateVariable+" or remove it", "path", dir, "err", errors.Join(errs...))
 		}
 	}
-	log.Warn("no directory is writable: what is known is lost at the next restart; set OCEAN__STATE_DIRECTORY", "err", first)
-	return ""
+	if chosen == "" {
+		log.Warn("no directory is writable: what is known is lost at the next restart; set "+stateVariable, "err", errors.Join(errs...))
+	}
+	return chosen
 }
 
-// writable creates the directory and a file in it.
-func writable(dir string) error {
+// holdsSpool reports whether deliveries may be waiting in a directory.
+func holdsSpool(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, "hooks", "spool.db"))
+	return err == nil && info.Size() > 0
+}
+
+// stateFolders and stateFiles are what this program keeps in the state directory.
+var (
+	stateFolders = []string{"hooks", "memory", "records"}
+	stateFiles   = []string{"origins", "origins-live", "mapping.json", "hooks-state.json", "hooks-alive"}
+)
+
+// prepare makes a directory ready for use, or says why it cannot be used and what
+// to do. own says that it belongs to this program alone, as those below a home
+// directory do; a named one may be a volume with an owner of its own.
+func prepare(dir string, own bool, log *slog.Logger) error {
+	before, err := os.Lstat(dir)
+	existed := err == nil
+	if existed && own && before.Mode()&os.ModeSymlink != 0 {
+		return linkError(dir)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("state directory: %w", err)
+		return fmt.Errorf("%w; make it a directory that this process may write", err)
 	}
-	f, err := os.CreateTemp(dir, ".writable-*")
+	user, err := writable(dir)
 	if err != nil {
-		return fmt.Errorf("state directory: %w", err)
+		return fmt.Errorf("%w; let this process write there", err)
 	}
-	_, err = f.WriteString("x") // a full disk lets us create, not write
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	if own {
+		if err := foreign(dir, user); err != nil {
+			return err
+		}
 	}
-	if rerr := os.Remove(f.Name()); err == nil {
-		err = rerr
+	for _, name := range slices.Concat(stateFolders, stateFiles) {
+		if err := foreign(filepath.Join(dir, name), user); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("state directory: %w", err)
+	parent := dir
+	if own || !existed {
+		closeToOthers(dir)
+		parent = filepath.Dir(dir)
+	}
+	for _, name := range stateFolders {
+		closeToOthers(filepath.Join(dir, name))
+	}
+	if info, err := os.Stat(parent); err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 && !isMount(parent) {
+		log.Warn("every user may replace the state directory; take the permission away (chmod o-w) or make the directory sticky (chmod +t)", "path", parent)
 	}
 	return nil
+}
+
+func linkError(path string) error {
+	return fmt.Errorf("%s is a symbolic link; replace it by what it leads to, or set %s", path, stateVariable)
+}
+
+// foreign refuses a folder or file of ours that somebody else has put there.
+func foreign(path string, user uint32) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&os.ModeSymlink != 0:
+		return linkError(path)
+	}
+	if owner := ownerOf(info); owner != user {
+		return fmt.Errorf("%s belongs to another user (%d, this process is %d); give it to this user (chown -R %d), remove it, or set %s",
+			path, owner, user, user, stateVariable)
+	}
+	return nil
+}
+
+// closeToOthers takes the permissions of others away. Some file systems have none
+// to take, which is no reason not to use them.
+func closeToOthers(dir string) {
+	if info, err := os.Lstat(dir); err == nil && info.IsDir() && info.Mode().Perm()&0o077 != 0 {
+		_ = os.Chmod(dir, 0o700) //nolint:gosec // a directory needs to be entered
+	}
+}
+
+// writable creates a file in a directory and returns who owns it: on shares that
+// keep no owners it is not this process.
+func writable(dir string) (user uint32, err error) {
+	f, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if rerr := os.Remove(f.Name()); err == nil {
+			err = rerr
+		}
+	}()
+	_, err = f.WriteString("x") // a full disk lets us create, not write
+	info, serr := f.Stat()
+	if err := errors.Join(err, serr, f.Close()); err != nil {
+		return 0, err
+	}
+	return ownerOf(info), nil
+}
+
+// temporary are the names of files that are written beside the one that they
+// replace, or that hold what does not fit into memory for a while.
+var temporary = regexp.MustCompile(`^(?:\.writable-|waiting-|(?:` + strings.ReplaceAll(strings.Join(stateFiles, "|"), ".", `\.`) + `)[-.])[0-9]+$`)
+
+// SweepState removes the temporary files that a killed process has left in the
+// state directory; "" is none. Call it before anything is written there.
+func SweepState(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if e.Type().IsRegular() && temporary.MatchString(e.Name()) {
+			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -212,13 +212,14 @@ func lists(t *bbolt.Tx) (*boltTx, error) {
 	return &bt, nil
 }
 
-// close closes the file. Of a broken one the address space stays taken; its lock
-// goes with the file.
+// close closes the file. Of a broken one the address space stays taken, which
+// would keep the lock.
 func (b *bolt) close() error {
 	if b.db != nil && !b.broken.Load() {
 		return guard(b.db.Close)
 	}
 	if b.file != nil {
+		unlockFile(b.file)
 		_ = b.file.Close()
 	}
 	return nil

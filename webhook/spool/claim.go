@@ -142,9 +142,12 @@ func (s *Spool) lay(c *Claim, bad []Delivery) {
 
 // putBack gives a claim back that could not be read.
 func (s *Spool) putBack(ctx context.Context, c *Claim, err error) {
-	s.cfg.Log.ErrorContext(ctx, "waiting deliveries cannot be read", "err", err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if time.Since(s.unread) >= rescueDelay {
+		s.unread = time.Now()
+		s.cfg.Log.ErrorContext(ctx, "waiting deliveries cannot be read", "err", err)
+	}
 	s.release(c, time.Now().Add(retryDelay))
 	if errors.Is(err, errDamaged) {
 		s.unreadable.Store(true)

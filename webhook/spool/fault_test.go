@@ -180,50 +180,52 @@ func (s *slow) update(fn func(tx) error) error {
 // with a new one.
 func TestDamageInUse(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	var lines strings.Builder
-	s, err := Open(t.Context(), Config{Directory: dir, Log: slog.New(slog.NewTextHandler(&lines, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 200 {
-		if _, err := s.Accept(t.Context(), Delivery{Key: fmt.Sprint(i), Body: []byte(strings.Repeat("x", 100))}, nil); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		var lines strings.Builder
+		s, err := Open(t.Context(), Config{Directory: dir, Log: slog.New(slog.NewTextHandler(&lines, nil))})
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	c, err := s.Take(t.Context()) // counts no more afterwards
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, fileName)
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteAt(make([]byte, info.Size()-8192), 8192); err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	if _, err := s.Accept(t.Context(), Delivery{Key: "next"}, nil); !errors.Is(err, errDamaged) {
-		t.Errorf("Accept = %v, want errDamaged", err)
-	}
-	if _, err := s.Accept(t.Context(), Delivery{Key: "next"}, nil); err != nil {
-		t.Errorf("Accept = %v", err)
-	}
-	s.Finish(c, nil)
-	if c, err = s.Take(t.Context()); err != nil || c.Key != "next" {
-		t.Errorf("Take = %+v, %v", c, err)
-	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-	if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) != 1 || !strings.Contains(lines.String(), aside[0]) {
-		t.Errorf("moved aside: %v; log %s", aside, lines.String())
-	}
+		for i := range 200 {
+			if _, err := s.Accept(t.Context(), Delivery{Key: fmt.Sprint(i), Body: []byte(strings.Repeat("x", 100))}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := s.Take(t.Context()) // counts no more afterwards
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, fileName)
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(make([]byte, info.Size()-8192), 8192); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		if _, err := s.Accept(t.Context(), Delivery{Key: "next"}, nil); !errors.Is(err, errDamaged) {
+			t.Errorf("Accept = %v, want errDamaged", err)
+		}
+		if _, err := s.Accept(t.Context(), Delivery{Key: "next"}, nil); err != nil {
+			t.Errorf("Accept = %v", err)
+		}
+		s.Finish(c, nil)
+		if c, err = s.Take(t.Context()); err != nil || c.Key != "next" {
+			t.Errorf("Take = %+v, %v", c, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) != 1 || !strings.Contains(lines.String(), aside[0]) {
+			t.Errorf("moved aside: %v; log %s", aside, lines.String())
+		}
+	})
 }
 
 // A disk that works again is noticed although nothing is to be stored: who is
@@ -244,6 +246,37 @@ func TestRecoveryIsNoticed(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if err := s.Failing(); err != nil {
 			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What can be read of a file that is damaged in use is handed out again.
+func TestRescueInUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var lost atomic.Int32
+		s, err := Open(t.Context(), Config{Directory: t.TempDir(), Lost: func() { lost.Add(1) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 50 {
+			if _, err := s.Accept(t.Context(), Delivery{Key: fmt.Sprint(i), Body: []byte("x")}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b, _ := s.store.(*bolt)
+		b.broken.Store(true)
+		if _, err := s.Accept(t.Context(), Delivery{Key: "next"}, nil); !errors.Is(err, errDamaged) {
+			t.Errorf("Accept = %v, want errDamaged", err)
+		}
+		if _, err := s.Accept(t.Context(), Delivery{Key: "next"}, nil); err != nil {
+			t.Errorf("Accept = %v", err)
+		}
+		if st := s.Stats(); st.Depth != 51 || lost.Load() != 0 {
+			t.Errorf("%d wait, want 51; %d losses", st.Depth, lost.Load())
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -28,7 +28,8 @@ func ownFolder(dir string) error {
 	case info.Mode().Perm() == 0o700:
 		return nil
 	}
-	if err := os.Chmod(dir, 0o700); err != nil && !errors.Is(err, os.ErrPermission) { // volumes with modes of their own refuse
+	// Volumes with modes of their own refuse.
+	if err := os.Chmod(dir, 0o700); err != nil && !errors.Is(err, os.ErrPermission) { //nolint:gosec // it is a folder
 		return err
 	}
 	return nil

@@ -91,7 +91,7 @@ func TestFolderIsOurs(t *testing.T) {
 		t.Skip("no modes there")
 	}
 	dir := filepath.Join(t.TempDir(), "hooks")
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // that is the case
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	open(t, spool.Config{Directory: dir})

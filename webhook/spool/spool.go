@@ -86,6 +86,7 @@ type Spool struct {
 	closed    bool
 	failing   error       // of the last commit
 	failedAt  time.Time   // when that was
+	unread    time.Time   // when it was last said that reading fails
 	timer     *time.Timer // of delayed keys and of strangers
 	strangers allowance
 
@@ -159,7 +160,7 @@ func (s *Spool) openFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.lock, err = os.OpenFile(lock, os.O_CREATE|os.O_RDWR|noFollow, 0o600); err != nil {
+	if s.lock, err = os.OpenFile(lock, os.O_CREATE|os.O_RDWR|noFollow, 0o600); err != nil { //nolint:gosec // the directory of the configuration
 		return err
 	}
 	if err := lockFile(s.lock); err != nil {

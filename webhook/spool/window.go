@@ -23,7 +23,7 @@ type window struct {
 
 type hash128 [16]byte
 
-// half is one of the two memories.
+// half recognizes by one of the two.
 type half struct {
 	ttl  time.Duration
 	max  int

@@ -8,18 +8,17 @@ import (
 )
 
 // A Memory keeps bytes beyond a resync, by a key that names a thing and its
-// revision: what cannot have changed needs no second call (design section 4). It
-// may forget what it likes. *memory.Memory is one. It has to be safe for
-// concurrent use.
+// revision: what cannot have changed needs no second call. It may drop entries at
+// any time. *memory.Memory is one. It has to be safe for concurrent use.
 type Memory interface {
 	Get(key string) (value []byte, ok bool)
 	Put(key string, value []byte)
 	Off() bool // it remembers nothing: then no call is made for its sake
 }
 
-// A memorable is something that stays as it is as long as its revision does. The
-// revision has been read before the thing itself, always: then what is put under
-// a revision is never older than it.
+// A memorable is something that cannot change as long as its revision does not. The
+// revision is always read before the thing itself, so that a value is never older
+// than the revision it is stored under.
 type memorable struct {
 	what     string   // kind of thing, with the number of the value's form
 	project  *project // ids may be unique in a project only, and records hold its name
@@ -31,8 +30,8 @@ func (m *memorable) key(c *Client) string {
 	return strings.Join([]string{c.Organization(), m.what, m.project.ID, m.project.Name, m.id, m.revision}, "\x00")
 }
 
-// remember returns what fetch found when it was last asked. An error, or settled
-// being false, leaves nothing behind. A nil value is remembered as one.
+// remember returns what fetch found for this revision. Nothing is stored on an
+// error, or when settled is false. A nil value is stored as one.
 func (l *lister) remember(
 	ctx context.Context, m memorable, fetch func(ctx context.Context) (value []byte, settled bool, err error),
 ) ([]byte, error) {

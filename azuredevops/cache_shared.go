@@ -6,8 +6,8 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
-// sharedBytes bounds the packed pages of shared lists. A page that had to go is
-// fetched again, which costs one call per page and kind.
+// sharedBytes bounds the packed pages of shared lists. An evicted page is fetched
+// again, which costs one call per page and kind.
 const sharedBytes = 8 << 20
 
 // A sharedPage is an answer that several kinds of a resync ask for.
@@ -28,8 +28,8 @@ func newSharedPages() *cache[string, *sharedPage] {
 	}}
 }
 
-// sendShared answers a Shared request from what another kind was answered
-// already, a failure included.
+// sendShared answers a Shared request with what another kind has received already,
+// failures included.
 func (l *lister) sendShared(ctx context.Context, rq *request) (*page, error) {
 	var fresh *page
 	kept, err := l.shared.get(ctx, string(rq.Host)+rq.URL(""), func(ctx context.Context) (*sharedPage, error) {
