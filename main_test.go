@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -277,9 +278,11 @@ func TestPortTaken(t *testing.T) {
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var out, errs buffer
+	followed := regexp.MustCompile(`(?m): [1-9]\d* entities written$`)
 	out.after = func(text string) {
-		if strings.Count(text, "entities written") >= 2 {
+		if followed.MatchString(text) {
 			cancel()
 		}
 	}
