@@ -717,7 +717,8 @@ func TestStoppedWhileItWrites(t *testing.T) {
 	b.ready(t)
 	old := b.entity("branch", "checkout/main")
 	writing, release := make(chan struct{}), make(chan struct{})
-	b.catalog.Fault(porttest.Reset("POST /v1/blueprints/{blueprint}/entities/bulk").Times(1).Calling(func() {
+	branches := func(r *http.Request, _ []byte) bool { return strings.Contains(r.URL.Path, "/branch/") }
+	b.catalog.Fault(porttest.Reset("POST /v1/blueprints/{blueprint}/entities/bulk").When(branches).Times(1).Calling(func() {
 		close(writing)
 		<-release
 	}))

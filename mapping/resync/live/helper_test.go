@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -164,7 +163,7 @@ func (b *bench) resync() {
 	b.t.Helper()
 	r, err := resync.New(resync.Config{
 		Organizations: b.orgs, Port: b.api, Catalog: b.catalog, Book: b.book, StateDirectory: b.state,
-		Mapping: b.current, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Mapping: b.current, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.t.Fatal(err)
