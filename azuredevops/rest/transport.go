@@ -95,8 +95,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // attempts are the tries of one request so far.
 type attempts struct {
 	failed, paused int
-	refreshed            bool
-	refused              bool // the credential can do better
+	refreshed      bool
+	refused        bool // the credential can do better
 }
 
 // next decides whether and when to repeat.

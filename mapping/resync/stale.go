@@ -154,7 +154,8 @@ func (r *run) doubtBlueprint(blueprint, why string) {
 }
 
 // countDeleted books a deleted entity: to the resource and project that its
-// origin names, else to the first resource that writes the blueprint.
+// origin names, else to the first resource that writes the blueprint, else to the
+// blueprint.
 func (r *run) countDeleted(ref port.Ref) {
 	k := catalog.EntityKey(ref)
 	r.gone[k] = struct{}{}
@@ -177,9 +178,11 @@ func (r *run) countDeleted(ref port.Ref) {
 			first = b
 		}
 	}
-	if first != nil {
-		first.source(scope).counter.deleted.Add(1)
+	if first == nil {
+		r.unwritten[ref.Blueprint]++
+		return
 	}
+	first.source(scope).counter.deleted.Add(1)
 }
 
 // remember makes the origins of this resync the current ones. What was not read

@@ -48,6 +48,9 @@ type Summary struct {
 	Expressions []string `json:"expressions,omitempty"`
 	// Problems is what went wrong besides.
 	Problems []string `json:"problems,omitempty"`
+	// Unwritten counts the deleted entities of blueprints that no block of the mapping
+	// writes any more. They are in Total.
+	Unwritten map[string]int `json:"unwritten,omitempty"`
 	// Kept counts stale entities that were not deleted because it is not known
 	// whether they still exist, OverThreshold those that entityDeletionThreshold kept.
 	Kept          int `json:"kept,omitempty"`
@@ -131,6 +134,10 @@ func (r *run) summary() *Summary {
 		gather(unread, b)
 		s.Expressions = append(s.Expressions, prefixed(b.KindIndex(), b.report.Lines())...)
 	}
+	for _, n := range r.unwritten {
+		s.Total.Deleted += int64(n)
+	}
+	s.Unwritten = r.unwritten
 	for _, key := range sortedKeys(unread) {
 		s.Unread = append(s.Unread, *unread[key])
 	}
@@ -193,17 +200,14 @@ func (s *Summary) log(ctx context.Context, r *run) {
 	for _, x := range s.Refused {
 		r.log.WarnContext(ctx, "entities were refused by Port", "blueprint", x.Blueprint, "entities", x.Entities, "sample", x.Sample, "reason", x.Reason)
 	}
-	for _, x := range s.Rejected {
-		r.log.ErrorContext(ctx, "a block of the mapping did not run", "problem", x)
-	}
-	for _, x := range s.LeftOut {
-		r.log.ErrorContext(ctx, "a member of the mapping is left out", "problem", x)
-	}
 	for _, x := range s.Expressions {
 		r.log.WarnContext(ctx, "an expression found nothing", "expression", x)
 	}
 	if r.unauthorized.Load() {
 		r.log.ErrorContext(ctx, "Azure DevOps refuses the credentials: check that OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN (or the service principal) is complete, not expired and may read the organization of OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL; nothing was deleted")
+	}
+	for _, bp := range sortedKeys(s.Unwritten) {
+		r.log.InfoContext(ctx, "entities are deleted because no block of the mapping writes their blueprint any more", "blueprint", bp, "entities", s.Unwritten[bp])
 	}
 	t := s.Total
 	r.log.InfoContext(ctx, "resync ended", "state", string(s.State), "seconds", s.Duration.Seconds(), "listed", t.Listed, "mapped", t.Mapped,
