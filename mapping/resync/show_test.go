@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func TestTerminalShowsEveryKind(t *testing.T) {
 	b := newBench(t)
 	b.mapping = doc(repositories, projects)
 	var out bytes.Buffer
-	b.config = func(cfg *resync.Config) { cfg.Observer = resync.NewObserver(nil, &out, true, true) }
+	b.config = func(cfg *resync.Config) { cfg.Observer = resync.NewObserver(nil, &out, &out, true) }
 	b.resync(resync.StateCompleted)
 	for _, want := range []string{
 		"\x1b[2Krepository-0                 completed       4 listed       4 written       0 unchanged\n",
@@ -70,13 +71,17 @@ func TestObserverThatIsWanted(t *testing.T) {
 	}{{true, false, false, true}, {true, true, false, true}, {false, true, true, false}} {
 		out.Reset()
 		errs.Reset()
-		o := resync.NewObserver(&out, &errs, tt.terminal, tt.table)
+		var screen io.Writer
+		if tt.terminal {
+			screen = io.Discard
+		}
+		o := resync.NewObserver(&out, &errs, screen, tt.table)
 		o.Ended(&resync.Summary{State: resync.StateCompleted})
 		if (out.Len() > 0) != tt.out || (errs.Len() > 0) != tt.errs {
 			t.Errorf("terminal %v, table %v: %d bytes out, %d to the terminal", tt.terminal, tt.table, out.Len(), errs.Len())
 		}
 	}
-	if o := resync.NewObserver(&out, &errs, false, false); o != nil {
+	if o := resync.NewObserver(&out, &errs, nil, false); o != nil {
 		t.Errorf("%T shows what nobody wants", o)
 	}
 }
