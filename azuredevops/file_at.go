@@ -128,7 +128,7 @@ func (c *Client) BranchTip(ctx context.Context, projectID, repositoryID, branch 
 	l := &lister{Snapshot: c.Urgent().Snapshot()}
 	rq := &request{
 		Project: projectID, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repositoryID},
-		Query: []string{"filter", "heads/" + branch, "$top", refsTop}, // all that begin so
+		Query: []string{"filter", "heads/" + branch, "$top", refsTop}, ID: "name", // all that begin so
 	}
 	for p, err := range l.pages(ctx, rq, "value") {
 		if err != nil {
@@ -158,12 +158,11 @@ func tipOf(p *page, ref string) string {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/repositories/get
 func (c *Client) DefaultBranch(ctx context.Context, projectID, repositoryID string) (string, error) {
-	p, err := c.Urgent().Send(ctx, &request{
-		Project: projectID, Route: "_apis/git/repositories/{repositoryId}", Args: []string{repositoryID},
-	}, rest.Caller{})
+	b, err := c.Urgent().Sender(rest.Caller{}).Object(ctx, &request{
+		Project: projectID, Route: "_apis/git/repositories/{repositoryId}", Args: []string{repositoryID}, Is: repositoryID,
+	})
 	if err != nil {
 		return "", fmt.Errorf("default branch: %w", listed(err))
 	}
-	defer p.Free()
-	return strings.Clone(rawjson.Text(p.Body, "defaultBranch")), nil
+	return rawjson.Text(b, "defaultBranch"), nil
 }

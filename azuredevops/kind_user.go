@@ -108,7 +108,7 @@ func beforeVersion7(version string) bool {
 func graphUsers(sel userSelector) *request {
 	return &request{
 		Host: rest.VSSPS, Route: "_apis/graph/users", Version: "7.1-preview.1",
-		Query: []string{"subjectTypes", strings.Join(sel.SubjectTypes, ",")},
+		Query: []string{"subjectTypes", strings.Join(sel.SubjectTypes, ",")}, ID: "descriptor",
 	}
 }
 
@@ -137,9 +137,7 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 	}
 	owners := each(wideRecords, users, one(func(ctx context.Context, obj []byte) (owner, error) {
 		o := owner{JSON: obj, scope: org}
-		if d := rawjson.Text(obj, "descriptor"); d != "" {
-			o.ids, o.err = l.memberships(ctx, d, "Up", "containerDescriptor")
-		}
+		o.ids, o.err = l.memberships(ctx, rawjson.Text(obj, "descriptor"), "Up", "containerDescriptor")
 		return o, nil
 	}))
 	return l.lookedUp(owners, func(o owner, s *subjects, yield func(Record, error) bool) bool {

@@ -234,7 +234,7 @@ func teamsIn(p *project, kept *packed) iter.Seq2[*team, error] {
 // https://learn.microsoft.com/rest/api/azure/devops/core/teams/get-team-members-with-extended-properties
 func (l *lister) teamMembers(ctx context.Context, t *team) ([]byte, error) {
 	kept, err := l.work.members.get(ctx, t.ID, func(ctx context.Context) (*packed, error) {
-		rq := &request{Route: "_apis/projects/{projectId}/teams/{teamId}/members", Args: []string{t.Project.ID, t.ID}}
+		rq := &request{Route: "_apis/projects/{projectId}/teams/{teamId}/members", Args: []string{t.Project.ID, t.ID}, ID: "identity.id"}
 		b, err := l.gather(l.skipPages(ctx, rq), defaultTop)
 		return l.work.packer.pack(b), err
 	})

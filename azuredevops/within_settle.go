@@ -71,7 +71,7 @@ func (l *lister) repositoriesNamed(ctx context.Context, p *project, name string)
 		return nil, fmt.Errorf("list of repositories: %w", err)
 	}
 	for obj := range rawjson.Objects(b, "value") {
-		if obj[0] == '{' && strings.EqualFold(rawjson.Text(obj, "name"), name) {
+		if strings.EqualFold(rawjson.Text(obj, "name"), name) {
 			return []string{rawjson.Text(obj, "id")}, nil
 		}
 	}

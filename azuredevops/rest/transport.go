@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // A call says what the transport has to know of a request beyond HTTP. It
@@ -95,8 +97,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // attempts are the tries of one request so far.
 type attempts struct {
 	failed, paused int
-	refreshed            bool
-	refused              bool // the credential can do better
+	refreshed      bool
+	refused        bool // the credential can do better
 }
 
 // next decides whether and when to repeat.
@@ -248,6 +250,9 @@ func (t *transport) finish(ctx context.Context, r *http.Request, resp *http.Resp
 	return nil
 }
 
+// typeKey is the member that errors of the service have, and nothing else.
+var typeKey = []byte(`"typeKey"`)
+
 // judge looks at a body that arrived with a good status: what is wrong with it,
 // and what that means.
 func (t *transport) judge(p *Page, resp *http.Response, c *call) (problem string, meaning error) {
@@ -265,6 +270,8 @@ func (t *transport) judge(p *Page, resp *http.Response, c *call) (problem string
 		return "got a page for people, as for signing in, instead of data", ErrUnauthorized
 	case !gjson.ValidBytes(p.Body):
 		return "the answer is not JSON, or cut short", ErrMalformed
+	case bytes.Contains(p.Body, typeKey) && rawjson.Has(p.Body, "typeKey"):
+		return "an error in place of data: " + rawjson.Text(p.Body, "message"), ErrMalformed
 	}
 	return "", nil
 }
