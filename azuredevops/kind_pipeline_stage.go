@@ -58,13 +58,11 @@ func listPipelineStages(l *lister, _ pipelineStageSelector) stream[Record] {
 // the revision under which it would be remembered.
 func (l *lister) rememberedStages(ctx context.Context, build *parent) ([]byte, error) {
 	if l.at != nil {
-		return l.stages(ctx, build)
+		stages, _, err := l.stages(ctx, build)
+		return stages, err
 	}
 	of := memorable{"stages 1", build.Project, build.ID, buildRevision(build.JSON)}
-	return l.remember(ctx, of, func(ctx context.Context) ([]byte, bool, error) {
-		stages, err := l.stages(ctx, build)
-		return stages, string(stages) != "[]", err // a timeline may still appear
-	})
+	return l.remember(ctx, of, func(ctx context.Context) ([]byte, bool, error) { return l.stages(ctx, build) })
 }
 
 // timelineOf asks for the timeline of a build.
@@ -82,19 +80,19 @@ func mayLackTimeline(build []byte) bool {
 }
 
 // stages is the array of the stages in a build's timeline. For a finished build
-// it depends on ID and revision only.
-func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
+// it depends on ID and revision only, once there is a timeline: settled.
+func (l *lister) stages(ctx context.Context, build *parent) (stages []byte, settled bool, err error) {
 	p, err := l.send(ctx, timelineOf(build.Project.ID, build.ID))
 	if none := noTimeline(p, err); none && mayLackTimeline(build.JSON) {
 		p.Free()
-		return []byte("[]"), nil
+		return []byte("[]"), false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer p.Free()
 	if err := rest.CheckList(p.Body, "records", "id"); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	out := []byte{'['}
 	for obj := range rawjson.Objects(p.Body, "records") {
@@ -106,7 +104,7 @@ func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
 		}
 		out = append(out, obj...)
 	}
-	return bytes.Clone(append(out, ']')), nil
+	return bytes.Clone(append(out, ']')), true, nil
 }
 
 // noTimeline tells whether an answer says that there is no timeline: 204, null, no

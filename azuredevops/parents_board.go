@@ -93,10 +93,7 @@ func (l *lister) boardDetail(ctx context.Context, t *team, id string) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	if columns := rawjson.Raw(b, "columns"); columns != nil { // kind column makes records of them
-		err = rest.CheckList(b, "columns", "id")
-	}
-	return b, err
+	return b, rest.CheckList(b, "columns", "id") // kind column makes records of them
 }
 
 // streamOf makes a stream of what is there already.
