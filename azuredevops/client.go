@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
@@ -37,6 +38,16 @@ var (
 
 // PersonalAccessToken is the credential of a personal access token.
 func PersonalAccessToken(token Secret) Credential { return rest.PersonalAccessToken(token) }
+
+// OrganizationKey is the same for all addresses of an organization; what is no address
+// stays as it is.
+func OrganizationKey(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return address
+	}
+	return rest.OrganizationKey(u)
+}
 
 func listed(err error) error { return rest.Listed(err) }
 

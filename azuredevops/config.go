@@ -201,7 +201,7 @@ func (cfg *Config) organizations() (urls []string, errs []error) {
 			errs = append(errs, fmt.Errorf("%sORGANIZATION_URLS[%d]: %w", envPrefix, i, err))
 			continue
 		}
-		if key := strings.ToLower(u.String()); !seen[key] { // Azure DevOps ignores case
+		if key := rest.OrganizationKey(u); !seen[key] {
 			seen[key] = true
 			urls = append(urls, u.String())
 		}

@@ -190,7 +190,7 @@ func (l *lister) namedProject(is func(*project) bool, name string) stream[*proje
 					return
 				}
 			}
-			org := Scope{Organization: l.c.Organization()}
+			org := Scope{Organization: l.c.Key()}
 			b, err := l.object(ctx, &request{Route: "_apis/projects/{projectId}", Args: []string{name}})
 			switch {
 			case err == nil && rawjson.Text(b, "id") == "":

@@ -63,7 +63,7 @@ func listUsers(l *lister, sel userSelector) stream[Record] {
 		return l.usersWithGroups(sel)
 	}
 	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
-		org := Scope{Organization: l.c.Organization()}
+		org := Scope{Organization: l.c.Key()}
 		return within(org, l.batches(ctx, graphUsers(sel), batch{scope: org, id: "descriptor"}))
 	})
 }
@@ -77,7 +77,7 @@ func (l *lister) entitlements(sel userSelector) stream[Record] {
 		Host: rest.VSAEX, Route: "_apis/userentitlements", Version: sel.APIVersion,
 		Query: []string{"select", strings.Join(sel.IncludeFields, ",")},
 	}
-	org := Scope{Organization: l.c.Organization()}
+	org := Scope{Organization: l.c.Key()}
 	b := batch{scope: org, key: "items|members", id: "id"}
 	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
 		if !beforeVersion7(sel.APIVersion) {
@@ -117,7 +117,7 @@ func graphUsers(sel userSelector) *request {
 // sorted (the organization's own among them). Where the groups cannot be read, both
 // are left out, the record incomplete.
 func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
-	org := Scope{Organization: l.c.Organization()}
+	org := Scope{Organization: l.c.Key()}
 	users := func(ctx context.Context) iter.Seq2[[]byte, error] {
 		return within(org, func(yield func([]byte, error) bool) {
 			for p, err := range l.pages(ctx, graphUsers(sel), "value") {

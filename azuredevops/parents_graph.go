@@ -36,13 +36,13 @@ type group struct {
 // groupScope is that of everything listed below a group; like a repository it is
 // a parent.
 func (l *lister) groupScope(g *group) Scope {
-	return Scope{Organization: l.c.Organization(), Repository: g.Descriptor}
+	return Scope{Organization: l.c.Key(), Repository: g.Descriptor}
 }
 
 // eachGroup streams the groups. A *ScopeError stands for the rest of the
 // organization.
 func (l *lister) eachGroup(ctx context.Context) iter.Seq2[*group, error] {
-	return within(Scope{Organization: l.c.Organization()}, func(yield func(*group, error) bool) {
+	return within(Scope{Organization: l.c.Key()}, func(yield func(*group, error) bool) {
 		all, err := l.groups.get(ctx, l.fetchGroups)
 		if err != nil {
 			yield(nil, err)

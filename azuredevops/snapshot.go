@@ -127,7 +127,7 @@ func (l *lister) eachProject(ctx context.Context) iter.Seq2[*project, error] {
 	return func(yield func(*project, error) bool) {
 		list, err := l.projects.get(ctx, l.fetchProjects)
 		if err != nil {
-			yield(nil, unknown(Scope{Organization: l.c.Organization()}, err))
+			yield(nil, unknown(Scope{Organization: l.c.Key()}, err))
 			return
 		}
 		for _, e := range list.entries {
@@ -165,7 +165,7 @@ func (l *lister) fetchProjects(ctx context.Context) (*projectList, error) {
 // listProjects streams the list as it is.
 func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
 	return func(yield func(*project, error) bool) {
-		org := Scope{Organization: l.c.Organization()}
+		org := Scope{Organization: l.c.Key()}
 		rq := &request{Route: "_apis/projects", Query: []string{"includeCapabilities", "true", "$top", projectTop}}
 		for p, err := range l.pages(ctx, rq, "value") {
 			if err != nil {

@@ -24,7 +24,7 @@ import (
 // complete list makes it absent. After ctx is done the last error is ctx's.
 func (l *Listing) Within(ctx context.Context, s *Snapshot, scope Scope, opt ListOptions) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		scope.Organization = s.c.Organization()
+		scope.Organization = s.c.Key()
 		opt.Change.Kind, opt.Change.Scope = l.Kind, scope
 		at := &part{Change: opt.Change, live: kinds[l.Kind].live}
 		defer s.prefetch(ctx, at)()

@@ -16,7 +16,7 @@ import (
 func (s *Snapshot) Settle(ctx context.Context, changes []Change) ([]Change, error) {
 	var out []Change
 	for _, c := range changes {
-		c.Scope.Organization = s.c.Organization()
+		c.Scope.Organization = s.c.Key()
 		settled, err := s.settle(ctx, c)
 		switch {
 		case ctx.Err() != nil:

@@ -32,6 +32,7 @@ type Config struct {
 // concurrent use, and everything that uses it shares one budget of requests.
 type Client struct {
 	org    *url.URL
+	key    string
 	base   map[Service]string
 	urgent bool
 
@@ -62,7 +63,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	log := cfg.Log.With("organization", org.String())
-	c := &Client{org: org, base: map[Service]string{}, versions: newVersions(onServer(org), log)}
+	c := &Client{org: org, key: OrganizationKey(org), base: map[Service]string{}, versions: newVersions(onServer(org), log)}
 	for _, s := range Services() {
 		c.base[s] = serviceURL(org, s)
 	}
@@ -95,6 +96,10 @@ func newHTTPTransport(inFlight int) *http.Transport {
 
 // Organization is the URL of the organization without a trailing slash.
 func (c *Client) Organization() string { return c.org.String() }
+
+// Key is the OrganizationKey of the organization: two clients are of one organization
+// when they have the same.
+func (c *Client) Key() string { return c.key }
 
 // OrganizationName is how the organization is called: the first segment of the
 // path, the label of a visualstudio.com host in lower case, or the whole URL of a

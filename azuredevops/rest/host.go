@@ -2,6 +2,7 @@ package rest
 
 import (
 	"errors"
+	"net"
 	"net/url"
 	"strings"
 )
@@ -67,6 +68,29 @@ func organizationName(org *url.URL) string {
 	}
 	return org.String()
 }
+
+// OrganizationKey is the same for every form in which the address of an organization,
+// or of something in it, can be written: letters of either case, http, a slash at the
+// end, the port that goes without saying, the older host, and the name that a
+// collection has on Services. It is an address itself.
+func OrganizationKey(u *url.URL) string {
+	host, path := strings.ToLower(u.Hostname()), strings.Trim(strings.ToLower(u.Path), "/")
+	if onServer(u) {
+		if port := u.Port(); port != "" && port != defaultPort[u.Scheme] {
+			host = net.JoinHostPort(host, port)
+		}
+	} else {
+		if strings.HasSuffix(host, hostOlder) {
+			label, _, _ := strings.Cut(host, ".")
+			path = label + "/" + path
+		}
+		name, rest, _ := strings.Cut(path, "/")
+		host, path = hostServices, strings.Trim(name+"/"+strings.TrimPrefix(rest+"/", "defaultcollection/"), "/")
+	}
+	return strings.TrimRight((&url.URL{Scheme: "https", Host: host, Path: "/" + path}).String(), "/")
+}
+
+var defaultPort = map[string]string{"http": "80", "https": "443"}
 
 // ParseOrganization checks and normalizes the URL of an organization: no
 // trailing slash, no user name, no query. The error does not repeat the text,
