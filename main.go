@@ -39,6 +39,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	_ "time/tzdata" // the image has no zone files, and CRON_TZ=… names zones
 
 	"github.com/caarlos0/env/v11"
@@ -196,10 +197,47 @@ func (p process) serve(ctx context.Context, args []string) error {
 		return err
 	}
 	a, err := newApp(ctx, p, cfg, eff)
-	if err != nil {
+	if errors.Is(err, ocean.ErrState) && cfg.Ocean.EventListener.Type != ocean.ListenOnce {
+		if err = p.awaitState(ctx, cfg, err); err == nil && ctx.Err() == nil {
+			a, err = newApp(ctx, p, cfg, eff)
+		}
+	}
+	if err != nil || a == nil {
 		return err
 	}
 	return a.run(ctx)
+}
+
+// stateRetry is the time between two looks at a state directory that cannot be used.
+const stateRetry = 2 * time.Second
+
+// awaitState answers deliveries with 503, and that it is not ready, until the state
+// directory that was named can be used: another place is not where the next start
+// would look. It returns nil then, and at the end of ctx.
+func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
+	a := &app{cfg: cfg, state: cfg.Ocean.StateDirectory}
+	a.log, _ = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker}, p.err, p.terminal, false)
+	if err := a.newServer(ctx); err != nil {
+		return err
+	}
+	a.log.ErrorContext(ctx, "waiting for the state directory", "err", why)
+	serving, stop := context.WithCancel(ctx)
+	var server sync.WaitGroup
+	defer server.Wait()
+	defer stop()
+	server.Go(func() { _ = a.server.Run(serving) }) // it ends with serving
+	tick := time.NewTicker(stateRetry)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if _, err := ocean.StateDirectory(a.state, p.environ, a.log); err == nil {
+			return nil
+		}
+	}
 }
 
 // demo runs the service against simulators inside the process.
@@ -330,7 +368,7 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	if err != nil {
 		return nil, err
 	}
-	if a.state, _, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
+	if a.state, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
 		return nil, err
 	}
 	pc := cfg.Port.ClientConfig()
@@ -384,7 +422,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
 		a.follow = live.New(live.Config{
-			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book,
+			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
 			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
 		})
 		if a.keeper, err = a.newKeeper(); err != nil {
@@ -427,6 +465,11 @@ func (a *app) newServer(ctx context.Context) error {
 		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
 	}
+	if cfg.Ocean.Metrics.Port > 0 {
+		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
+			return errors.Join(fmt.Errorf("OCEAN__METRICS__PORT: %w", err), ln.Close())
+		}
+	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
 		wc.Directory = filepath.Join(a.state, "hooks")
@@ -450,7 +493,7 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}
 	return webhook.Envelope{
 		Key: ev.Key(), EventType: ev.Type, EventID: ev.ID, SubscriptionID: ev.SubscriptionID, Resource: ev.Resource,
-		Known: a.keeper.Registered(ev.SubscriptionID) != nil,
+		Known: a.follow != nil && a.follow.Knows(&ev),
 	}, nil
 }
 

@@ -5,12 +5,14 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -598,4 +600,71 @@ func freePort(t *testing.T) int {
 	}
 	defer ln.Close()
 	return ln.Addr().(*net.TCPAddr).Port // of a TCP listener
+}
+
+// A watched output tells when it has shown a text.
+type watched struct {
+	buffer
+	text string
+	once sync.Once
+	seen chan struct{}
+}
+
+func (s *watched) Write(p []byte) (int, error) {
+	n, err := s.buffer.Write(p)
+	if strings.Contains(s.buffer.String(), s.text) {
+		s.once.Do(func() { close(s.seen) })
+	}
+	return n, err
+}
+
+// A service whose state directory cannot be used answers 503 and is not ready; it
+// goes on when the directory can be used.
+func TestServiceWaitsForItsStateDirectory(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	dir := filepath.Join(t.TempDir(), "volume")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // not a directory
+		t.Fatal(err)
+	}
+	environ := maps.Clone(b.environ)
+	environ["OCEAN__STATE_DIRECTORY"] = filepath.Join(dir, "state")
+	ctx, stop := context.WithCancel(t.Context())
+	log := &watched{text: "waiting for the state directory", seen: make(chan struct{})}
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, process{environ: environ, dir: t.TempDir(), out: io.Discard, err: log}) }()
+	<-log.seen
+	for path, want := range map[string]int{"/health/live": 200, "/health/ready": 503} {
+		if got := status(t, http.MethodGet, environ["OCEAN__BASE_URL"]+path, ""); got != want {
+			t.Errorf("%s is answered %d, want %d", path, got, want)
+		}
+	}
+	event := `{"eventType":"git.push","resource":{"repository":{"id":"` + b.repository.ID + `","project":{"id":"` + b.project.ID + `"}}}}`
+	if got := status(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hookRoute, event); got != 503 {
+		t.Errorf("a delivery is answered %d, want 503", got)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	b.ready(t)
+	stop()
+	if code := <-done; code != exitGood {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// status asks the service, as Azure DevOps where there is a body.
+func status(t *testing.T, method, url, body string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("port", "hook-secret")
+	res, err := new(http.Client).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
 }

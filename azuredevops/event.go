@@ -189,6 +189,10 @@ func (e *Event) Key() string {
 	return e.Type + "/" + e.Project
 }
 
+// Repository is the id of the repository that an event is about, in lower case;
+// empty when it names none.
+func (e *Event) Repository() string { return e.ids.repository }
+
 // An idReader reads ids and notes the first that is none.
 type idReader struct {
 	at     gjson.Result

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // The options of every selector that do not decide what is fetched.
@@ -273,30 +275,9 @@ func nearest(name string, known []string) string {
 	plain := func(s string) string { return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s)) }
 	best, least := "", 3
 	for _, k := range known {
-		if d := distance(plain(name), plain(k)); d < least && d < len(k)/2 {
+		if d := levenshtein.ComputeDistance(plain(name), plain(k)); d < least && d < len(k)/2 {
 			best, least = k, d
 		}
 	}
 	return best
-}
-
-// distance is the number of letters to insert, remove or replace between a and b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := corner
-			if a[i] != b[j] {
-				cost++
-			}
-			corner = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

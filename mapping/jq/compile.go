@@ -37,7 +37,8 @@ type compiler struct {
 	builtins map[string]*funcDef
 	nodes    map[string]func(*compiler, []node) node
 	prog     *Program
-	depth    int
+	depth    int // of the text at hand
+	deepest  int // that there was since callable began
 	// root says that the expression at hand sees the program's input, which is
 	// read through Input and not passed along.
 	root bool
@@ -71,6 +72,7 @@ func (c *compiler) query(q *gojq.Query, s *scope) (node, error) {
 		return nil, errors.New("nests too deep")
 	}
 	defer func() { c.depth-- }()
+	c.deepest = max(c.deepest, c.depth)
 	if len(q.Imports) > 0 || q.Meta != nil {
 		return nil, errors.New("modules are not available")
 	}
@@ -87,41 +89,6 @@ func (c *compiler) query(q *gojq.Query, s *scope) (node, error) {
 		return c.binding(q.Left, q.Patterns, s, func(inner *scope) (node, error) { return c.query(q.Right, inner) })
 	}
 	return c.operator(q, s)
-}
-
-func (c *compiler) definitions(q *gojq.Query, s *scope) (node, error) {
-	fd := q.FuncDefs[0]
-	s = &scope{parent: s, name: fd.Name, arity: len(fd.Args), params: fd.Args}
-	def, err := c.function(fd, s)
-	if err != nil {
-		return nil, err
-	}
-	rest := *q
-	rest.FuncDefs = q.FuncDefs[1:]
-	body, err := c.query(&rest, s)
-	if err != nil {
-		return nil, err
-	}
-	return defNode{def, body}, nil
-}
-
-// function compiles a definition in the scope that already holds its name.
-func (c *compiler) function(fd *gojq.FuncDef, s *scope) (*funcDef, error) {
-	def := &funcDef{name: fd.Name, params: fd.Args}
-	return def, c.functionBody(def, fd, s)
-}
-
-func (c *compiler) functionBody(def *funcDef, fd *gojq.FuncDef, s *scope) (err error) {
-	for _, p := range fd.Args {
-		if p[0] == '$' {
-			s = &scope{parent: s, name: p[1:]}
-		}
-		s = &scope{parent: s, name: p}
-	}
-	return c.inner(func() (err error) {
-		def.body, err = c.query(fd.Body, s)
-		return err
-	})
 }
 
 func (c *compiler) operator(q *gojq.Query, s *scope) (node, error) {

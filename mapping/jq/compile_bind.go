@@ -185,7 +185,7 @@ func (c *compiler) member(kv *gojq.ObjectKeyVal, s *scope) (m member, err error)
 func checkKey(key node) error {
 	if k, ok := key.(constant); ok {
 		if _, ok := k.v.(string); !ok {
-			return errors.New("Object keys must be strings") //nolint:staticcheck // jq's own words
+			return errors.New("Object keys must be strings")
 		}
 	}
 	return nil
@@ -203,6 +203,59 @@ func (c *compiler) shorthand(key node) member {
 	return member{key, sameKey{c.identity().(single)}}
 }
 
+func (c *compiler) definitions(q *gojq.Query, s *scope) (node, error) {
+	fd := q.FuncDefs[0]
+	s = &scope{parent: s, name: fd.Name, arity: len(fd.Args), params: fd.Args}
+	def, err := c.function(fd, s)
+	if err != nil {
+		return nil, err
+	}
+	rest := *q
+	rest.FuncDefs = q.FuncDefs[1:]
+	body, err := c.query(&rest, s)
+	if err != nil {
+		return nil, err
+	}
+	return defNode{def, body}, nil
+}
+
+// callable compiles what a call evaluates: the body of a function or an argument.
+// Calls nest on the stack: one whose text nests deep counts for several.
+func (c *compiler) callable(q *gojq.Query, s *scope) (node, error) {
+	const light = 16
+	outer := c.deepest
+	c.deepest = c.depth
+	n, err := c.query(q, s)
+	weight := (c.deepest - c.depth) / light
+	c.deepest = max(c.deepest, outer)
+	if err != nil || weight == 0 {
+		return n, err
+	}
+	if one, ok := n.(single); ok {
+		return heavyOne{one, weight}, nil
+	}
+	return heavy{n, weight}, nil
+}
+
+// function compiles a definition in the scope that already holds its name.
+func (c *compiler) function(fd *gojq.FuncDef, s *scope) (*funcDef, error) {
+	def := &funcDef{name: fd.Name, params: fd.Args}
+	return def, c.functionBody(def, fd, s)
+}
+
+func (c *compiler) functionBody(def *funcDef, fd *gojq.FuncDef, s *scope) (err error) {
+	for _, p := range fd.Args {
+		if p[0] == '$' {
+			s = &scope{parent: s, name: p[1:]}
+		}
+		s = &scope{parent: s, name: p}
+	}
+	return c.inner(func() (err error) {
+		def.body, err = c.callable(fd.Body, s)
+		return err
+	})
+}
+
 // call compiles the call of a function: of the program, of the
 // built-ins in Go, of those in jq, in this order.
 func (c *compiler) call(f *gojq.Func, s *scope) (node, error) {
@@ -216,7 +269,7 @@ func (c *compiler) call(f *gojq.Func, s *scope) (node, error) {
 	args := make([]node, len(f.Args))
 	for i, a := range f.Args {
 		var err error
-		if args[i], err = c.query(a, s); err != nil {
+		if args[i], err = c.callable(a, s); err != nil {
 			return nil, err
 		}
 	}
@@ -289,7 +342,7 @@ func (c *compiler) variable(name string, s *scope) (node, error) {
 func (c *compiler) args(qs []*gojq.Query, s *scope) ([]*funcDef, error) {
 	var defs []*funcDef
 	for _, q := range qs {
-		body, err := c.query(q, s)
+		body, err := c.callable(q, s)
 		if err != nil {
 			return nil, err
 		}

@@ -57,6 +57,9 @@ func AppendJSON(dst []byte, v any) []byte {
 // AppendOutput is AppendJSON for the output of a program: ErrLimit when its text
 // is too long or nests too deep, with dst as it was.
 func AppendOutput(dst []byte, v any) ([]byte, error) {
+	if s, ok := v.(string); ok && len(s) < 1<<10 { // what most expressions give
+		return AppendString(dst, s), nil
+	}
 	e := encoder{dst: dst, most: min(len(dst)+maxOutput, maxTotal), number: appendResultNumber}
 	e.value(v, 0)
 	switch {

@@ -13,7 +13,9 @@ func (n identity) paths(_ *run, _ *env, in place, out func(place) error) error {
 type constant struct{ v any }
 
 func (n constant) eval(_ *run, _ *env, _ any, out func(any) error) error { return out(n.v) }
-func (n constant) one(*run, *env, any) (any, error)                      { return n.v, nil }
+
+//nolint:unparam // the signature is that of the interface single
+func (n constant) one(*run, *env, any) (any, error) { return n.v, nil }
 
 type empty struct{}
 

@@ -12,7 +12,7 @@ import (
 // times as much where it copies, which is charged at a quarter: most copies are
 // the next state of a loop and replace the one before.
 const (
-	maxCalls  = 10_000 // nested calls: each takes about 1 KiB of stack
+	maxCalls  = 10_000 // nested calls: each takes up to 10 KiB of stack
 	maxDepth  = 10_000 // of a value
 	maxString = 16 << 20
 	maxArray  = 1 << 20 // elements
@@ -72,8 +72,11 @@ func (r *run) nested(depth int) error {
 	return r.work(1)
 }
 
-func (r *run) enter() error {
-	if r.depth++; r.depth > maxCalls {
+func (r *run) enter() error { return r.nest(1) }
+
+// nest is enter for as much as weight calls.
+func (r *run) nest(weight int) error {
+	if r.depth += weight; r.depth > maxCalls {
 		return fmt.Errorf("jq: %w: more than %d nested calls", ErrLimit, maxCalls)
 	}
 	return r.tick()

@@ -57,9 +57,9 @@ func groupBy(r *run, in, keys any) (any, error) {
 	out := []any{}
 	var group []any
 	for i, k := range list {
-		same := false
 		if i > 0 {
-			if same, err = equal(r, list[i-1].key, k.key); err != nil {
+			same, err := equal(r, list[i-1].key, k.key)
+			if err != nil {
 				return nil, err
 			}
 			if !same {

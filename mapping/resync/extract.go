@@ -162,7 +162,7 @@ func (s *sink) take(ctx context.Context, rec azuredevops.Record) error {
 	src.counter.mapped.Add(int64(len(res.Entities)))
 	if res.SelectorErrors > 0 {
 		src.counter.selector.Add(int64(res.SelectorErrors))
-		s.resource.fail(rec.Scope, "selector.query is neither true nor false", 1)
+		s.resource.fail(rec.Scope, "selector.query is neither true nor false, or it hit a limit", 1)
 	}
 	for i := range res.Entities {
 		if err := s.put(ctx, src, rec, &res.Entities[i], partial); err != nil {

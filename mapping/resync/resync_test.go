@@ -423,3 +423,23 @@ func TestIncrementalWritesChangesAndMovesItsCursor(t *testing.T) {
 		t.Errorf("a failed run moved the cursor from %s to %s, or deleted", cursor, got)
 	}
 }
+
+func TestEntitiesOfADroppedBlockAreCounted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mapping = doc(repositories, projects)
+	b.resync(resync.StateCompleted)
+	b.mapping = doc(projects)
+	sum := b.resync(resync.StateCompleted)
+	b.want("repo", "note", "")
+	if sum.Total.Deleted != 4 || sum.Unwritten["repo"] != 4 {
+		t.Errorf("deleted %d, unwritten %v; want 4 of repo", sum.Total.Deleted, sum.Unwritten)
+	}
+	var out strings.Builder
+	if err := sum.WriteTable(&out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "4 deleted, ") || !strings.Contains(out.String(), "4 of repo, which no block of the mapping writes any more") {
+		t.Errorf("the table does not say so:\n%s", &out)
+	}
+}

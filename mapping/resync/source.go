@@ -160,9 +160,7 @@ func (s *Source) take(doc json.RawMessage) (*mapping.Mapping, error) {
 		return nil, err
 	}
 	changed := s.mapping != nil
-	for _, w := range m.Warnings {
-		s.cfg.Log.Warn("mapping", "warning", w)
-	}
+	s.complain(m)
 	s.doc, s.mapping, s.at = string(doc), m, time.Now()
 	s.keep(doc)
 	if changed {
@@ -171,6 +169,19 @@ func (s *Source) take(doc json.RawMessage) (*mapping.Mapping, error) {
 		}
 	}
 	return m, nil
+}
+
+// complain says what of a mapping is not used.
+func (s *Source) complain(m *mapping.Mapping) {
+	for _, p := range m.Problems {
+		s.cfg.Log.Error("a block of the mapping does not run", "kind", p.Kind, "path", p.Path, "reason", p.Reason)
+	}
+	for _, p := range m.LeftOut {
+		s.cfg.Log.Error("a member of the mapping is left out; what Port holds for it stays", "kind", p.Kind, "path", p.Path, "reason", p.Reason)
+	}
+	for _, w := range m.Warnings {
+		s.cfg.Log.Warn("a part of the mapping may not do what it is meant to", "warning", w)
+	}
 }
 
 // keep writes the document for later processes. Without it they wait for Port.

@@ -90,8 +90,14 @@ func (s *Summary) writeNotes(w io.Writer) error {
 	if s.OverThreshold > 0 {
 		fmt.Fprintf(&b, "kept: %s that are gone: more than entityDeletionThreshold allows to delete at once\n", pluralEntities(s.OverThreshold))
 	}
-	fmt.Fprintf(&b, "resync %s%s after %s: %s listed, %s written, %d deleted, %d calls to Azure DevOps, %d to Port\n", s.State, s.withProblems(), s.Duration.Round(10*time.Millisecond),
-		plural(int(s.Total.Listed), "record"), pluralEntities(int(s.Total.Upserted)), s.Total.Deleted, s.Calls, s.PortCalls)
+	for _, f := range s.Former {
+		fmt.Fprintf(&b, "of %s, which is not configured any more: %s deleted, %d kept\n", f.Organization, pluralEntities(f.Deleted), f.Kept)
+	}
+	for _, bp := range sortedKeys(s.Unwritten) {
+		fmt.Fprintf(&b, "deleted: %s of %s, which no block of the mapping writes any more\n", pluralEntities(s.Unwritten[bp]), bp)
+	}
+	fmt.Fprintf(&b, "resync %s%s after %s: %s listed, %s written, %d deleted, %d calls to Azure DevOps, %d to Port%s\n", s.State, s.withProblems(), s.Duration.Round(10*time.Millisecond),
+		plural(int(s.Total.Listed), "record"), pluralEntities(int(s.Total.Upserted)), s.Total.Deleted, s.Calls, s.PortCalls, s.ofUnwritten())
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -103,6 +109,18 @@ func (s *Summary) withProblems() string {
 		return " with problems"
 	}
 	return ""
+}
+
+// ofUnwritten names the blueprints that no block writes any more in the last line.
+func (s *Summary) ofUnwritten() string {
+	if len(s.Unwritten) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, bp := range sortedKeys(s.Unwritten) {
+		parts = append(parts, fmt.Sprintf("%d of %s", s.Unwritten[bp], bp))
+	}
+	return "; deleted were also " + strings.Join(parts, ", ") + ", which no block of the mapping writes any more"
 }
 
 func pluralEntities(n int) string {

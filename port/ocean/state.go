@@ -14,25 +14,28 @@ import (
 // stateVariable names the state directory.
 const stateVariable = "OCEAN__STATE_DIRECTORY"
 
+// ErrState is a state directory that was named and cannot be used.
+var ErrState = errors.New("the state directory cannot be used")
+
 // StateDirectory returns the directory for what survives a restart.
 //
 // A directory that OCEAN__STATE_DIRECTORY names (configured) is the one that is
-// used; named is true then. When it cannot be used, the error names the variable
-// and the remedy, and asking again later may find it mended: nothing moves to
+// used. When it cannot be, the error is ErrState and names the variable and the
+// remedy, and asking again later may find it mended: nothing moves to
 // another place, where the next start would not look.
 //
 // Otherwise it is the first of $XDG_STATE_HOME/ado-port,
 // $HOME/.local/state/ado-port and /tmp/ocean/ado-port that can be used; one in
 // which deliveries may be waiting comes before the others. When there is none,
 // dir is empty after one warning, and everything is kept in memory.
-func StateDirectory(configured string, environ map[string]string, log *slog.Logger) (dir string, named bool, err error) {
+func StateDirectory(configured string, environ map[string]string, log *slog.Logger) (dir string, err error) {
 	if configured == "" {
-		return unnamedState(stateCandidates(environ, "/tmp"), log), false, nil
+		return unnamedState(stateCandidates(environ, "/tmp"), log), nil
 	}
 	if err := prepare(configured, false, log); err != nil {
-		return "", true, fmt.Errorf("%s: %w", stateVariable, err)
+		return "", fmt.Errorf("%s: %w: %w", stateVariable, ErrState, err)
 	}
-	return configured, true, nil
+	return configured, nil
 }
 
 func stateCandidates(environ map[string]string, tmp string) []string {
@@ -84,7 +87,7 @@ func holdsSpool(dir string) bool {
 // stateFolders and stateFiles are what this program keeps in the state directory.
 var (
 	stateFolders = []string{"hooks", "memory", "records"}
-	stateFiles   = []string{"origins", "origins-live", "mapping.json", "hooks-state.json", "hooks-alive"}
+	stateFiles   = []string{"origins", "origins-live", "gitops", "mapping.json", "hooks-state.json", "hooks-alive"}
 )
 
 // prepare makes a directory ready for use, or says why it cannot be used and what

@@ -2,6 +2,7 @@ package ocean
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -75,14 +76,14 @@ func TestNamedState(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(state(t, tt.entries...), "state")
 			var log bytes.Buffer
-			got, named, err := StateDirectory(dir, map[string]string{"HOME": t.TempDir()}, slog.New(slog.NewTextHandler(&log, nil)))
-			if !named || log.Len() > 0 {
-				t.Errorf("named = %t, log = %s", named, log.String())
+			got, err := StateDirectory(dir, map[string]string{"HOME": t.TempDir()}, slog.New(slog.NewTextHandler(&log, nil)))
+			if log.Len() > 0 {
+				t.Errorf("log = %s", log.String())
 			}
 			if tt.want == "" && (err != nil || got != dir) {
 				t.Errorf("StateDirectory = %q, %v", got, err)
 			}
-			if tt.want != "" && (got != "" || err == nil || !strings.HasPrefix(err.Error(), "OCEAN__STATE_DIRECTORY: ") || !strings.Contains(err.Error(), tt.want)) {
+			if tt.want != "" && (got != "" || !errors.Is(err, ErrState) || !strings.HasPrefix(err.Error(), "OCEAN__STATE_DIRECTORY: ") || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("StateDirectory = %q, %v, want an error with %q", got, err, tt.want)
 			}
 		})
@@ -93,11 +94,11 @@ func TestNamedState(t *testing.T) {
 func TestNamedStateAgain(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(state(t, "state"), "state")
-	if _, _, err := StateDirectory(dir, nil, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := StateDirectory(dir, nil, slog.New(slog.DiscardHandler)); err == nil {
 		t.Fatal("a file is accepted")
 	}
 	must(t, os.Remove(dir))
-	if got, _, err := StateDirectory(dir, nil, slog.New(slog.DiscardHandler)); err != nil || got != dir {
+	if got, err := StateDirectory(dir, nil, slog.New(slog.DiscardHandler)); err != nil || got != dir {
 		t.Errorf("StateDirectory = %q, %v", got, err)
 	}
 }
@@ -175,7 +176,7 @@ func TestSweepState(t *testing.T) {
 	t.Parallel()
 	keep := []string{"origins", "origins-live", "mapping.json", "hooks-state.json", "hooks", "other-123", "mapping.json.bak", "origins-old"}
 	dir := state(t, append(slices.Clone(keep[:4]), "hooks/", "other-123", "mapping.json.bak", "origins-old",
-		"origins-12", "origins-live-99", "mapping.json-4", "hooks-state.json.77", ".writable-5", "waiting-1234")...)
+		"origins-12", "origins-live-99", "gitops-7", "mapping.json-4", "hooks-state.json.77", ".writable-5", "waiting-1234")...)
 	must(t, SweepState(dir))
 	left, err := os.ReadDir(dir)
 	must(t, err)

@@ -1,8 +1,9 @@
 package ocean
 
 import (
-	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // suggest returns the known name that was probably meant, or "".
@@ -16,7 +17,7 @@ func (s *schema) suggest(name string) string {
 	last := name[strings.LastIndex(name, "__")+1:]
 	best, bestDistance := "", 1+len(last)/6 // a slip or two, more in long names
 	for _, f := range s.fields {
-		if d := distance(name, f.name, bestDistance); d < bestDistance || (d == bestDistance && best == "") {
+		if d := levenshtein.ComputeDistance(name, f.name); d < bestDistance || (d == bestDistance && best == "") {
 			best, bestDistance = f.name, d
 		}
 	}
@@ -66,31 +67,4 @@ func words(name string) map[string]bool {
 		out[w] = true
 	}
 	return out
-}
-
-// distance is the Levenshtein distance of a and b, or more than limit.
-func distance(a, b string, limit int) int {
-	if diff := len(a) - len(b); diff > limit || -diff > limit {
-		return limit + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := corner
-			if a[i] != b[j] {
-				cost++
-			}
-			corner = row[j+1]
-			row[j+1] = min(cost, row[j]+1, corner+1)
-		}
-		if slices.Min(row) > limit {
-			return limit + 1
-		}
-	}
-	return row[len(b)]
 }

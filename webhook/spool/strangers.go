@@ -5,13 +5,14 @@ import "time"
 // Where no password is asked for, anybody can post deliveries, and each may cost
 // calls to Azure DevOps. A delivery that nothing speaks for is a stranger, and so
 // is its key as long as no other delivery of it is known. Strangers are worked on
-// a few at once (Config.Strangers), after a burst one a second, and may take a
-// small part of the room: a flood of forgeries is slow work, and the known ones
-// have the other workers and the other room. Honest strangers come through, too,
-// only late while there is a flood.
+// a few at once (Config.Strangers), after a burst one every three seconds, and may
+// take a small part of the room. To find out that something does not exist takes
+// about three calls, so a flood of forgeries costs about a call a second, and the
+// known ones have the other workers and the other room. Honest strangers come
+// through, too, only late while there is a flood.
 const (
-	strangerBurst = 20
-	strangerEvery = time.Second
+	strangerBurst = 10
+	strangerEvery = 3 * time.Second
 	strangerPart  = 8 // of the room: an eighth
 )
 

@@ -262,6 +262,16 @@ func (b *Book) Of(kind string, scope azuredevops.Scope) ([]Origin, error) {
 	return b.find(partHash(kind, scope), func(o *Origin) bool { return o.Kind == kind && Covers(scope, o.Scope) })
 }
 
+// Has says whether something of a kind was found inside a scope, by the last
+// resync or an event since. It reads no file.
+func (b *Book) Has(kind string, scope azuredevops.Scope) bool {
+	hash := partHash(kind, scope)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, found := slices.BinarySearchFunc(b.index, hash, func(e entry, h uint64) int { return cmp.Compare(e.hash, h) })
+	return found || len(b.found[hash]) > 0
+}
+
 // OfEntity returns the origins of an entity.
 func (b *Book) OfEntity(k catalog.Key) ([]Origin, error) {
 	return b.find(short(k), func(o *Origin) bool { return o.Entity() == k })

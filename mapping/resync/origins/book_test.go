@@ -52,11 +52,19 @@ func TestBookFindsPartsAndEntities(t *testing.T) {
 	check("a record", "r11", found, err)
 	found, err = b.Of("pipeline", part("p1", ""))
 	check("another kind", "", found, err)
+	for scope, want := range map[azuredevops.Scope]bool{part("p1", ""): true, part("p1", "r11"): true, part("p1", "r12"): false, part("p9", ""): false} {
+		if b.Has("repository", scope) != want || b.Has("pipeline", scope) {
+			t.Errorf("Has(%v) = %v", scope, !want)
+		}
+	}
 	found, err = b.OfEntity(all[7].Entity())
 	check("an entity", "r7", found, err)
 
 	b.Note([]Origin{originOf("repository", "p1", "new")}, []Origin{all[11]})
 	found, err = b.Of("repository", part("p1", ""))
+	if !b.Has("repository", part("p1", "new")) {
+		t.Error("what an event has found is not known")
+	}
 	check("after an event", "new r1 r16 r21 r26 r31 r36 r41 r46 r6", found, err)
 
 	b = Open(dir, slog.New(slog.DiscardHandler)) // the process was killed
