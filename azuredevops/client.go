@@ -59,6 +59,7 @@ type ClientConfig struct {
 	ExcludedTags    []string   // projects that carry one of them are left out
 
 	Timeout     time.Duration
+	Bodies      *rest.Bodies
 	Transport   http.RoundTripper
 	MaxInFlight int
 	UserAgent   string
@@ -92,7 +93,7 @@ func New(cfg ClientConfig) (*Client, error) {
 	}
 	asks, err := rest.New(rest.Config{
 		OrganizationURL: cfg.OrganizationURL, Credential: cfg.Credential,
-		Timeout: cfg.Timeout, Transport: cfg.Transport, MaxInFlight: cfg.MaxInFlight, UserAgent: cfg.UserAgent, Log: cfg.Log,
+		Timeout: cfg.Timeout, Bodies: cfg.Bodies, Transport: cfg.Transport, MaxInFlight: cfg.MaxInFlight, UserAgent: cfg.UserAgent, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ type Config struct {
 	Timeout     time.Duration     // without any progress, per request; 0 means 60 s
 	Transport   http.RoundTripper // below authorization and retries; nil means a plain one with the proxies of the environment
 	MaxInFlight int               // requests at the same time; 0 means 15
+	Bodies      *Bodies           // shared by the clients of a process; nil means one of its own
 	UserAgent   string            // added to the library's own
 	Log         *slog.Logger      // nil means none
 }
@@ -59,6 +60,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Transport == nil {
 		cfg.Transport = newHTTPTransport(cfg.MaxInFlight)
 	}
+	if cfg.Bodies == nil {
+		cfg.Bodies = &Bodies{}
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -69,7 +73,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.transport = &transport{
 		base: cfg.Transport, cred: &account{Credential: cfg.Credential, server: onServer(org), log: log}, limit: newLimiter(cfg.MaxInFlight, log),
-		count: &counters{}, memory: &buffers{}, timeout: cfg.Timeout, log: log,
+		count: &counters{}, memory: &buffers{}, bodies: cfg.Bodies, timeout: cfg.Timeout, log: log,
 	}
 	c.sdk = sdk.NewClientWithOptions(
 		&sdk.Connection{BaseUrl: c.base[Core], UserAgent: cfg.UserAgent}, c.base[Core],

@@ -76,7 +76,7 @@ func organizationName(org *url.URL) string {
 func OrganizationKey(u *url.URL) string {
 	host, path := strings.ToLower(u.Hostname()), strings.Trim(strings.ToLower(u.Path), "/")
 	if onServer(u) {
-		if port := u.Port(); port != "" && port != defaultPort[u.Scheme] {
+		if port := u.Port(); port != "" && port != "80" && port != "443" {
 			host = net.JoinHostPort(host, port)
 		}
 	} else {
@@ -89,8 +89,6 @@ func OrganizationKey(u *url.URL) string {
 	}
 	return strings.TrimRight((&url.URL{Scheme: "https", Host: host, Path: "/" + path}).String(), "/")
 }
-
-var defaultPort = map[string]string{"http": "80", "https": "443"}
 
 // ParseOrganization checks and normalizes the URL of an organization: no
 // trailing slash, no user name, no query. The error does not repeat the text,
