@@ -72,7 +72,7 @@ type update struct {
 	layers   []catalog.Layer
 	entities map[catalog.Key][]*mapping.Resource // what made each entity
 	order    []catalog.Key                       // of entities
-	gone     map[catalog.Key]origins.Origin // by line
+	gone     map[catalog.Key]origins.Origin      // by line
 	errs     []error
 }
 
