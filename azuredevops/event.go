@@ -208,7 +208,8 @@ func (r *idReader) fail(path string) {
 	}
 }
 
-// guid reads a GUID, in lower case; "" when it is absent or null.
+// guid reads a GUID, in lower case; "" when it is absent, null or all zeros, which
+// samples have in place of null.
 func (r *idReader) guid(path string) string {
 	v := r.at.Get(path)
 	if v.Type == gjson.Null {
@@ -218,7 +219,16 @@ func (r *idReader) guid(path string) string {
 		r.fail(path)
 		return ""
 	}
-	return strings.ToLower(v.Str)
+	return idOrNone(strings.ToLower(v.Str))
+}
+
+// idOrNone is "" for an id that is all zeros: so the service writes that there is
+// none, of GUIDs as of commits.
+func idOrNone(id string) string {
+	if strings.Trim(id, "0-") == "" {
+		return ""
+	}
+	return id
 }
 
 // number reads a whole number; "" when it is absent, null or zero, which samples
