@@ -219,12 +219,12 @@ func (r *idReader) guid(path string) string {
 		r.fail(path)
 		return ""
 	}
-	return idOrNone(strings.ToLower(v.Str))
+	return IDOrNone(strings.ToLower(v.Str))
 }
 
-// idOrNone is "" for an id that is all zeros: so the service writes that there is
-// none, of GUIDs as of commits.
-func idOrNone(id string) string {
+// IDOrNone is "" for an id that is all zeros: so the service writes that there is
+// none, for GUIDs as for commits.
+func IDOrNone(id string) string {
 	if strings.Trim(id, "0-") == "" {
 		return ""
 	}

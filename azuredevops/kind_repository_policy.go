@@ -162,7 +162,7 @@ func policyScopes(policy []byte) ([]policyScope, error) {
 	var err error
 	list.ForEach(func(_, entry gjson.Result) bool {
 		s := policyScope{
-			repository: idOrNone(strings.ToLower(entry.Get("repositoryId").String())), ref: strings.Clone(entry.Get("refName").String()),
+			repository: IDOrNone(strings.ToLower(entry.Get("repositoryId").String())), ref: strings.Clone(entry.Get("refName").String()),
 			match: strings.ToLower(entry.Get("matchKind").String()),
 		}
 		if !entry.IsObject() || !slices.Contains([]string{"", "exact", "prefix", "defaultbranch"}, s.match) {
