@@ -94,7 +94,7 @@ type Session struct {
 	mu      sync.Mutex
 	refused map[string]*Refusal // why Port refused entities, by blueprint and reason
 	again   refusedSet          // entities to write again when their relations may exist
-	unsure  map[string]struct{} // blueprints in which entities with a search could not be written
+	unsure  map[string]struct{} // blueprints in which entities with a search were not written
 	failed  []error             // why entities could not be written, where another try is worth it
 	lost    []error             // why entities that waited are lost
 }

@@ -208,8 +208,8 @@ func sameBlueprint(a, b *mapping.Resource) bool {
 	return !literalX || !literalY || x == y
 }
 
-// write brings the entities to Port, in the order of the mapping, and those last
-// that Port finds by a search.
+// write brings the entities to Port, in the order of the mapping, and those that
+// Port finds by a search when the others are there to be found.
 func (u *update) write(ctx context.Context) {
 	slices.SortStableFunc(u.layers, func(a, b catalog.Layer) int {
 		if a.Search != b.Search {
@@ -217,8 +217,13 @@ func (u *update) write(ctx context.Context) {
 		}
 		return cmp.Compare(indexOf(a), indexOf(b))
 	})
+	searching := false
 	w := u.session.Writer(slices.ContainsFunc(u.layers, func(l catalog.Layer) bool { return l.Search }))
 	for _, l := range u.layers {
+		if l.Search && !searching {
+			searching = true
+			w.Flush(ctx)
+		}
 		w.Put(ctx, l)
 	}
 	w.Flush(ctx)
@@ -251,9 +256,7 @@ func (u *update) remove(ctx context.Context) {
 				continue
 			}
 			u.gone = append(u.gone, o)
-			if u.entities[o.Entity()] == nil {
-				out = append(out, catalog.Deletion{Ref: o.Ref, Proof: fmt.Sprintf("%s of %s was listed again and does not make it", c.Kind, c.Scope)})
-			}
+			out = append(out, catalog.Deletion{Ref: o.Ref, Proof: fmt.Sprintf("%s of %s was listed again and does not make it", c.Kind, c.Scope)})
 		}
 	}
 	out = slices.DeleteFunc(out, func(d catalog.Deletion) bool { return !u.orphan(d.Ref) })
@@ -265,7 +268,8 @@ func (u *update) remove(ctx context.Context) {
 	}
 }
 
-// orphan says whether all known origins of an entity are gone.
+// orphan says whether all known origins of an entity are gone. What has just made
+// it is known too.
 func (u *update) orphan(ref port.Ref) bool {
 	known, err := u.book.OfEntity(catalog.EntityKey(ref))
 	if err != nil {
