@@ -416,6 +416,10 @@ type liveBench struct {
 	changed chan struct{} // closed after the next request to the catalog
 }
 
+// hookRetry is the pause before a delivery that was refused or not answered is
+// sent again; it doubles eight times.
+const hookRetry = 5 * time.Millisecond
+
 // newLiveBench makes everything but the service.
 func newLiveBench(t *testing.T) *liveBench {
 	t.Helper()
@@ -429,7 +433,7 @@ func newLiveBench(t *testing.T) *liveBench {
 	b.build = b.project.AddPipeline("ci", b.repository).QueueBuild("")
 	b.build.Start()
 	b.project.AddRepository("other").Push("main", azuredevopstest.Files{"README.md": "# Other"})
-	b.ado = azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat, HookRetry: -1})
+	b.ado = azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat, HookRetry: hookRetry})
 	t.Cleanup(b.ado.Close)
 
 	b.catalog = porttest.NewUnstarted(porttest.Options{ClientID: "cid"})

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
-	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // An Event is one delivery of a service hook. Its resource is used only to find out
@@ -328,29 +326,5 @@ func Resolve(e *Event, clients []*Client, registered func(subscription string) *
 // holds tells whether an address lies in the organization, on whatever host of
 // the service.
 func (c *Client) holds(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil {
-		return false
-	}
-	org, _ := url.Parse(c.Organization()) // it is one
-	if name := cloudName(org); name != "" {
-		return name == cloudName(u)
-	}
-	own, other := strings.ToLower(c.Organization()), strings.ToLower(rest.PlainURL(u))
-	return other == own || strings.HasPrefix(other, own+"/")
-}
-
-// cloudName is the name of the organization in an address of Azure DevOps
-// Services, in lower case; "" for other addresses.
-func cloudName(u *url.URL) string {
-	host := strings.ToLower(u.Hostname())
-	if host == "dev.azure.com" || strings.HasSuffix(host, ".dev.azure.com") {
-		name, _, _ := strings.Cut(strings.TrimLeft(u.Path, "/"), "/")
-		return strings.ToLower(name)
-	}
-	if strings.HasSuffix(host, ".visualstudio.com") {
-		name, _, _ := strings.Cut(host, ".")
-		return name
-	}
-	return ""
+	return strings.HasPrefix(OrganizationKey(address)+"/", c.Key()+"/")
 }

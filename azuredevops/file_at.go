@@ -119,7 +119,7 @@ func (c *Client) BranchTip(ctx context.Context, projectID, repositoryID, branch 
 	l := &lister{Snapshot: c.Urgent().Snapshot()}
 	rq := &request{
 		Project: projectID, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repositoryID},
-		Query: []string{"filter", "heads/" + branch, "$top", refsTop}, // all that begin so
+		Query: []string{"filter", "heads/" + branch, "$top", refsTop}, ID: "name", // all that begin so
 	}
 	for p, err := range l.pages(ctx, rq, "value") {
 		if err != nil {

@@ -65,16 +65,13 @@ func listAlerts(l *lister, sel alertSelector) stream[Record] {
 }
 
 // alertsOff tells whether an error says that a repository does not have Advanced
-// Security: a 400 that does not complain about the request itself.
+// Security. The service says so with 400 or 404; every other error leaves the
+// alerts unknown.
 func alertsOff(err error) bool {
 	e, ok := errors.AsType[*rest.Error](err)
-	if !ok || e.StatusCode != http.StatusBadRequest {
+	if !ok || e.StatusCode != http.StatusBadRequest && e.StatusCode != http.StatusNotFound {
 		return false
 	}
-	for _, complaint := range []string{"Vss", "Argument", "Invalid", "Version"} {
-		if strings.Contains(e.TypeKey, complaint) {
-			return false
-		}
-	}
-	return true
+	return e.TypeKey == "AdvSecNotEnabledException" || e.TypeKey == "AdvancedSecurityNotEnabledException" ||
+		strings.HasPrefix(e.Message, "VS2150009")
 }

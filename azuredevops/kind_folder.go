@@ -10,7 +10,6 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops/content"
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
-	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[folderSelector]{
@@ -191,15 +190,16 @@ func (l *lister) namedProject(is func(*project) bool, name string) stream[*proje
 					return
 				}
 			}
-			org := Scope{Organization: l.c.Organization()}
+			org := Scope{Organization: l.c.Key()}
 			b, err := l.object(ctx, &request{Route: "_apis/projects/{projectId}", Args: []string{name}})
-			e, _ := errors.AsType[*rest.Error](err)
 			switch {
+			case err == nil && rawjson.Text(b, "id") == "":
+				yield(nil, unknown(org, fmt.Errorf("project %s: %w: it has no id", name, ErrMalformed)))
 			case err == nil:
 				p := &project{ID: rawjson.Text(b, "id"), Name: rawjson.Text(b, "name"), JSON: b, scope: org}
 				p.scope.Project, p.scope.ProjectName = p.ID, p.Name
 				yield(p, nil)
-			case e != nil && errors.Is(err, ErrNotFound) && strings.HasPrefix(e.TypeKey, "ProjectDoesNotExist"):
+			case saysAbsent(err, "ProjectDoesNotExistException", "ProjectDoesNotExistWithNameException"):
 				l.c.log.WarnContext(ctx, "no such project", "kind", l.kind, "project", name)
 			default:
 				yield(nil, unknown(org, fmt.Errorf("project %s: %w", name, listed(err))))

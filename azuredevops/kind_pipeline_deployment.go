@@ -80,7 +80,7 @@ func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, err
 
 // buildQueued is when the build was queued; zero for one that is not there.
 func (l *lister) buildQueued(ctx context.Context, at *part) (time.Time, error) {
-	pg, err := l.send(ctx, buildsOf(at.project).With("buildIds", at.build))
+	pg, err := l.list(ctx, buildsOf(at.project).With("buildIds", at.build), "value")
 	if err != nil {
 		return time.Time{}, listed(err)
 	}

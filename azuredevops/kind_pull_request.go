@@ -254,6 +254,7 @@ func (q pullQuery) query() []string {
 }
 
 const (
+	pullID   = "pullRequestId"
 	pullsTop = 1000 // the service gives no more
 	// pullsShort is what the service gives when it is not told how many: it never
 	// cuts a page shorter.
@@ -287,7 +288,9 @@ func (l *lister) pullPages(ctx context.Context, rq *request, most int) iter.Seq2
 			if most > 0 {
 				top = min(top, most-skip)
 			}
-			p, err := l.page(ctx, rq.With("$top", strconv.Itoa(top), "$skip", strconv.Itoa(skip)), "value", n, &guard)
+			next := rq.With("$top", strconv.Itoa(top), "$skip", strconv.Itoa(skip))
+			next.ID = pullID
+			p, err := l.page(ctx, next, "value", n, &guard)
 			if err != nil {
 				yield(pulls{}, err)
 				return
@@ -352,7 +355,7 @@ func withinPullRequest(l *lister, sel pullRequestSelector, at *part) stream[Reco
 func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part) (rec Record, known bool, err error) {
 	r, source, target := at.repository, at.source, at.target
 	if r == nil {
-		obj, err := l.object(ctx, &request{Project: at.project.ID, Route: "_apis/git/pullrequests/{pullRequestId}", Args: []string{at.Scope.ID}})
+		obj, err := l.object(ctx, &request{Project: at.project.ID, Route: "_apis/git/pullrequests/{pullRequestId}", Args: []string{at.Scope.ID}, ID: pullID, Is: at.Scope.ID})
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
 		}
@@ -370,6 +373,7 @@ func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part)
 		var alone []byte
 		alone, err = l.object(ctx, &request{
 			Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests/{pullRequestId}", Args: []string{r.ID, at.Scope.ID},
+			ID: pullID, Is: at.Scope.ID,
 		})
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
@@ -388,19 +392,16 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 	if source == "" || target == "" {
 		return nil, nil
 	}
-	p, err := l.send(ctx, &request{
+	p, err := l.list(ctx, &request{
 		Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID},
 		Query: []string{
 			"searchCriteria.status", "all", "searchCriteria.sourceRefName", source, "searchCriteria.targetRefName", target, "$top", "100",
-		},
-	})
+		}, ID: pullID,
+	}, "value")
 	if err != nil {
 		return nil, fmt.Errorf("pull requests of %s: %w", source, listed(err))
 	}
 	defer p.Free()
-	if rawjson.Array(p.Body, "value") == nil {
-		return nil, fmt.Errorf("%w: no list of pull requests", ErrMalformed)
-	}
 	for obj := range rawjson.Objects(p.Body, "value") {
 		if rawjson.Text(obj, "pullRequestId") == id && strings.EqualFold(pullRepository(obj), r.ID) {
 			return bytes.Clone(obj), nil

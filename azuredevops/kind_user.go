@@ -63,7 +63,7 @@ func listUsers(l *lister, sel userSelector) stream[Record] {
 		return l.usersWithGroups(sel)
 	}
 	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
-		org := Scope{Organization: l.c.Organization()}
+		org := Scope{Organization: l.c.Key()}
 		return within(org, l.batches(ctx, graphUsers(sel), batch{scope: org, id: "descriptor"}))
 	})
 }
@@ -77,7 +77,7 @@ func (l *lister) entitlements(sel userSelector) stream[Record] {
 		Host: rest.VSAEX, Route: "_apis/userentitlements", Version: sel.APIVersion,
 		Query: []string{"select", strings.Join(sel.IncludeFields, ",")},
 	}
-	org := Scope{Organization: l.c.Organization()}
+	org := Scope{Organization: l.c.Key()}
 	b := batch{scope: org, key: "items|members", id: "id"}
 	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
 		if !beforeVersion7(sel.APIVersion) {
@@ -108,7 +108,7 @@ func beforeVersion7(version string) bool {
 func graphUsers(sel userSelector) *request {
 	return &request{
 		Host: rest.VSSPS, Route: "_apis/graph/users", Version: "7.1-preview.1",
-		Query: []string{"subjectTypes", strings.Join(sel.SubjectTypes, ",")},
+		Query: []string{"subjectTypes", strings.Join(sel.SubjectTypes, ",")}, ID: "descriptor",
 	}
 }
 
@@ -117,7 +117,7 @@ func graphUsers(sel userSelector) *request {
 // sorted (the organization's own among them). Where the groups cannot be read, both
 // are left out, the record incomplete.
 func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
-	org := Scope{Organization: l.c.Organization()}
+	org := Scope{Organization: l.c.Key()}
 	users := func(ctx context.Context) iter.Seq2[[]byte, error] {
 		return within(org, func(yield func([]byte, error) bool) {
 			for p, err := range l.pages(ctx, graphUsers(sel), "value") {
@@ -137,9 +137,7 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 	}
 	owners := each(wideRecords, users, one(func(ctx context.Context, obj []byte) (owner, error) {
 		o := owner{JSON: obj, scope: org}
-		if d := rawjson.Text(obj, "descriptor"); d != "" {
-			o.ids, o.err = l.memberships(ctx, d, "Up", "containerDescriptor")
-		}
+		o.ids, o.err = l.memberships(ctx, rawjson.Text(obj, "descriptor"), "Up", "containerDescriptor")
 		return o, nil
 	}))
 	return l.lookedUp(owners, func(o owner, s *subjects, yield func(Record, error) bool) bool {

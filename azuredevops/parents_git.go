@@ -48,9 +48,6 @@ func (l *lister) perHealthyProject(
 func healthyIn(p *project, b []byte) []*repository {
 	var out []*repository
 	for obj := range rawjson.Objects(b, "value") {
-		if obj[0] != '{' {
-			continue
-		}
 		if r := newRepository(p, obj); r.healthy() {
 			out = append(out, r)
 		}

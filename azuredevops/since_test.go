@@ -119,7 +119,7 @@ func TestSince(t *testing.T) {
 				releases: tokenPages(
 					values(`{"id":5,"modifiedOn":"2026-03-10T00:00:00Z"}`, `{"id":4,"modifiedOn":"2026-03-09T23:59:59.999Z"}`),
 					values(`{"id":3,"modifiedOn":"2026-01-01T00:00:00Z"}`, `{"id":2,"modifiedOn":"2026-03-10T00:30:00+01:00"}`, `{"id":1}`)),
-				"p1/_apis/release/deployments": tokenPages(values(`{"release":{"id":3}}`), values(`{"release":{"id":77}}`)),
+				"p1/_apis/release/deployments": tokenPages(values(`{"id":1,"release":{"id":3}}`), values(`{"id":2,"release":{"id":77}}`)),
 			},
 			want: "5 3 1",
 			sent: []string{

@@ -49,6 +49,8 @@ func TestReferring(t *testing.T) {
 					{documented, "service", "both", `"friends":["b","a"]`},
 					{documented, "team", "t", `"service":"a"`},
 					{documented, "service", "member", `"team":"t"`}, // leads to a over its team
+					{"browser", "team", "a", `"service":"a"`},
+					{documented, "service", "namesake", `"team":"a"`}, // so does this one
 					{"port-ocean/azure-devops/other/0.9/exporter", "service", "foreign", `"parent":"a"`},
 					{"browser", "service", "person", `"parent":"a"`},
 				} {

@@ -16,13 +16,13 @@ import (
 // made notes a subscription that has just been written: it delivers again, and
 // has our credentials.
 func (h *organization) made(key topic, s *Subscription) {
-	e := entry{Organization: h.c.Organization(), Event: key.Event, Project: key.Project, Shape: h.shapeMark(s)}
+	e := entry{Organization: h.c.Key(), Event: key.Event, Project: key.Project, Shape: h.shapeMark(s)}
 	if h.cfg.Secret != "" {
 		e.Print = h.print()
 	}
 	h.state.set(s.ID, e)
-	h.state.setRefused(h.c.Organization(), key.String(), nil)
-	h.state.setRefused(h.c.Organization(), "write "+s.ID, nil)
+	h.state.setRefused(h.c.Key(), key.String(), nil)
+	h.state.setRefused(h.c.Key(), "write "+s.ID, nil)
 }
 
 // put replaces a subscription, which also switches it on again.

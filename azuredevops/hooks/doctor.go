@@ -135,7 +135,7 @@ func (p *plan) health(r *reconciliation) []Finding {
 	for _, key := range p.create {
 		s := &Subscription{Publisher: eventTypes[key.Event].publisher, Event: key.Event, Project: key.Project, ProjectName: r.scope.names[key.Project]}
 		reason := ""
-		if refused, ok := r.h.state.refused(r.h.c.Organization(), key.String(), r.h.url); ok {
+		if refused, ok := r.h.state.refused(r.h.c.Key(), key.String(), r.h.url); ok {
 			reason = "refused: " + missingFor(key, &refused)
 		}
 		add(s, healthMissing, reason)

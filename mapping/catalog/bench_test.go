@@ -58,7 +58,7 @@ func inBubble(t *testing.T, f func(b *bench)) {
 			t.Fatal(err)
 		}
 		b := &bench{T: t, port: srv, client: client, source: &source{of: map[catalog.Outcome]int{}}}
-		b.catalog = catalog.New(catalog.Config{Port: client, TempDirectory: t.TempDir(), Log: slog.New(slog.NewTextHandler(&b.log, nil))})
+		b.catalog = catalog.New(catalog.Config{Port: client, TempDirectory: t.TempDir(), Log: slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 		f(b)
 	})
 }

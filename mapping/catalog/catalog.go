@@ -162,7 +162,7 @@ func (s *Session) deleted(ctx context.Context, d Deletion) { s.note(ctx, "delete
 
 func (s *Session) note(ctx context.Context, action string, ref port.Ref, proof string) {
 	c := &s.opt.Cause
-	s.log.DebugContext(ctx, "entity "+action, "blueprint", ref.Blueprint, "entity", ref.Identifier, "event", c.Event, "event_type", c.Type, "proof", proof)
+	s.log.DebugContext(ctx, "the catalog has changed", "action", action, "blueprint", ref.Blueprint, "entity", ref.Identifier, "event", c.Event, "event_type", c.Type, "proof", proof)
 }
 
 // Events as Port knows them.

@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -50,8 +51,12 @@ func TestDelete(t *testing.T) {
 		want   catalog.Deleted
 	}{
 		"ours": {live(), ab, nil, "service/a service/b", catalog.Deleted{Gone: refs("service/a service/b")}},
-		"somebody else's, and nobody's": {live(), []thing{{theirs, "service/b", ""}, {ours, "service/a", ""}}, nil, "service/a service/b service/c",
-			catalog.Deleted{Gone: refs("service/a")}},
+		"somebody else's, and nobody's": {
+			live(),
+			[]thing{{theirs, "service/b", ""}, {ours, "service/a", ""}},
+			nil, "service/a service/b service/c",
+			catalog.Deleted{Gone: refs("service/a")},
+		},
 		"referred to":                      {live(), ab, nil, "service/b", catalog.Deleted{Referred: refs("service/b")}},
 		"referred to, but not made anew":   {notCreating, ab, nil, "service/b", catalog.Deleted{Gone: refs("service/b")}},
 		"referred to by a foreign entity":  {live(), []thing{{ours, "service/b", ""}, {theirs, "service/a", parentB}}, nil, "service/b", catalog.Deleted{Gone: refs("service/b")}},
@@ -92,6 +97,9 @@ func TestDelete(t *testing.T) {
 					}
 					for _, r := range tt.want.Gone {
 						b.has(r.String(), "")
+						if line := fmt.Sprintf("action=deleted blueprint=%s entity=%s event=http_request event_type=git.push proof=\"a test\"", r.Blueprint, r.Identifier); !strings.Contains(b.log.String(), line) {
+							t.Errorf("the log lacks %s", line)
+						}
 					}
 				})
 			})
@@ -101,7 +109,7 @@ func TestDelete(t *testing.T) {
 
 func refs(list string) []port.Ref {
 	var out []port.Ref
-	for _, r := range strings.Fields(list) {
+	for r := range strings.FieldsSeq(list) {
 		out = append(out, ref(r))
 	}
 	return out

@@ -14,13 +14,13 @@ import (
 )
 
 // A fakeSource counts nothing.
-type fakeSource struct{ n int }
+type fakeSource string
 
 func (*fakeSource) Members() []string  { return nil }
 func (*fakeSource) Count(Outcome, int) {}
 
 func testLayers(n int) []Layer {
-	sources := []*fakeSource{{1}, {2}}
+	sources := []*fakeSource{new(fakeSource("first")), new(fakeSource("second"))}
 	out := make([]Layer, n)
 	for i := range out {
 		out[i] = Layer{
@@ -109,7 +109,7 @@ func FuzzOverflow(f *testing.F) {
 	f.Add([]byte("\x05"), uint8(2))
 	f.Add([]byte("\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), uint8(1))
 	f.Fuzz(func(t *testing.T, content []byte, n uint8) {
-		o := &Overflow{order: []Source{&fakeSource{}}, size: uint64(len(content))}
+		o := &Overflow{order: []Source{new(fakeSource("only"))}, size: uint64(len(content))}
 		r := bufio.NewReader(bytes.NewReader(content))
 		for range n {
 			l, err := o.read(r)

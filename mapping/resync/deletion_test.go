@@ -20,7 +20,7 @@ import (
 
 // scopeOf is a project, as records name it.
 func scopeOf(b *bench, project string) azuredevops.Scope {
-	return azuredevops.Scope{Organization: b.ado.OrganizationURL(), Project: b.world.Project(project).ID}
+	return azuredevops.Scope{Organization: azuredevops.OrganizationKey(b.ado.OrganizationURL()), Project: b.world.Project(project).ID}
 }
 
 // What a block that does not run might have made is not deleted.
@@ -144,7 +144,7 @@ func TestStoppedResyncDiscardsOrigins(t *testing.T) {
 	}
 	book := origins.Open(b.state, slog.New(slog.DiscardHandler))
 	for _, kind := range []string{"repository", "project"} {
-		known, err := book.Of(kind, azuredevops.Scope{Organization: b.ado.OrganizationURL()})
+		known, err := book.Of(kind, azuredevops.Scope{Organization: azuredevops.OrganizationKey(b.ado.OrganizationURL())})
 		if want := map[string]int{"repository": 4}[kind]; err != nil || len(known) != want {
 			t.Errorf("%d origins of %s, %v; want %d", len(known), kind, err, want)
 		}

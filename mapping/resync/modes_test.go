@@ -82,17 +82,20 @@ func TestOnce(t *testing.T) {
 		interval       time.Duration
 		strict, broken bool
 		want           string
+		mapping        string
 	}{
-		"good":                        {0, true, false, ""},
-		"failed":                      {0, true, true, "the resync failed: "},
-		"failed, as Python has it":    {0, false, true, ""},
-		"incremental":                 {time.Hour, true, false, ""},
-		"incremental, without cursor": {time.Hour, true, true, "the resync failed: "},
+		"good":                        {0, true, false, "", doc(repositories, tasks)},
+		"failed":                      {0, true, true, "the resync failed: ", doc(repositories, tasks)},
+		"failed, as Python has it":    {0, false, true, "", doc(repositories, tasks)},
+		"incremental":                 {time.Hour, true, false, "", doc(repositories, tasks)},
+		"incremental, without cursor": {time.Hour, true, true, "the resync failed: ", doc(repositories, tasks)},
+		"left out":                    {0, true, false, "the mapping is not used completely: ", doc(strings.Replace(repositories, ".project.name", ".project | | ", 1))},
+		"left out, as Python has it":  {0, false, false, "", doc(strings.Replace(repositories, ".project.name", ".project | | ", 1))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			b.mapping = doc(repositories, tasks)
+			b.mapping = tt.mapping
 			if tt.broken {
 				b.ado.Fault(ado.Status(reposRoute, 404).In("Beta"))
 				b.port.Fault(porttest.Status(cursorRoute, 400))

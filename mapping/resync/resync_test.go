@@ -38,6 +38,7 @@ type bench struct {
 	state   string
 	grace   time.Duration
 	config  func(*resync.Config) // nil: as below
+	urls    []string             // of the organizations; none: that of ado
 	log     bytes.Buffer
 }
 
@@ -76,9 +77,16 @@ func doc(blocks ...string) string {
 
 func (b *bench) runner() *resync.Runner {
 	b.t.Helper()
-	client, err := azuredevops.New(azuredevops.ClientConfig{OrganizationURL: b.ado.OrganizationURL(), Credential: azuredevops.PersonalAccessToken("pat")})
-	if err != nil {
-		b.t.Fatal(err)
+	if b.urls == nil {
+		b.urls = []string{b.ado.OrganizationURL()}
+	}
+	var clients []*azuredevops.Client
+	for _, u := range b.urls {
+		client, err := azuredevops.New(azuredevops.ClientConfig{OrganizationURL: u, Credential: azuredevops.PersonalAccessToken("pat")})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		clients = append(clients, client)
 	}
 	api, err := port.New(port.ClientConfig{
 		ClientID: "client-id", ClientSecret: "secret", BaseURL: b.port.URL, IntegrationType: "azure-devops", Identifier: "ado", Version: "0.0.1",
@@ -90,7 +98,7 @@ func (b *bench) runner() *resync.Runner {
 		b.t.Fatal(err)
 	}
 	cfg := resync.Config{
-		Organizations: []*azuredevops.Client{client}, Port: api, Catalog: catalog.New(catalog.Config{Port: api, TempDirectory: b.t.TempDir()}), StateDirectory: b.state, TempDirectory: b.t.TempDir(), Grace: b.grace,
+		Organizations: clients, Port: api, Catalog: catalog.New(catalog.Config{Port: api, TempDirectory: b.t.TempDir()}), StateDirectory: b.state, TempDirectory: b.t.TempDir(), Grace: b.grace,
 		Mapping: resync.NewSource(resync.SourceConfig{
 			Read: func(context.Context) (json.RawMessage, error) { return json.RawMessage(b.mapping), nil },
 		}).Fresh,

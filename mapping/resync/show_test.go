@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -17,17 +18,19 @@ func TestTerminalShowsEveryKind(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.mapping = doc(repositories, projects)
-	var out bytes.Buffer
-	b.config = func(cfg *resync.Config) { cfg.Observer = resync.NewObserver(nil, &out, true, true) }
+	var screen, table bytes.Buffer
+	b.config = func(cfg *resync.Config) { cfg.Observer = resync.NewObserver(nil, &table, &screen, true) }
 	b.resync(resync.StateCompleted)
 	for _, want := range []string{
 		"\x1b[2Krepository-0                 completed       4 listed       4 written       0 unchanged\n",
 		"\x1b[2Kproject-1                    completed       2 listed       2 written",
-		"resync completed after",
 	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the terminal lacks %q:\n%q", want, out.String())
+		if !strings.Contains(screen.String(), want) {
+			t.Errorf("the screen lacks %q:\n%q", want, &screen)
 		}
+	}
+	if !strings.Contains(table.String(), "resync completed after") || strings.Contains(table.String(), "\x1b") {
+		t.Errorf("the table is %q", &table)
 	}
 }
 
@@ -63,21 +66,21 @@ func (f begins) Ended(*resync.Summary)    {}
 
 func TestObserverThatIsWanted(t *testing.T) {
 	t.Parallel()
-	var out, errs bytes.Buffer
 	for _, tt := range []struct {
-		terminal, table bool
-		out, errs       bool
-	}{{true, false, false, true}, {true, true, false, true}, {false, true, true, false}} {
-		out.Reset()
-		errs.Reset()
-		o := resync.NewObserver(&out, &errs, tt.terminal, tt.table)
-		o.Ended(&resync.Summary{State: resync.StateCompleted})
-		if (out.Len() > 0) != tt.out || (errs.Len() > 0) != tt.errs {
-			t.Errorf("terminal %v, table %v: %d bytes out, %d to the terminal", tt.terminal, tt.table, out.Len(), errs.Len())
+		screen, table bool
+		out, errs     bool // where the table goes
+	}{{true, false, false, true}, {true, true, false, true}, {false, true, true, false}, {false, false, false, false}} {
+		var out, errs bytes.Buffer
+		var screen io.Writer
+		if tt.screen {
+			screen = io.Discard
 		}
-	}
-	if o := resync.NewObserver(&out, &errs, false, false); o != nil {
-		t.Errorf("%T shows what nobody wants", o)
+		if o := resync.NewObserver(&out, &errs, screen, tt.table); o != nil {
+			o.Ended(&resync.Summary{State: resync.StateCompleted})
+		}
+		if (out.Len() > 0) != tt.out || (errs.Len() > 0) != tt.errs {
+			t.Errorf("screen %v, table %v: %d bytes out, %d to the errors", tt.screen, tt.table, out.Len(), errs.Len())
+		}
 	}
 }
 

@@ -195,9 +195,10 @@ func parseAt(f io.Reader, visit func(o *Origin, offset int64)) error {
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != header {
 		return errors.New("origins: not a file of this version")
 	}
+	var organization lastKey
 	for {
 		at := r.n
-		o, err := read(r)
+		o, err := read(r, &organization)
 		if errors.Is(err, io.EOF) && r.n == at {
 			return nil
 		}
@@ -208,8 +209,19 @@ func parseAt(f io.Reader, visit func(o *Origin, offset int64)) error {
 	}
 }
 
+// A lastKey finds the key of an organization in a file in which most lines are about
+// the same one. Older versions wrote the address as it was configured.
+type lastKey struct{ written, key string }
+
+func (k *lastKey) of(written string) string {
+	if k.written != written {
+		k.written, k.key = written, azuredevops.OrganizationKey(written)
+	}
+	return k.key
+}
+
 // read reads one origin; io.EOF before its first byte means the end.
-func read(r byteReader) (*Origin, error) {
+func read(r byteReader, organization *lastKey) (*Origin, error) {
 	var field [7]string
 	for i := range field {
 		n, err := binary.ReadUvarint(r)
@@ -227,7 +239,7 @@ func read(r byteReader) (*Origin, error) {
 	}
 	return &Origin{
 		Kind:  field[0],
-		Scope: azuredevops.Scope{Organization: field[1], Project: field[2], Repository: field[3], ID: field[4]},
+		Scope: azuredevops.Scope{Organization: organization.of(field[1]), Project: field[2], Repository: field[3], ID: field[4]},
 		Ref:   port.Ref{Blueprint: field[5], Identifier: field[6]},
 	}, nil
 }

@@ -200,3 +200,28 @@ func TestOriginsThatCannotBeWritten(t *testing.T) {
 		})
 	}
 }
+
+// Older versions wrote the address of the organization as it was configured.
+func TestOrganizationsOfOlderFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old := originOf("repository", "p1", "a")
+	old.Scope.Organization = "http://Acme.visualstudio.com/DefaultCollection"
+	writeOrigins(t, dir, never, old)
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	found, err := b.Of("repository", part("p1", ""))
+	if err != nil || len(found) != 1 || found[0].Scope.Organization != "https://dev.azure.com/acme" {
+		t.Errorf("found %v, %v", found, err)
+	}
+	old.Ref.Identifier = "b"
+	b.Note([]Origin{old}, nil)
+	b = Open(dir, slog.New(slog.DiscardHandler))
+	if found, err = b.Of("repository", part("p1", "")); err != nil || len(found) != 2 {
+		t.Errorf("found %v, %v; want that of the journal too", found, err)
+	}
+	same := func(*Origin) bool { return true }
+	writeOrigins(t, dir, same, originOf("repository", "p1", "a"))
+	if got := origins(t, dir)["repository p1 repositorys/a"]; got != 1 {
+		t.Errorf("an origin is kept %d times", got)
+	}
+}
