@@ -69,7 +69,7 @@ type Client struct {
 
 	layout layoutState
 
-	integrations  cache[*Integration] // ours, under its identifier
+	installed     atomic.Pointer[Integration] // as Port has shown it last
 	organizations cache[*Organization]
 	blueprints    cache[*Blueprint]
 	stats         counters
@@ -111,8 +111,8 @@ func New(cfg ClientConfig) (*Client, error) {
 		cfg: cfg, base: base, transport: cfg.Transport, log: cfg.Log.With("component", "port"), limits: cfg.Limits.clamped(),
 		masker: cfg.Masker, bulks: make(chan struct{}, cfg.MaxBulks),
 	}
-	c.token.init()
-	c.layout.init(cfg)
+	c.layout.ocean.Store(cfg.UserAgentLayout == LayoutOcean)
+	c.layout.decided = cfg.UserAgentLayout != LayoutAuto
 	return c, nil
 }
 

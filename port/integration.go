@@ -3,7 +3,6 @@ package port
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -72,10 +71,7 @@ func (c *Client) Integration(ctx context.Context) (*Integration, error) {
 }
 
 // Installed is the installation as Port has shown it last; nil before that.
-func (c *Client) Installed() *Integration {
-	i, _ := c.integrations.get(c.cfg.Identifier, forever)
-	return i
-}
+func (c *Client) Installed() *Integration { return c.installed.Load() }
 
 // integration sends a call that answers the installation, and remembers it.
 func (c *Client) integration(ctx context.Context, k *call) (*Integration, error) {
@@ -89,7 +85,7 @@ func (c *Client) integration(ctx context.Context, k *call) (*Integration, error)
 	i := a.Integration.Integration
 	i.ResyncStatus, i.ResyncStatusUpdatedAt = a.Integration.ResyncState.Status, a.Integration.ResyncState.UpdatedAt
 	i.logs, i.metrics = strings.TrimRight(a.Integration.Logs.URL, "/"), strings.TrimRight(a.Integration.Metrics.URL, "/")
-	c.integrations.put(c.cfg.Identifier, &i)
+	c.installed.Store(&i)
 	return &i, nil
 }
 
@@ -297,7 +293,7 @@ func (c *Client) ProvisionEnabled(ctx context.Context) ([]string, error) {
 		Integrations []string `json:"integrations"`
 	}
 	err := c.getJSON(ctx, "/integration/provision-enabled", "", &a)
-	if errors.Is(err, ErrNotFound) || statusOf(err) == http.StatusNotFound {
+	if statusOf(err) == http.StatusNotFound {
 		return nil, nil
 	}
 	return a.Integrations, err

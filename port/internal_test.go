@@ -102,7 +102,7 @@ func TestBulkReader(t *testing.T) {
 		for name, wrap := range map[string]func(io.Reader) io.Reader{
 			"whole": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader, "halves": iotest.HalfReader,
 		} {
-			r := &bulkReader{entities: list, part: []byte(bulkOpen)}
+			r := bulkReader(list)
 			got, err := io.ReadAll(wrap(r))
 			if err != nil || string(got) != want || int64(len(got)) != bulkSize(list) {
 				t.Errorf("%s: read %s (%d), %v, want %s", name, got, bulkSize(list), err, want)
@@ -155,7 +155,7 @@ func BenchmarkBulk(b *testing.B) {
 	b.ReportAllocs()
 	identifiers := make([]string, len(list))
 	for b.Loop() {
-		r := &bulkReader{entities: list, part: []byte(bulkOpen)}
+		r := bulkReader(list)
 		if _, err := io.Copy(io.Discard, struct{ io.Reader }{r}); err != nil {
 			b.Fatal(err)
 		}

@@ -206,7 +206,7 @@ func (c *Client) request(ctx context.Context, k *call, token string) (*http.Requ
 		return nil, fmt.Errorf("port: %s %s: %w", k.method, k.path, err)
 	}
 	maps.Copy(req.Header, k.header)
-	req.Header["User-Agent"] = c.layout.agent(k)
+	req.Header["User-Agent"] = []string{c.agent(k)}
 	if token != "" {
 		req.Header["Authorization"] = []string{token}
 	}
@@ -221,7 +221,7 @@ func (c *Client) request(ctx context.Context, k *call, token string) (*http.Requ
 
 func (k *call) reader() (io.ReadCloser, error) {
 	if k.bodies != nil {
-		return &bulkReader{entities: k.bodies, part: []byte(bulkOpen)}, nil
+		return io.NopCloser(bulkReader(k.bodies)), nil
 	}
 	return io.NopCloser(bytes.NewReader(k.body)), nil
 }

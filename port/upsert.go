@@ -1,6 +1,7 @@
 package port
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -210,49 +211,15 @@ func bulkSize(entities []Entity) int64 {
 }
 
 // bulkReader reads {"entities":[…]} without copying the entities together.
-type bulkReader struct {
-	entities []Entity
-	part     []byte // what is read now
-	next     int    // the entity after part
-	comma    bool   // part is the comma before it
-	closed   bool   // part is the end
-}
-
-func (r *bulkReader) Read(p []byte) (n int, err error) {
-	for n < len(p) {
-		if len(r.part) == 0 && !r.advance() {
-			return n, io.EOF
-		}
-		m := copy(p[n:], r.part)
-		r.part = r.part[m:]
-		n += m
+func bulkReader(entities []Entity) io.Reader {
+	parts := make([]io.Reader, 0, 2*len(entities)+1)
+	before := bulkOpen
+	for i := range entities {
+		parts = append(parts, strings.NewReader(before), bytes.NewReader(entities[i].Body))
+		before = ","
 	}
-	return n, nil
+	return io.MultiReader(append(parts, strings.NewReader(bulkClose))...)
 }
-
-var (
-	commaPart = []byte(",")
-	closePart = []byte(bulkClose)
-)
-
-// advance moves on to the next part; false when all is read.
-func (r *bulkReader) advance() bool {
-	switch {
-	case r.next < len(r.entities) && r.next > 0 && !r.comma:
-		r.comma, r.part = true, commaPart
-	case r.next < len(r.entities):
-		r.part = r.entities[r.next].Body
-		r.comma = false
-		r.next++
-	case !r.closed:
-		r.closed, r.part = true, closePart
-	default:
-		return false
-	}
-	return true
-}
-
-func (r *bulkReader) Close() error { return nil }
 
 // parseBulk reads the answer to a bulk. Its lists name entities by index;
 // identifiers receives what Port wrote, fail is called for the others.
