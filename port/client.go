@@ -108,7 +108,8 @@ func New(cfg ClientConfig) (*Client, error) {
 	}
 	cfg.Masker.Add(cfg.ClientSecret.Reveal())
 	c := &Client{
-		cfg: cfg, base: base, transport: cfg.Transport, log: cfg.Log.With("component", "port"), limits: cfg.Limits.clamped(),
+		budget: budget{failures: map[string]int{}},
+		cfg:    cfg, base: base, transport: cfg.Transport, log: cfg.Log.With("component", "port"), limits: cfg.Limits.clamped(),
 		masker: cfg.Masker, bulks: make(chan struct{}, cfg.MaxBulks),
 	}
 	c.layout.ocean.Store(cfg.UserAgentLayout == LayoutOcean)

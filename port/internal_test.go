@@ -121,11 +121,11 @@ func TestDefaultBlueprintStages(t *testing.T) {
 	for _, b := range r.blueprints {
 		ids = append(ids, b.id)
 		for n := range 3 {
-			if !json.Valid(b.stage(n)) {
-				t.Errorf("stage %d of %s: %s", n, b.id, b.stage(n))
+			if !json.Valid(b.stages[n]) {
+				t.Errorf("stage %d of %s: %s", n, b.id, b.stages[n])
 			}
 		}
-		if bytes.Contains(b.stage(0), []byte(`"relations"`)) || bytes.Contains(b.stage(1), []byte(`"mirrorProperties"`)) {
+		if bytes.Contains(b.stages[0], []byte(`"relations"`)) || bytes.Contains(b.stages[1], []byte(`"mirrorProperties"`)) {
 			t.Errorf("the stages of %s come too early", b.id)
 		}
 	}

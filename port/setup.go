@@ -68,13 +68,13 @@ func (c *Client) Setup(ctx context.Context, cfg SetupConfig) error {
 	case err == nil:
 		err = s.check(i)
 	}
+	if err == nil {
+		_, err = c.Layout(ctx)
+	}
+	if err == nil {
+		i, err = s.reconcile(ctx, i)
+	}
 	if err != nil {
-		return fmt.Errorf("set up %s: %w", c.cfg.Identifier, err)
-	}
-	if _, err := c.Layout(ctx); err != nil {
-		return fmt.Errorf("set up %s: %w", c.cfg.Identifier, err)
-	}
-	if i, err = s.reconcile(ctx, i); err != nil {
 		return fmt.Errorf("set up %s: %w", c.cfg.Identifier, err)
 	}
 	if i.ResourcesInitialized {
@@ -104,12 +104,8 @@ func (c *Client) SetupWhenReachable(ctx context.Context, cfg SetupConfig, wait b
 		if !wait || errors.Is(err, ErrUnauthorized) || !Temporary(err) {
 			return err
 		}
-		timer := time.NewTimer(setupPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
+		if sleep(ctx, setupPause) != nil {
+			return nil //nolint:nilerr // as said
 		}
 	}
 }
@@ -320,7 +316,7 @@ func (s *setup) makeDefaults(ctx context.Context, r *resources) error {
 // returns what it created, also with an error.
 func (s *setup) makeBlueprints(ctx context.Context, blueprints []defaultBlueprint) (made []string, err error) {
 	for _, b := range blueprints {
-		err := s.post(ctx, "/blueprints", b.stage(0), true)
+		err := s.post(ctx, "/blueprints", b.stages[0], true)
 		if err != nil && statusOf(err) != http.StatusConflict {
 			return made, err
 		}
@@ -328,8 +324,8 @@ func (s *setup) makeBlueprints(ctx context.Context, blueprints []defaultBlueprin
 	}
 	for stage := 1; stage <= 2; stage++ {
 		for _, b := range blueprints {
-			body := b.stage(stage)
-			if bytes.Equal(body, b.stage(stage-1)) {
+			body := b.stages[stage]
+			if bytes.Equal(body, b.stages[stage-1]) {
 				continue
 			}
 			k := &call{method: http.MethodPatch, path: "/blueprints/" + url.PathEscape(b.id), body: body, entities: true, opaque: true}

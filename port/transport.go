@@ -79,6 +79,8 @@ func (k *call) url(c *Client) string {
 	return c.base + "/v1" + k.path
 }
 
+func (k *call) route() string { return k.method + " " + k.path }
+
 // idempotent reports whether the call can be repeated when its answer was lost.
 func (k *call) idempotent() bool { return k.repeatable || k.method != http.MethodPost }
 
@@ -97,7 +99,7 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		}
 		a, err := c.attempt(ctx, k, token, r.timeout())
 		if err == nil {
-			r.succeeded()
+			c.budget.ended(k, false)
 			a.attempts = r.attempts + 1
 			return a, nil
 		}
