@@ -56,9 +56,9 @@ func (c *Client) Layout(ctx context.Context) (Layout, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.decided {
-		q := c.ownedQueries(FeatureExporter)[1]
+		q := c.ownedQueries()[1]
 		q.Limit = 1
-		page, err := c.ownedPage(ctx, FeatureExporter, q)
+		page, err := c.ownedPage(ctx, q)
 		if err != nil {
 			return "", err
 		}
@@ -71,13 +71,13 @@ func (c *Client) Layout(ctx context.Context) (Layout, error) {
 	return LayoutDocumented, nil
 }
 
-// ownedQueries are the queries for what this installation wrote with a feature,
+// ownedQueries are the queries for what this installation wrote as an exporter,
 // documented layout first. The version is left open: it changes with releases.
-func (c *Client) ownedQueries(f Feature) [2]ownedRequest {
-	kind := "port-ocean/" + c.cfg.IntegrationType + "/"
+func (c *Client) ownedQueries() [2]ownedRequest {
+	kind, feature := "port-ocean/"+c.cfg.IntegrationType+"/", "/"+FeatureExporter.String()
 	return [2]ownedRequest{
-		{Prefix: kind + c.cfg.Identifier + "/", Suffix: "/" + f.String(), Limit: ownedPageSize},
-		{Prefix: kind, Suffix: "/" + c.cfg.Identifier + "/" + f.String(), Limit: ownedPageSize},
+		{Prefix: kind + c.cfg.Identifier + "/", Suffix: feature, Limit: ownedPageSize},
+		{Prefix: kind, Suffix: "/" + c.cfg.Identifier + feature, Limit: ownedPageSize},
 	}
 }
 
