@@ -225,8 +225,8 @@ func (l *lister) lookUpChunk(ctx context.Context, into *subjects, ids []string) 
 		return fmt.Errorf("subject lookup: %w: no map of subjects", ErrMalformed)
 	}
 	gjson.Parse(rawjson.View(found)).ForEach(func(id, subject gjson.Result) bool {
-		if subject.IsObject() {
-			obj := []byte(subject.Raw)
+		obj := []byte(subject.Raw)
+		if subject.IsObject() && strings.EqualFold(rawjson.Text(obj, "descriptor"), id.String()) {
 			into.found[strings.Clone(id.String())] = obj // found does not last
 			into.size += len(obj)
 		}

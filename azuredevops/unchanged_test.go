@@ -196,7 +196,7 @@ func coverageServers(v int, finished string) servers {
 				`{"id":5,"status":"completed","lastChangedDate":"2026-01-01","finishTime":"`+finished+`"}`,
 				`{"id":6,"status":"completed","lastChangedDate":"2026-01-01","finishTime":"`+finished+`"}`))
 		},
-		"p1/_apis/test/codecoverage": always(fmt.Sprintf(`{"value":[%d]}`, v)),
+		"p1/_apis/test/codecoverage": always(fmt.Sprintf(`{"value":[{"configuration":%d}]}`, v)),
 	}
 }
 
