@@ -540,7 +540,7 @@ func (a *app) wanted(ctx context.Context) (hooks.Wanted, error) {
 		return hooks.Wanted{}, err
 	}
 	return hooks.Wanted{
-		Kinds: m.Kinds(), GitOps: len(m.SpecPath) > 0 && len(m.Resources) > 0, Actions: a.cfg.Ocean.ActionsProcessor.Enabled,
+		Kinds: m.Kinds(), GitOps: len(m.SpecPath) > 0 && len(m.Resources) > 0,
 	}, nil
 }
 

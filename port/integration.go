@@ -92,7 +92,7 @@ func (c *Client) createIntegration(ctx context.Context, cfg SetupConfig, origin 
 	body, err := json.Marshal(map[string]any{
 		"installationId": c.cfg.Identifier, "installationAppType": c.cfg.IntegrationType, "version": c.cfg.Version,
 		"changelogDestination": orObject(cfg.ChangelogDestination), "config": orObject(mapping),
-		"actionsProcessingEnabled": cfg.ActionsProcessing, "incrementalSyncEnabled": cfg.IncrementalSync,
+		"actionsProcessingEnabled": false, "incrementalSyncEnabled": cfg.IncrementalSync,
 		"createPortResourcesOrigin": origin,
 	})
 	if err != nil {

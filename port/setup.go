@@ -47,7 +47,6 @@ type SetupConfig struct {
 	// ChangelogDestination is {"type":"KAFKA"}, {"type":"WEBHOOK","url":…} or
 	// nil, by the event listener.
 	ChangelogDestination json.RawMessage
-	ActionsProcessing    bool
 	IncrementalSync      bool
 	// CheckMapping refuses a default mapping that the program could not use; optional.
 	CheckMapping func(doc []byte) error
@@ -184,7 +183,7 @@ func (s *setup) origin(ctx context.Context) (string, error) {
 func (s *setup) reconcile(ctx context.Context, i *Integration) (*Integration, error) {
 	c := s.c.cfg
 	same := i.InstallationAppType == c.IntegrationType && i.Version == c.Version && i.ProcessingMode == processingMode &&
-		i.ActionsProcessing == s.cfg.ActionsProcessing && i.IncrementalSync == s.cfg.IncrementalSync &&
+		!i.ActionsProcessing && i.IncrementalSync == s.cfg.IncrementalSync &&
 		sameDestination(i.ChangelogDestination, s.cfg.ChangelogDestination)
 	if same {
 		return i, nil
@@ -192,7 +191,7 @@ func (s *setup) reconcile(ctx context.Context, i *Integration) (*Integration, er
 	origin := i.ResourcesOrigin
 	i, err := s.c.updateIntegration(ctx, map[string]any{
 		"installationAppType": c.IntegrationType, "changelogDestination": orObject(s.cfg.ChangelogDestination),
-		"actionsProcessingEnabled": s.cfg.ActionsProcessing, "incrementalSyncEnabled": s.cfg.IncrementalSync,
+		"actionsProcessingEnabled": false, "incrementalSyncEnabled": s.cfg.IncrementalSync,
 		"processingMode": processingMode,
 	})
 	if err != nil {

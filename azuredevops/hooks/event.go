@@ -87,9 +87,8 @@ var eventTypes = map[string]eventType{
 
 // Wanted says what subscriptions are for.
 type Wanted struct {
-	Kinds   []string // that the mapping has, those of blocks that were rejected too
-	GitOps  bool     // port.yml files are read on pushes
-	Actions bool     // action runs wait for their pipelines
+	Kinds  []string // that the mapping has, those of blocks that were rejected too
+	GitOps bool     // port.yml files are read on pushes
 }
 
 // Events are the types of events that are needed, sorted.
@@ -97,9 +96,6 @@ func (w Wanted) Events() []string {
 	events := azuredevops.EventsOf(w.Kinds...)
 	if w.GitOps {
 		events = append(events, "git.push")
-	}
-	if w.Actions {
-		events = append(events, "ms.vss-pipelines.run-state-changed-event")
 	}
 	slices.Sort(events)
 	return slices.Compact(events)

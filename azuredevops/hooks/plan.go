@@ -124,7 +124,7 @@ type planner struct {
 func (h *organization) newPlan(w Wanted, scope *scope, list *listing, old map[string]bool) *plan {
 	p := &planner{
 		h: h, scope: scope, list: list, old: old, print: h.print(), checked: h.state.checked(h.c.Key()),
-		nothing: len(w.Kinds) == 0 && !w.GitOps && !w.Actions,
+		nothing: len(w.Kinds) == 0 && !w.GitOps,
 		groups:  map[topic][]*Subscription{}, isWant: map[topic]bool{},
 		plan: &plan{best: map[topic]*Subscription{}, missing: map[topic]loss{}},
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 func TestWantedEvents(t *testing.T) {
-	all := Wanted{Kinds: azuredevops.Kinds(), Actions: true, GitOps: true}.Events()
+	all := Wanted{Kinds: azuredevops.Kinds(), GitOps: true}.Events()
 	for _, e := range all {
 		if _, ok := eventTypes[e]; !ok {
 			t.Errorf("nobody knows how to subscribe to %s", e)
@@ -29,7 +29,7 @@ func TestWantedEvents(t *testing.T) {
 			t.Errorf("no kind needs %s", e)
 		}
 	}
-	if got := (Wanted{GitOps: true, Actions: true}).Events(); !slices.Equal(got, []string{"git.push", "ms.vss-pipelines.run-state-changed-event"}) {
+	if got := (Wanted{GitOps: true}).Events(); !slices.Equal(got, []string{"git.push"}) {
 		t.Errorf("events = %v", got)
 	}
 	if got := (Wanted{Kinds: []string{"project", "user", "nonsense"}}).Events(); len(got) != 0 {

@@ -114,12 +114,13 @@ func (i *Integration) Lookback() time.Duration {
 // Distance is the time between two scheduled resyncs, 0 where there is no fixed one.
 func (s *Settings) Distance() time.Duration { return s.ScheduledResync.distance }
 
-// Setup says how the installation is set up in Port. check is asked about a
+// Setup says how the installation is set up in Port. Port is not told that actions
+// are processed here: they are not, and it would hand out runs that nobody claims. check is asked about a
 // mapping before Port gets it.
 func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
 	c := port.SetupConfig{
 		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
-		ActionsProcessing: s.ActionsProcessor.Enabled, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
+		IncrementalSync: s.Integration.Incremental, CheckMapping: check,
 	}
 	if l := &s.EventListener; l.Type == ListenWebhook {
 		c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
@@ -229,7 +230,7 @@ type Metrics struct {
 
 // ActionsProcessor is about self-service actions.
 type ActionsProcessor struct {
-	Enabled           bool          `env:"ENABLED" envDefault:"false" doc:"Reported to Port; self-service actions are not run yet."`
+	Enabled           bool          `env:"ENABLED" envDefault:"false" doc:"Accepted; self-service actions are not run yet, and Port is not told otherwise."`
 	HighWatermark     int           `env:"RUNS_BUFFER_HIGH_WATERMARK" envDefault:"300" min:"1" max:"1000" doc:"Runs that may wait before no more are claimed."`
 	VisibilityTimeout time.Duration `env:"VISIBILITY_TIMEOUT_MS" envDefault:"60s" unit:"ms" min:"1ms" max:"600s" doc:"Time for which a claimed run belongs to this process."`
 	PollInterval      time.Duration `env:"POLL_CHECK_INTERVAL_SECONDS" envDefault:"10s" min:"1s" doc:"Time between two questions for new runs."`

@@ -58,7 +58,7 @@ func New(cfg Config) *Gitops {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	log := cfg.Log.With("component", "gitops")
+	log := cfg.Log
 	return &Gitops{catalog: cfg.Catalog, log: log, memory: openMemory(cfg.StateDirectory, log), done: map[repository]done{}}
 }
 
