@@ -210,7 +210,8 @@ func (r *idReader) fail(path string) {
 	}
 }
 
-// guid reads a GUID, in lower case; "" when it is absent or null.
+// guid reads a GUID, in lower case; "" when it is absent, null or all zeros, which
+// samples have in place of null.
 func (r *idReader) guid(path string) string {
 	v := r.at.Get(path)
 	if v.Type == gjson.Null {
@@ -220,7 +221,16 @@ func (r *idReader) guid(path string) string {
 		r.fail(path)
 		return ""
 	}
-	return strings.ToLower(v.Str)
+	return IDOrNone(strings.ToLower(v.Str))
+}
+
+// IDOrNone is "" for an id that is all zeros: so the service writes that there is
+// none, for GUIDs as for commits.
+func IDOrNone(id string) string {
+	if strings.Trim(id, "0-") == "" {
+		return ""
+	}
+	return id
 }
 
 // number reads a whole number; "" when it is absent, null or zero, which samples

@@ -29,14 +29,20 @@ type alertCriteria struct {
 	AlertType string   `json:"alertType" oneof:"dependency,code,secret"`
 }
 
-// query names the filters. The service calls the one for severities in the plural.
+// query names the filters. The service calls the one for severities in the plural,
+// and wants the key again for each value: a text with commas is one value to it.
 func (c *alertCriteria) query() []string {
 	if c == nil {
 		return nil
 	}
-	return []string{
-		"criteria.states", strings.Join(c.States, ","), "criteria.severities", strings.Join(c.Severity, ","), "criteria.alertType", c.AlertType,
+	var out []string
+	for _, s := range c.States {
+		out = append(out, "criteria.states", s)
 	}
+	for _, s := range c.Severity {
+		out = append(out, "criteria.severities", s)
+	}
+	return append(out, "criteria.alertType", c.AlertType)
 }
 
 // listAlerts lists the alerts of every healthy repository with `__repositoryId` and

@@ -12,7 +12,7 @@ func TestAlerts(t *testing.T) {
 		return `{"alertId":` + id + `,"__repositoryId":"` + repository + `","__projectId":"p1"}`
 	}
 	const one = "p1/_apis/alert/repositories/R1/alerts"
-	const asked = one + "?top=1000&criteria.states=active%2Cfixed&criteria.severities=high&criteria.alertType=code"
+	const asked = one + "?top=1000&criteria.states=active&criteria.states=fixed&criteria.severities=high&criteria.alertType=code"
 	off := status(400, `{"message":"Advanced Security is not enabled","typeKey":"AdvancedSecurityNotEnabledException"}`)
 	runKindCases(t, []kindCase{
 		{
@@ -26,8 +26,8 @@ func TestAlerts(t *testing.T) {
 			scope: "p1/R1/1",
 			sent: []string{
 				"p1/_apis/git/repositories", "p2/_apis/git/repositories", asked, asked + "&continuationToken=1", asked + "&continuationToken=2",
-				"p1/_apis/alert/repositories/r2/alerts?top=1000&criteria.states=active%2Cfixed&criteria.severities=high&criteria.alertType=code",
-				"p1/_apis/alert/repositories/r4/alerts?top=1000&criteria.states=active%2Cfixed&criteria.severities=high&criteria.alertType=code",
+				"p1/_apis/alert/repositories/r2/alerts?top=1000&criteria.states=active&criteria.states=fixed&criteria.severities=high&criteria.alertType=code",
+				"p1/_apis/alert/repositories/r4/alerts?top=1000&criteria.states=active&criteria.states=fixed&criteria.severities=high&criteria.alertType=code",
 			},
 		},
 		{

@@ -113,8 +113,8 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 // https://learn.microsoft.com/rest/api/azure/devops/git/commits/get
 func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte, settled bool, err error) {
 	sha, repo := rawjson.Text(build.JSON, "sourceVersion"), rawjson.Raw(build.JSON, "repository")
-	id := rawjson.Text(repo, "id")
-	if sha == "" || id == "" || rawjson.Text(repo, "type") != "TfsGit" {
+	id := IDOrNone(rawjson.Text(repo, "id"))
+	if IDOrNone(sha) == "" || id == "" || rawjson.Text(repo, "type") != "TfsGit" {
 		return nil, true, nil
 	}
 	b, err := l.object(ctx, &request{

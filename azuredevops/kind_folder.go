@@ -74,6 +74,17 @@ func (sel *folderSelector) tasks(r *repository) []folderTask {
 	return all
 }
 
+// names are the repositories that are named.
+func (sel *folderSelector) names() []string {
+	var out []string
+	for _, f := range sel.Folders {
+		for _, repo := range f.Repos {
+			out = append(out, repo.Name)
+		}
+	}
+	return out
+}
+
 func wantsOfFolders(sel folderSelector) []want {
 	var out []want
 	add := func(pattern folderGlob, branch string) {
@@ -113,7 +124,7 @@ func listFolders(l *lister, sel folderSelector) stream[Record] {
 	if sel.ProjectName != "" {
 		repositories = l.repositoriesOf(l.namedProject(sel.in, sel.ProjectName))
 	}
-	return each(wideRecords, repositories, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
+	return each(wideRecords, l.named(sel.names(), repositories), func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
 		tasks := sel.tasks(r)
 		if len(tasks) == 0 || !r.readable() {
 			return func(func(Record, error) bool) {}

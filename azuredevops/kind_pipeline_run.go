@@ -79,7 +79,7 @@ func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, er
 	unlisted, err := l.c.live.unlisted.get(ctx, "", func(ctx context.Context) ([]string, error) {
 		out := []string{"resources", "variables", "tags", "yamlDetails", "finalYaml"}
 		rq := &request{
-			Project: at.project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
+			Project: at.project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID},
 		}
 		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {

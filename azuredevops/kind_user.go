@@ -68,24 +68,29 @@ func listUsers(l *lister, sel userSelector) stream[Record] {
 	})
 }
 
-// entitlements lists the users with a license. Since version 7 the service pages by
-// a token and calls the list items, or members; before, by top and skip.
+// entitlements lists the users with a license. Since version 6 the service pages by
+// a token and calls the list items, or members; before, by top and skip, and there
+// is nothing to select.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/memberentitlementmanagement/user-entitlements/search-user-entitlements
 func (l *lister) entitlements(sel userSelector) stream[Record] {
-	rq := &request{
-		Host: rest.VSAEX, Route: "_apis/userentitlements", Version: sel.APIVersion,
-		Query: []string{"select", strings.Join(sel.IncludeFields, ",")},
-	}
+	rq := &request{Host: rest.VSAEX, Route: "_apis/userentitlements", Version: sel.APIVersion, ID: "id"}
 	org := Scope{Organization: l.c.Key()}
 	b := batch{scope: org, key: "items|members", id: "id"}
-	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
-		if !beforeVersion7(sel.APIVersion) {
-			return within(org, l.batches(ctx, rq, b))
-		}
+	major := majorOf(sel.APIVersion)
+	if major >= 6 {
+		rq.Query = []string{"select", strings.Join(sel.IncludeFields, ",")}
+	}
+	if major < 7 {
 		b.key = "value|items|members"
+	}
+	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
+		pages := l.pages(ctx, rq, b.key)
+		if major < 6 {
+			pages = l.offsetPages(ctx, rq, b.key, "top", "skip", entitlementTop)
+		}
 		return within(org, func(yield func(batch, error) bool) {
-			for p, err := range l.offsetPages(ctx, rq, b.key, "top", "skip", entitlementTop) {
+			for p, err := range pages {
 				b.page = p
 				if !yield(b, err) {
 					return
@@ -95,11 +100,14 @@ func (l *lister) entitlements(sel userSelector) stream[Record] {
 	})
 }
 
-// beforeVersion7 tells whether an api-version names an older one.
-func beforeVersion7(version string) bool {
+// majorOf is the first number of an api-version; the latest without one.
+func majorOf(version string) int {
 	major, _, _ := strings.Cut(version, ".")
 	n, err := strconv.Atoi(major)
-	return err == nil && n < 7
+	if err != nil {
+		return 7
+	}
+	return n
 }
 
 // graphUsers asks for users, service identities included.

@@ -78,7 +78,8 @@ func TestEntitlements(t *testing.T) {
 		{"latest", `{}`, "", tokens("items"), 2},
 		{"members", `{"apiVersion":"7.1-preview.4","includeFields":["license","groupRules"]}`, "select=license%2CgroupRules", tokens("members"), 2},
 		{"no number", `{"apiVersion":"latest"}`, "", tokens("items"), 2},
-		{"old", `{"apiVersion":"6.0-preview.3"}`, "top=1000&skip=2", offsets, 3},
+		{"6.0", `{"apiVersion":"6.0-preview.3","includeFields":["license"]}`, "select=license", tokens("value"), 2},
+		{"before", `{"apiVersion":"5.1-preview.2","includeFields":["license"]}`, "?top=1000&skip=2", offsets, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			recs, errs := collect(t, newTestClient(t, tt.f, options{}).Snapshot(), "user", tt.selector, ListOptions{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -29,6 +30,12 @@ func (h *organization) made(key topic, s *Subscription) {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/hooks/subscriptions/replace-subscription
 func (h *organization) put(ctx context.Context, ask rest.Sender, key topic, old *Subscription) (*Subscription, error) {
+	shown := maps.Clone(old.consumerInputs)
+	delete(shown, "basicAuthPassword") // which is ours
+	if masked := unmask(shown); masked != nil {
+		h.log.WarnContext(ctx, "a subscription is written without values that azure devops does not show: set them again",
+			"subscription", old.ID, "event", old.Event, "inputs", masked)
+	}
 	return h.write(ctx, ask, key, &rest.Request{Method: http.MethodPut, Route: subscriptionsRoute + "/{subscriptionId}", Args: []string{old.ID}}, old)
 }
 

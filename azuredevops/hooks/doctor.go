@@ -79,6 +79,7 @@ func (h *organization) overview(ctx context.Context, w Wanted) (*Overview, error
 	if r.list, err = h.listing(ctx, r.ask); err != nil {
 		return nil, err
 	}
+	r.list.lacking = h.lacking(ctx, r.ask, w.Events(), r.list)
 	r.plan = h.newPlan(w, r.scope, r.list, h.oldURLs(false))
 	r.unknowns()
 	out := &Overview{Organization: h.c.Organization(), URL: shownURL(h.cfg.URL), Hooks: r.plan.health(r), Unknown: r.report.Unknown}

@@ -129,7 +129,7 @@ func (h *organization) newPlan(w Wanted, scope *scope, list *listing, old map[st
 		plan: &plan{best: map[topic]*Subscription{}, missing: map[topic]loss{}},
 	}
 	for _, e := range w.Events() {
-		if _, ok := eventTypes[e]; ok {
+		if _, ok := eventTypes[e]; ok && !list.lacking[e] {
 			p.events = append(p.events, e)
 		}
 	}

@@ -147,6 +147,7 @@ func (r *reconciliation) once(ctx context.Context) error {
 	if r.list, err = r.h.listing(ctx, r.ask); err != nil {
 		return err
 	}
+	r.list.lacking = r.h.lacking(ctx, r.ask, r.w.Events(), r.list)
 	r.plan = r.h.newPlan(r.w, r.scope, r.list, r.h.oldURLs(true))
 	r.present, r.stopped, r.failed = map[topic]bool{}, map[string]*refusalNote{}, 0
 	r.report.Refused, r.report.Off, r.report.Postponed = nil, nil, 0

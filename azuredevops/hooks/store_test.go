@@ -108,6 +108,8 @@ func (s *hookStore) answer(r *http.Request, body []byte) *http.Response {
 		return answer(404, `{"typeKey":"SubscriptionNotFoundException","message":"no such subscription"}`)
 	}
 	switch r.Method {
+	case http.MethodGet:
+		return answer(200, s.hooks[i].json())
 	case http.MethodPut:
 		return s.put(r, s.hooks[i], body)
 	case http.MethodDelete:

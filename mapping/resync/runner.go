@@ -217,7 +217,7 @@ func (r *Runner) newRun(now time.Time, m mode) *run {
 		runner: r, mode: m, cfg: &r.cfg, log: r.cfg.Log, id: uuid.NewString(), started: now, window: time.Duration(r.interval.Load()),
 		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, unwritten: map[string]int{}, former: map[string]*Former{},
 	}
-	run.before, run.portCalls = run.usage(), run.cfg.Port.Stats().Calls
+	run.before, run.portCalls = run.usage(), run.cfg.Port.Calls()
 	return run
 }
 

@@ -33,7 +33,7 @@ func (r *run) clean(ctx context.Context) {
 		return
 	}
 	total := r.session.OwnedCount()
-	if rate, limit := float64(len(deletions))/float64(total), r.mapping.EntityDeletionThreshold; rate > limit || limit == 0 {
+	if rate, limit := float64(len(deletions))/float64(total), r.mapping.EntityDeletionThreshold; rate > limit {
 		r.log.WarnContext(ctx, "nothing is deleted: more entities are gone than entityDeletionThreshold allows",
 			"gone", len(deletions), "of", total, "share", fmt.Sprintf("%.2f", rate), "threshold", limit)
 		r.overThreshold = len(deletions)
@@ -242,7 +242,8 @@ func (r *run) remember(ctx context.Context) {
 		r.origins.Discard()
 		return
 	}
-	err := r.origins.Commit(func(o *origins.Origin) bool {
+	all := !slices.ContainsFunc(r.resources, func(b *resource) bool { return len(b.unknowns()) > 0 })
+	err := r.origins.Commit(all, func(o *origins.Origin) bool {
 		k := o.Entity()
 		if _, gone := r.gone[k]; gone {
 			return false

@@ -121,7 +121,7 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 
 func (r *run) summary() *Summary {
 	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, OverThreshold: r.overThreshold}
-	s.PortCalls = r.cfg.Port.Stats().Calls - r.portCalls
+	s.PortCalls = r.cfg.Port.Calls() - r.portCalls
 	used := r.usage()
 	for _, u := range used {
 		s.Calls += u.calls

@@ -299,7 +299,7 @@ func (b *Book) find(hash uint64, fits func(*Origin) bool) ([]Origin, error) {
 	return out, nil
 }
 
-// readOriginAt reads one origin of the file.
+// readAt reads one origin of the file.
 func readAt(f *os.File, offset int64) (*Origin, error) {
 	o, err := read(bufio.NewReaderSize(io.NewSectionReader(f, offset, 7*(maxField+10)), 512), &lastKey{})
 	if err != nil {

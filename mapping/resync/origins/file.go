@@ -94,11 +94,12 @@ func (o *Origin) append(b []byte) []byte {
 
 // Commit makes the new file the current one. keep decides which origins of the
 // old file are still worth knowing: those of parts that were not read this time.
-func (o *Writer) Commit(keep func(*Origin) bool) error {
+// Where all was read a damaged old file is replaced all the same.
+func (o *Writer) Commit(all bool, keep func(*Origin) bool) error {
 	if o.file == nil {
 		return nil
 	}
-	if err := o.carry(keep); err != nil {
+	if err := o.carry(keep); err != nil && !all {
 		o.Discard()
 		return err
 	}
@@ -180,14 +181,14 @@ func readFile(path string, visit func(*Origin)) error {
 	return parse(f, visit)
 }
 
-// maxOriginField bounds a text of the file in bytes: a larger length is damage.
+// maxField bounds a text of the file in bytes: a larger length is damage.
 const maxField = 1 << 16
 
 func parse(f io.Reader, visit func(*Origin)) error {
 	return parseAt(f, func(o *Origin, _ int64) { visit(o) })
 }
 
-// parseOriginsAt also says where in the file each origin begins.
+// parseAt also says where in the file each origin begins.
 func parseAt(f io.Reader, visit func(o *Origin, offset int64)) error {
 	r := &countingReader{r: bufio.NewReaderSize(f, 64<<10)}
 	head := make([]byte, len(header))
