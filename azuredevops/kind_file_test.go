@@ -152,7 +152,7 @@ func TestNamedRepositories(t *testing.T) {
 		said                 int
 		want                 []string
 	}{
-		{"files", "file", `{"files":{"path":"x","repos":["web-shop","Web-Shop","gone","gone"]}}`, 200, 2, []string{`did you mean \"web-shop\"?`, "repository=Web-Shop", "repository=gone"}},
+		{"files", "file", `{"files":{"path":"x","repos":["web-shop","Web-Shop","gone","gone"]}}`, 200, 2, []string{"repository=Web-Shop did_you_mean=web-shop", "repository=gone"}},
 		{"folders", "folder", `{"folders":[{"path":"/a","repos":[{"name":"web-shop"},{"name":"gone"}]},{"path":"/b"}]}`, 200, 1, []string{"kind=folder repository=gone"}},
 		{"not all known", "file", `{"files":{"path":"x","repos":["gone"]}}`, 403, 0, nil},
 		{"none named", "file", `{"files":{"path":"x"}}`, 200, 0, nil},

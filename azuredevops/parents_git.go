@@ -65,11 +65,7 @@ func (l *lister) named(names []string, of stream[*repository]) stream[*repositor
 			}
 			for _, name := range unique(names) {
 				if all && ctx.Err() == nil && !seen[name] {
-					text := "no such repository"
-					if near := nearest(name, slices.Sorted(maps.Keys(seen))); near != "" {
-						text += fmt.Sprintf(", did you mean %q?", near)
-					}
-					l.c.log.WarnContext(ctx, text, "kind", l.kind, "repository", name)
+					l.c.log.WarnContext(ctx, "no such repository", "kind", l.kind, "repository", name, "did_you_mean", nearest(name, slices.Sorted(maps.Keys(seen))))
 				}
 			}
 		}

@@ -19,6 +19,7 @@ func hookRoutes() []route {
 	var rows []route
 	for _, host := range []string{"", "vsrm", "advsec"} {
 		for _, r := range []route{
+			{method: "GET", pattern: "/_apis/hooks/publishers/{publisher}/eventtypes/{event}", handler: getEventType},
 			{method: "GET", pattern: "/_apis/hooks/subscriptions", handler: listSubscriptions},
 			{method: "POST", pattern: "/_apis/hooks/subscriptions", handler: createSubscription},
 			{method: "GET", pattern: one, handler: withHook(getSubscription)},
@@ -32,6 +33,13 @@ func hookRoutes() []route {
 		}
 	}
 	return rows
+}
+
+// getEventType knows every event: nobody asks for those that are documented.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/hooks/publishers/get-event-type
+func getEventType(q *request) *response {
+	return ok(object{"id", q.param("event"), "publisherId", q.param("publisher")})
 }
 
 const hookErrors = "Microsoft.VisualStudio.Services.ServiceHooks.WebApi."
