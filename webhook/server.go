@@ -64,7 +64,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, secret: digest(cfg.Secret), conns: newConns(cfg.Listener),
-		bodies: newBodies(max(bodyRoom, 2*cfg.Settings.MaxBodyBytes)),
+		bodies: newBodies(max(bodyRoom, 2*cfg.Settings.MaxBodyBytes)), lines: sampler{seen: map[string]sample{}},
 	}
 	if p := strings.Trim(cfg.Prefix, "/"); p != "" {
 		s.prefix = "/" + p

@@ -68,11 +68,7 @@ func (s *Spool) rescue(ctx context.Context, path string, cause error) error {
 func (s *Spool) salvage(path string) (saved int, complete bool) {
 	old := &bolt{path: path}
 	defer old.close()
-	err := guard(func() (err error) {
-		old.db, err = bbolt.Open(path, 0o600, old.options(true))
-		return err
-	})
-	if err != nil {
+	if guard(func() error { return old.open(true) }) != nil {
 		return 0, false
 	}
 	complete = true
