@@ -11,6 +11,7 @@
 package port
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ type ClientConfig struct {
 	BlueprintTTL time.Duration // 120 s
 
 	// Transport carries the requests: proxies and certificates are its concern.
-	// http.DefaultTransport's settings by default.
+	// http.DefaultTransport by default.
 	Transport http.RoundTripper
 	// Masker removes secrets from what is sent as an example and from errors.
 	// The client's own secret is added to it.
@@ -88,22 +89,13 @@ func New(cfg ClientConfig) (*Client, error) {
 	case cfg.IntegrationType == "" || cfg.Identifier == "" || cfg.Version == "":
 		return nil, errors.New("port: integration type, identifier and version are required")
 	}
-	orElse(&cfg.UserAgentLayout, LayoutAuto)
-	orElse(&cfg.Timeout, time.Minute)
-	orElse(&cfg.FlagsTTL, 5*time.Minute)
-	orElse(&cfg.BlueprintTTL, 2*time.Minute)
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Transport == nil {
-		cfg.Transport = &http.Transport{
-			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2 * maxBulks,
-			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
-		}
-	}
-	if cfg.Masker == nil {
-		cfg.Masker = NewMasker()
-	}
+	cfg.UserAgentLayout = cmp.Or(cfg.UserAgentLayout, LayoutAuto)
+	cfg.Timeout = cmp.Or(cfg.Timeout, time.Minute)
+	cfg.FlagsTTL = cmp.Or(cfg.FlagsTTL, 5*time.Minute)
+	cfg.BlueprintTTL = cmp.Or(cfg.BlueprintTTL, 2*time.Minute)
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	cfg.Transport = cmp.Or(cfg.Transport, http.DefaultTransport)
+	cfg.Masker = cmp.Or(cfg.Masker, NewMasker())
 	cfg.Masker.Add(cfg.ClientSecret.Reveal())
 	c := &Client{
 		budget: budget{failures: map[string]int{}},
@@ -117,13 +109,6 @@ func New(cfg ClientConfig) (*Client, error) {
 
 // maxBulks is how many bulk requests are in flight at once.
 const maxBulks = 6
-
-func orElse[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
 
 // checkBaseURL accepts the address of a region with or without a final slash.
 func checkBaseURL(s string) (string, error) {

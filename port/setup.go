@@ -2,6 +2,7 @@ package port
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -143,7 +144,7 @@ func (s *setup) create(ctx context.Context) (*Integration, error) {
 	if err != nil {
 		return nil, err
 	}
-	orElse(&i.ResourcesOrigin, origin)
+	i.ResourcesOrigin = cmp.Or(i.ResourcesOrigin, origin)
 	return i, nil
 }
 
@@ -198,7 +199,7 @@ func (s *setup) reconcile(ctx context.Context, i *Integration) (*Integration, er
 	if err != nil {
 		return nil, err
 	}
-	orElse(&i.ResourcesOrigin, origin)
+	i.ResourcesOrigin = cmp.Or(i.ResourcesOrigin, origin)
 	return i, nil
 }
 

@@ -2,8 +2,10 @@ package spool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -110,32 +112,24 @@ func (s *Spool) deadFrom(from uint64) (page []DeadLetter, err error) {
 // Redrive has dead letters wait again as if they had just come: those of these
 // ids, or all when none is named. It returns how many; ErrNotFound when none of
 // ids is a dead letter. Those that are damaged stay.
-func (s *Spool) Redrive(ctx context.Context, ids ...uint64) (int, error) {
+func (s *Spool) Redrive(ctx context.Context, ids ...uint64) (total int, err error) {
 	if len(ids) > 0 {
 		return s.redrive(ctx, ids)
 	}
-	total, start := 0, time.Now()
-	for from := uint64(0); ; {
-		page, err := s.deadFrom(from)
+	for l, err := range s.Dead() {
 		if err != nil {
-			return total, err
+			return 0, err
 		}
-		ids := make([]uint64, 0, len(page))
-		for _, l := range page {
-			from = l.ID + 1
-			if !l.Died.After(start) { // or one that dies at once would come back for ever
-				ids = append(ids, l.ID)
-			}
-		}
-		if len(ids) == 0 {
-			return total, nil
-		}
-		n, err := s.redrive(ctx, ids)
-		if err != nil {
+		ids = append(ids, l.ID)
+	}
+	for page := range slices.Chunk(ids, deadPage) {
+		n, err := s.redrive(ctx, page)
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return total, err
 		}
 		total += n
 	}
+	return total, nil
 }
 
 func (s *Spool) redrive(ctx context.Context, ids []uint64) (int, error) {
