@@ -53,12 +53,9 @@ type ClientConfig struct {
 
 // Client talks to Port. It is safe for concurrent use.
 type Client struct {
-	cfg       ClientConfig
-	base      string // scheme, host and path, without /v1
-	transport http.RoundTripper
-	log       *slog.Logger
-	masker    *Masker
-	limits    Limits
+	cfg  ClientConfig
+	base string // scheme, host and path, without /v1
+	log  *slog.Logger
 
 	token   tokenSource
 	pace    pacer
@@ -97,10 +94,10 @@ func New(cfg ClientConfig) (*Client, error) {
 	cfg.Transport = cmp.Or(cfg.Transport, http.DefaultTransport)
 	cfg.Masker = cmp.Or(cfg.Masker, NewMasker())
 	cfg.Masker.Add(cfg.ClientSecret.Reveal())
+	cfg.Limits = cfg.Limits.clamped()
 	c := &Client{
-		budget: budget{failures: map[string]int{}},
-		cfg:    cfg, base: base, transport: cfg.Transport, log: cfg.Log.With("component", "port"), limits: cfg.Limits.clamped(),
-		masker: cfg.Masker, bulks: make(chan struct{}, maxBulks),
+		cfg: cfg, base: base, log: cfg.Log.With("component", "port"), budget: budget{failures: map[string]int{}},
+		bulks: make(chan struct{}, maxBulks),
 	}
 	c.layout.ocean.Store(cfg.UserAgentLayout == LayoutOcean)
 	c.layout.decided = cfg.UserAgentLayout != LayoutAuto

@@ -37,7 +37,7 @@ func (c *Client) Delete(ctx context.Context, o DeleteOptions, blueprint string, 
 		return nil, err
 	}
 	var errs []error
-	for part := range slices.Chunk(ids, c.limits.DeleteCount) {
+	for part := range slices.Chunk(ids, c.cfg.Limits.DeleteCount) {
 		done, err := c.deletePart(ctx, k, part)
 		deleted = append(deleted, done...)
 		if err != nil {

@@ -151,10 +151,8 @@ func (s *setup) create(ctx context.Context) (*Integration, error) {
 // origin decides where the resources of a new installation come from.
 func (s *setup) origin(ctx context.Context) (string, error) {
 	switch s.cfg.Origin {
-	case OriginEmpty:
-		return OriginEmpty, nil
-	case OriginDefault:
-		return OriginDefault, nil
+	case OriginEmpty, OriginDefault:
+		return s.cfg.Origin, nil
 	case OriginOcean:
 		s.c.log.WarnContext(ctx, "OCEAN__CREATE_PORT_RESOURCES_ORIGIN=Ocean is now called Default")
 		return OriginDefault, nil

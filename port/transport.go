@@ -155,7 +155,7 @@ func (c *Client) attempt(caller context.Context, k *call, token string, timeout 
 		}
 		return &callError{method: k.method, url: req.URL.Path, err: c.scrub(err, token), sent: sent}
 	}
-	res, err := c.transport.RoundTrip(req)
+	res, err := c.cfg.Transport.RoundTrip(req)
 	if err != nil {
 		return nil, fail(err, !unsent(err))
 	}
@@ -269,7 +269,7 @@ func (c *Client) clean(s, token string) string {
 			s = strings.ReplaceAll(s, bare, redactedMark)
 		}
 	}
-	return c.masker.String(s)
+	return c.cfg.Masker.String(s)
 }
 
 // scrub is clean for an error, whose chain is kept when nothing was found.

@@ -115,7 +115,7 @@ func (c *Client) bulkLength(entities []Entity) int {
 		if i > 0 {
 			size++ // the comma
 		}
-		if i == c.limits.UpsertCount || i > 0 && size > c.limits.UpsertBytes {
+		if i == c.cfg.Limits.UpsertCount || i > 0 && size > c.cfg.Limits.UpsertBytes {
 			return i
 		}
 	}

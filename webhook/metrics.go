@@ -18,7 +18,7 @@ type metrics struct {
 	latency                           *prometheus.HistogramVec
 	commits, commitSize               prometheus.Histogram
 	commitErrors                      prometheus.Counter
-	mu                                sync.RWMutex
+	mu                                sync.Mutex
 	events                            map[string]bool // that have a label of their own
 }
 
@@ -65,21 +65,14 @@ func newMetrics(reg *prometheus.Registry, stats func() (spool.Stats, bool)) *met
 // event is the label of an event type. The first ones that look like event types
 // have their own.
 func (m *metrics) event(name string) string {
-	m.mu.RLock()
-	known := m.events[name]
-	m.mu.RUnlock()
-	if known {
-		return name
-	}
-	if !eventName.MatchString(name) {
-		return otherEvent
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.events[name] && len(m.events) >= maxEvents {
-		return otherEvent
+	if !m.events[name] {
+		if len(m.events) >= maxEvents || !eventName.MatchString(name) {
+			return otherEvent
+		}
+		m.events[name] = true
 	}
-	m.events[name] = true
 	return name
 }
 
