@@ -68,7 +68,7 @@ func (c *Client) Setup(ctx context.Context, cfg SetupConfig) error {
 		err = s.check(i)
 	}
 	if err == nil {
-		_, err = c.Layout(ctx)
+		err = c.decideLayout(ctx)
 	}
 	if err == nil {
 		i, err = s.reconcile(ctx, i)
