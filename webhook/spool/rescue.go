@@ -56,9 +56,8 @@ func (s *Spool) rescue(ctx context.Context, path string, cause error) error {
 	}
 	old, _ := filepath.Glob(path + ".damaged-*")
 	slices.Sort(old)
-	for len(old) > keepDamaged {
-		_ = os.Remove(old[0])
-		old = old[1:]
+	for _, path := range old[:max(0, len(old)-keepDamaged)] {
+		_ = os.Remove(path)
 	}
 	return nil
 }
