@@ -77,16 +77,13 @@ func (c *Client) getJSON(ctx context.Context, path, query string, into any) erro
 	return c.callJSON(ctx, &call{method: http.MethodGet, path: path, query: query}, into)
 }
 
-// callJSON sends a call and decodes the answer, unless into is nil.
+// callJSON sends a call and decodes the answer.
 func (c *Client) callJSON(ctx context.Context, k *call, into any) error {
 	a, err := c.do(ctx, k)
 	if err != nil {
 		return err
 	}
 	defer a.free()
-	if into == nil {
-		return nil
-	}
 	if err := json.Unmarshal(a.body, into); err != nil {
 		return fmt.Errorf("port: %s %s: %w: %w", k.method, k.path, errAnswer, err)
 	}

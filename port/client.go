@@ -11,6 +11,7 @@
 package port
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ type ClientConfig struct {
 	BlueprintTTL time.Duration // 120 s
 
 	// Transport carries the requests: proxies and certificates are its concern.
-	// http.DefaultTransport's settings by default.
+	// http.DefaultTransport by default.
 	Transport http.RoundTripper
 	// Masker removes secrets from what is sent as an example and from errors.
 	// The client's own secret is added to it.
@@ -52,12 +53,9 @@ type ClientConfig struct {
 
 // Client talks to Port. It is safe for concurrent use.
 type Client struct {
-	cfg       ClientConfig
-	base      string // scheme, host and path, without /v1
-	transport http.RoundTripper
-	log       *slog.Logger
-	masker    *Masker
-	limits    Limits
+	cfg  ClientConfig
+	base string // scheme, host and path, without /v1
+	log  *slog.Logger
 
 	token   tokenSource
 	pace    pacer
@@ -88,27 +86,18 @@ func New(cfg ClientConfig) (*Client, error) {
 	case cfg.IntegrationType == "" || cfg.Identifier == "" || cfg.Version == "":
 		return nil, errors.New("port: integration type, identifier and version are required")
 	}
-	orElse(&cfg.UserAgentLayout, LayoutAuto)
-	orElse(&cfg.Timeout, time.Minute)
-	orElse(&cfg.FlagsTTL, 5*time.Minute)
-	orElse(&cfg.BlueprintTTL, 2*time.Minute)
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Transport == nil {
-		cfg.Transport = &http.Transport{
-			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2 * maxBulks,
-			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
-		}
-	}
-	if cfg.Masker == nil {
-		cfg.Masker = NewMasker()
-	}
+	cfg.UserAgentLayout = cmp.Or(cfg.UserAgentLayout, LayoutAuto)
+	cfg.Timeout = cmp.Or(cfg.Timeout, time.Minute)
+	cfg.FlagsTTL = cmp.Or(cfg.FlagsTTL, 5*time.Minute)
+	cfg.BlueprintTTL = cmp.Or(cfg.BlueprintTTL, 2*time.Minute)
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	cfg.Transport = cmp.Or(cfg.Transport, http.DefaultTransport)
+	cfg.Masker = cmp.Or(cfg.Masker, NewMasker())
 	cfg.Masker.Add(cfg.ClientSecret.Reveal())
+	cfg.Limits = cfg.Limits.clamped()
 	c := &Client{
-		budget: budget{failures: map[string]int{}},
-		cfg:    cfg, base: base, transport: cfg.Transport, log: cfg.Log.With("component", "port"), limits: cfg.Limits.clamped(),
-		masker: cfg.Masker, bulks: make(chan struct{}, maxBulks),
+		cfg: cfg, base: base, log: cfg.Log.With("component", "port"), budget: budget{failures: map[string]int{}},
+		bulks: make(chan struct{}, maxBulks),
 	}
 	c.layout.ocean.Store(cfg.UserAgentLayout == LayoutOcean)
 	c.layout.decided = cfg.UserAgentLayout != LayoutAuto
@@ -117,13 +106,6 @@ func New(cfg ClientConfig) (*Client, error) {
 
 // maxBulks is how many bulk requests are in flight at once.
 const maxBulks = 6
-
-func orElse[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
 
 // checkBaseURL accepts the address of a region with or without a final slash.
 func checkBaseURL(s string) (string, error) {

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"math"
@@ -59,12 +60,7 @@ const (
 
 // clamped gives the limits that are used: zero means the default.
 func (l Limits) clamped() Limits {
-	clamp := func(v, most int) int {
-		if v == 0 {
-			return most
-		}
-		return max(1, min(v, most))
-	}
+	clamp := func(v, most int) int { return max(1, min(cmp.Or(v, most), most)) }
 	return Limits{
 		UpsertCount: clamp(l.UpsertCount, maxUpsertCount),
 		UpsertBytes: clamp(l.UpsertBytes, maxUpsertBytes),

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -38,21 +37,26 @@ type resources struct {
 	pages      []json.RawMessage
 }
 
-// resourceNames are the stems of files that are read.
-var resourceNames = []string{"blueprints", "actions", "scorecards", "pages", "port-app-config"}
-
 // loadResources reads a directory. Missing files are missing resources, other
 // files are left alone, a known name with another extension is an error.
 func loadResources(dir fs.FS) (*resources, error) {
 	r := &resources{mapping: json.RawMessage(emptyMapping), scorecards: map[string][]json.RawMessage{}}
+	var blueprints []json.RawMessage
+	var scorecards []struct {
+		Blueprint string            `json:"blueprint"`
+		Data      []json.RawMessage `json:"data"`
+	}
+	stems := map[string]any{
+		"blueprints": &blueprints, "actions": &r.actions, "scorecards": &scorecards, "pages": &r.pages, "port-app-config": &r.mapping,
+	}
 	entries, err := fs.ReadDir(dir, ".")
 	if err != nil {
 		return nil, fmt.Errorf("default resources: %w", err)
 	}
 	for _, e := range entries {
 		ext := path.Ext(e.Name())
-		stem := strings.TrimSuffix(e.Name(), ext)
-		if e.IsDir() || !slices.Contains(resourceNames, stem) {
+		into, known := stems[strings.TrimSuffix(e.Name(), ext)]
+		if e.IsDir() || !known {
 			continue
 		}
 		if ext != ".json" && ext != ".yaml" && ext != ".yml" {
@@ -62,55 +66,25 @@ func loadResources(dir fs.FS) (*resources, error) {
 		if err != nil {
 			return nil, fmt.Errorf("default resources: %w", err)
 		}
-		if err := r.add(stem, raw); err != nil {
+		doc, err := yamlToJSON(raw) // YAML includes JSON
+		if err == nil {
+			err = json.Unmarshal(doc, into)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("default resources: %s: %w", e.Name(), err)
 		}
 	}
-	return r, nil
-}
-
-func (r *resources) add(stem string, raw []byte) error {
-	doc, err := yamlToJSON(raw) // YAML includes JSON
-	if err != nil {
-		return err
-	}
-	switch stem {
-	case "port-app-config":
-		r.mapping = doc
-		return nil
-	case "actions":
-		return json.Unmarshal(doc, &r.actions)
-	case "pages":
-		return json.Unmarshal(doc, &r.pages)
-	case "scorecards":
-		return r.addScorecards(doc)
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(doc, &list); err != nil {
-		return err
-	}
-	for _, b := range list {
-		blueprint, err := newDefaultBlueprint(b)
+	for _, doc := range blueprints {
+		b, err := newDefaultBlueprint(doc)
 		if err != nil {
-			return err
+			return nil, fmt.Errorf("default resources: blueprints: %w", err)
 		}
-		r.blueprints = append(r.blueprints, blueprint)
+		r.blueprints = append(r.blueprints, b)
 	}
-	return nil
-}
-
-func (r *resources) addScorecards(doc []byte) error {
-	var groups []struct {
-		Blueprint string            `json:"blueprint"`
-		Data      []json.RawMessage `json:"data"`
-	}
-	if err := json.Unmarshal(doc, &groups); err != nil {
-		return err
-	}
-	for _, g := range groups {
+	for _, g := range scorecards {
 		r.scorecards[g.Blueprint] = append(r.scorecards[g.Blueprint], g.Data...)
 	}
-	return nil
+	return r, nil
 }
 
 // A defaultBlueprint is a blueprint that can be sent in stages.

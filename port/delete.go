@@ -33,11 +33,11 @@ func (c *Client) Delete(ctx context.Context, o DeleteOptions, blueprint string, 
 		method: http.MethodPost, path: "/blueprints/" + url.PathEscape(blueprint) + "/bulk/entities/delete", query: q.Encode(),
 		entities: true, feature: o.Feature, repeatable: true,
 	}
-	if _, err := c.Layout(ctx); err != nil {
+	if err := c.decideLayout(ctx); err != nil {
 		return nil, err
 	}
 	var errs []error
-	for part := range slices.Chunk(ids, c.limits.DeleteCount) {
+	for part := range slices.Chunk(ids, c.cfg.Limits.DeleteCount) {
 		done, err := c.deletePart(ctx, k, part)
 		deleted = append(deleted, done...)
 		if err != nil {

@@ -240,7 +240,7 @@ func (c *Client) SendExamples(ctx context.Context, kind string, records [][]byte
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = append(body, c.masker.JSON(r)...)
+		body = append(body, c.cfg.Masker.JSON(r)...)
 	}
 	body = append(body, `]}`...)
 	_, err := c.do(ctx, &call{

@@ -47,28 +47,26 @@ func (c *Client) agent(k *call) string {
 	return strings.Join(names, "/")
 }
 
-// Layout decides which order of identifier and version this installation
-// writes under, and remembers it. It asks Port once when the setting is auto:
-// where entities in the order of the Python integration exist, that order is
-// kept, because otherwise the same entity would have a second owner.
-func (c *Client) Layout(ctx context.Context) (Layout, error) {
+// decideLayout decides which order of identifier and version this installation
+// writes under. It asks Port once when the setting is auto: where entities in the
+// order of the Python integration exist, that order is kept, because otherwise the
+// same entity would have a second owner.
+func (c *Client) decideLayout(ctx context.Context) error {
 	l := &c.layout
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.decided {
-		q := c.ownedQueries()[1]
-		q.Limit = 1
-		page, err := c.ownedPage(ctx, q)
-		if err != nil {
-			return "", err
-		}
-		l.ocean.Store(len(page.refs) > 0)
-		l.decided = true
+	if l.decided {
+		return nil
 	}
-	if l.ocean.Load() {
-		return LayoutOcean, nil
+	q := c.ownedQueries()[1]
+	q.Limit = 1
+	page, err := c.ownedPage(ctx, q)
+	if err != nil {
+		return err
 	}
-	return LayoutDocumented, nil
+	l.ocean.Store(len(page.refs) > 0)
+	l.decided = true
+	return nil
 }
 
 // ownedQueries are the queries for what this installation wrote as an exporter,

@@ -10,13 +10,12 @@ import (
 // With ship the lines also wait for Port, in the returned shipper; else that is
 // nil.
 func NewLog(cfg LogConfig, out io.Writer, terminal, ship bool) (*slog.Logger, *LogShipper) {
-	opt := &slog.HandlerOptions{Level: cfg.Level}
+	opt := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: cfg.Masker.Attr}
 	var local slog.Handler = slog.NewJSONHandler(out, opt)
 	if terminal {
 		opt.Level = max(cfg.Level.Level(), slog.LevelWarn)
 		local = slog.NewTextHandler(out, opt)
 	}
-	local = cfg.Masker.Handler(local)
 	if !ship {
 		return slog.New(local), nil
 	}

@@ -96,11 +96,11 @@ func TestLine(t *testing.T) {
 	}
 }
 
-func TestMaskingHandler(t *testing.T) {
+func TestMaskedLog(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	m := port.NewMasker(`the"secret`)
-	slog.New(m.Handler(slog.NewJSONHandler(&out, nil))).With("a", `the"secret`).WithGroup("g").
+	slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{ReplaceAttr: m.Attr})).With("a", `the"secret`).WithGroup("g").
 		Error("m \u009b the\"secret", "err", fmt.Errorf("no %s\x1b[2J\u202e", `the"secret`), `the"secret`, map[string]string{"k": `the"secret`})
 	if got := out.String(); strings.Contains(got, "secret") || strings.ContainsAny(got, "\x1b\u009b\u202e") || !json.Valid(out.Bytes()) || strings.Count(got, "[REDACTED]") != 5 {
 		t.Errorf("log = %s", got)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -19,15 +20,10 @@ func (m *Masker) Line(s string) string { return visible(m.String(s), true) }
 // direction of text as \x1b or \u202e. Line ends and tabs stay unless line is set.
 func visible(s string, line bool) string {
 	harmless := func(r rune) bool {
-		switch {
-		case r == '\n' || r == '\t':
+		if r == '\n' || r == '\t' {
 			return !line
-		case r < ' ', r >= 0x7f && r <= 0x9f, r == utf8.RuneError:
-			return false
-		case r == '\u2028', r == '\u2029', r == '\u061c', r >= '\u200e' && r <= '\u200f', r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
-			return false
 		}
-		return true
+		return r != utf8.RuneError && !unicode.In(r, unicode.Cc, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
 	}
 	if strings.IndexFunc(s, func(r rune) bool { return !harmless(r) }) < 0 {
 		return s

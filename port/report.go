@@ -121,28 +121,22 @@ func (c *Client) RunHeartbeat(ctx context.Context, eventID string, interval time
 // report sends to the address for metrics. An installation without one needs
 // no reports.
 func (c *Client) report(ctx context.Context, method, path string, body any) error {
-	base, err := c.metricsURL(ctx)
-	if err != nil || base == "" {
-		return err
+	i := c.Installed()
+	if i == nil {
+		var err error
+		if i, err = c.Integration(ctx); err != nil {
+			return err
+		}
+	}
+	if i.metrics == "" {
+		return nil
 	}
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("port: report: %w", err)
 	}
-	_, err = c.do(ctx, &call{method: method, path: base + path, body: raw, repeatable: true, opaque: true})
+	_, err = c.do(ctx, &call{method: method, path: i.metrics + path, body: raw, repeatable: true, opaque: true})
 	return err
-}
-
-// metricsURL is the address for metrics, read once.
-func (c *Client) metricsURL(ctx context.Context) (string, error) {
-	i := c.Installed()
-	if i == nil {
-		var err error
-		if i, err = c.Integration(ctx); err != nil {
-			return "", err
-		}
-	}
-	return i.metrics, nil
 }
 
 // errNoIngest says that the installation has not been read yet.

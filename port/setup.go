@@ -2,6 +2,7 @@ package port
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,7 +67,7 @@ func (c *Client) Setup(ctx context.Context, cfg SetupConfig) error {
 		err = s.check(i)
 	}
 	if err == nil {
-		_, err = c.Layout(ctx)
+		err = c.decideLayout(ctx)
 	}
 	if err == nil {
 		i, err = s.reconcile(ctx, i)
@@ -142,17 +143,15 @@ func (s *setup) create(ctx context.Context) (*Integration, error) {
 	if err != nil {
 		return nil, err
 	}
-	orElse(&i.ResourcesOrigin, origin)
+	i.ResourcesOrigin = cmp.Or(i.ResourcesOrigin, origin)
 	return i, nil
 }
 
 // origin decides where the resources of a new installation come from.
 func (s *setup) origin(ctx context.Context) (string, error) {
 	switch s.cfg.Origin {
-	case OriginEmpty:
-		return OriginEmpty, nil
-	case OriginDefault:
-		return OriginDefault, nil
+	case OriginEmpty, OriginDefault:
+		return s.cfg.Origin, nil
 	case OriginOcean:
 		s.c.log.WarnContext(ctx, "OCEAN__CREATE_PORT_RESOURCES_ORIGIN=Ocean is now called Default")
 		return OriginDefault, nil
@@ -197,7 +196,7 @@ func (s *setup) reconcile(ctx context.Context, i *Integration) (*Integration, er
 	if err != nil {
 		return nil, err
 	}
-	orElse(&i.ResourcesOrigin, origin)
+	i.ResourcesOrigin = cmp.Or(i.ResourcesOrigin, origin)
 	return i, nil
 }
 

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,8 +37,8 @@ func (c *Client) fetchToken(ctx context.Context) (string, time.Duration, error) 
 		// The error is not repeated: it may quote the token.
 		return "", 0, fmt.Errorf("port: token: %w", errAnswer)
 	}
-	orElse(&t.TokenType, "Bearer")
-	orElse(&t.ExpiresIn, float64(time.Hour/time.Second))
+	t.TokenType = cmp.Or(t.TokenType, "Bearer")
+	t.ExpiresIn = cmp.Or(t.ExpiresIn, float64(time.Hour/time.Second))
 	return t.TokenType + " " + t.AccessToken, time.Duration(min(t.ExpiresIn, maxSeconds) * float64(time.Second)), nil
 }
 

@@ -2,6 +2,7 @@ package port
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,11 +87,8 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 	r := c.newRetry(k)
 	refused := 0
 	for {
-		token, err := c.authorize(ctx, k)
+		token, err := c.admit(ctx, k)
 		if err != nil {
-			return nil, err
-		}
-		if err := c.waitTurn(ctx, k); err != nil {
 			return nil, err
 		}
 		a, err := c.attempt(ctx, k, token, r.timeout())
@@ -121,19 +119,15 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 	}
 }
 
-func (c *Client) authorize(ctx context.Context, k *call) (string, error) {
+// admit returns the token when the call may go by Port's rate limit.
+func (c *Client) admit(ctx context.Context, k *call) (token string, err error) {
 	if k.anonymous {
 		return "", nil
 	}
-	return c.token.get(ctx, c.fetchToken)
-}
-
-// waitTurn keeps to Port's rate limit.
-func (c *Client) waitTurn(ctx context.Context, k *call) error {
-	if k.anonymous {
-		return nil
+	if token, err = c.token.get(ctx, c.fetchToken); err != nil {
+		return "", err
 	}
-	return sleep(ctx, c.pace.turn(time.Now()))
+	return token, sleep(ctx, c.pace.turn(time.Now()))
 }
 
 // backOff waits before the next attempt. What a 429 asks for holds for all calls.
@@ -161,7 +155,7 @@ func (c *Client) attempt(caller context.Context, k *call, token string, timeout 
 		}
 		return &callError{method: k.method, url: req.URL.Path, err: c.scrub(err, token), sent: sent}
 	}
-	res, err := c.transport.RoundTrip(req)
+	res, err := c.cfg.Transport.RoundTrip(req)
 	if err != nil {
 		return nil, fail(err, !unsent(err))
 	}
@@ -235,7 +229,7 @@ func (c *Client) read(k *call, res *http.Response) (*answer, error) {
 	}
 	buf.Reset()
 	limit := k.limit
-	orElse(&limit, defaultAnswerLimit)
+	limit = cmp.Or(limit, defaultAnswerLimit)
 	if _, err := buf.ReadFrom(io.LimitReader(res.Body, limit+1)); err != nil {
 		return nil, fmt.Errorf("%w: %w", errAnswer, err)
 	}
@@ -275,7 +269,7 @@ func (c *Client) clean(s, token string) string {
 			s = strings.ReplaceAll(s, bare, redactedMark)
 		}
 	}
-	return c.masker.String(s)
+	return c.cfg.Masker.String(s)
 }
 
 // scrub is clean for an error, whose chain is kept when nothing was found.

@@ -92,7 +92,7 @@ func (c *Client) Upsert(ctx context.Context, o UpsertOptions, entities []Entity)
 		return res, nil
 	}
 	u := &upsert{c: c, res: &res, all: entities, query: o.query(), feature: o.Feature, path: "/blueprints/" + url.PathEscape(entities[0].Blueprint) + "/entities/bulk"}
-	if _, err := c.Layout(ctx); err != nil {
+	if err := c.decideLayout(ctx); err != nil {
 		u.fail(0, len(entities), err)
 		return res, ctx.Err()
 	}
@@ -115,7 +115,7 @@ func (c *Client) bulkLength(entities []Entity) int {
 		if i > 0 {
 			size++ // the comma
 		}
-		if i == c.limits.UpsertCount || i > 0 && size > c.limits.UpsertBytes {
+		if i == c.cfg.Limits.UpsertCount || i > 0 && size > c.cfg.Limits.UpsertBytes {
 			return i
 		}
 	}

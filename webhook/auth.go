@@ -3,9 +3,10 @@ package webhook
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
-	"strings"
+	"net/http"
 	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
 )
 
 // verdict is what authentication says about a request.
@@ -20,42 +21,24 @@ const (
 // digest makes secrets of one length, so that comparing them takes one time.
 func digest(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
 
-// authenticate judges an Authorization header. Only the password counts, which is
+// authenticate judges the Authorization header of a request. Only the password counts, which is
 // what follows the first colon. Without a secret every well-formed Basic header is
 // good: the hooks of a time when there was one go on. Other schemes and broken
 // headers are never good.
-func (s *Server) authenticate(headers []string) verdict {
+func (s *Server) authenticate(r *http.Request) verdict {
+	headers := r.Header.Values(echo.HeaderAuthorization)
 	if len(headers) == 0 {
 		if s.cfg.Secret == "" {
 			return granted
 		}
 		return missing
 	}
-	if len(headers) > 1 {
+	_, password, ok := r.BasicAuth()
+	if len(headers) > 1 || !ok || !utf8.ValidString(password) {
 		return denied
 	}
-	password, ok := basicPassword(headers[0])
-	if !ok {
-		return denied
-	}
-	if s.cfg.Secret == "" {
-		return granted
-	}
-	if sum := digest(password); subtle.ConstantTimeCompare(sum[:], s.secret[:]) != 1 {
+	if sum := digest(password); s.cfg.Secret != "" && subtle.ConstantTimeCompare(sum[:], s.secret[:]) != 1 {
 		return denied
 	}
 	return granted
-}
-
-func basicPassword(header string) (string, bool) {
-	scheme, rest, ok := strings.Cut(header, " ")
-	if !ok || !strings.EqualFold(scheme, "Basic") {
-		return "", false
-	}
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
-	if err != nil || !utf8.Valid(raw) {
-		return "", false
-	}
-	_, password, ok := strings.Cut(string(raw), ":")
-	return password, ok
 }

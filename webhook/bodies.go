@@ -77,17 +77,10 @@ func (x *body) Read(p []byte) (int, error) {
 		defer x.from.mu.Unlock()
 		x.stepped = time.Now()
 		if !x.gone && !x.fixed {
-			x.fixed = x.conn.SetReadDeadline(earlier(x.stepped.Add(stepTime), x.end)) != nil
+			x.fixed = x.conn.SetReadDeadline(x.stepped.Add(min(stepTime, x.end.Sub(x.stepped)))) != nil
 		}
 	}
 	return n, err
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // grow takes room for so many more bytes; false when there is none.

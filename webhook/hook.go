@@ -92,17 +92,9 @@ func (s *Server) hook(c echo.Context, path string) error {
 
 // receive takes a delivery; nil when it is durable.
 func (s *Server) receive(c echo.Context, path string, b *body) (no *refusal) {
-	defer func() {
-		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
-				panic(p)
-			}
-			s.logPanic(c.Request().Context(), "a delivery could not be received", p)
-			no = refusePanic
-		}
-	}()
+	defer s.recover(c, "a delivery could not be received", func() { no = refusePanic })
 	r := c.Request()
-	v := s.authenticate(r.Header.Values(echo.HeaderAuthorization))
+	v := s.authenticate(r)
 	switch {
 	case v == missing && s.cfg.Lenient, v == granted:
 	case v == missing && s.cfg.Repairing != nil && s.cfg.Repairing():

@@ -18,7 +18,7 @@ type metrics struct {
 	latency                           *prometheus.HistogramVec
 	commits, commitSize               prometheus.Histogram
 	commitErrors                      prometheus.Counter
-	mu                                sync.RWMutex
+	mu                                sync.Mutex
 	events                            map[string]bool // that have a label of their own
 }
 
@@ -65,21 +65,14 @@ func newMetrics(reg *prometheus.Registry, stats func() (spool.Stats, bool)) *met
 // event is the label of an event type. The first ones that look like event types
 // have their own.
 func (m *metrics) event(name string) string {
-	m.mu.RLock()
-	known := m.events[name]
-	m.mu.RUnlock()
-	if known {
-		return name
-	}
-	if !eventName.MatchString(name) {
-		return otherEvent
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.events[name] && len(m.events) >= maxEvents {
-		return otherEvent
+	if !m.events[name] {
+		if len(m.events) >= maxEvents || !eventName.MatchString(name) {
+			return otherEvent
+		}
+		m.events[name] = true
 	}
-	m.events[name] = true
 	return name
 }
 
@@ -93,32 +86,41 @@ func (m *metrics) committed(took time.Duration, n int, err error) {
 
 // spoolCollector shows what the spool holds now, asked once per scrape.
 type spoolCollector struct {
-	stats                             func() (spool.Stats, bool)
-	depth, bytes, age, letters, delay *prometheus.Desc
-	working, memory, strangers        *prometheus.Desc
+	stats  func() (spool.Stats, bool)
+	gauges []spoolGauge
+}
+
+type spoolGauge struct {
+	desc *prometheus.Desc
+	of   func(spool.Stats) float64
 }
 
 func newSpoolCollector(stats func() (spool.Stats, bool)) *spoolCollector {
-	desc := func(name, help string) *prometheus.Desc {
-		return prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, nil, nil)
+	gauge := func(name, help string, of func(spool.Stats) float64) spoolGauge {
+		return spoolGauge{prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, nil, nil), of}
 	}
-	return &spoolCollector{
-		stats:     stats,
-		depth:     desc("depth", "Deliveries that wait or are being handled."),
-		bytes:     desc("depth_bytes", "Bytes that they take in the spool."),
-		strangers: desc("strangers", "Of the waiting deliveries, those that nothing speaks for: no password, no known subscription or object."),
-		age:       desc("oldest_age_seconds", "Age of the oldest of them."),
-		letters:   desc("dead_letters", "Dead letters."),
-		delay:     desc("delayed_objects", "Objects whose deliveries failed and wait for their next try."),
-		working:   desc("working_objects", "Objects whose deliveries are being handled."),
-		memory:    desc("spool_in_memory", "1 when deliveries do not survive the process."),
-	}
+	return &spoolCollector{stats, []spoolGauge{
+		gauge("depth", "Deliveries that wait or are being handled.", func(s spool.Stats) float64 { return float64(s.Depth) }),
+		gauge("depth_bytes", "Bytes that they take in the spool.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
+		gauge("strangers", "Of the waiting deliveries, those that nothing speaks for: no password, no known subscription or object.",
+			func(s spool.Stats) float64 { return float64(s.Strangers) }),
+		gauge("oldest_age_seconds", "Age of the oldest of them.", func(s spool.Stats) float64 { return s.OldestAge.Seconds() }),
+		gauge("dead_letters", "Dead letters.", func(s spool.Stats) float64 { return float64(s.DeadLetters) }),
+		gauge("delayed_objects", "Objects whose deliveries failed and wait for their next try.", func(s spool.Stats) float64 { return float64(s.Delayed) }),
+		gauge("working_objects", "Objects whose deliveries are being handled.", func(s spool.Stats) float64 { return float64(s.Working) }),
+		gauge("spool_in_memory", "1 when deliveries do not survive the process.", func(s spool.Stats) float64 {
+			if s.InMemory {
+				return 1
+			}
+			return 0
+		}),
+	}}
 }
 
 // Describe implements prometheus.Collector.
 func (c *spoolCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.depth, c.bytes, c.age, c.letters, c.delay, c.working, c.memory, c.strangers} {
-		ch <- d
+	for _, g := range c.gauges {
+		ch <- g.desc
 	}
 }
 
@@ -128,17 +130,7 @@ func (c *spoolCollector) Collect(ch chan<- prometheus.Metric) {
 	if !ok {
 		return
 	}
-	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
-	gauge(c.depth, float64(st.Depth))
-	gauge(c.bytes, float64(st.Bytes))
-	gauge(c.strangers, float64(st.Strangers))
-	gauge(c.age, st.OldestAge.Seconds())
-	gauge(c.letters, float64(st.DeadLetters))
-	gauge(c.delay, float64(st.Delayed))
-	gauge(c.working, float64(st.Working))
-	inMemory := 0.0
-	if st.InMemory {
-		inMemory = 1
+	for _, g := range c.gauges {
+		ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.of(st))
 	}
-	gauge(c.memory, inMemory)
 }

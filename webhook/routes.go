@@ -69,7 +69,10 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		res.Before(func() {
 			res.Header().Set("X-Process-Time", strconv.FormatFloat(time.Since(start).Seconds(), 'f', 5, 64))
 		})
-		err := s.catch(c, next)
+		err := func() (err error) {
+			defer s.recover(c, "a request failed", func() { err = echo.ErrInternalServerError })
+			return next(c)
+		}()
 		if err != nil {
 			c.Error(err)
 		}
@@ -80,20 +83,17 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// catch turns a panic into an error.
-func (s *Server) catch(c echo.Context, next echo.HandlerFunc) (err error) {
-	defer func() {
-		p := recover()
-		if p == nil {
-			return
-		}
-		if p == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
-			panic(p)
-		}
-		s.logPanic(c.Request().Context(), "a request failed", p)
-		err = echo.ErrInternalServerError
-	}()
-	return next(c)
+// recover is deferred by what answers requests: then does what a panic asks for.
+func (s *Server) recover(c echo.Context, msg string, then func()) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+		panic(p)
+	}
+	s.logPanic(c.Request().Context(), msg, p)
+	then()
 }
 
 // logPanic logs where it happened. What is thrown is only shown when it is the
@@ -163,7 +163,7 @@ func docs(c echo.Context) error {
 // protect asks for the password of the hooks.
 func (s *Server) protect(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if s.authenticate(c.Request().Header.Values(echo.HeaderAuthorization)) != granted {
+		if s.authenticate(c.Request()) != granted {
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="ado-port"`)
 			return echo.ErrUnauthorized
 		}
@@ -183,7 +183,7 @@ const sampleEvery = 10 * time.Second
 // sampler keeps what happens often from filling the log.
 type sampler struct {
 	mu   sync.Mutex
-	seen map[string]*sample // by reason, of which there are few
+	seen map[string]sample // by reason, of which there are few
 }
 
 type sample struct {
@@ -195,19 +195,12 @@ type sample struct {
 func (s *sampler) pass(reason string, now time.Time) (n int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seen == nil {
-		s.seen = map[string]*sample{}
-	}
 	x := s.seen[reason]
-	if x == nil {
-		x = &sample{}
-		s.seen[reason] = x
-	}
 	x.count++
-	if !x.last.IsZero() && now.Sub(x.last) < sampleEvery {
-		return 0, false
+	n, ok = x.count, x.last.IsZero() || now.Sub(x.last) >= sampleEvery
+	if ok {
+		x = sample{last: now}
 	}
-	n = x.count
-	x.last, x.count = now, 0
-	return n, true
+	s.seen[reason] = x
+	return n, ok
 }

@@ -65,7 +65,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, secret: digest(cfg.Secret), conns: newConns(cfg.Listener),
-		bodies: newBodies(max(bodyRoom, 2*cfg.Settings.MaxBodyBytes)), looked: make(chan struct{}),
+		bodies: newBodies(max(bodyRoom, 2*cfg.Settings.MaxBodyBytes)), lines: sampler{seen: map[string]sample{}},
+		looked: make(chan struct{}),
 	}
 	if p := strings.Trim(cfg.Prefix, "/"); p != "" {
 		s.prefix = "/" + p

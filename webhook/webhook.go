@@ -10,6 +10,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,21 +134,11 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("OCEAN__HOOKS__%s is %d: want a positive value", name, v)
 		}
 	}
-	setDefault(&s.MaxBodyBytes, defaultMaxBody)
-	setDefault(&s.Workers, defaultWorkers)
-	setDefault(&c.HandleTimeout, defaultHandleTimeout)
-	setDefault(&c.ShutdownWait, defaultShutdownWait)
-	if c.Registry == nil {
-		c.Registry = prometheus.NewRegistry()
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	s.MaxBodyBytes = cmp.Or(s.MaxBodyBytes, defaultMaxBody)
+	s.Workers = cmp.Or(s.Workers, defaultWorkers)
+	c.HandleTimeout = cmp.Or(c.HandleTimeout, defaultHandleTimeout)
+	c.ShutdownWait = cmp.Or(c.ShutdownWait, defaultShutdownWait)
+	c.Registry = cmp.Or(c.Registry, prometheus.NewRegistry())
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	return c, nil
-}
-
-func setDefault[T int | int64 | time.Duration](v *T, def T) {
-	if *v == 0 {
-		*v = def
-	}
 }

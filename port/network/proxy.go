@@ -1,12 +1,12 @@
 package network
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -44,8 +44,8 @@ func newProxies(environ map[string]string) (*proxies, error) {
 		if text == "" {
 			continue
 		}
-		u, err := proxyURL(text)
-		if err != nil {
+		u := proxyURL(text)
+		if u == nil {
 			return nil, fmt.Errorf("%s from environment: want the URL of a proxy such as http://proxy.example.com:3128", name)
 		}
 		for _, to := range e.to {
@@ -63,24 +63,16 @@ func newProxies(environ map[string]string) (*proxies, error) {
 	return p, nil
 }
 
-var errProxy = errors.New("not a proxy")
-
-// proxyURL reads an address; without a scheme it is an HTTP proxy.
-func proxyURL(text string) (*url.URL, error) {
+// proxyURL reads an address; without a scheme it is an HTTP proxy. nil is none.
+func proxyURL(text string) *url.URL {
 	if !strings.Contains(text, "://") {
 		text = "http://" + text
 	}
 	u, err := url.Parse(text)
-	if err != nil {
-		return nil, errProxy
+	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+		return nil
 	}
-	switch u.Scheme {
-	case "http", "https", "socks5", "socks5h":
-		if u.Hostname() != "" {
-			return u, nil
-		}
-	}
-	return nil, errProxy
+	return u
 }
 
 // forRequest is an http.Transport's Proxy.

@@ -11,7 +11,6 @@ import (
 // A Schedule says when a resync is due: every so often, or by a cron
 // expression. The zero value never is.
 type Schedule struct {
-	text     string
 	next     cron.Schedule
 	distance time.Duration // 0: there is no fixed one
 }
@@ -24,14 +23,14 @@ func (s *Schedule) UnmarshalText(text []byte) error {
 		if d < time.Second {
 			return errors.New("an interval of at least a second")
 		}
-		*s = Schedule{text: d.String(), next: cron.Every(d), distance: d}
+		*s = Schedule{next: cron.Every(d), distance: d}
 		return nil
 	}
 	next, err := parseCron(t)
 	if err != nil {
 		return errors.New("minutes such as 60, a duration such as 90m, or a cron expression such as 0 */6 * * *")
 	}
-	*s = Schedule{text: t, next: next}
+	*s = Schedule{next: next}
 	return nil
 }
 
@@ -56,21 +55,17 @@ func (s Schedule) Next(t time.Time) time.Time {
 // IsZero reports whether there is no schedule.
 func (s Schedule) IsZero() bool { return s.next == nil }
 
-// String is the schedule as it was understood: 45m0s, or the expression.
-func (s Schedule) String() string { return s.text }
-
 // A CronSpec is a cron expression of five fields, or @hourly and the like. The
 // zero value is never due.
 type CronSpec struct{ Schedule }
 
 // UnmarshalText takes a cron expression only.
 func (c *CronSpec) UnmarshalText(text []byte) error {
-	t := strings.TrimSpace(string(text))
-	next, err := parseCron(t)
+	next, err := parseCron(strings.TrimSpace(string(text)))
 	if err != nil {
 		return errors.New("a cron expression of five fields such as 0 */6 * * *, or @daily")
 	}
-	c.Schedule = Schedule{text: t, next: next}
+	c.Schedule = Schedule{next: next}
 	return nil
 }
 

@@ -134,22 +134,18 @@ func Problems(err error) []string {
 // WriteJSON prints the same for programs: an object with settings, ignored,
 // notices and errors.
 func (e *Effective) WriteJSON(w io.Writer, err error) error {
-	type pair struct {
-		Variable string `json:"variable"`
-		Text     string `json:"text"`
-		Level    string `json:"level,omitempty"`
+	type notice struct {
+		Notice
+		Level string `json:"level"`
 	}
 	out := struct {
-		Settings []Row    `json:"settings"`
-		Ignored  []pair   `json:"ignored,omitempty"`
-		Notices  []pair   `json:"notices,omitempty"`
-		Errors   []string `json:"errors,omitempty"`
-	}{Settings: e.Rows, Errors: Problems(err)}
-	for _, i := range e.Ignored {
-		out.Ignored = append(out.Ignored, pair{Variable: i.Variable, Text: i.Reason})
-	}
+		Settings []Row     `json:"settings"`
+		Ignored  []Ignored `json:"ignored,omitempty"`
+		Notices  []notice  `json:"notices,omitempty"`
+		Errors   []string  `json:"errors,omitempty"`
+	}{Settings: e.Rows, Ignored: e.Ignored, Errors: Problems(err)}
 	for _, n := range e.Notices {
-		out.Notices = append(out.Notices, pair{n.Variable, n.Text, strings.ToLower(n.Level.String())})
+		out.Notices = append(out.Notices, notice{n, strings.ToLower(n.Level.String())})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

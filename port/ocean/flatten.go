@@ -124,9 +124,12 @@ func (f *flat) assign(name string, value any, origin Origin, via string) {
 		f.section(name, value, origin, via)
 		return
 	}
-	if known := f.resolve(name, via != "" || origin == FromYAML); known != name {
-		f.assign(known, value, origin, via)
-		return
+	// Decamelising a key of JSON or YAML may not have found all its underscores.
+	if _, here := f.schema.byName[name]; !here && (via != "" || origin == FromYAML) {
+		if known, ok := f.schema.squashed[squash(name)]; ok {
+			f.assign(known, value, origin, via)
+			return
+		}
 	}
 	if via != "" && via != name {
 		origin = origin.via(via)
@@ -142,18 +145,6 @@ func (f *flat) assign(name string, value any, origin Origin, via string) {
 	if text := strings.Trim(scalar(value), "\r\n"); strings.TrimSpace(text) != "" {
 		f.values[name] = setting{text: text, origin: origin}
 	}
-}
-
-// resolve maps a key of JSON or YAML to the name that it means although
-// decamelising could not find all its underscores.
-func (f *flat) resolve(name string, key bool) string {
-	if !key || f.schema.byName[name] != nil {
-		return name
-	}
-	if known, ok := f.schema.squashed[squash(name)]; ok {
-		return known
-	}
-	return name
 }
 
 // section takes an object, or a text that holds one as JSON.

@@ -4,8 +4,8 @@ import "strings"
 
 // An Ignored variable is accepted and changes nothing.
 type Ignored struct {
-	Variable string // a trailing `*` stands for any ending
-	Reason   string
+	Variable string `json:"variable"` // a trailing `*` stands for any ending
+	Reason   string `json:"text"`
 }
 
 // ignored returns the variables that a user or the chart port-labs/port-ocean may

@@ -40,9 +40,9 @@ func (o Origin) via(variable string) Origin {
 
 // A Notice is something about the configuration that does not stop the start.
 type Notice struct {
-	Level    slog.Level // Warn, or Info for hints
-	Variable string
-	Text     string
+	Level    slog.Level `json:"-"` // Warn, or Info for hints
+	Variable string     `json:"variable"`
+	Text     string     `json:"text"`
 }
 
 // String is one line without a line break. It never holds a secret.

@@ -3,7 +3,6 @@ package ocean
 import (
 	"cmp"
 	"errors"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -72,15 +71,9 @@ func userinfo(text string) *url.Userinfo {
 // longEnough leaves out what is too short to be looked for. The result is sorted,
 // longest first.
 func longEnough(secrets []string) []string {
-	set := map[string]bool{}
-	for _, s := range secrets {
-		if len(s) >= minSecret {
-			set[s] = true
-		}
-	}
-	return slices.SortedFunc(maps.Keys(set), func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
-	})
+	out := slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return len(s) < minSecret })
+	slices.SortFunc(out, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b)) })
+	return slices.Compact(out)
 }
 
 func containsAny(text string, secrets []string) bool {

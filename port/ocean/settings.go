@@ -258,17 +258,9 @@ type Application struct {
 	Port        int    `env:"PORT" envDefault:"8000" min:"0" max:"65535" doc:"Port on which the process listens, on all interfaces."`
 }
 
-// Level is the threshold for slog.
+// Level is the threshold for slog, INFO unless another one is named.
 func (a *Application) Level() slog.Level {
-	switch a.LogLevel {
-	case "CRITICAL":
-		return port.LevelCritical
-	case "ERROR":
-		return slog.LevelError
-	case "WARNING":
-		return slog.LevelWarn
-	case "DEBUG":
-		return slog.LevelDebug
-	}
-	return slog.LevelInfo
+	return map[string]slog.Level{
+		"CRITICAL": port.LevelCritical, "ERROR": slog.LevelError, "WARNING": slog.LevelWarn, "DEBUG": slog.LevelDebug,
+	}[a.LogLevel]
 }

@@ -21,8 +21,8 @@ func TestSchedule(t *testing.T) {
 			t.Errorf("%q: %v", tt.text, err)
 			continue
 		}
-		if got := s.Next(from).Sub(from); got != tt.want || s.IsZero() || s.String() == "" {
-			t.Errorf("%q is next due in %v (%s), want %v", tt.text, got, s, tt.want)
+		if got := s.Next(from).Sub(from); got != tt.want || s.IsZero() {
+			t.Errorf("%q is next due in %v, want %v", tt.text, got, tt.want)
 		}
 	}
 	var never ocean.Schedule

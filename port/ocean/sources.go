@@ -3,7 +3,6 @@ package ocean
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,24 +38,18 @@ func ReadSources(dir string, environ map[string]string) (Sources, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // one of two fixed names in the working directory
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	defer f.Close()
-	// A directory called .env is common in other tools' trees, and no setting.
-	if info, err := f.Stat(); err == nil && info.IsDir() {
+	case err == nil && info.IsDir(): // a directory called .env is common in other tools' trees, and no setting
 		return nil, nil
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	if len(b) > maxFile {
+	case err == nil && info.Size() > maxFile:
 		return nil, fmt.Errorf("read configuration: %s is larger than %d bytes", path, maxFile)
+	}
+	b, err := os.ReadFile(path) //nolint:gosec // one of two fixed names in the working directory
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
 	}
 	return b, nil
 }

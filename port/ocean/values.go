@@ -151,16 +151,8 @@ func clip(s string) string {
 }
 
 func unitName(unit time.Duration) string {
-	switch unit {
-	case time.Millisecond:
-		return "milliseconds"
-	case time.Minute:
-		return "minutes"
-	case time.Hour:
-		return "hours"
-	default:
-		return "seconds"
-	}
+	names := map[time.Duration]string{time.Millisecond: "milliseconds", time.Minute: "minutes", time.Hour: "hours"}
+	return cmp.Or(names[unit], "seconds")
 }
 
 // errForm says that a text does not have the form that expected describes.

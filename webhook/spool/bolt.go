@@ -49,9 +49,9 @@ type bolt struct {
 func openBolt(path string) (*bolt, error) {
 	_, statErr := os.Stat(path)
 	b := &bolt{path: path}
-	err := guard(func() (err error) {
-		if b.db, err = bbolt.Open(path, 0o600, b.options(false)); err != nil {
-			return classify(err)
+	err := guard(func() error {
+		if err := b.open(false); err != nil {
+			return err
 		}
 		b.db.AllocSize = growBytes
 		return b.db.Update(func(t *bbolt.Tx) error {
@@ -73,7 +73,8 @@ func openBolt(path string) (*bolt, error) {
 	return b, nil
 }
 
-func (b *bolt) options(readOnly bool) *bbolt.Options {
+// open tells a damaged file from one that cannot be opened.
+func (b *bolt) open(readOnly bool) (err error) {
 	opt := &bbolt.Options{
 		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
 			f, err = os.OpenFile(path, flag|noFollow, mode) //nolint:gosec // the file of the configuration
@@ -89,7 +90,15 @@ func (b *bolt) options(readOnly bool) *bbolt.Options {
 	if runtime.GOOS != "windows" && !readOnly { // there the file would be as large at once
 		opt.InitialMmapSize = mapBytes
 	}
-	return opt
+	b.db, err = bbolt.Open(b.path, 0o600, opt)
+	var path *os.PathError
+	switch {
+	case err == nil, errors.As(err, &path):
+		return err
+	case errors.Is(err, berrors.ErrTimeout):
+		return ErrLocked
+	}
+	return fmt.Errorf("%w: %w", errDamaged, err)
 }
 
 // inspectBolt opens a file for reading only. nil: there is none, or nothing in
@@ -99,9 +108,9 @@ func inspectBolt(path string) (*bolt, error) {
 		return nil, nil //nolint:nilnil // as the comment says
 	}
 	b, lists := &bolt{path: path}, 0
-	err := guard(func() (err error) {
-		if b.db, err = bbolt.Open(path, 0o600, b.options(true)); err != nil {
-			return classify(err)
+	err := guard(func() error {
+		if err := b.open(true); err != nil {
+			return err
 		}
 		return b.db.View(func(t *bbolt.Tx) error {
 			return t.ForEach(func(name []byte, list *bbolt.Bucket) error {
@@ -118,21 +127,6 @@ func inspectBolt(path string) (*bolt, error) {
 	}
 	_ = b.close()
 	return nil, err
-}
-
-// classify tells a damaged file from one that cannot be opened.
-func classify(err error) error {
-	var path *os.PathError
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return ErrLocked
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch),
-		errors.Is(err, berrors.ErrInvalidMapping):
-		return fmt.Errorf("%w: %w", errDamaged, err)
-	case errors.As(err, &path):
-		return err
-	}
-	return fmt.Errorf("%w: %w", errDamaged, err)
 }
 
 // guard turns a panic of fn, also that of an access to a part of the file that
@@ -248,7 +242,7 @@ func (t *boltTx) each(b bucket, from uint64, fn func(uint64, []byte) error) erro
 		}
 		last = id
 		if err := fn(id, v); err != nil {
-			return err
+			return unlessStop(err)
 		}
 	}
 	return nil

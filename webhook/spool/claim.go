@@ -50,17 +50,12 @@ func (s *Spool) Take(ctx context.Context) (*Claim, error) {
 			s.putBack(ctx, c, err)
 			continue
 		}
-		if len(bad) > 0 {
-			s.mu.Lock()
+		if len(bad) > 0 || len(c.Deliveries) == 0 {
 			s.lay(c, bad)
-			s.mu.Unlock()
 		}
 		if len(c.Deliveries) > 0 {
 			return c, nil
 		}
-		s.mu.Lock()
-		s.release(c, time.Time{})
-		s.mu.Unlock()
 	}
 }
 
@@ -129,14 +124,18 @@ func (s *Spool) read(c *Claim, nodes []node) (bad []Delivery, err error) {
 	return bad, err
 }
 
-// lay buries records that cannot be read. The caller holds mu.
+// lay buries records that cannot be read, and gives the key back when no other was.
 func (s *Spool) lay(c *Claim, bad []Delivery) {
-	if c.epoch != s.epoch {
-		return
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.epoch == s.epoch {
+		s.remove(c, bad, func(d *Delivery) {
+			s.burials = append(s.burials, burial{id: d.ID, died: time.Now(), reason: errRecord.Error()})
+		})
 	}
-	s.remove(c, bad, func(d *Delivery) {
-		s.burials = append(s.burials, burial{id: d.ID, died: time.Now(), reason: errRecord.Error()})
-	})
+	if len(c.Deliveries) == 0 {
+		s.release(c, time.Time{})
+	}
 }
 
 // putBack gives a claim back that could not be read.

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -37,35 +38,27 @@ func exhume(t tx, id uint64, r *result) (bool, error) {
 
 // makeRoom deletes the oldest dead letters that are too many.
 func (s *Spool) makeRoom(t tx, r *result) error {
-	excess := func() bool {
-		return s.deadCount+r.deadCount > maxDead || s.deadBytes+r.deadBytes > s.cfg.MaxBytes/4
+	count, size := s.deadCount+r.deadCount-maxDead, s.deadBytes+r.deadBytes-s.cfg.MaxBytes/4
+	if count <= 0 && size <= 0 {
+		return nil
 	}
-	for excess() {
-		var oldest []uint64
-		err := t.each(dead, 0, func(id uint64, _ []byte) error {
-			oldest = append(oldest, id)
-			if len(oldest) == 100 {
-				return errStop
-			}
-			return nil
-		})
-		if err != nil && err != errStop { //nolint:errorlint // our own sentinel, never wrapped
-			return err
+	var oldest []uint64
+	err := t.each(dead, 0, func(id uint64, v []byte) error {
+		if count <= 0 && size <= 0 {
+			return errStop
 		}
-		if len(oldest) == 0 {
-			return nil
-		}
-		for _, id := range oldest {
-			if !excess() {
-				break
-			}
-			if _, err := exhume(t, id, r); err != nil {
-				return err
-			}
+		oldest = append(oldest, id)
+		count--
+		size -= int64(len(v))
+		return nil
+	})
+	for _, id := range oldest {
+		if err == nil {
+			_, err = exhume(t, id, r)
 			r.dropped++
 		}
 	}
-	return nil
+	return err
 }
 
 // deadPage is how many dead letters are read in one transaction.
@@ -113,41 +106,30 @@ func (s *Spool) deadFrom(from uint64) (page []DeadLetter, err error) {
 			return nil
 		})
 	})
-	if err == errStop { //nolint:errorlint // our own sentinel, never wrapped
-		err = nil
-	}
 	return page, err
 }
 
 // Redrive has dead letters wait again as if they had just come: those of these
 // ids, or all when none is named. It returns how many; ErrNotFound when none of
 // ids is a dead letter. Those that are damaged stay.
-func (s *Spool) Redrive(ctx context.Context, ids ...uint64) (int, error) {
+func (s *Spool) Redrive(ctx context.Context, ids ...uint64) (total int, err error) {
 	if len(ids) > 0 {
 		return s.redrive(ctx, ids)
 	}
-	total, start := 0, time.Now()
-	for from := uint64(0); ; {
-		page, err := s.deadFrom(from)
+	for l, err := range s.Dead() {
 		if err != nil {
-			return total, err
+			return 0, err
 		}
-		ids := make([]uint64, 0, len(page))
-		for _, l := range page {
-			from = l.ID + 1
-			if !l.Died.After(start) { // or one that dies at once would come back for ever
-				ids = append(ids, l.ID)
-			}
-		}
-		if len(ids) == 0 {
-			return total, nil
-		}
-		n, err := s.redrive(ctx, ids)
-		if err != nil {
+		ids = append(ids, l.ID)
+	}
+	for page := range slices.Chunk(ids, deadPage) {
+		n, err := s.redrive(ctx, page)
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return total, err
 		}
 		total += n
 	}
+	return total, nil
 }
 
 func (s *Spool) redrive(ctx context.Context, ids []uint64) (int, error) {
@@ -205,29 +187,17 @@ func (s *Spool) revive(v []byte) (put, bool) {
 	return s.putOf(&d, fresh), true
 }
 
-// Drop deletes the dead letters of these ids; ErrNotFound when there is none.
-func (s *Spool) Drop(ctx context.Context, ids ...uint64) error {
-	n := 0
-	err := s.do(ctx, func(t tx, r *result) error {
-		n = 0
-		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-			found, err := exhume(t, id, r)
-			if err != nil {
-				return err
-			}
-			if found {
-				n++
-			}
-		}
-		return nil
-	})
-	if err != nil {
+// Drop deletes a dead letter; ErrNotFound when there is none of that id.
+func (s *Spool) Drop(ctx context.Context, id uint64) error {
+	var found bool // read only when the change has ended
+	err := s.do(ctx, func(t tx, r *result) (err error) {
+		found, err = exhume(t, id, r)
 		return err
-	}
-	if n == 0 {
+	})
+	if err == nil && !found {
 		return ErrNotFound
 	}
-	return nil
+	return err
 }
 
 // do has the committer run a change and waits for it.

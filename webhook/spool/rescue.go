@@ -56,9 +56,8 @@ func (s *Spool) rescue(ctx context.Context, path string, cause error) error {
 	}
 	old, _ := filepath.Glob(path + ".damaged-*")
 	slices.Sort(old)
-	for len(old) > keepDamaged {
-		_ = os.Remove(old[0])
-		old = old[1:]
+	for _, path := range old[:max(0, len(old)-keepDamaged)] {
+		_ = os.Remove(path)
 	}
 	return nil
 }
@@ -68,11 +67,7 @@ func (s *Spool) rescue(ctx context.Context, path string, cause error) error {
 func (s *Spool) salvage(path string) (saved int, complete bool) {
 	old := &bolt{path: path}
 	defer old.close()
-	err := guard(func() (err error) {
-		old.db, err = bbolt.Open(path, 0o600, old.options(true))
-		return err
-	})
-	if err != nil {
+	if guard(func() error { return old.open(true) }) != nil {
 		return 0, false
 	}
 	complete = true

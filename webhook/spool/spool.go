@@ -14,6 +14,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,13 +101,11 @@ type Spool struct {
 // error is ErrLocked while another process has the directory, ctx's, or says why
 // the directory cannot be used.
 func Open(ctx context.Context, cfg Config) (*Spool, error) {
-	setDefault(&cfg.MaxBytes, defaultMaxBytes)
-	setDefault(&cfg.MaxDeliveries, defaultMaxDeliveries)
-	setDefault(&cfg.MaxAge, defaultMaxAge)
-	setDefault(&cfg.Strangers, defaultStrangers)
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
+	cfg.MaxDeliveries = cmp.Or(cfg.MaxDeliveries, defaultMaxDeliveries)
+	cfg.MaxAge = cmp.Or(cfg.MaxAge, defaultMaxAge)
+	cfg.Strangers = cmp.Or(cfg.Strangers, defaultStrangers)
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	if cfg.Lost == nil {
 		cfg.Lost = func() {}
 	}
@@ -123,12 +122,6 @@ func Open(ctx context.Context, cfg Config) (*Spool, error) {
 	s.timer = time.AfterFunc(time.Hour, s.promote)
 	go s.commits(context.WithoutCancel(ctx))
 	return s, nil
-}
-
-func setDefault[T int | int64 | time.Duration](v *T, def T) {
-	if *v <= 0 {
-		*v = def
-	}
 }
 
 // openStore opens the file, or memory.

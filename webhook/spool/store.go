@@ -30,12 +30,20 @@ type tx interface {
 	get(b bucket, id uint64) []byte
 	put(b bucket, id uint64, v []byte) error
 	delete(b bucket, id uint64) error
-	// each calls fn in the order of ids, beginning at from, until it returns an error.
+	// each calls fn in the order of ids, beginning at from, until it returns an error;
+	// errStop is none.
 	each(b bucket, from uint64, fn func(id uint64, v []byte) error) error
 }
 
-// errStop ends each without an error of the list.
+// errStop ends each without an error.
 var errStop = errors.New("stop")
+
+func unlessStop(err error) error {
+	if err == errStop { //nolint:errorlint // our own sentinel, never wrapped
+		return nil
+	}
+	return err
+}
 
 // memory is a store that ends with the process.
 type memory struct {
@@ -85,7 +93,7 @@ func (m *memoryTx) each(b bucket, from uint64, fn func(uint64, []byte) error) er
 			continue
 		}
 		if err := fn(id, m.lists[b][id]); err != nil {
-			return err
+			return unlessStop(err)
 		}
 	}
 	return nil

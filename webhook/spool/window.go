@@ -29,7 +29,6 @@ type half struct {
 	max  int
 	seen map[hash128]*mark
 	fifo []*mark // oldest first
-	head int     // of fifo
 }
 
 // A mark is an accepted delivery, or one that is being stored.
@@ -163,20 +162,15 @@ func (h *half) put(k *mark) *mark {
 
 // forget drops what is too old or too much.
 func (h *half) forget(now time.Time) {
-	for h.head < len(h.fifo) {
-		k := h.fifo[h.head]
-		if !k.gone && now.Sub(k.at) <= h.ttl && len(h.fifo)-h.head <= h.max {
-			break
+	for len(h.fifo) > 0 {
+		k := h.fifo[0]
+		if !k.gone && now.Sub(k.at) <= h.ttl && len(h.fifo) <= h.max {
+			return
 		}
 		if !k.gone {
 			k.gone = true
 			delete(h.seen, k.hash)
 		}
-		h.fifo[h.head] = nil
-		h.head++
-	}
-	if h.head > h.max/2 {
-		h.fifo = slices.Clone(h.fifo[h.head:])
-		h.head = 0
+		h.fifo[0], h.fifo = nil, h.fifo[1:]
 	}
 }
