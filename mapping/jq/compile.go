@@ -363,21 +363,7 @@ func (c *compiler) index(target node, x *gojq.Index, s *scope) (node, error) {
 		return nil, err
 	}
 	to, err := c.optional(x.End, s, constant{nil})
-	return newIndex(target, newSliceKey(from, to)), err
-}
-
-func newIndex(target, key node) node {
-	if singles(target, key) {
-		return indexOne{target.(single), key.(single)}
-	}
-	return index{target, key}
-}
-
-func newSliceKey(from, to node) node {
-	if singles(from, to) {
-		return newObjectNode([]member{{constant{"start"}, from}, {constant{"end"}, to}})
-	}
-	return sliceKey{from, to}
+	return newIndex(target, newObjectNode([]member{{constant{"start"}, from}, {constant{"end"}, to}})), err
 }
 
 func (c *compiler) str(str *gojq.String, format func(*run, any) (string, error), s *scope) (node, error) {

@@ -231,10 +231,11 @@ func (c *compiler) callable(q *gojq.Query, s *scope) (node, error) {
 	if err != nil || weight == 0 {
 		return n, err
 	}
+	h := heavy{n, weight}
 	if one, ok := n.(single); ok {
-		return heavyOne{one, weight}, nil
+		return heavyOne{h, one}, nil
 	}
-	return heavy{n, weight}, nil
+	return h, nil
 }
 
 // function compiles a definition in the scope that already holds its name.
