@@ -4,7 +4,6 @@ package jq
 
 // A funcDef is a function defined in jq.
 type funcDef struct {
-	name   string
 	params []string // `$x` parameters are bound as value and as function
 	body   node
 }

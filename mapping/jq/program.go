@@ -104,10 +104,10 @@ func (c *Compiler) Compile(src string) (*Program, error) {
 		return nil, fmt.Errorf("syntax error: %w", err)
 	}
 	p := &Program{shared: c.shared}
-	c.comp.prog, c.comp.root, c.comp.depth = p, true, 0
-	p.body, err = c.comp.query(q, nil)
-	if err != nil {
-		return nil, err
+	c.comp.prog, c.comp.root, c.comp.depth, c.comp.err = p, true, 0, nil
+	p.body = c.comp.query(q, nil)
+	if c.comp.err != nil {
+		return nil, c.comp.err
 	}
 	return p, nil
 }
