@@ -81,9 +81,9 @@ func (n replaceLiteral) one(r *run, _ *env, in any) (any, error) {
 	var b strings.Builder
 	from := 0
 	for _, m := range all {
-		b.WriteString(s[min(from, m.start()):m.start()])
+		b.WriteString(s[min(from, m[0]):m[0]])
 		b.WriteString(n.with)
-		from = m.end()
+		from = m[1]
 		if b.Len() > maxString {
 			break
 		}
@@ -120,7 +120,7 @@ func (n replaceNode) replace(r *run, e *env, in, re, flags any, out func(any) er
 	var results []any
 	from := 0
 	for _, m := range all {
-		gap := s[min(from, m.start()):m.start()]
+		gap := s[min(from, m[0]):m[0]]
 		i := 0
 		err := eval(n.str, r, e, place{val: x.groups(s, m)}, func(v place) error {
 			if i == len(results) {
@@ -137,7 +137,7 @@ func (n replaceNode) replace(r *run, e *env, in, re, flags any, out func(any) er
 		if err != nil {
 			return err
 		}
-		from = m.end()
+		from = m[1]
 	}
 	if results == nil {
 		return out(s)
