@@ -339,7 +339,7 @@ func (t *translator) char() (rune, error) {
 		return t.code(rest[2:end], 16, end+2)
 	case rest[0] == 'x':
 		n := 1
-		for n < len(rest) && n < 3 && unhex(rest[n]) >= 0 {
+		for n < len(rest) && n < 3 && strings.IndexByte("0123456789abcdefABCDEF", rest[n]) >= 0 {
 			n++
 		}
 		return t.code("0"+rest[1:n], 16, n+1)
