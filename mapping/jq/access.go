@@ -237,50 +237,47 @@ func (n iterate) eval(r *run, e *env, in place, out func(place) error) error {
 	return eval(n.target, r, e, in, func(t place) error { return t.each(r, out) })
 }
 
-func each(r *run, t any, out func(any) error) error {
-	var vals []any
+// elements are the values of a list or object.
+func elements(t any) ([]any, error) {
 	switch t := t.(type) {
 	case []any:
-		vals = t
+		return t, nil
 	case *Object:
-		vals = t.vals
-	default:
-		return errorf("Cannot iterate over %s", describeShort(t))
+		return t.vals, nil
 	}
-	for _, v := range vals {
+	if t == nil {
+		return nil, errorf("Cannot iterate over null")
+	}
+	return nil, errorf("Cannot iterate over %s", describe(t))
+}
+
+func each(r *run, t any, out func(any) error) error {
+	return place{val: t}.each(r, func(p place) error { return out(p.val) })
+}
+
+func (p place) each(r *run, out func(place) error) error {
+	if p.path == computed {
+		return errorf("Invalid path expression near attempt to iterate through %s", shortText(p.val))
+	}
+	vals, err := elements(p.val)
+	if err != nil {
+		return err
+	}
+	for i, v := range vals {
 		if err := r.tick(); err != nil {
 			return err
 		}
-		if err := out(v); err != nil {
+		sub := place{val: v}
+		if o, ok := p.val.(*Object); ok && p.path != nil {
+			sub.path = &step{p.path, o.keys[i]}
+		} else if p.path != nil {
+			sub.path = &step{p.path, float64(i)}
+		}
+		if err := out(sub); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func describeShort(v any) string {
-	if v == nil {
-		return "null"
-	}
-	return describe(v)
-}
-
-func (p place) each(r *run, out func(place) error) error {
-	switch p.path {
-	case nil:
-		return each(r, p.val, func(v any) error { return out(place{val: v}) })
-	case computed:
-		return errorf("Invalid path expression near attempt to iterate through %s", shortText(p.val))
-	}
-	var i int
-	return each(r, p.val, func(v any) error {
-		key := any(float64(i))
-		if o, ok := p.val.(*Object); ok {
-			key = o.keys[i]
-		}
-		i++
-		return out(place{v, &step{p.path, key}})
-	})
 }
 
 // recurse is `..`.
