@@ -422,7 +422,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
 		a.follow = live.New(live.Config{
-			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book,
+			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
 			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
 		})
 		if a.keeper, err = a.newKeeper(); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,22 +26,29 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/mapping/resync/live"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
+	"github.com/ado-port/ado-port/webhook"
 )
 
 var update = flag.Bool("update", false, "write the generated parts of deploy/*.md")
 
 // A buffer that several goroutines write to.
 type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu    sync.Mutex
+	b     bytes.Buffer
+	after func(text string) // is told of all that is written; may be nil
 }
 
 func (b *buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.b.Write(p)
+	n, err := b.b.Write(p)
+	if b.after != nil {
+		b.after(b.b.String())
+	}
+	return n, err
 }
 
 func (b *buffer) String() string {
@@ -191,6 +201,97 @@ func TestConfigCommand(t *testing.T) {
 	}
 }
 
+func TestCommandLines(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args string
+		code int
+		want string // in what is printed
+	}{
+		{"version", exitGood, "ado-port " + version},
+		{"-v", exitGood, "ado-port " + version},
+		{"help", exitGood, "Exit codes"},
+		{"sail -h", exitGood, "Exit codes"},
+		{"-h", exitGood, "Exit codes"},
+		{"config -h", exitGood, "-output"},
+		{"hooks --help", exitGood, "-old-url"},
+		{"demo -h", exitGood, "-once"},
+		{"ocean sail -h", exitGood, "Exit codes"},
+		{"ocean sail --once", exitGood, "resync completed"},
+		{"ocean sail -O /app -l DEBUG -p 0", exitGood, "resync completed"},
+		{"run --once", exitGood, "resync completed"},
+		{"--once", exitGood, "resync completed"},
+		{"ocean", exitGood, "resync completed"}, // with the listener ONCE
+		{"config extra", exitUsage, "extra"},
+		{"config --output yaml", exitUsage, "want text or json"},
+		{"hooks --repair --cleanup", exitUsage, "not both"},
+		{"hooks --dance", exitUsage, "-dance"},
+		{"demo --dance", exitUsage, "-dance"},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			t.Parallel()
+			_, _, environ := servers(t)
+			if tt.args != "ocean" {
+				environ["OCEAN__EVENT_LISTENER"] = `{"type":"POLLING"}`
+			}
+			code, out, errs := start(t, t.Context(), strings.Fields(tt.args), environ)
+			if code != tt.code || !strings.Contains(out+errs, tt.want) {
+				t.Errorf("exit code %d, want %d and %q in:\n%s\n%s", code, tt.code, tt.want, out, errs)
+			}
+		})
+	}
+}
+
+func TestUnreadableConfiguration(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"sail", "config", "hooks"} {
+		var errs buffer
+		if code := run(t.Context(), process{args: []string{command}, dir: dir, out: &errs, err: &errs}); code != exitFailed || !strings.Contains(errs.String(), "config.yaml") {
+			t.Errorf("%s: exit code %d\n%s", command, code, &errs)
+		}
+	}
+}
+
+// A run that ends needs no port; a service that nobody can reach is none.
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, _, environ := servers(t)
+	environ["APPLICATION__PORT"] = strconv.Itoa(ln.Addr().(*net.TCPAddr).Port) // of a TCP listener
+	if code, _, errs := start(t, t.Context(), nil, environ); code != exitGood || !strings.Contains(errs, "the port is taken") {
+		t.Errorf("exit code %d of one resync\n%s", code, errs)
+	}
+	environ["OCEAN__EVENT_LISTENER"] = `{"type":"POLLING"}`
+	if code, _, errs := start(t, t.Context(), nil, environ); code != exitFailed || !strings.Contains(errs, "APPLICATION__PORT: ") {
+		t.Errorf("exit code %d of a service\n%s", code, errs)
+	}
+}
+
+// The demo changes its organization, and the service follows.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, errs buffer
+	followed := regexp.MustCompile(`(?m): [1-9]\d* entities written$`)
+	out.after = func(text string) {
+		if followed.MatchString(text) {
+			cancel()
+		}
+	}
+	if code := run(ctx, process{args: []string{"demo"}, dir: t.TempDir(), out: &out, err: &errs}); code != exitGood || ctx.Err() == nil {
+		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
+	}
+}
+
 func TestHelpNamesEveryVariable(t *testing.T) {
 	t.Parallel()
 	_, out, _ := start(t, t.Context(), []string{"--help"}, map[string]string{})
@@ -313,6 +414,10 @@ type liveBench struct {
 	changed chan struct{} // closed after the next request to the catalog
 }
 
+// hookRetry is the pause before a delivery that was refused or not answered is
+// sent again; it doubles eight times.
+const hookRetry = 5 * time.Millisecond
+
 // newLiveBench makes everything but the service.
 func newLiveBench(t *testing.T) *liveBench {
 	t.Helper()
@@ -326,7 +431,7 @@ func newLiveBench(t *testing.T) *liveBench {
 	b.build = b.project.AddPipeline("ci", b.repository).QueueBuild("")
 	b.build.Start()
 	b.project.AddRepository("other").Push("main", azuredevopstest.Files{"README.md": "# Other"})
-	b.ado = azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat, HookRetry: -1})
+	b.ado = azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat, HookRetry: hookRetry})
 	t.Cleanup(b.ado.Close)
 
 	b.catalog = porttest.NewUnstarted(porttest.Options{ClientID: "cid"})
@@ -420,22 +525,56 @@ func (b *liveBench) want(t *testing.T, blueprint, identifier, want string) {
 	b.until(t, blueprint+" "+identifier+" "+want, func() bool { return b.entity(blueprint, identifier) == want })
 }
 
+// service starts a service in this process. stop ends it and returns its log.
+func (b *liveBench) service(t *testing.T) (stop func() string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan string, 1)
+	go func() {
+		code, _, errs := start(t, ctx, nil, maps.Clone(b.environ))
+		if code != exitGood {
+			t.Errorf("exit code %d\n%s", code, errs)
+		}
+		done <- errs
+	}()
+	stop = sync.OnceValue(func() string {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// once runs one resync in a process of its own.
+func (b *liveBench) once(t *testing.T) {
+	t.Helper()
+	if code, _, errs := start(t, t.Context(), []string{"--once"}, maps.Clone(b.environ)); code != exitGood {
+		t.Fatalf("exit code %d\n%s", code, errs)
+	}
+}
+
+// post sends something to the service, with the password of the hooks, and returns
+// the status of the answer.
+func (b *liveBench) post(t *testing.T, path, password string, body []byte) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:"+b.environ["APPLICATION__PORT"]+path, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("", password)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	return res.StatusCode
+}
+
 // liveService starts the bench with a service in this process.
 func liveService(t *testing.T) *liveBench {
 	t.Helper()
 	b := newLiveBench(t)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan int, 1)
-	go func() {
-		code, _, _ := start(t, ctx, nil, maps.Clone(b.environ))
-		done <- code
-	}()
-	t.Cleanup(func() {
-		stop()
-		if code := <-done; code != exitGood {
-			t.Errorf("exit code %d", code)
-		}
-	})
+	b.service(t)
 	b.ready(t)
 	return b
 }
@@ -502,6 +641,162 @@ func TestLiveTwice(t *testing.T) {
 			t.Errorf("notification %+v", n)
 		}
 	}
+}
+
+func TestWithoutAddress(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	delete(b.environ, "OCEAN__BASE_URL")
+	stop := b.service(t)
+	b.until(t, "the first resync", func() bool { return completed(b.catalog) > 0 })
+	var told []azuredevopstest.Event
+	b.ado.World().Subscribe(func(e azuredevopstest.Event) { told = append(told, e) })
+	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
+	for i, e := range told { // somebody else has made subscriptions
+		if status := b.post(t, hookRoute, "hook-secret", e.Payload("made-by-hand", i)); status != http.StatusOK {
+			t.Errorf("a delivery is answered %d", status)
+		}
+	}
+	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+	if status := b.post(t, hookRoute, "hook-secret", []byte("{}")); status != http.StatusBadRequest {
+		t.Errorf("what is no delivery is answered %d", status)
+	}
+	if errs := stop(); len(b.ado.Subscriptions()) != 0 || !strings.Contains(errs, "OCEAN__BASE_URL is not set") {
+		t.Errorf("%d subscriptions\n%s", len(b.ado.Subscriptions()), errs)
+	}
+}
+
+// A service that resyncs at no time learns what there is before it follows events.
+func TestWebhooksOnly(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.once(t)
+	states := completed(b.catalog)
+	b.environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
+	b.environ["OCEAN__EVENT_LISTENER__TYPE"] = "WEBHOOKS_ONLY"
+	b.service(t)
+	b.ready(t)
+	b.repository.DeleteBranch("feature")
+	b.want(t, "branch", "checkout/feature", "")
+	if got := completed(b.catalog); got != states {
+		t.Errorf("%d states of resyncs, want the %d of before", got, states)
+	}
+}
+
+// Port asks for a resync by a request. It brings another mapping, which needs other
+// events, and may read the environment.
+func TestAskedForAResync(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["OCEAN__EVENT_LISTENER__TYPE"] = "WEBHOOK"
+	b.environ["OCEAN__EVENT_LISTENER__APP_HOST"] = b.environ["OCEAN__BASE_URL"]
+	b.environ["GREETING"] = "hello"
+	b.service(t)
+	b.ready(t)
+	if doc := string(b.catalog.Integration().Document); !strings.Contains(doc, b.environ["OCEAN__BASE_URL"]+"/resync") {
+		t.Errorf("Port does not know where to ask: %s", doc)
+	}
+	b.catalog.AddBlueprint(`{"identifier":"work-item","schema":{"properties":{"state":{"type":"string"}}}}`)
+	b.catalog.SetMapping(`{"resources":[` + resource("work-item", ".id | tostring", ".fields[\"System.Title\"]", "env.GREETING + (env.OCEAN__PORT__CLIENT_SECRET // \"\")") + `]}`)
+	if status := b.post(t, "/resync", "wrong", nil); status != http.StatusUnauthorized {
+		t.Errorf("without the password a resync is answered %d", status)
+	}
+	if status := b.post(t, "/resync", "hook-secret", nil); status != http.StatusAccepted {
+		t.Fatalf("a resync is answered %d", status)
+	}
+	if err := b.ado.Subscribed(t.Context(), azuredevops.EventsOf("work-item")...); err != nil {
+		t.Fatal(err)
+	}
+	b.project.AddWorkItem("Bug", "Totals are wrong")
+	b.want(t, "work-item", "1", `Totals are wrong: "hello"`)
+}
+
+// A service that is stopped gives up what takes too long, and does it at its next
+// start.
+func TestStoppedWhileItWrites(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["OCEAN__MAX_WAIT_SECONDS_BEFORE_SHUTDOWN"] = "0.1"
+	stop := b.service(t)
+	b.ready(t)
+	old := b.entity("branch", "checkout/main")
+	writing, release := make(chan struct{}), make(chan struct{})
+	branches := func(r *http.Request, _ []byte) bool { return strings.Contains(r.URL.Path, "/branch/") }
+	b.catalog.Fault(porttest.Reset("POST /v1/blueprints/{blueprint}/entities/bulk").When(branches).Times(1).Calling(func() {
+		close(writing)
+		<-release
+	}))
+	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
+	<-writing
+	stop()
+	close(release)
+	if got := b.entity("branch", "checkout/main"); got != old {
+		t.Fatalf("before the restart %q", got)
+	}
+	b.environ["OCEAN__EVENT_LISTENER__RESYNC_ON_START"] = "false"
+	b.service(t)
+	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+}
+
+// While the mapping in Port cannot be used, events are handled by the last one that
+// could.
+func TestBrokenMapping(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.once(t)
+	b.catalog.SetMapping(`{"resources":"none"}`)
+	b.environ["OCEAN__EVENT_LISTENER__RESYNC_ON_START"] = "false"
+	b.service(t)
+	b.ready(t)
+	b.repository.DeleteBranch("feature")
+	b.want(t, "branch", "checkout/feature", "")
+}
+
+func TestHandleMalformed(t *testing.T) {
+	t.Parallel()
+	d := deliveries{live.New(live.Config{})}
+	if err := d.Handle(t.Context(), "", []webhook.Delivery{{Body: []byte("{}")}}); !errors.Is(err, webhook.ErrPermanent) {
+		t.Errorf("error %v, want one that is permanent", err)
+	}
+}
+
+func TestHooksCommand(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.once(t)
+	wants := func(code int, text string, args ...string) {
+		t.Helper()
+		got, out, errs := start(t, t.Context(), append([]string{"hooks"}, args...), maps.Clone(b.environ))
+		if got != code || !strings.Contains(out+errs, text) || strings.Contains(out+errs, "hook-secret") {
+			t.Errorf("hooks %q: exit code %d, want %d and %q in:\n%s\n%s", args, got, code, text, out, errs)
+		}
+	}
+	wants(exitFailed, "missing")
+	if len(b.ado.Subscriptions()) != 0 {
+		t.Error("a list makes subscriptions")
+	}
+	wants(exitGood, "created", "--repair")
+	wants(exitGood, "good")
+	wants(exitGood, `"health": "good"`, "--output", "json")
+	b.catalog.RejectCredentials(true)
+	wants(exitGood, "good") // by the mapping of before
+	b.catalog.RejectCredentials(false)
+	b.ado.SetSubscriptionStatus(b.ado.Subscriptions()[0].ID, "disabledBySystem")
+	wants(exitFailed, "disabledBySystem")
+	wants(exitGood, "re-enabled", "--repair")
+	old := b.environ["OCEAN__BASE_URL"] + hookRoute
+	b.environ["OCEAN__BASE_URL"] = "https://new.example.com"
+	b.environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
+	wants(exitGood, "created", "--repair")
+	wants(exitFailed, "duplicate", "--old-url", old)
+	wants(exitGood, "removed", "--cleanup", "--old-url", old)
+	if left := b.ado.Subscriptions(); len(left) != 0 {
+		t.Errorf("left %+v", left)
+	}
+	delete(b.environ, "OCEAN__BASE_URL")
+	wants(exitFailed, "OCEAN__BASE_URL is not set")
+	delete(b.environ, "OCEAN__PORT__CLIENT_ID")
+	wants(exitFailed, "OCEAN__PORT__CLIENT_ID is not set")
 }
 
 // TestServiceProcess is the service in a process of its own, for tests that kill it.
@@ -632,10 +927,14 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, process{environ: environ, dir: t.TempDir(), out: io.Discard, err: log}) }()
 	<-log.seen
-	for path, want := range map[string]int{"/health/live": 200, "/health/ready": 503} {
-		if got := status(t, http.MethodGet, environ["OCEAN__BASE_URL"]+path, ""); got != want {
-			t.Errorf("%s is answered %d, want %d", path, got, want)
-		}
+	// The server has yet to look at the directory when it begins to answer.
+	asking, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for asking.Err() == nil && status(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/ready", "") != http.StatusServiceUnavailable {
+		runtime.Gosched()
+	}
+	if got := status(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/live", ""); got != http.StatusOK || asking.Err() != nil {
+		t.Errorf("/health/live is answered %d, and /health/ready: %v", got, asking.Err())
 	}
 	event := `{"eventType":"git.push","resource":{"repository":{"id":"` + b.repository.ID + `","project":{"id":"` + b.project.ID + `"}}}}`
 	if got := status(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hookRoute, event); got != 503 {

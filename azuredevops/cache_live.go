@@ -138,9 +138,6 @@ func (l *lister) listedRepository(ctx context.Context, p *project, id string) (*
 	var found *repository
 	var ids []string
 	for obj := range rawjson.Objects(b, "value") {
-		if obj[0] != '{' {
-			continue
-		}
 		of := rawjson.Text(obj, "id")
 		ids = append(ids, strings.ToLower(p.ID+"/"+of))
 		if strings.EqualFold(of, id) {

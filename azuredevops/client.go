@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
@@ -38,6 +39,16 @@ var (
 // PersonalAccessToken is the credential of a personal access token.
 func PersonalAccessToken(token Secret) Credential { return rest.PersonalAccessToken(token) }
 
+// OrganizationKey is the same for all addresses of an organization; what is no address
+// stays as it is.
+func OrganizationKey(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return address
+	}
+	return rest.OrganizationKey(u)
+}
+
 func listed(err error) error { return rest.Listed(err) }
 
 // ClientConfig describes one organization and how to reach it. Zero fields mean
@@ -48,6 +59,7 @@ type ClientConfig struct {
 	ExcludedTags    []string   // projects that carry one of them are left out
 
 	Timeout     time.Duration
+	Bodies      *rest.Bodies
 	Transport   http.RoundTripper
 	MaxInFlight int
 	UserAgent   string
@@ -81,7 +93,7 @@ func New(cfg ClientConfig) (*Client, error) {
 	}
 	asks, err := rest.New(rest.Config{
 		OrganizationURL: cfg.OrganizationURL, Credential: cfg.Credential,
-		Timeout: cfg.Timeout, Transport: cfg.Transport, MaxInFlight: cfg.MaxInFlight, UserAgent: cfg.UserAgent, Log: cfg.Log,
+		Timeout: cfg.Timeout, Bodies: cfg.Bodies, Transport: cfg.Transport, MaxInFlight: cfg.MaxInFlight, UserAgent: cfg.UserAgent, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err

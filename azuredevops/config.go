@@ -143,13 +143,14 @@ func Clients(cfg Config, shared Shared) ([]*Client, error) {
 	if shared.Log != nil {
 		shared.Log.Info("credential chosen", "authentication", cfg.method(), "organizations", len(urls))
 	}
-	clients := make([]*Client, 0, len(urls))
+	clients, bodies := make([]*Client, 0, len(urls)), &rest.Bodies{}
 	for _, u := range urls {
 		c, err := New(ClientConfig{
 			OrganizationURL: u,
 			Credential:      cred,
 			ExcludedTags:    cfg.ExcludedTags,
 			Timeout:         shared.Timeout,
+			Bodies:          bodies,
 			Transport:       shared.Transport,
 			MaxInFlight:     cfg.MaxConcurrentRequests,
 			UserAgent:       shared.UserAgent,
@@ -201,7 +202,7 @@ func (cfg *Config) organizations() (urls []string, errs []error) {
 			errs = append(errs, fmt.Errorf("%sORGANIZATION_URLS[%d]: %w", envPrefix, i, err))
 			continue
 		}
-		if key := strings.ToLower(u.String()); !seen[key] { // Azure DevOps ignores case
+		if key := rest.OrganizationKey(u); !seen[key] {
 			seen[key] = true
 			urls = append(urls, u.String())
 		}

@@ -101,7 +101,7 @@ func clientCases() []clientCase {
 			name: "multiple, the same one twice",
 			environ: map[string]string{
 				"ACCOUNT_MODE": "Multiple Accounts", "PERSONAL_ACCESS_TOKEN": secret,
-				"ORGANIZATION_URLS": "https://dev.azure.com/Acme,https://DEV.azure.com/acme/,https://server/tfs/One",
+				"ORGANIZATION_URLS": "https://dev.azure.com/Acme,https://DEV.azure.com/acme/,http://acme.visualstudio.com/DefaultCollection,https://server/tfs/One,https://SERVER:443/tfs/one/",
 			},
 			want: []string{"https://dev.azure.com/Acme", "https://server/tfs/One"},
 		},

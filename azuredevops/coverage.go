@@ -2,12 +2,14 @@ package azuredevops
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 const (
@@ -45,7 +47,17 @@ func (l *lister) codeCoverage(ctx context.Context, run testRun, flags *int) ([]b
 	if flags != nil {
 		rq.Query = append(rq.Query, "flags", strconv.Itoa(*flags))
 	}
-	return l.object(ctx, rq)
+	b, err := l.object(ctx, rq)
+	if err != nil {
+		return nil, err
+	}
+	// A list with flags, a summary without.
+	for list, id := range map[string]string{"value": "configuration", "coverageData": "coverageStats"} {
+		if rawjson.Raw(b, list) != nil {
+			err = errors.Join(err, rest.CheckList(b, list, id))
+		}
+	}
+	return b, err
 }
 
 // coveredBuilds finds the revisions of the builds that a page of test runs names,

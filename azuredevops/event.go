@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
-	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // An Event is one delivery of a service hook. Its resource is used only to find out
@@ -191,6 +189,10 @@ func (e *Event) Key() string {
 	return e.Type + "/" + e.Project
 }
 
+// Repository is the id of the repository that an event is about, in lower case;
+// empty when it names none.
+func (e *Event) Repository() string { return e.ids.repository }
+
 // An idReader reads ids and notes the first that is none.
 type idReader struct {
 	at     gjson.Result
@@ -208,7 +210,8 @@ func (r *idReader) fail(path string) {
 	}
 }
 
-// guid reads a GUID, in lower case; "" when it is absent or null.
+// guid reads a GUID, in lower case; "" when it is absent, null or all zeros, which
+// samples have in place of null.
 func (r *idReader) guid(path string) string {
 	v := r.at.Get(path)
 	if v.Type == gjson.Null {
@@ -218,7 +221,16 @@ func (r *idReader) guid(path string) string {
 		r.fail(path)
 		return ""
 	}
-	return strings.ToLower(v.Str)
+	return IDOrNone(strings.ToLower(v.Str))
+}
+
+// IDOrNone is "" for an id that is all zeros: so the service writes that there is
+// none, for GUIDs as for commits.
+func IDOrNone(id string) string {
+	if strings.Trim(id, "0-") == "" {
+		return ""
+	}
+	return id
 }
 
 // number reads a whole number; "" when it is absent, null or zero, which samples
@@ -324,29 +336,5 @@ func Resolve(e *Event, clients []*Client, registered func(subscription string) *
 // holds tells whether an address lies in the organization, on whatever host of
 // the service.
 func (c *Client) holds(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil {
-		return false
-	}
-	org, _ := url.Parse(c.Organization()) // it is one
-	if name := cloudName(org); name != "" {
-		return name == cloudName(u)
-	}
-	own, other := strings.ToLower(c.Organization()), strings.ToLower(rest.PlainURL(u))
-	return other == own || strings.HasPrefix(other, own+"/")
-}
-
-// cloudName is the name of the organization in an address of Azure DevOps
-// Services, in lower case; "" for other addresses.
-func cloudName(u *url.URL) string {
-	host := strings.ToLower(u.Hostname())
-	if host == "dev.azure.com" || strings.HasSuffix(host, ".dev.azure.com") {
-		name, _, _ := strings.Cut(strings.TrimLeft(u.Path, "/"), "/")
-		return strings.ToLower(name)
-	}
-	if strings.HasSuffix(host, ".visualstudio.com") {
-		name, _, _ := strings.Cut(host, ".")
-		return name
-	}
-	return ""
+	return strings.HasPrefix(OrganizationKey(address)+"/", c.Key()+"/")
 }

@@ -130,7 +130,7 @@ func (e *Event) workItemChanged() []Change {
 // nothing that is listed. A check belongs to a pipeline that the event does not
 // name.
 func (e *Event) pipelinesChanged() []Change {
-	if e.Type == "ms.vss-pipelinechecks-events.check-updated-event" {
+	if e.Type == checkUpdated {
 		return []Change{{Kind: "pipeline", Scope: e.within("")}}
 	}
 	build, pipeline := e.ids.build, e.ids.pipeline

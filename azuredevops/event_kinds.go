@@ -9,12 +9,13 @@ const (
 	// runStateChanged tells that a run began or ended; action runs wait for it.
 	runStateChanged   = "ms.vss-pipelines.run-state-changed-event"
 	stageStateChanged = "ms.vss-pipelines.stage-state-changed-event"
+	checkUpdated      = "ms.vss-pipelinechecks-events.check-updated-event"
 )
 
 // inRepository are events of a kind that lives in repositories: a repository that is
-// deleted, renamed or disabled takes what is in it along.
+// deleted, brought back, renamed or disabled takes what is in it along.
 func inRepository(own ...string) []string {
-	return append(own, "git.repo.deleted", "git.repo.renamed", "git.repo.statuschanged")
+	return append(own, "git.repo.deleted", "git.repo.undeleted", "git.repo.renamed", "git.repo.statuschanged")
 }
 
 // inTrees are the events of a kind that depends on the content of repositories. A

@@ -146,6 +146,7 @@ func TestChangesOfNothing(t *testing.T) {
 			`{"repository":null,"run":null,"stage":null,"pipeline":null,"release":null,"environment":null,"deployment":null,"project":null,
 			  "id":null,"workItemId":null,"revision":null,"pullRequestId":null,"definition":null,"refUpdates":null,"url":null,"alertId":null}`,
 			`{"repository":{"id":null,"project":{"id":null}},"run":{"id":null,"pipeline":{"id":null}},"release":{"id":0},"environment":{"releaseId":0}}`,
+			`{"repository":{"id":"` + zeros + `","project":{"id":"` + zeros + `"}},"repositoryId":"` + zeros + `"}`,
 		} {
 			e, err := ParseEvent([]byte(event(typ, "tfs", resource)))
 			if err != nil {
@@ -158,6 +159,26 @@ func TestChangesOfNothing(t *testing.T) {
 				t.Errorf("%s %s: no key", typ, resource)
 			}
 		}
+	}
+}
+
+const zeros = "00000000-0000-0000-0000-000000000000"
+
+// A project of zeros, as the events of the Test button have, is none.
+func TestChangesOfZeros(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{"eventType":"ms.vss-release.release-created-event","publisherId":"rm","resource":{"release":{"id":4},"project":{"id":"` + zeros + `"}}}`,
+		`{"eventType":"build.complete","publisherId":"tfs","resource":{"id":4},"resourceContainers":{"project":{"id":"` + zeros + `"}}}`,
+	} {
+		if e, err := ParseEvent([]byte(body)); err != nil || e.Project != "" || Changes(&e) != nil {
+			t.Errorf("%s: project %q, %v, %v", body, e.Project, Changes(&e), err)
+		}
+	}
+	body := `{"eventType":"git.push","publisherId":"tfs","resource":{"repository":{"id":"` + testRepository + `","project":{"id":"` + testProject + `"}}},
+		"resourceContainers":{"project":{"id":"` + zeros + `"}}}`
+	if e, err := ParseEvent([]byte(body)); err != nil || e.Project != testProject {
+		t.Errorf("project %q, %v, want that of the repository", e.Project, err)
 	}
 }
 

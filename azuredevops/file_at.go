@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -18,18 +19,13 @@ import (
 // maxFileAtBytes is the size of the largest file that FileAt reads.
 const maxFileAtBytes = 1 << 20
 
-// ErrNoCommit means that the repository does not have the commit, or no longer has it.
-// Nothing is known about its files.
-var ErrNoCommit = errors.New("no such commit")
-
 // FileAt reads a file at a commit. The path begins at the root of the repository,
 // with a slash or without.
 //
 // ErrNotFound means that the commit is there and the file is not; a folder of
-// that name is no file. Every other error means unknown: ErrNoCommit for the
-// commit, ErrTooLarge for a file above 1 MiB, and a repository that is absent,
-// hidden or disabled, which all look the same. What is returned has the git id
-// that the service names.
+// that name is no file. Every other error means unknown: ErrTooLarge for a file
+// above 1 MiB, and a commit, or a repository, that is absent, hidden or disabled,
+// which all look the same. What is returned has the git id that the service names.
 //
 // The requests go before those of a resync.
 //
@@ -103,18 +99,13 @@ func (c *Client) blobAt(ctx context.Context, f fileAt, id []byte) ([]byte, error
 	return append([]byte{}, p.Body...), nil
 }
 
-// absentAtCommit keeps ErrNotFound only if the answer says that the item itself is
-// absent. Other reasons for a 404 prove nothing.
+// absentAtCommit leaves ErrNotFound to what says that the item is absent. The
+// other reasons for a 404, such as a commit that cannot be found, say nothing
+// about it.
 func absentAtCommit(err error) error {
 	e, ok := errors.AsType[*rest.Error](err)
-	if !ok || e.StatusCode != http.StatusNotFound || !errors.Is(err, ErrNotFound) {
+	if ok && e.StatusCode == http.StatusNotFound && (e.TypeKey == "GitItemNotFoundException" || strings.HasPrefix(e.Message, "TF401174")) {
 		return err
-	}
-	switch {
-	case e.TypeKey == "GitItemNotFoundException" || strings.HasPrefix(e.Message, "TF401174"):
-		return err
-	case e.TypeKey == "GitUnresolvableToCommitException" || strings.HasPrefix(e.Message, "TF401175"):
-		return fmt.Errorf("%w: %w", ErrNoCommit, listed(err))
 	}
 	return listed(err)
 }
@@ -128,7 +119,7 @@ func (c *Client) BranchTip(ctx context.Context, projectID, repositoryID, branch 
 	l := &lister{Snapshot: c.Urgent().Snapshot()}
 	rq := &request{
 		Project: projectID, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repositoryID},
-		Query: []string{"filter", "heads/" + branch, "$top", refsTop}, // all that begin so
+		Query: []string{"filter", "heads/" + branch, "$top", refsTop}, ID: "name", // all that begin so
 	}
 	for p, err := range l.pages(ctx, rq, "value") {
 		if err != nil {
@@ -152,18 +143,27 @@ func tipOf(p *page, ref string) string {
 	return ""
 }
 
-// DefaultBranch is the full name of the ref that a repository names its default
-// branch, empty when it names none. An error means unknown. The request goes
+// DefaultBranch is the default branch of a repository, without refs/heads/; empty
+// for a repository in which there is nothing yet. What was read after since will
+// do. ErrNotFound means that a resync leaves the repository out: its project is not
+// listed or carries an excluded tag, or the complete list of the project does not
+// have it, or has it as disabled. Every other error means unknown. The requests go
 // before those of a resync.
-//
-// https://learn.microsoft.com/rest/api/azure/devops/git/repositories/get
-func (c *Client) DefaultBranch(ctx context.Context, projectID, repositoryID string) (string, error) {
-	p, err := c.Urgent().Send(ctx, &request{
-		Project: projectID, Route: "_apis/git/repositories/{repositoryId}", Args: []string{repositoryID},
-	}, rest.Caller{})
+func (c *Client) DefaultBranch(ctx context.Context, projectID, repositoryID string, since time.Time) (string, error) {
+	l := &lister{Snapshot: c.Urgent().Snapshot()}
+	p, excluded, err := l.liveProject(ctx, projectID, "")
 	if err != nil {
 		return "", fmt.Errorf("default branch: %w", listed(err))
 	}
-	defer p.Free()
-	return strings.Clone(rawjson.Text(p.Body, "defaultBranch")), nil
+	if p == nil || excluded {
+		return "", fmt.Errorf("default branch: project %s: %w", projectID, ErrNotFound)
+	}
+	r, err := l.liveRepository(ctx, p, repositoryID, time.Since(since))
+	if err != nil {
+		return "", fmt.Errorf("default branch: %w", listed(err))
+	}
+	if r == nil || r.Disabled {
+		return "", fmt.Errorf("default branch: repository %s: %w", repositoryID, ErrNotFound)
+	}
+	return r.Branch, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
@@ -71,8 +72,8 @@ func TestFileAt(t *testing.T) {
 	}
 	for name, commit := range map[string]string{"unknown": strings.Repeat("1", 40), "branch": "main", "none": ""} {
 		_, err := read("port.yml", commit)
-		if err == nil || errors.Is(err, azuredevops.ErrNotFound) || errors.Is(err, azuredevops.ErrNoCommit) != (name != "none") {
-			t.Errorf("commit %s: %v, want ErrNoCommit", name, err)
+		if err == nil || errors.Is(err, azuredevops.ErrNotFound) {
+			t.Errorf("commit %s: %v, want an error that is not ErrNotFound", name, err)
 		}
 	}
 	if _, err := read("", second.ID); err == nil || errors.Is(err, azuredevops.ErrNotFound) {
@@ -151,14 +152,66 @@ func TestBranchTip(t *testing.T) {
 			t.Errorf("%s: %v, want ErrNotFound", branch, err)
 		}
 	}
-	if got, err := c.DefaultBranch(t.Context(), r.Project().ID, r.ID); got != "refs/heads/main" || err != nil {
-		t.Errorf("DefaultBranch = %q, %v", got, err)
-	}
-	srv.Fault(ado.Status(listRefs, http.StatusNotFound), ado.Status(repository, http.StatusNotFound))
+	srv.Fault(ado.Status(listRefs, http.StatusNotFound))
 	if _, err := tip("main"); err == nil || errors.Is(err, azuredevops.ErrNotFound) {
 		t.Errorf("refs that cannot be read: %v", err)
 	}
-	if _, err := c.DefaultBranch(t.Context(), r.Project().ID, r.ID); err == nil || errors.Is(err, azuredevops.ErrNotFound) {
-		t.Errorf("a repository that cannot be read: %v", err)
-	}
+}
+
+// The default branch is what Azure DevOps says now, or what was read since the time
+// that is asked for; only a complete list makes a repository absent.
+func TestDefaultBranch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, r, c := hosted(t)
+		r.Push("main", ado.Files{"a": "1"})
+		in := func(project, id string, since time.Time) (string, error) {
+			return c.DefaultBranch(t.Context(), project, id, since)
+		}
+		now := func() (string, error) {
+			time.Sleep(time.Minute)
+			return in(r.Project().ID, r.ID, time.Now())
+		}
+		begun := time.Now()
+		if got, err := now(); got != "main" || err != nil {
+			t.Errorf("DefaultBranch = %q, %v", got, err)
+		}
+		r.DefaultBranch = "refs/heads/dev"
+		if got, err := in(r.Project().ID, r.ID, begun); got != "main" || err != nil {
+			t.Errorf("what was read since: %q, %v", got, err)
+		}
+		if got, err := now(); got != "dev" || err != nil {
+			t.Errorf("changed: %q, %v", got, err)
+		}
+		for name, fault := range map[string]*ado.Fault{
+			"repository 500": ado.Status(repository, 500), "repositories 404": ado.Status("GET /{project}/_apis/git/repositories", 404),
+			"repositories truncated": ado.Truncate("GET /{project}/_apis/git/repositories"), "projects 403": ado.Status("GET /_apis/projects", 403),
+		} {
+			srv.Fault(fault)
+			if !strings.HasPrefix(name, "repository ") {
+				srv.Fault(ado.Status(repository, 404)) // so that the list decides
+			}
+			if got, err := now(); err == nil || errors.Is(err, azuredevops.ErrNotFound) {
+				t.Errorf("%s: %q, %v, want an error that is not ErrNotFound", name, got, err)
+			}
+			srv.ClearFaults()
+		}
+		for name, of := range map[string][2]string{
+			"no project":    {"11111111-1111-1111-1111-111111111111", r.ID},
+			"no repository": {r.Project().ID, "11111111-1111-1111-1111-111111111111"},
+		} {
+			if got, err := in(of[0], of[1], time.Now()); !errors.Is(err, azuredevops.ErrNotFound) {
+				t.Errorf("%s: %q, %v, want ErrNotFound", name, got, err)
+			}
+		}
+		srv.World().Repository(r.ID).SetDisabled(true)
+		if got, err := now(); !errors.Is(err, azuredevops.ErrNotFound) {
+			t.Errorf("disabled: %q, %v, want ErrNotFound", got, err)
+		}
+		srv.World().Repository(r.ID).SetDisabled(false)
+		r.Delete()
+		if got, err := now(); !errors.Is(err, azuredevops.ErrNotFound) {
+			t.Errorf("deleted: %q, %v, want ErrNotFound", got, err)
+		}
+	})
 }

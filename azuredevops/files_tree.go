@@ -10,6 +10,7 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -124,7 +125,7 @@ func (f *folder) placed(above []*folder) bool {
 func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 	rq := &request{
 		Project: r.Project.ID, Route: routeItems, Args: []string{r.ID}, Version: "7.1",
-		Query: append([]string{"scopePath", f.Path + "/", "recursionLevel", f.level()}, r.version()...),
+		Query: append([]string{"scopePath", f.Path + "/", "recursionLevel", f.level()}, r.version()...), ID: "path",
 	}
 	for p, err := range l.pages(ctx, rq, "value") {
 		if err != nil {
@@ -138,7 +139,9 @@ func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 			return
 		}
 	}
-	f.close()
+	if err := f.close(); err != nil {
+		f.failed(r, err)
+	}
 }
 
 // batchTree lists the folders with one call. It reports false when they have to be
@@ -164,7 +167,7 @@ func (l *lister) batchTree(ctx context.Context, r *repository, t *tree) bool {
 		return false
 	}
 	defer pg.Free()
-	if lists := rawjson.Array(pg.Body, "value"); lists == nil || unbatch(lists, t) != nil || !t.folders[0].complete {
+	if unbatch(pg.Body, t) != nil || !t.folders[0].complete {
 		for i, f := range t.folders {
 			t.folders[i] = &folder{want: f.want}
 		}
@@ -196,18 +199,17 @@ func batchBody(r *repository, t *tree) []byte {
 }
 
 // unbatch takes the lists of a batch apart: each begins with the folder itself.
-func unbatch(lists []byte, t *tree) error {
-	for e := range rawjson.Elements(lists) {
+func unbatch(batch []byte, t *tree) error {
+	lists := 0
+	for e := range rawjson.Elements(rawjson.Array(batch, "value")) {
+		lists++
 		if e[0] != '[' {
-			continue
+			return fmt.Errorf("%w: list %d is none", ErrMalformed, lists)
 		}
 		var path string
 		for obj := range rawjson.Elements(e) {
 			path = rawjson.Text(obj, "path")
 			break
-		}
-		if path == "" {
-			continue
 		}
 		i := slices.IndexFunc(t.folders, func(f *folder) bool { return f.name() == path })
 		if i < 0 {
@@ -216,7 +218,12 @@ func unbatch(lists []byte, t *tree) error {
 		if err := t.folders[i].fill(rawjson.Elements(e)); err != nil {
 			return err
 		}
-		t.folders[i].close()
+		if err := t.folders[i].close(); err != nil {
+			return err
+		}
+	}
+	if rawjson.Text(batch, "count") != strconv.Itoa(lists) {
+		return fmt.Errorf("%w: %d lists of %s", ErrMalformed, lists, rawjson.Text(batch, "count"))
 	}
 	return nil
 }
@@ -240,6 +247,7 @@ type entry struct {
 type folder struct {
 	want
 	seen     bool  // it was listed a moment ago
+	itself   bool  // the list has the folder
 	complete bool  // the list has arrived
 	absent   bool  // there is no such folder
 	err      error // unknown
@@ -281,10 +289,8 @@ func (f *folder) level() string {
 // had shown the folder before, and only with the service's own error key.
 func (f *folder) failed(r *repository, err error) {
 	f.b, f.raws = nil, nil
-	e, _ := errors.AsType[*rest.Error](err)
 	switch {
-	case e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoItem && f.Path != "" && !f.seen,
-		e != nil && errors.Is(err, ErrNotFound) && e.TypeKey == keyNoBranch && !r.onDefault():
+	case saysAbsent(err, keyNoItem) && f.Path != "" && !f.seen, saysAbsent(err, keyNoBranch) && !r.onDefault():
 		f.absent = true
 	default:
 		f.err = fmt.Errorf("folder %s/: %w", f.Path, listed(err))
@@ -301,20 +307,26 @@ func (f *folder) fill(items iter.Seq[[]byte]) error {
 	return nil
 }
 
-// close trims the buffers to their content.
-func (f *folder) close() {
+// close ends a list, and trims the buffers to their content. A folder that exists
+// is in its own list.
+func (f *folder) close() error {
+	if !f.itself {
+		return fmt.Errorf("%w: the folder is not in its list", ErrMalformed)
+	}
 	f.complete = true
 	f.b = bytes.Clone(f.b)
 	if f.raw {
 		f.packed = pack(append(append([]byte{'['}, f.raws...), ']'))
 	}
 	f.raws, f.last, f.commits = nil, "", ""
+	return nil
 }
 
 // add appends an item. The folder itself is among them; only that of the root is
 // kept, because it has no other place.
 func (f *folder) add(obj []byte) error {
 	path := rawjson.Text(obj, "path")
+	f.itself = f.itself || path == f.name()
 	name, below := strings.CutPrefix(path, f.Path+"/")
 	switch {
 	case !below && path != f.Path:

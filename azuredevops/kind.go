@@ -130,7 +130,7 @@ func (l *Listing) Records(ctx context.Context, s *Snapshot, opt ListOptions) ite
 		}
 		s.Expect(l, opt)
 		under := &lister{Snapshot: s, kind: l.Kind, files: opt.Files, own: l.wanted(opt), all: s.expected(), since: sinceOf(l.Kind, opt)}
-		org, without := Scope{Organization: s.c.Organization()}, false
+		org, without := Scope{Organization: s.c.Key()}, false
 		for rec, err := range l.list(under)(ctx) {
 			if ctx.Err() != nil {
 				break

@@ -29,14 +29,20 @@ type alertCriteria struct {
 	AlertType string   `json:"alertType" oneof:"dependency,code,secret"`
 }
 
-// query names the filters. The service calls the one for severities in the plural.
+// query names the filters. The service calls the one for severities in the plural,
+// and wants the key again for each value: a text with commas is one value to it.
 func (c *alertCriteria) query() []string {
 	if c == nil {
 		return nil
 	}
-	return []string{
-		"criteria.states", strings.Join(c.States, ","), "criteria.severities", strings.Join(c.Severity, ","), "criteria.alertType", c.AlertType,
+	var out []string
+	for _, s := range c.States {
+		out = append(out, "criteria.states", s)
 	}
+	for _, s := range c.Severity {
+		out = append(out, "criteria.severities", s)
+	}
+	return append(out, "criteria.alertType", c.AlertType)
 }
 
 // listAlerts lists the alerts of every healthy repository with `__repositoryId` and
@@ -65,16 +71,13 @@ func listAlerts(l *lister, sel alertSelector) stream[Record] {
 }
 
 // alertsOff tells whether an error says that a repository does not have Advanced
-// Security: a 400 that does not complain about the request itself.
+// Security. The service says so with 400 or 404; every other error leaves the
+// alerts unknown.
 func alertsOff(err error) bool {
 	e, ok := errors.AsType[*rest.Error](err)
-	if !ok || e.StatusCode != http.StatusBadRequest {
+	if !ok || e.StatusCode != http.StatusBadRequest && e.StatusCode != http.StatusNotFound {
 		return false
 	}
-	for _, complaint := range []string{"Vss", "Argument", "Invalid", "Version"} {
-		if strings.Contains(e.TypeKey, complaint) {
-			return false
-		}
-	}
-	return true
+	return e.TypeKey == "AdvSecNotEnabledException" || e.TypeKey == "AdvancedSecurityNotEnabledException" ||
+		strings.HasPrefix(e.Message, "VS2150009")
 }

@@ -12,7 +12,7 @@ func TestAlerts(t *testing.T) {
 		return `{"alertId":` + id + `,"__repositoryId":"` + repository + `","__projectId":"p1"}`
 	}
 	const one = "p1/_apis/alert/repositories/R1/alerts"
-	const asked = one + "?top=1000&criteria.states=active%2Cfixed&criteria.severities=high&criteria.alertType=code"
+	const asked = one + "?top=1000&criteria.states=active&criteria.states=fixed&criteria.severities=high&criteria.alertType=code"
 	off := status(400, `{"message":"Advanced Security is not enabled","typeKey":"AdvancedSecurityNotEnabledException"}`)
 	runKindCases(t, []kindCase{
 		{
@@ -20,14 +20,14 @@ func TestAlerts(t *testing.T) {
 			selector: `{"criteria":{"states":["active","fixed"],"severity":["high"],"alertType":"code"}}`,
 			serve: servers{
 				"p1/_apis/git/repositories": repos, one: tokenPages(values(`{"alertId":1}`), values(), values(`{"alertId":2}`)),
-				"p1/_apis/alert/repositories/r2/alerts": off, "p1/_apis/alert/repositories/r4/alerts": status(400, ""),
+				"p1/_apis/alert/repositories/r2/alerts": off, "p1/_apis/alert/repositories/r4/alerts": status(404, `{"message":"VS2150009: Advanced Security is not enabled","typeKey":"AdvSecNotEnabledException"}`),
 			},
 			want:  []string{alert("1", "R1"), alert("2", "R1")},
 			scope: "p1/R1/1",
 			sent: []string{
 				"p1/_apis/git/repositories", "p2/_apis/git/repositories", asked, asked + "&continuationToken=1", asked + "&continuationToken=2",
-				"p1/_apis/alert/repositories/r2/alerts?top=1000&criteria.states=active%2Cfixed&criteria.severities=high&criteria.alertType=code",
-				"p1/_apis/alert/repositories/r4/alerts?top=1000&criteria.states=active%2Cfixed&criteria.severities=high&criteria.alertType=code",
+				"p1/_apis/alert/repositories/r2/alerts?top=1000&criteria.states=active&criteria.states=fixed&criteria.severities=high&criteria.alertType=code",
+				"p1/_apis/alert/repositories/r4/alerts?top=1000&criteria.states=active&criteria.states=fixed&criteria.severities=high&criteria.alertType=code",
 			},
 		},
 		{
@@ -35,6 +35,14 @@ func TestAlerts(t *testing.T) {
 			serve: servers{
 				"p1/_apis/git/repositories": repos, one: status(404, ""), "p1/_apis/alert/repositories/r2/alerts": status(403, ""),
 				"p1/_apis/alert/repositories/r4/alerts": status(400, `{"typeKey":"VssPropertyValidationException"}`),
+			},
+			unknown: "p1/R1/ p1/r2/ p1/r4/",
+		},
+		{
+			name: "400 for another reason is unknown", kind: "advanced-security-alert",
+			serve: servers{
+				"p1/_apis/git/repositories": repos, one: status(400, "<html>", "Content-Type", "text/html"), "p1/_apis/alert/repositories/r2/alerts": status(400, ""),
+				"p1/_apis/alert/repositories/r4/alerts": status(400, `{"message":"VS2150000: something else","typeKey":"AlertServiceException"}`),
 			},
 			unknown: "p1/R1/ p1/r2/ p1/r4/",
 		},

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[areaPathSelector]{Name: "area-path", List: listAreaPaths})
@@ -30,17 +31,14 @@ func listAreaPaths(l *lister, sel areaPathSelector) stream[Record] {
 	}
 	return each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[Record, error] {
 		return within(p.scope, func(yield func(Record, error) bool) {
-			pg, err := l.send(ctx, &request{
+			root, err := l.object(ctx, &request{
 				Project: p.ID, Route: "_apis/wit/classificationnodes/Areas", Version: "7.1", Query: []string{"$depth", depth},
 			})
+			if err == nil {
+				err = checkNode(root)
+			}
 			if err != nil {
 				yield(Record{}, fmt.Errorf("areas: %w", err))
-				return
-			}
-			defer pg.Free()
-			root := pg.Body[rawjson.SkipSpace(pg.Body, 0):]
-			if root[0] != '{' {
-				yield(Record{}, fmt.Errorf("areas: %w: not an object", ErrMalformed))
 				return
 			}
 			l.areas(p, root, []byte("null"), yield)
@@ -48,13 +46,29 @@ func listAreaPaths(l *lister, sel areaPathSelector) stream[Record] {
 	})
 }
 
+// checkNode says why a node, or one below it, cannot be believed.
+func checkNode(node []byte) error {
+	if rawjson.Text(node, "identifier") == "" {
+		return fmt.Errorf("%w: a node without identifier", ErrMalformed)
+	}
+	if rawjson.Raw(node, "children") == nil {
+		return nil
+	}
+	if err := rest.CheckList(node, "children", "identifier"); err != nil {
+		return err
+	}
+	for child := range rawjson.Objects(node, "children") {
+		if err := checkNode(child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // areas yields a node and what is below it. parent is the JSON of the identifier
 // of the node above.
 func (l *lister) areas(p *project, node, parent []byte, yield func(Record, error) bool) bool {
 	id := rawjson.Raw(node, "identifier")
-	if id == nil {
-		id = []byte("null")
-	}
 	if rawjson.Text(node, "structureType") == "area" {
 		added := rawjson.Members{}.Raw("__project", p.JSON).Raw("__parentIdentifier", parent).
 			Text("__normalizedPath", normalizedPath(rawjson.Text(node, "path")))

@@ -10,7 +10,7 @@ func TestAreaPaths(t *testing.T) {
 	f := workService(map[string]func(*http.Request) *http.Response{
 		"p1/_apis/wit/classificationnodes/Areas": always(` {"id":1,"identifier":"r","structureType":"area","children":[
 			{"id":2,"identifier":"a","structureType":"area","path":"\\A\\Area\\Web\\Area","children":[{"identifier":"b","structureType":"area","path":"\\A\\Area\\Web\\Area\\UI","children":null}]},
-			{"identifier":"x","structureType":"iteration","children":[{"identifier":"y","structureType":"area"}]},null],"path":"\\A\\Area","hasChildren":true}`),
+			{"identifier":"x","structureType":"iteration","children":[{"identifier":"y","structureType":"area"}]}],"path":"\\A\\Area","hasChildren":true}`),
 		"p2/_apis/wit/classificationnodes/Areas": status(404, ""),
 	})
 	recs, errs := collect(t, newTestClient(t, f, options{}).Snapshot(), "area-path", `{"depth":"10"}`, ListOptions{})
@@ -39,10 +39,13 @@ func TestAreaPaths(t *testing.T) {
 }
 
 func TestAreaPathsOddAnswers(t *testing.T) {
-	for _, body := range []string{`[]`, `null`, `"x"`} {
+	for _, body := range []string{
+		`[]`, `null`, `"x"`, `{}`, `{"identifier":"r","structureType":"area","children":[null]}`, `{"identifier":"r","structureType":"area","children":[{}]}`,
+		`{"identifier":"r","structureType":"area","children":{}}`, `{"identifier":"r","structureType":"area","children":[{"identifier":"a","children":[{}]}]}`,
+	} {
 		f := workService(map[string]func(*http.Request) *http.Response{
 			"p1/_apis/wit/classificationnodes/Areas": always(body),
-			"p2/_apis/wit/classificationnodes/Areas": always(`{}`),
+			"p2/_apis/wit/classificationnodes/Areas": always(`{"identifier":"r","structureType":"iteration"}`),
 		})
 		recs, errs := collect(t, newTestClient(t, f, options{}).Snapshot(), "area-path", `{}`, ListOptions{})
 		if recs != nil || scopes(errs) != "p1//" {

@@ -8,12 +8,12 @@ import (
 
 func boardService() *fakeService {
 	return workService(map[string]func(*http.Request) *http.Response{
-		"p1/t1/_apis/work/boards":    always(values(`{"id":"b1","name":"Stories","only":"list"}`, `null`, `{"id":"b2","name":"Epics"}`)),
-		"p1/t1/_apis/work/boards/b1": always(`{"id":"b1","name":"Stories","revision":18446744073709551615,"columns":[{"id":"c1","name":"New","stateMappings":{"User Story":"New","Bug":"\u004eew"}},{"id":"c2"},null,{"id":"c3","stateMappings":null},{"id":"c4","stateMappings":{"Bug":"Done"}}]}`),
+		"p1/t1/_apis/work/boards":    always(values(`{"id":"b1","name":"Stories","only":"list"}`, `{"id":"b2","name":"Epics"}`)),
+		"p1/t1/_apis/work/boards/b1": always(`{"id":"b1","name":"Stories","revision":18446744073709551615,"columns":[{"id":"c1","name":"New","stateMappings":{"User Story":"New","Bug":"\u004eew"}},{"id":"c2"},{"id":"c3","stateMappings":null},{"id":"c4","stateMappings":{"Bug":"Done"}}]}`),
 		"p1/t1/_apis/work/boards/b2": status(404, `{"message":"VS403420"}`),
 		"p1/t2/_apis/work/boards":    status(403, ""),
 		"p2/t3/_apis/work/boards":    always(values(`{"id":"b3"}`)),
-		"p2/t3/_apis/work/boards/b3": always(` {"id":"b3"} `),
+		"p2/t3/_apis/work/boards/b3": always(` {"id":"b3","columns":[]} `),
 	})
 }
 
@@ -21,9 +21,9 @@ func TestBoards(t *testing.T) {
 	f := boardService()
 	s := newTestClient(t, f, options{}).Snapshot()
 	recs, errs := collect(t, s, "board", `{"defaultTeam":"yes"}`, ListOptions{})
-	want := `{"only":"list","id":"b1","name":"Stories","revision":18446744073709551615,"columns":[{"id":"c1","name":"New","stateMappings":{"User Story":"New","Bug":"\u004eew"}},{"id":"c2"},null,{"id":"c3","stateMappings":null},{"id":"c4","stateMappings":{"Bug":"Done"}}],"__project":` + projectA + orgKeys + "}\n" +
+	want := `{"only":"list","id":"b1","name":"Stories","revision":18446744073709551615,"columns":[{"id":"c1","name":"New","stateMappings":{"User Story":"New","Bug":"\u004eew"}},{"id":"c2"},{"id":"c3","stateMappings":null},{"id":"c4","stateMappings":{"Bug":"Done"}}],"__project":` + projectA + orgKeys + "}\n" +
 		`{"id":"b2","name":"Epics","__project":` + projectA + orgKeys + "}\n" +
-		`{"id":"b3","__project":` + projectB + orgKeys + `}`
+		`{"id":"b3","columns":[],"__project":` + projectB + orgKeys + `}`
 	if texts(recs) != want || scopes(errs) != "p1//t2" {
 		t.Fatalf("records =\n%s, %v, want\n%s and team t2 unknown", texts(recs), errs, want)
 	}

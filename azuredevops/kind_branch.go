@@ -52,7 +52,7 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 func branchesOf(project, repository string) *request {
 	return &request{
 		Project: project, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repository},
-		Query: []string{"filter", "heads/", "$top", refsTop},
+		Query: []string{"filter", "heads/", "$top", refsTop}, ID: "name",
 	}
 }
 

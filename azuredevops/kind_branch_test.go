@@ -13,6 +13,7 @@ func TestBranches(t *testing.T) {
 		"p1/_apis/git/repositories/R1/refs": tokenPages(
 			values(`{"name":"refs/heads/main","objectId":"a","creator":{"id":"x"},"url":"y"}`, `{"name":"refs/heads-up","objectId":"b"}`),
 			values(`{"name":"refs/heads/feature/\u00e9","objectId":null}`)),
+		"p1/_apis/git/repositories/r2/refs": always(values()),
 		"p1/_apis/git/repositories/r4/refs": always(values(`{"name":"refs/heads/main","objectId":"c"}`)),
 	}
 	runKindCases(t, []kindCase{
@@ -29,6 +30,7 @@ func TestBranches(t *testing.T) {
 			name: "a repository and a project that cannot be read", kind: "branch",
 			serve: servers{
 				"p1/_apis/git/repositories": repos, "p1/_apis/git/repositories/R1/refs": status(404, ""),
+				"p1/_apis/git/repositories/r2/refs": always(values()),
 				"p1/_apis/git/repositories/r4/refs": one["p1/_apis/git/repositories/r4/refs"],
 				"p2/_apis/git/repositories":         status(404, ""),
 			},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
@@ -112,13 +113,13 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 // https://learn.microsoft.com/rest/api/azure/devops/git/commits/get
 func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte, settled bool, err error) {
 	sha, repo := rawjson.Text(build.JSON, "sourceVersion"), rawjson.Raw(build.JSON, "repository")
-	id := rawjson.Text(repo, "id")
-	if sha == "" || id == "" || rawjson.Text(repo, "type") != "TfsGit" {
+	id := IDOrNone(rawjson.Text(repo, "id"))
+	if IDOrNone(sha) == "" || id == "" || rawjson.Text(repo, "type") != "TfsGit" {
 		return nil, true, nil
 	}
-	p, err := l.send(ctx, &request{
+	b, err := l.object(ctx, &request{
 		Project: build.Project.ID, Route: "_apis/git/repositories/{repositoryId}/commits/{commitId}", Args: []string{id, sha},
-		Version: "7.1", Shared: true,
+		Version: "7.1", Shared: true, ID: "commitId", Is: sha,
 	})
 	if errors.Is(err, ErrNotFound) {
 		return nil, false, l.repositoryGone(ctx, build.Project, id, err)
@@ -126,16 +127,11 @@ func (l *lister) builtCommit(ctx context.Context, build *parent) (commit []byte,
 	if err != nil {
 		return nil, false, err
 	}
-	defer p.Free()
-	date := rawjson.Get(p.Body, "committer.date")
+	date := rawjson.Get(b, "committer.date")
 	if date.String() == "" {
 		return nil, true, nil
 	}
-	name := rawjson.Raw(p.Body, "commitId")
-	if name == nil {
-		name = rawjson.Raw(build.JSON, "sourceVersion")
-	}
-	return rawjson.With(p.Body, rawjson.Members{}.Raw("__sha", name).Raw("__timestamp", []byte(date.Raw)).Raw("__commitCount", []byte("1"))), true, nil
+	return rawjson.With(b, rawjson.Members{}.Raw("__sha", rawjson.Raw(b, "commitId")).Raw("__timestamp", []byte(date.Raw)).Raw("__commitCount", []byte("1"))), true, nil
 }
 
 // repositoryGone is nil when the list of repositories says that the repository
@@ -146,7 +142,7 @@ func (l *lister) repositoryGone(ctx context.Context, p *project, id string, err 
 		return err
 	}
 	for obj := range rawjson.Objects(b, "value") {
-		if rawjson.Text(obj, "id") == id && rawjson.Text(obj, "isDisabled") != "true" {
+		if strings.EqualFold(rawjson.Text(obj, "id"), id) && rawjson.Text(obj, "isDisabled") != "true" {
 			return err
 		}
 	}

@@ -61,8 +61,8 @@ func TestBuildsFirstCommit(t *testing.T) {
 		},
 		{
 			name:  "unreadable times only",
-			serve: servers{changes: always(values(`{"timestamp":"x"}`, `{"id":"b","timestamp":"y"}`))},
-			want:  with(`{"timestamp":"x","__sha":null,"__timestamp":"x","__commitCount":2}`),
+			serve: servers{changes: always(values(`{"id":"a","timestamp":"x"}`, `{"id":"b","timestamp":"y"}`))},
+			want:  with(`{"id":"a","timestamp":"x","__sha":"a","__timestamp":"x","__commitCount":2}`),
 		},
 		{
 			name:  "the built commit",
@@ -70,9 +70,8 @@ func TestBuildsFirstCommit(t *testing.T) {
 			want:  with(`{"commitId":"c1","committer":{"date":"2026-03-01T10:00:00Z"},"__sha":"c1","__timestamp":"2026-03-01T10:00:00Z","__commitCount":1}`),
 		},
 		{
-			name:  "a commit without name",
-			serve: servers{changes: always(values()), commit: always(`{"committer":{"date":"2026"}}`)},
-			want:  with(`{"committer":{"date":"2026"},"__sha":"c1","__timestamp":"2026","__commitCount":1}`),
+			name:  "another commit",
+			serve: servers{changes: always(values()), commit: always(`{"commitId":"c2","committer":{"date":"2026"}}`)}, want: without, missing: []string{"malformed"},
 		},
 		{name: "a commit without date", serve: servers{changes: always(values()), commit: always(`{"commitId":"c1"}`)}, want: without},
 		{

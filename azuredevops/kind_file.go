@@ -104,7 +104,7 @@ func listFiles(l *lister, sel fileSelector) stream[Record] {
 		}
 	}
 	included := unique(sel.IncludedFiles)
-	found := each(widePages, l.eachRepository, func(ctx context.Context, r *repository) iter.Seq2[foundFile, error] {
+	found := each(widePages, l.named(sel.Files.Repos, l.eachRepository), func(ctx context.Context, r *repository) iter.Seq2[foundFile, error] {
 		if !sel.in(r) || !r.readable() {
 			return func(func(foundFile, error) bool) {}
 		}

@@ -142,3 +142,36 @@ func errText(err error) string {
 	}
 	return err.Error()
 }
+
+// A repository that a selector names and that is not there is said, unless not all
+// of them are known.
+func TestNamedRepositories(t *testing.T) {
+	for _, tt := range []struct {
+		name, kind, selector string
+		status               int // of the list of the second project
+		said                 int
+		want                 []string
+	}{
+		{"files", "file", `{"files":{"path":"x","repos":["web-shop","Web-Shop","gone","gone"]}}`, 200, 2, []string{`did you mean \"web-shop\"?`, "repository=Web-Shop", "repository=gone"}},
+		{"folders", "folder", `{"folders":[{"path":"/a","repos":[{"name":"web-shop"},{"name":"gone"}]},{"path":"/b"}]}`, 200, 1, []string{"kind=folder repository=gone"}},
+		{"not all known", "file", `{"files":{"path":"x","repos":["gone"]}}`, 403, 0, nil},
+		{"none named", "file", `{"files":{"path":"x"}}`, 200, 0, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+				"_apis/projects": always(projectsOf("A", "B")), "p1/_apis/git/repositories": always(values(`{"id":"r1","name":"web-shop"}`)),
+				"p2/_apis/git/repositories": status(tt.status, values(`{"id":"r2","name":"api"}`)),
+			})}
+			var log lockedBuffer
+			collect(t, newTestClient(t, f, options{log: &log}).Snapshot(), tt.kind, tt.selector, ListOptions{})
+			for _, want := range tt.want {
+				if !strings.Contains(log.String(), want) {
+					t.Errorf("log = %s, want %s", log.String(), want)
+				}
+			}
+			if n := strings.Count(log.String(), "no such repository"); n != tt.said {
+				t.Errorf("said %d times, want %d: %s", n, tt.said, log.String())
+			}
+		})
+	}
+}

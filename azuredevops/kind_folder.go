@@ -10,7 +10,6 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops/content"
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
-	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[folderSelector]{
@@ -75,6 +74,17 @@ func (sel *folderSelector) tasks(r *repository) []folderTask {
 	return all
 }
 
+// names are the repositories that are named.
+func (sel *folderSelector) names() []string {
+	var out []string
+	for _, f := range sel.Folders {
+		for _, repo := range f.Repos {
+			out = append(out, repo.Name)
+		}
+	}
+	return out
+}
+
 func wantsOfFolders(sel folderSelector) []want {
 	var out []want
 	add := func(pattern folderGlob, branch string) {
@@ -114,7 +124,7 @@ func listFolders(l *lister, sel folderSelector) stream[Record] {
 	if sel.ProjectName != "" {
 		repositories = l.repositoriesOf(l.namedProject(sel.in, sel.ProjectName))
 	}
-	return each(wideRecords, repositories, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
+	return each(wideRecords, l.named(sel.names(), repositories), func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
 		tasks := sel.tasks(r)
 		if len(tasks) == 0 || !r.readable() {
 			return func(func(Record, error) bool) {}
@@ -191,15 +201,16 @@ func (l *lister) namedProject(is func(*project) bool, name string) stream[*proje
 					return
 				}
 			}
-			org := Scope{Organization: l.c.Organization()}
+			org := Scope{Organization: l.c.Key()}
 			b, err := l.object(ctx, &request{Route: "_apis/projects/{projectId}", Args: []string{name}})
-			e, _ := errors.AsType[*rest.Error](err)
 			switch {
+			case err == nil && rawjson.Text(b, "id") == "":
+				yield(nil, unknown(org, fmt.Errorf("project %s: %w: it has no id", name, ErrMalformed)))
 			case err == nil:
 				p := &project{ID: rawjson.Text(b, "id"), Name: rawjson.Text(b, "name"), JSON: b, scope: org}
 				p.scope.Project, p.scope.ProjectName = p.ID, p.Name
 				yield(p, nil)
-			case e != nil && errors.Is(err, ErrNotFound) && strings.HasPrefix(e.TypeKey, "ProjectDoesNotExist"):
+			case saysAbsent(err, "ProjectDoesNotExistException", "ProjectDoesNotExistWithNameException"):
 				l.c.log.WarnContext(ctx, "no such project", "kind", l.kind, "project", name)
 			default:
 				yield(nil, unknown(org, fmt.Errorf("project %s: %w", name, listed(err))))

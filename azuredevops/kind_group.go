@@ -16,7 +16,7 @@ type groupSelector struct{}
 func listGroups(l *lister, _ groupSelector) stream[Record] {
 	return func(ctx context.Context) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {
-			org := Scope{Organization: l.c.Organization()}
+			org := Scope{Organization: l.c.Key()}
 			for g, err := range l.eachGroup(ctx) {
 				var rec Record
 				if err == nil {

@@ -12,7 +12,7 @@ import (
 var _ = register(row[pipelineSelector]{
 	Name: "pipeline", List: listPipelines, Within: withinPipeline,
 	// Pipelines have no events of their own; a run shows that one is new or renamed.
-	Events: []string{runStateChanged},
+	Events: []string{runStateChanged, checkUpdated},
 })
 
 type pipelineSelector struct {
@@ -48,19 +48,15 @@ func listPipelines(l *lister, sel pipelineSelector) stream[Record] {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/definitions/get
 func (l *lister) definitionRepository(ctx context.Context, s Scope) ([]byte, error) {
-	p, err := l.send(ctx, &request{
-		Project: s.Project,
-		Route:   "_apis/build/definitions/{definitionId}", Args: []string{s.ID},
-	})
+	b, err := l.object(ctx, &request{Project: s.Project, Route: "_apis/build/definitions/{definitionId}", Args: []string{s.ID}, Is: s.ID})
 	if err != nil {
 		return nil, err
 	}
-	defer p.Free()
-	repository := rawjson.Raw(p.Body, "repository")
+	repository := rawjson.Raw(b, "repository")
 	if len(repository) == 0 || repository[0] != '{' {
 		return nil, nil
 	}
-	if of := rawjson.Raw(p.Body, "project"); of != nil {
+	if of := rawjson.Raw(b, "project"); of != nil {
 		return rawjson.With(repository, rawjson.Members{}.Raw("project", of)), nil
 	}
 	return rawjson.With(repository), nil
@@ -70,7 +66,7 @@ func (l *lister) definitionRepository(ctx context.Context, s Scope) ([]byte, err
 //
 // https://learn.microsoft.com/rest/api/azure/devops/pipelines/pipelines/get
 func (l *lister) livePipeline(ctx context.Context, p *project, id string) ([]byte, error) {
-	b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Shared: true})
+	b, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}", Args: []string{id}, Is: id, Shared: true})
 	if err != nil {
 		return nil, err
 	}

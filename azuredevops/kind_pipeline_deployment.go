@@ -31,13 +31,14 @@ func listPipelineDeployments(l *lister, _ pipelineDeploymentSelector) stream[Rec
 	})
 }
 
-// recordsTop is how many of the newest deployments of an environment are read at
-// once to find those of a build.
+// recordsTop is how many deployments of an environment are read at once to find
+// those of a build.
 const recordsTop = "50"
 
 // withinPipelineDeployment looks for the deployments of one build in every
-// environment of the project: events do not name the environment. The lists begin
-// with the newest; no deployment of a build is older than the build.
+// environment of the project: events do not name the environment. No deployment of a
+// build is older than the build. So where a list goes from the newest to the oldest,
+// as it does but nobody promises, the rest need not be read.
 func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part) stream[Record] {
 	if at.build == "" {
 		return nil
@@ -48,10 +49,11 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 				Project: env.Project.ID, Route: "_apis/distributedtask/environments/{environmentId}/environmentdeploymentrecords",
 				Args: []string{env.ID}, Query: []string{"top", recordsTop},
 			}, batch{scope: env.scope(), added: rawjson.Members{}.Raw("__project", orNull(rawjson.Raw(env.JSON, "project")))})
+			var order fromNewest
 			for b, err := range pages {
 				var before bool
-				if err == nil {
-					before, err = l.queuedBefore(ctx, at, b.page)
+				if err == nil && order.add(b.page) && b.page.Token != "" {
+					before, err = l.queuedBefore(ctx, at, order.last)
 				}
 				if !yield(b, err) || before {
 					return
@@ -61,26 +63,33 @@ func withinPipelineDeployment(l *lister, _ pipelineDeploymentSelector, at *part)
 	})
 }
 
-// queuedBefore tells whether the last deployment of a page is older than the build.
-func (l *lister) queuedBefore(ctx context.Context, at *part, p *page) (bool, error) {
-	if p.Token == "" {
-		return false, nil
-	}
-	var last string
+// fromNewest watches the order of a list of deployments.
+type fromNewest struct {
+	n     int
+	last  time.Time
+	wrong bool
+}
+
+// add reads a page. It tells whether everything so far, two deployments at least,
+// came from the newest to the oldest.
+func (o *fromNewest) add(p *page) bool {
 	for obj := range rawjson.Objects(p.Body, "value") {
-		last = rawjson.Text(obj, "queueTime")
+		queued, ok := timestamp(rawjson.Text(obj, "queueTime"))
+		o.wrong = o.wrong || !ok || o.n > 0 && queued.After(o.last)
+		o.n, o.last = o.n+1, queued
 	}
-	queued, ok := timestamp(last)
-	if !ok {
-		return false, nil
-	}
+	return !o.wrong && o.n > 1
+}
+
+// queuedBefore tells whether a time is before the build.
+func (l *lister) queuedBefore(ctx context.Context, at *part, queued time.Time) (bool, error) {
 	began, err := l.buildQueued(ctx, at)
 	return err == nil && !began.IsZero() && queued.Before(began), err
 }
 
 // buildQueued is when the build was queued; zero for one that is not there.
 func (l *lister) buildQueued(ctx context.Context, at *part) (time.Time, error) {
-	pg, err := l.send(ctx, buildsOf(at.project).With("buildIds", at.build))
+	pg, err := l.list(ctx, buildsOf(at.project).With("buildIds", at.build), "value")
 	if err != nil {
 		return time.Time{}, listed(err)
 	}

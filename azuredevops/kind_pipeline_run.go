@@ -54,7 +54,7 @@ func withinPipelineRun(l *lister, _ pipelineRunSelector, at *part) stream[Record
 		return within(at.Scope, func(yield func(Record, error) bool) {
 			p := at.project
 			pipeline := ahead(ctx, func(ctx context.Context) ([]byte, error) { return l.livePipeline(ctx, p, at.Scope.ID) })
-			run, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}})
+			run, err := l.object(ctx, &request{Project: p.ID, Route: "_apis/pipelines/{pipelineId}/runs/{runId}", Args: []string{at.Scope.ID, at.run}, Is: at.run})
 			of := pipeline()
 			switch err = errors.Join(err, of.err); {
 			case errors.Is(err, ErrNotFound):
@@ -79,7 +79,7 @@ func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, er
 	unlisted, err := l.c.live.unlisted.get(ctx, "", func(ctx context.Context) ([]string, error) {
 		out := []string{"resources", "variables", "tags", "yamlDetails", "finalYaml"}
 		rq := &request{
-			Project: at.project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID}, Query: []string{"$top", "20"},
+			Project: at.project.ID, Route: "_apis/pipelines/{pipelineId}/runs", Args: []string{at.Scope.ID},
 		}
 		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {

@@ -3,12 +3,12 @@ package azuredevops
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"net/http"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[pipelineStageSelector]{
@@ -23,7 +23,7 @@ var _ = register(row[pipelineStageSelector]{
 			if c.Scope.ID == "" {
 				return nil
 			}
-			return timelineOf(c.Scope.Project, c.Scope.ID, true)
+			return timelineOf(c.Scope.Project, c.Scope.ID)
 		},
 	},
 })
@@ -58,41 +58,43 @@ func listPipelineStages(l *lister, _ pipelineStageSelector) stream[Record] {
 // the revision under which it would be remembered.
 func (l *lister) rememberedStages(ctx context.Context, build *parent) ([]byte, error) {
 	if l.at != nil {
-		return l.stages(ctx, build)
+		stages, _, err := l.stages(ctx, build)
+		return stages, err
 	}
 	of := memorable{"stages 1", build.Project, build.ID, buildRevision(build.JSON)}
-	return l.remember(ctx, of, func(ctx context.Context) ([]byte, bool, error) {
-		stages, err := l.stages(ctx, build)
-		return stages, true, err
-	})
+	return l.remember(ctx, of, func(ctx context.Context) ([]byte, bool, error) { return l.stages(ctx, build) })
 }
 
-// timelineOf asks for the timeline of a build; one that has not begun may have none.
+// timelineOf asks for the timeline of a build.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/timeline/get
-func timelineOf(project, build string, waits bool) *request {
-	return &request{Project: project, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build}, Empty: waits}
+func timelineOf(project, build string) *request {
+	return &request{Project: project, Route: "_apis/build/builds/{buildId}/timeline", Args: []string{build}, Empty: true}
+}
+
+// mayLackTimeline tells whether a build can be without a timeline: before it has
+// begun, and for ever when it has ended without running, as after an error in its
+// YAML.
+func mayLackTimeline(build []byte) bool {
+	return !started(build) || rawjson.Text(build, "status") == "completed"
 }
 
 // stages is the array of the stages in a build's timeline. For a finished build
-// it depends on ID and revision only.
-func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
-	waits := !started(build.JSON)
-	p, err := l.send(ctx, timelineOf(build.Project.ID, build.ID, waits))
-	if waits && errors.Is(err, ErrNotFound) {
-		return []byte("[]"), nil
+// it depends on ID and revision only, once there is a timeline: settled.
+func (l *lister) stages(ctx context.Context, build *parent) (stages []byte, settled bool, err error) {
+	p, err := l.send(ctx, timelineOf(build.Project.ID, build.ID))
+	if none := noTimeline(p, err); none && mayLackTimeline(build.JSON) {
+		p.Free()
+		return []byte("[]"), false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer p.Free()
-	out := []byte{'['}
-	switch ok := rawjson.Array(p.Body, "records") != nil; {
-	case !ok && waits && (p.Status == http.StatusNoContent || rawjson.Has(p.Body, "records")):
-		return append(out, ']'), nil
-	case !ok:
-		return nil, fmt.Errorf("%w: no records in the timeline", ErrMalformed)
+	if err := rest.CheckList(p.Body, "records", "id"); err != nil {
+		return nil, false, err
 	}
+	out := []byte{'['}
 	for obj := range rawjson.Objects(p.Body, "records") {
 		if rawjson.Text(obj, "type") != "Stage" {
 			continue
@@ -102,5 +104,15 @@ func (l *lister) stages(ctx context.Context, build *parent) ([]byte, error) {
 		}
 		out = append(out, obj...)
 	}
-	return bytes.Clone(append(out, ']')), nil
+	return bytes.Clone(append(out, ']')), true, nil
+}
+
+// noTimeline tells whether an answer says that there is no timeline: 204, null, no
+// records, or that the build itself is gone, which its list shows a little longer.
+func noTimeline(p *page, err error) bool {
+	if err != nil {
+		return saysAbsent(err, "BuildNotFoundException")
+	}
+	return p.Status == http.StatusNoContent || string(bytes.TrimSpace(p.Body)) == "null" ||
+		rawjson.Has(p.Body, "records") && rawjson.Raw(p.Body, "records") == nil
 }

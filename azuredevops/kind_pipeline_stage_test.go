@@ -28,7 +28,7 @@ func TestPipelineStages(t *testing.T) {
 			name: "stages of every build", kind: "pipeline-stage",
 			serve: servers{
 				buildsPath:                 tokenPages(values(one+"}"), values(two+"}")),
-				buildsPath + "/1/timeline": always(`{"records":[{"id":"s1","type":"Stage"},{"id":"j1","type":"Job"},null,{"id":"s2","type":"Stage"}]}`),
+				buildsPath + "/1/timeline": always(`{"records":[{"id":"s1","type":"Stage"},{"id":"j1","type":"Job"},{"id":"s2","type":"Stage"}]}`),
 				buildsPath + "/2/timeline": always(`{"records":[{"id":"s1","type":"Stage"}]}`),
 			},
 			want: []string{stage("s1", one), stage("s2", one), stage("s1", two)}, scope: "p1//1",
@@ -55,21 +55,25 @@ func TestPipelineStages(t *testing.T) {
 		},
 	})
 	testKindBasics(t, "pipeline-stage", servers{
-		buildsPath: always(values(one+"}", two+"}")), buildsPath + "/": always(`{"records":[{"type":"Stage"},{"type":"Stage"}]}`),
+		buildsPath: always(values(one+"}", two+"}")), buildsPath + "/": always(`{"records":[{"id":"a","type":"Stage"},{"id":"b","type":"Stage"}]}`),
 	}, map[string]string{`{"defaultTeam":"x"}`: "defaultTeam: want true or false"})
 }
 
-// A build that has not begun may have no timeline, and says so itself.
-func TestPipelineStagesBeforeTheStart(t *testing.T) {
+// A build that has not begun may have no timeline, and one that has ended without
+// running, as after an error in its YAML, never gets one.
+func TestPipelineStagesWithoutTimeline(t *testing.T) {
 	const waiting, begun = `{"id":1,"status":"notStarted","startTime":"0001-01-01T00:00:00"}`, `{"id":1,"startTime":"2026-03-01T10:00:00Z"}`
+	const ended = `{"id":1,"status":"completed","startTime":"2026-03-01T10:00:00Z"}`
 	for _, tt := range []struct {
 		name             string
 		serve            func(*http.Request) *http.Response
 		waiting, started string // what is unknown
 	}{
 		{"204", status(204, ""), "", "p1//1"},
-		{"404", status(404, ""), "", "p1//1"},
-		{"null", always(`{"records":null}`), "", "p1//1"},
+		{"404", status(404, `{"typeKey":"BuildNotFoundException"}`), "", "p1//1"},
+		{"another 404", status(404, ""), "p1//1", "p1//1"},
+		{"null", always(`null`), "", "p1//1"},
+		{"null records", always(`{"records":null}`), "", "p1//1"},
 		{"none", always(`{"records":[]}`), "", ""},
 		{"no records", always(`{}`), "p1//1", "p1//1"},
 		{"nothing", always("\n"), "p1//1", "p1//1"},
@@ -77,6 +81,7 @@ func TestPipelineStagesBeforeTheStart(t *testing.T) {
 	} {
 		runKindCases(t, []kindCase{
 			{name: tt.name + " waiting", kind: "pipeline-stage", unknown: tt.waiting, serve: servers{buildsPath: always(values(waiting)), buildsPath + "/1/timeline": tt.serve}},
+			{name: tt.name + " ended", kind: "pipeline-stage", unknown: tt.waiting, serve: servers{buildsPath: always(values(ended)), buildsPath + "/1/timeline": tt.serve}},
 			{name: tt.name + " started", kind: "pipeline-stage", unknown: tt.started, serve: servers{buildsPath: always(values(begun)), buildsPath + "/1/timeline": tt.serve}},
 		})
 	}
@@ -89,7 +94,7 @@ func TestPipelineStagesRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fakeService{serve: always(string(timeline))}
-	stages, err := newLister(newTestClient(t, f, options{})).stages(t.Context(), &parent{ID: "1", JSON: []byte(`{"startTime":"2026"}`), Project: &project{ID: "p1"}})
+	stages, _, err := newLister(newTestClient(t, f, options{})).stages(t.Context(), &parent{ID: "1", JSON: []byte(`{"startTime":"2026"}`), Project: &project{ID: "p1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,8 +82,7 @@ func (l *lister) pullsIn(ctx context.Context, p *project, of []*repository, quer
 			if q.most > 0 {
 				whole = l.closedPulls(ctx, p, of, q)
 			}
-			single := func(ctx context.Context, r *repository) iter.Seq2[Record, error] { return l.repositoryPulls(ctx, r, q) }
-			for rec, err := range l.wholeOrEach(ctx, of, whole, single) {
+			for rec, err := range l.wholeOrEach(ctx, of, whole, l.eachPulls(q)) {
 				if !yield(rec, err) {
 					return
 				}
@@ -122,7 +121,7 @@ var errLeft = errors.New("the repository left the list of repositories while its
 func (l *lister) repositoryPulls(ctx context.Context, r *repository, q pullQuery) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		rq := &request{Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID}, Query: q.query()}
-		for pulls, err := range l.pullPages(ctx, rq, q.most) {
+		for pulls, err := range l.pullPages(ctx, rq, q.most, false) {
 			if err != nil {
 				yield(Record{}, fmt.Errorf("%s pull requests: %w", q.status, err))
 				return
@@ -138,25 +137,45 @@ func (l *lister) repositoryPulls(ctx context.Context, r *repository, q pullQuery
 }
 
 // activePulls finds the pull requests of all repositories in the list of the
-// project.
+// project. Where that turns out to have gaps, the repositories are asked for the
+// rest.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/git/pull-requests/get-pull-requests-by-project
 func (l *lister) activePulls(ctx context.Context, p *project, of []*repository, q pullQuery) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		place := byID(of)
-		for pulls, err := range l.pullPages(ctx, q.of(p), 0) {
+		place, given := byID(of), map[string]bool{}
+		for pulls, err := range l.pullPages(ctx, q.of(p), 0, true) {
+			if errors.Is(err, errGaps) {
+				for rec, err := range l.inEach(ctx, of, l.eachPulls(q)) {
+					if !given[rec.Scope.ID] && !yield(rec, err) {
+						return
+					}
+				}
+				return
+			}
 			if err != nil {
 				yield(Record{}, fmt.Errorf("%s pull requests: %w", q.status, err))
 				return
 			}
 			for _, obj := range pulls.fresh {
-				if i, ok := place[pullRepository(obj)]; ok && !yield(l.pullRecord(obj, of[i]), nil) {
+				i, ok := place[pullRepository(obj)]
+				if !ok {
+					continue
+				}
+				rec := l.pullRecord(obj, of[i])
+				given[strings.Clone(rec.Scope.ID)] = true // it may be a part of the page
+				if !yield(rec, nil) {
 					return
 				}
 			}
 			pulls.page.Free()
 		}
 	}
+}
+
+// eachPulls is repositoryPulls for a query.
+func (l *lister) eachPulls(q pullQuery) func(context.Context, *repository) iter.Seq2[Record, error] {
+	return func(ctx context.Context, r *repository) iter.Seq2[Record, error] { return l.repositoryPulls(ctx, r, q) }
 }
 
 const (
@@ -179,7 +198,7 @@ func (l *lister) closedPulls(ctx context.Context, p *project, of []*repository, 
 		bound := min(mostClosed, max(pullsTop, len(of)*min(q.most, mostClosed)/closedShare))
 		var kept []*packed
 		read := 0
-		for pulls, err := range l.pullPages(ctx, q.of(p), 0) {
+		for pulls, err := range l.pullPages(ctx, q.of(p), 0, true) {
 			if err == nil && read >= bound {
 				pulls.page.Free()
 				err = errCrowded
@@ -227,7 +246,7 @@ func (l *lister) countedPulls(ctx context.Context, of []*repository, q pullQuery
 				more = append(more, r)
 			}
 		}
-		l.inEach(ctx, more, func(ctx context.Context, r *repository) iter.Seq2[Record, error] { return l.repositoryPulls(ctx, r, q) })(yield)
+		l.inEach(ctx, more, l.eachPulls(q))(yield)
 	}
 }
 
@@ -254,9 +273,10 @@ func (q pullQuery) query() []string {
 }
 
 const (
+	pullID   = "pullRequestId"
 	pullsTop = 1000 // the service gives no more
 	// pullsShort is what the service gives when it is not told how many: it never
-	// cuts a page shorter.
+	// cuts the page of a repository shorter.
 	pullsShort = 101
 	// pages overlap by that many, see pullPages.
 	pullsOverlap = 20
@@ -268,42 +288,60 @@ type pulls struct {
 	fresh [][]byte
 }
 
-var errMoved = errors.New("the list moved on while it was read")
+var (
+	errMoved = errors.New("the list moved on while it was read")
+	errGaps  = errors.New("a page was shorter than asked for, and not the last one")
+)
 
-// pullPages follows $skip until a page is shorter than the service would make it
-// or most pull requests have arrived; 0 means all. Pull requests that are closed
-// while the list is read move the rest forward. Therefore each page begins with
-// the end of the one before: if nothing of that is in it, some may have been
-// missed, and the rest is unknown.
-func (l *lister) pullPages(ctx context.Context, rq *request, most int) iter.Seq2[pulls, error] {
+// pullPages follows $skip to the end or until most pull requests have arrived; 0
+// means all. Pull requests that are closed while the list is read move the rest
+// forward. Therefore each page begins with the end of the one before: if nothing of
+// that is in it, some may have been missed, and the rest is unknown.
+//
+// A repository's list ends with a page that is shorter than the service would make
+// it. From that of a whole project the service takes what the identity may not see
+// after it has cut a page, so that only an empty page behind a short one is the end.
+// If there is more, nobody can tell how far to skip: that is errGaps.
+func (l *lister) pullPages(ctx context.Context, rq *request, most int, whole bool) iter.Seq2[pulls, error] {
 	return func(yield func(pulls, error) bool) {
 		var guard rest.Guard
 		seen := map[string]bool{}
+		skip, short := 0, false
 		for n := 1; ; n++ {
-			skip, top := 0, pullsTop
-			if n > 1 {
-				skip = max(0, len(seen)-pullsOverlap)
-			}
+			top := pullsTop
 			if most > 0 {
 				top = min(top, most-skip)
 			}
-			p, err := l.page(ctx, rq.With("$top", strconv.Itoa(top), "$skip", strconv.Itoa(skip)), "value", n, &guard)
+			next := rq.With("$top", strconv.Itoa(top), "$skip", strconv.Itoa(skip))
+			next.ID = pullID
+			p, err := l.page(ctx, next, "value", n, &guard)
 			if err != nil {
 				yield(pulls{}, err)
 				return
 			}
 			got, all := freshPulls(p, seen, most)
-			last := all < min(top, pullsShort) || most > 0 && len(seen) >= most
 			switch {
-			case n > 1 && len(got.fresh) == all:
+			case short && all > 0:
+				err = errGaps
+			case !short && n > 1 && len(got.fresh) == all:
+				err = fmt.Errorf("%w: %w", ErrMalformed, errMoved)
+			}
+			if err != nil {
 				p.Free()
-				yield(pulls{}, fmt.Errorf("page %d: %w: %w", n, ErrMalformed, errMoved))
+				yield(pulls{}, fmt.Errorf("page %d: %w", n, err))
 				return
-			case len(got.fresh) == 0:
+			}
+			if len(got.fresh) == 0 {
 				p.Free()
 				return
-			case !yield(got, nil) || last:
+			}
+			last := !whole && all < min(top, pullsShort) || most > 0 && len(seen) >= most
+			if !yield(got, nil) || last {
 				return
+			}
+			skip += all
+			if short = whole && all < top; !short {
+				skip = max(0, skip-pullsOverlap)
 			}
 		}
 	}
@@ -352,7 +390,7 @@ func withinPullRequest(l *lister, sel pullRequestSelector, at *part) stream[Reco
 func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part) (rec Record, known bool, err error) {
 	r, source, target := at.repository, at.source, at.target
 	if r == nil {
-		obj, err := l.object(ctx, &request{Project: at.project.ID, Route: "_apis/git/pullrequests/{pullRequestId}", Args: []string{at.Scope.ID}})
+		obj, err := l.object(ctx, &request{Project: at.project.ID, Route: "_apis/git/pullrequests/{pullRequestId}", Args: []string{at.Scope.ID}, ID: pullID, Is: at.Scope.ID})
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
 		}
@@ -370,6 +408,7 @@ func (l *lister) onePull(ctx context.Context, sel pullRequestSelector, at *part)
 		var alone []byte
 		alone, err = l.object(ctx, &request{
 			Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests/{pullRequestId}", Args: []string{r.ID, at.Scope.ID},
+			ID: pullID, Is: at.Scope.ID,
 		})
 		if err != nil {
 			return Record{}, false, unlessAbsent(err)
@@ -388,19 +427,16 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 	if source == "" || target == "" {
 		return nil, nil
 	}
-	p, err := l.send(ctx, &request{
+	p, err := l.list(ctx, &request{
 		Project: r.Project.ID, Route: "_apis/git/repositories/{repositoryId}/pullrequests", Args: []string{r.ID},
 		Query: []string{
 			"searchCriteria.status", "all", "searchCriteria.sourceRefName", source, "searchCriteria.targetRefName", target, "$top", "100",
-		},
-	})
+		}, ID: pullID,
+	}, "value")
 	if err != nil {
 		return nil, fmt.Errorf("pull requests of %s: %w", source, listed(err))
 	}
 	defer p.Free()
-	if rawjson.Array(p.Body, "value") == nil {
-		return nil, fmt.Errorf("%w: no list of pull requests", ErrMalformed)
-	}
 	for obj := range rawjson.Objects(p.Body, "value") {
 		if rawjson.Text(obj, "pullRequestId") == id && strings.EqualFold(pullRepository(obj), r.ID) {
 			return bytes.Clone(obj), nil

@@ -32,7 +32,8 @@ type fakePulls struct {
 	all  []fakePull
 	move func(f *fakePulls, page int) // before a page
 	n    int
-	own  int // status of the list of the project; 0 means 200
+	own  int               // status of the list of the project; 0 means 200
+	seen func(id int) bool // what the identity may see; nil means everything
 }
 
 type fakePull struct {
@@ -64,14 +65,21 @@ func (f *fakePulls) serve(r *http.Request) *http.Response {
 	if v, err := strconv.Atoi(q.Get("$skip")); err == nil {
 		skip = v
 	}
-	var out []string
+	var out []fakePull
 	for _, p := range f.all {
-		if p.status == q.Get("searchCriteria.status") && (repository == "" || strings.EqualFold(p.repository, repository)) {
-			out = append(out, p.json())
+		hidden := repository != "" && f.seen != nil && !f.seen(p.id) // the list of a repository is not cut before
+		if p.status == q.Get("searchCriteria.status") && (repository == "" || strings.EqualFold(p.repository, repository)) && !hidden {
+			out = append(out, p)
 		}
 	}
 	out = out[min(skip, len(out)):]
-	return answer(200, values(out[:min(top, len(out))]...))
+	var page []string
+	for _, p := range out[:min(top, len(out))] {
+		if f.seen == nil || f.seen(p.id) {
+			page = append(page, p.json())
+		}
+	}
+	return answer(200, values(page...))
 }
 
 func pullIDs(recs []Record) string {
@@ -124,8 +132,11 @@ func TestPullRequests(t *testing.T) {
 	want := []string{
 		"GET /acme/_apis/projects?includeCapabilities=true&$top=1000", "GET /acme/p1/_apis/git/repositories",
 		"GET /acme/p1/_apis/git/pullrequests?searchCriteria.status=active&$top=1000&$skip=0",
+		"GET /acme/p1/_apis/git/pullrequests?searchCriteria.status=active&$top=1000&$skip=4",
 		"GET /acme/p1/_apis/git/pullrequests?searchCriteria.status=abandoned" + closed + "&$top=1000&$skip=0",
+		"GET /acme/p1/_apis/git/pullrequests?searchCriteria.status=abandoned" + closed + "&$top=1000&$skip=1",
 		"GET /acme/p1/_apis/git/pullrequests?searchCriteria.status=completed" + closed + "&$top=1000&$skip=0",
+		"GET /acme/p1/_apis/git/pullrequests?searchCriteria.status=completed" + closed + "&$top=1000&$skip=4",
 		"GET /acme/p1/_apis/git/repositories/R1/pullrequests?searchCriteria.status=completed" + closed + "&$top=2&$skip=0",
 		"GET /acme/p1/_apis/git/repositories",
 	}
@@ -222,7 +233,7 @@ func TestPullRequestPages(t *testing.T) {
 		calls   int // for pull requests
 		unknown string
 	}{
-		{name: "one page", n: 100, status: "active", records: 100, calls: 3},
+		{name: "one page", n: 100, status: "active", records: 100, calls: 4},
 		{name: "a page that may not be all", n: 101, status: "active", records: 101, calls: 4},
 		{name: "several pages", n: 2500, status: "active", records: 2500, calls: 6},
 		{name: "a few are closed meanwhile", n: 1500, status: "active", move: closeFirst(pullsOverlap-1, 2), records: 1500, calls: 5},
@@ -255,6 +266,39 @@ func TestPullRequestPages(t *testing.T) {
 	}
 	if recs, errs, sent := listPulls(t, &fakePulls{all: manyPulls(3000, "completed")}, `{"maxResults":2100}`, nil, true); len(recs) != 2100 || errs != nil || len(sent) != 2+5+3+3 {
 		t.Errorf("%d records, %v with %d requests, want the first 2100", len(recs), errs, len(sent))
+	}
+}
+
+// The service takes out what the identity may not see after it has cut a page: what
+// is behind a short page is found all the same, each once.
+func TestPullRequestGaps(t *testing.T) {
+	for _, tt := range []struct {
+		name, status string
+		n, every     int // each so many can be seen
+		want         int
+	}{
+		{"from the start", "active", 2500, 25, 100},
+		{"very few", "active", 2500, 500, 5},
+		{"behind a full page", "active", 2500, 0, 2200},
+		{"with a bound", "completed", 900, 9, 100},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &fakePulls{all: manyPulls(tt.n, tt.status)}
+			f.seen = func(id int) bool {
+				if tt.every == 0 {
+					return id > 1300 || id <= 1000
+				}
+				return id%tt.every == 0
+			}
+			recs, errs, _ := listPulls(t, f, "", nil, false)
+			seen := map[string]bool{}
+			for _, r := range recs {
+				seen[r.Scope.ID] = true
+			}
+			if len(recs) != tt.want || len(seen) != tt.want || errs != nil {
+				t.Errorf("%d records (%d different), %v, want %d", len(recs), len(seen), errs, tt.want)
+			}
+		})
 	}
 }
 

@@ -32,7 +32,7 @@ func listReleaseDeployments(l *lister, _ releaseDeploymentSelector) stream[Recor
 }
 
 const (
-	// Deployments are listed with the newest first, and events are about new ones.
+	// Events are about new deployments, so that the newest come first.
 	lateDeployments = "100"
 	// mostLatePages bounds the search for the deployments of a release.
 	mostLatePages = 5
@@ -46,13 +46,17 @@ func withinReleaseDeployment(l *lister, _ releaseDeploymentSelector, at *part) s
 	}
 	return l.perProject(func(ctx context.Context, p *project) iter.Seq2[batch, error] {
 		return func(yield func(batch, error) bool) {
-			rq := &request{Host: rest.VSRM, Project: p.ID, Route: "_apis/release/deployments", Query: []string{"$top", lateDeployments, "definitionId", at.definition}}
-			n := 0
+			rq := &request{
+				Host: rest.VSRM, Project: p.ID, Route: "_apis/release/deployments",
+				Query: []string{"$top", lateDeployments, "queryOrder", "descending", "definitionId", at.definition},
+			}
+			n, found := 0, false
 			for b, err := range l.batches(ctx, rq, batch{scope: p.scope}) {
-				found := at.release != "" && err == nil && at.among(b)
-				if n++; !yield(b, err) || found || at.release != "" && n >= mostLatePages {
+				has := at.release != "" && err == nil && at.among(b)
+				if n++; !yield(b, err) || found && !has || at.release != "" && n >= mostLatePages {
 					return
 				}
+				found = found || has
 			}
 		}
 	})

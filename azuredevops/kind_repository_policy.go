@@ -15,8 +15,9 @@ import (
 var _ = register(row[ignoredDefaultTeam]{Name: "repository-policy", List: listRepositoryPolicies, Events: inRepository()})
 
 // listRepositoryPolicies lists the policies that hold for the default branch of
-// every healthy repository, all policies where there is none, with `__repository`: a
-// policy appears once per repository.
+// every healthy repository with `__repository`: a policy appears once per
+// repository. Without a default branch those of the whole repository or project
+// hold.
 func listRepositoryPolicies(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	if l.c.perRepository.policies {
 		return l.perHealthyRepository(wideRecords, l.repositoryPolicies)
@@ -123,16 +124,20 @@ func (x *policyIndex) governed(policy []byte) ([]int, error) {
 	return slices.Compact(out), nil
 }
 
-// covers tells whether a scope is about a repository and its default branch.
+// covers tells whether a scope is about a repository and its default branch, as the
+// service would say. A prefix means whole segments of the path: refs/heads/rel is
+// not one of refs/heads/release/1.
 func (x *policyIndex) covers(s policyScope, i int) bool {
 	ref := x.refs[i]
 	switch {
 	case s.repository != "" && s.repository != strings.ToLower(x.of[i].ID):
 		return false
-	case ref == "" || s.ref == "" || s.match == "defaultbranch":
+	case s.match == "defaultbranch":
+		return ref != ""
+	case s.ref == "":
 		return true
 	case s.match == "prefix":
-		return strings.HasPrefix(ref, s.ref)
+		return strings.HasPrefix(ref, strings.TrimSuffix(s.ref, "/")+"/")
 	}
 	return ref == s.ref
 }
@@ -157,7 +162,7 @@ func policyScopes(policy []byte) ([]policyScope, error) {
 	var err error
 	list.ForEach(func(_, entry gjson.Result) bool {
 		s := policyScope{
-			repository: strings.ToLower(entry.Get("repositoryId").String()), ref: strings.Clone(entry.Get("refName").String()),
+			repository: IDOrNone(strings.ToLower(entry.Get("repositoryId").String())), ref: strings.Clone(entry.Get("refName").String()),
 			match: strings.ToLower(entry.Get("matchKind").String()),
 		}
 		if !entry.IsObject() || !slices.Contains([]string{"", "exact", "prefix", "defaultbranch"}, s.match) {

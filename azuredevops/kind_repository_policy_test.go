@@ -22,6 +22,9 @@ func TestRepositoryPolicies(t *testing.T) {
 	prefix := policy("4", `{"scope":[{"repositoryId":null,"refName":"refs/heads/release/","matchKind":"prefix"}]}`)
 	branch := policy("5", `{"scope":[{"repositoryId":"r9","refName":null},{"repositoryId":null,"matchKind":"DefaultBranch"}]}`)
 	twice := policy("6", `{"scope":[{"repositoryId":"r4","refName":"refs/heads/release/1"},{"repositoryId":"r1"},{"repositoryId":"r4"}]}`)
+	segments := policy("8", `{"scope":[{"repositoryId":null,"refName":"refs/heads/release","matchKind":"Prefix"},{"refName":"refs/heads/ma","matchKind":"Prefix"}]}`)
+	itself := policy("9", `{"scope":[{"repositoryId":null,"refName":"refs/heads/main","matchKind":"Prefix"}]}`)
+	bare := policy("10", `{"scope":[{"repositoryId":"r2","refName":"refs/heads/main","matchKind":"Exact"},{"repositoryId":"00000000-0000-0000-0000-000000000000","refName":"refs/heads/main"}]}`)
 	strange := policy("7", `{"scope":[{"repositoryId":"r1","matchKind":"Regex"}]}`)
 	asked := map[string]string{
 		"p1/_apis/git/policy/configurations?repositoryId=R1&refName=refs%2Fheads%2Fmain":        values(exact),
@@ -34,12 +37,12 @@ func TestRepositoryPolicies(t *testing.T) {
 			name: "every form of scope, in pages", kind: "repository-policy",
 			serve: servers{
 				"p1/_apis/git/repositories":      repos,
-				"p1/_apis/policy/configurations": tokenPages(values(everywhere, null, exact), values(), values(prefix, branch, twice)),
+				"p1/_apis/policy/configurations": tokenPages(values(everywhere, null, exact), values(), values(prefix, branch, twice, segments, itself, bare)),
 			},
 			want: []string{
 				of(everywhere, repoMain), of(everywhere, repoBare), of(everywhere, repoOther), of(null, repoMain), of(null, repoBare), of(null, repoOther),
-				of(exact, repoMain), of(prefix, repoBare), of(prefix, repoOther), of(branch, repoMain), of(branch, repoBare), of(branch, repoOther),
-				of(twice, repoMain), of(twice, repoOther),
+				of(exact, repoMain), of(prefix, repoOther), of(branch, repoMain), of(branch, repoOther),
+				of(twice, repoMain), of(twice, repoOther), of(segments, repoOther), of(bare, repoMain),
 			},
 			scope: "p1/R1/1",
 			sent: []string{

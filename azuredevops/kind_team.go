@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[teamSelector]{Name: "team", List: listTeams, Live: live{OverTags: true}})
@@ -47,5 +48,9 @@ func listTeams(l *lister, sel teamSelector) stream[Record] {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/work/teamfieldvalues/get
 func (l *lister) teamFieldValues(ctx context.Context, t *team) ([]byte, error) {
-	return l.object(ctx, &request{Project: t.Project.ID, Team: t.ID, Route: "_apis/work/teamsettings/teamfieldvalues", Version: "7.1"})
+	b, err := l.object(ctx, &request{Project: t.Project.ID, Team: t.ID, Route: "_apis/work/teamsettings/teamfieldvalues", Version: "7.1"})
+	if err != nil {
+		return nil, err
+	}
+	return b, rest.CheckList(b, "values", "value")
 }

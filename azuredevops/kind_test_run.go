@@ -117,26 +117,56 @@ func (l *lister) unfoldTestRuns(pages iter.Seq2[testRunPage, error]) iter.Seq2[t
 	}
 }
 
-// testRuns lists the runs of a project, as details.
+// testRuns lists the runs of a project, or those that have changed, as details.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/test/runs/list
 func (l *lister) testRuns(ctx context.Context, p *project, added rawjson.Members, coverage bool) iter.Seq2[testRunPage, error] {
 	return func(yield func(testRunPage, error) bool) {
-		rq := &request{Project: p.ID, Route: routeTestRuns, Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
-		pages := l.skipPages(ctx, rq)
+		b := batch{key: "value", id: "id", scope: p.scope, added: added}
+		var changed map[string]bool // nil: all
 		if !l.since.IsZero() {
-			pages = l.testRunsSince(ctx, rq)
-		}
-		for pg, err := range pages {
-			out := testRunPage{batch: batch{page: pg, key: "value", id: "id", scope: p.scope, added: added}}
-			if err == nil && coverage {
-				out.builds = l.coveredBuilds(ctx, p, pg)
+			var err error
+			if changed, err = l.updatedTestRuns(ctx, p); err != nil {
+				yield(testRunPage{}, fmt.Errorf("test runs by date: %w", err))
+				return
 			}
-			if !yield(out, err) {
+		}
+		if changed != nil {
+			b.keep = func(run []byte) bool { return changed[rawjson.Text(run, "id")] }
+		}
+		if changed != nil && len(changed) == 0 {
+			return
+		}
+		rq := &request{Project: p.ID, Route: routeTestRuns, Query: []string{"includeRunDetails", "true"}, Version: "7.1"}
+		found := 0
+		for pg, err := range l.skipPages(ctx, rq) {
+			out := testRunPage{batch: b}
+			if out.page = pg; err == nil {
+				n := out.kept()
+				if found += n; n == 0 {
+					pg.Free()
+					continue
+				}
+				if coverage {
+					out.builds = l.coveredBuilds(ctx, p, pg)
+				}
+			}
+			if !yield(out, err) || changed != nil && found >= len(changed) {
 				return
 			}
 		}
 	}
+}
+
+// kept is how many records the page will become.
+func (p *testRunPage) kept() int {
+	n := 0
+	for obj := range rawjson.Objects(p.page.Body, p.key) {
+		if p.keep == nil || p.keep(obj) {
+			n++
+		}
+	}
+	return n
 }
 
 // testRunRevision tells versions of a completed test run apart; "" means that the

@@ -53,11 +53,11 @@ func TestTestRuns(t *testing.T) {
 			name: "coverage, once per build", kind: "test-run", selector: `{"includeResults":false,"codeCoverage":{"flags":7}}`,
 			serve: servers{
 				testRunsPath:                 skipping(9, `{"id":1,"build":{"id":"9"}}`, `{"id":2,"build":{"id":"9"}}`, `{"id":3,"build":null}`),
-				"p1/_apis/test/codecoverage": always(`{"value":[1]}`),
+				"p1/_apis/test/codecoverage": always(`{"value":[{"configuration":{}}]}`),
 			},
 			want: []string{
-				`{"id":1,"build":{"id":"9"},"__testResults":[],"__codeCoverage":{"value":[1]}}`,
-				`{"id":2,"build":{"id":"9"},"__testResults":[],"__codeCoverage":{"value":[1]}}`, `{"id":3,"build":null,"__testResults":[],"__codeCoverage":{}}`,
+				`{"id":1,"build":{"id":"9"},"__testResults":[],"__codeCoverage":{"value":[{"configuration":{}}]}}`,
+				`{"id":2,"build":{"id":"9"},"__testResults":[],"__codeCoverage":{"value":[{"configuration":{}}]}}`, `{"id":3,"build":null,"__testResults":[],"__codeCoverage":{}}`,
 			},
 			sent: []string{list + page(0), list + page(3), other + page(0), coverage},
 		},

@@ -63,29 +63,34 @@ func listUsers(l *lister, sel userSelector) stream[Record] {
 		return l.usersWithGroups(sel)
 	}
 	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
-		org := Scope{Organization: l.c.Organization()}
+		org := Scope{Organization: l.c.Key()}
 		return within(org, l.batches(ctx, graphUsers(sel), batch{scope: org, id: "descriptor"}))
 	})
 }
 
-// entitlements lists the users with a license. Since version 7 the service pages by
-// a token and calls the list items, or members; before, by top and skip.
+// entitlements lists the users with a license. Since version 6 the service pages by
+// a token and calls the list items, or members; before, by top and skip, and there
+// is nothing to select.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/memberentitlementmanagement/user-entitlements/search-user-entitlements
 func (l *lister) entitlements(sel userSelector) stream[Record] {
-	rq := &request{
-		Host: rest.VSAEX, Route: "_apis/userentitlements", Version: sel.APIVersion,
-		Query: []string{"select", strings.Join(sel.IncludeFields, ",")},
-	}
-	org := Scope{Organization: l.c.Organization()}
+	rq := &request{Host: rest.VSAEX, Route: "_apis/userentitlements", Version: sel.APIVersion, ID: "id"}
+	org := Scope{Organization: l.c.Key()}
 	b := batch{scope: org, key: "items|members", id: "id"}
-	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
-		if !beforeVersion7(sel.APIVersion) {
-			return within(org, l.batches(ctx, rq, b))
-		}
+	major := majorOf(sel.APIVersion)
+	if major >= 6 {
+		rq.Query = []string{"select", strings.Join(sel.IncludeFields, ",")}
+	}
+	if major < 7 {
 		b.key = "value|items|members"
+	}
+	return records(l, func(ctx context.Context) iter.Seq2[batch, error] {
+		pages := l.pages(ctx, rq, b.key)
+		if major < 6 {
+			pages = l.offsetPages(ctx, rq, b.key, "top", "skip", entitlementTop)
+		}
 		return within(org, func(yield func(batch, error) bool) {
-			for p, err := range l.offsetPages(ctx, rq, b.key, "top", "skip", entitlementTop) {
+			for p, err := range pages {
 				b.page = p
 				if !yield(b, err) {
 					return
@@ -95,11 +100,14 @@ func (l *lister) entitlements(sel userSelector) stream[Record] {
 	})
 }
 
-// beforeVersion7 tells whether an api-version names an older one.
-func beforeVersion7(version string) bool {
+// majorOf is the first number of an api-version; the latest without one.
+func majorOf(version string) int {
 	major, _, _ := strings.Cut(version, ".")
 	n, err := strconv.Atoi(major)
-	return err == nil && n < 7
+	if err != nil {
+		return 7
+	}
+	return n
 }
 
 // graphUsers asks for users, service identities included.
@@ -108,7 +116,7 @@ func beforeVersion7(version string) bool {
 func graphUsers(sel userSelector) *request {
 	return &request{
 		Host: rest.VSSPS, Route: "_apis/graph/users", Version: "7.1-preview.1",
-		Query: []string{"subjectTypes", strings.Join(sel.SubjectTypes, ",")},
+		Query: []string{"subjectTypes", strings.Join(sel.SubjectTypes, ",")}, ID: "descriptor",
 	}
 }
 
@@ -117,7 +125,7 @@ func graphUsers(sel userSelector) *request {
 // sorted (the organization's own among them). Where the groups cannot be read, both
 // are left out, the record incomplete.
 func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
-	org := Scope{Organization: l.c.Organization()}
+	org := Scope{Organization: l.c.Key()}
 	users := func(ctx context.Context) iter.Seq2[[]byte, error] {
 		return within(org, func(yield func([]byte, error) bool) {
 			for p, err := range l.pages(ctx, graphUsers(sel), "value") {
@@ -137,9 +145,7 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 	}
 	owners := each(wideRecords, users, one(func(ctx context.Context, obj []byte) (owner, error) {
 		o := owner{JSON: obj, scope: org}
-		if d := rawjson.Text(obj, "descriptor"); d != "" {
-			o.ids, o.err = l.memberships(ctx, d, "Up", "containerDescriptor")
-		}
+		o.ids, o.err = l.memberships(ctx, rawjson.Text(obj, "descriptor"), "Up", "containerDescriptor")
 		return o, nil
 	}))
 	return l.lookedUp(owners, func(o owner, s *subjects, yield func(Record, error) bool) bool {

@@ -1,7 +1,6 @@
 package azuredevops
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -148,18 +147,14 @@ func empty(b []byte) bool {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/wiki/pages/get-page-by-id
 func (l *lister) wikiPage(ctx context.Context, rec Record, sel wikiSelector) ([]byte, error) {
-	p, err := l.send(ctx, &request{
+	id := rawjson.Text(rec.JSON, "id")
+	b, err := l.object(ctx, &request{
 		Project: rec.Scope.Project,
-		Route:   "_apis/wiki/wikis/{wikiIdentifier}/pages/{id}", Args: []string{rec.Scope.ID, rawjson.Text(rec.JSON, "id")},
-		Version: sel.APIVersion, Query: []string{"includeContent", "true"},
+		Route:   "_apis/wiki/wikis/{wikiIdentifier}/pages/{id}", Args: []string{rec.Scope.ID, id},
+		Version: sel.APIVersion, Query: []string{"includeContent", "true"}, Is: id,
 	})
 	if err != nil {
 		return nil, listed(err)
-	}
-	defer p.Free()
-	b := bytes.TrimSpace(p.Body)
-	if len(b) == 0 || b[0] != '{' {
-		return nil, fmt.Errorf("%w: not an object", ErrMalformed)
 	}
 	added := rawjson.Members{}
 	for _, name := range []string{"__wiki", "__project"} {

@@ -83,17 +83,14 @@ func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([
 	if !l.since.IsZero() {
 		precise = "true" // or the query may name days only
 	}
-	pg, err := l.send(ctx, &request{
+	pg, err := l.list(ctx, &request{
 		Project: p.ID, Route: "_apis/wit/wiql", Version: "7.1-preview.2",
 		Query: []string{"$top", strconv.Itoa(wiqlTop), "timePrecision", precise}, Body: append(body, '}'),
-	})
+	}, "workItems")
 	if err != nil {
 		return nil, err
 	}
 	defer pg.Free()
-	if rawjson.Array(pg.Body, "workItems") == nil {
-		return nil, fmt.Errorf("%w: no list of work items", ErrMalformed)
-	}
 	before, _ := strconv.ParseInt(last, 10, 64)
 	var ids []string
 	for obj := range rawjson.Objects(pg.Body, "workItems") {
@@ -113,17 +110,12 @@ func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([
 // https://learn.microsoft.com/rest/api/azure/devops/wit/work-items/list
 func (l *lister) workItems(ctx context.Context, of workItemIDs, expand string) iter.Seq2[batch, error] {
 	return func(yield func(batch, error) bool) {
-		p, err := l.send(ctx, &request{
+		p, err := l.list(ctx, &request{
 			Project: of.project.ID, Route: "_apis/wit/workitems", Version: "7.1-preview.3",
-			Query: []string{"ids", strings.Join(of.ids, ","), "$expand", expand, "errorPolicy", "omit"},
-		})
+			Query: []string{"ids", strings.Join(of.ids, ","), "$expand", expand, "errorPolicy", "omit"}, Nulls: true,
+		}, "value")
 		if err != nil {
 			yield(batch{}, fmt.Errorf("work items %s to %s: %w", of.ids[0], of.ids[len(of.ids)-1], err))
-			return
-		}
-		if rawjson.Array(p.Body, "value") == nil {
-			p.Free()
-			yield(batch{}, fmt.Errorf("%w: no list of work items", ErrMalformed))
 			return
 		}
 		yield(batch{page: p, key: "value", id: "id", scope: of.project.scope, added: of.added, want: of.ids}, nil)

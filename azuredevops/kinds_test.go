@@ -33,7 +33,7 @@ func scopes(errs []error) string {
 
 func TestProjects(t *testing.T) {
 	f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
-		"_apis/projects":    always(values(`{"id":"p1","name":"A","revision":12345678901234567890}`, `{"id":"p2","name":"B","__organizationName":"fake"}`, `null`)),
+		"_apis/projects":    always(values(`{"id":"p1","name":"A","revision":12345678901234567890}`, `{"id":"p2","name":"B","__organizationName":"fake"}`)),
 		"_apis/projects/p1": always(`{"id":"p1","defaultTeam":{"id":"t"}}`),
 		"_apis/projects/p2": status(404, `{"message":"gone"}`),
 	})}

@@ -101,7 +101,7 @@ func TestServerLacksGraph(t *testing.T) {
 				t.Errorf("%s %s: %d records, errors %v", kind, selector, len(recs), errs)
 				continue
 			}
-			if se, ok := errors.AsType[*ScopeError](errs[0]); !ok || se.Scope != (Scope{Organization: serverURL}) {
+			if se, ok := errors.AsType[*ScopeError](errs[0]); !ok || se.Scope != (Scope{Organization: strings.ToLower(serverURL)}) {
 				t.Errorf("%s: scope of %v", kind, errs[0])
 			}
 		}

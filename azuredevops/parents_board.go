@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // teamBoards are the boards of a team: an array, and by position why a board is
@@ -88,10 +89,11 @@ func (l *lister) fetchBoards(ctx context.Context, t *team) (*teamBoards, error) 
 //
 // https://learn.microsoft.com/rest/api/azure/devops/work/boards/get
 func (l *lister) boardDetail(ctx context.Context, t *team, id string) ([]byte, error) {
-	if id == "" {
-		return nil, fmt.Errorf("%w: a board without id", ErrMalformed)
+	b, err := l.object(ctx, &request{Project: t.Project.ID, Team: t.ID, Route: "_apis/work/boards/{board}", Args: []string{id}, Is: id})
+	if err != nil {
+		return nil, err
 	}
-	return l.object(ctx, &request{Project: t.Project.ID, Team: t.ID, Route: "_apis/work/boards/{board}", Args: []string{id}})
+	return b, rest.CheckList(b, "columns", "id") // kind column makes records of them
 }
 
 // streamOf makes a stream of what is there already.

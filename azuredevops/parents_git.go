@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
@@ -44,13 +46,40 @@ func (l *lister) perHealthyProject(
 	})
 }
 
+// named is a stream of repositories that says at its end which of the names in a
+// selector none of them has, if all of them are known.
+func (l *lister) named(names []string, of stream[*repository]) stream[*repository] {
+	if l.at != nil {
+		return of // a part, of which nothing of the kind can be said
+	}
+	return func(ctx context.Context) iter.Seq2[*repository, error] {
+		return func(yield func(*repository, error) bool) {
+			seen, all := map[string]bool{}, true
+			for r, err := range of(ctx) {
+				if all = all && err == nil; err == nil {
+					seen[strings.Clone(rawjson.Text(r.JSON, "name"))] = true // it is a part of the list
+				}
+				if !yield(r, err) {
+					return
+				}
+			}
+			for _, name := range unique(names) {
+				if all && ctx.Err() == nil && !seen[name] {
+					text := "no such repository"
+					if near := nearest(name, slices.Sorted(maps.Keys(seen))); near != "" {
+						text += fmt.Sprintf(", did you mean %q?", near)
+					}
+					l.c.log.WarnContext(ctx, text, "kind", l.kind, "repository", name)
+				}
+			}
+		}
+	}
+}
+
 // healthyIn are the healthy repositories in the answer that lists a project's.
 func healthyIn(p *project, b []byte) []*repository {
 	var out []*repository
 	for obj := range rawjson.Objects(b, "value") {
-		if obj[0] != '{' {
-			continue
-		}
 		if r := newRepository(p, obj); r.healthy() {
 			out = append(out, r)
 		}

@@ -86,10 +86,10 @@ func TestListsOfProjects(t *testing.T) {
 		records        int
 		whole, each    int64 // calls, besides one list of projects and two of repositories
 	}{
-		{"repository-policy", `{}`, 2 * (3 + 5 + 4 + 5 + 2 + 1), 2, 10},
-		{"pull-request", `{}`, 2 * (3 + 6 + 8), 6 + 2, 30},
-		{"pull-request", `{"maxResults":2,"minTimeInDays":30}`, 2 * (3 + 6 + 8), 6 + 2 + 4, 30},
-		{"pull-request", `{"minTimeInDays":1}`, 2 * (1 + 2 + 4), 6 + 2, 30},
+		{"repository-policy", `{}`, 2 * (3 + 2 + 4 + 5 + 2 + 1), 2, 10},
+		{"pull-request", `{}`, 2 * (3 + 6 + 8), 6 + 6 + 2, 30},
+		{"pull-request", `{"maxResults":2,"minTimeInDays":30}`, 2 * (3 + 6 + 8), 6 + 6 + 2 + 4, 30},
+		{"pull-request", `{"minTimeInDays":1}`, 2 * (1 + 2 + 4), 6 + 2 + 2, 30},
 	} {
 		t.Run(tt.kind+tt.selector, func(t *testing.T) {
 			whole, calls := list(tt.kind, tt.selector, false)

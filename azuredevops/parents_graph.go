@@ -36,13 +36,13 @@ type group struct {
 // groupScope is that of everything listed below a group; like a repository it is
 // a parent.
 func (l *lister) groupScope(g *group) Scope {
-	return Scope{Organization: l.c.Organization(), Repository: g.Descriptor}
+	return Scope{Organization: l.c.Key(), Repository: g.Descriptor}
 }
 
 // eachGroup streams the groups. A *ScopeError stands for the rest of the
 // organization.
 func (l *lister) eachGroup(ctx context.Context) iter.Seq2[*group, error] {
-	return within(Scope{Organization: l.c.Organization()}, func(yield func(*group, error) bool) {
+	return within(Scope{Organization: l.c.Key()}, func(yield func(*group, error) bool) {
 		all, err := l.groups.get(ctx, l.fetchGroups)
 		if err != nil {
 			yield(nil, err)
@@ -73,7 +73,7 @@ func (l *lister) eachGroup(ctx context.Context) iter.Seq2[*group, error] {
 func (l *lister) fetchGroups(ctx context.Context) (*groupList, error) {
 	out := &groupList{}
 	seen := map[string]bool{}
-	for p, err := range l.pages(ctx, &request{Host: rest.VSSPS, Route: "_apis/graph/groups"}, "value") {
+	for p, err := range l.pages(ctx, &request{Host: rest.VSSPS, Route: "_apis/graph/groups", ID: "descriptor"}, "value") {
 		if err != nil {
 			out.err = listed(err)
 			break
@@ -81,7 +81,7 @@ func (l *lister) fetchGroups(ctx context.Context) (*groupList, error) {
 		var array []byte
 		for obj := range rawjson.Objects(p.Body, "value") {
 			d := rawjson.Text(obj, "descriptor")
-			if d == "" || !seen[d] {
+			if !seen[d] {
 				array = appendElement(array, obj)
 			}
 			seen[d] = true
@@ -97,24 +97,16 @@ func (l *lister) fetchGroups(ctx context.Context) (*groupList, error) {
 //
 // https://learn.microsoft.com/rest/api/azure/devops/graph/memberships/list
 func (l *lister) memberships(ctx context.Context, descriptor, direction, key string) ([]string, error) {
-	if descriptor == "" {
-		return nil, fmt.Errorf("memberships: %w: a subject without descriptor", ErrMalformed)
-	}
-	p, err := l.send(ctx, &request{
-		Host: rest.VSSPS, Route: "_apis/graph/memberships/{subject}", Args: []string{descriptor}, Query: []string{"direction", direction},
-	})
+	p, err := l.list(ctx, &request{
+		Host: rest.VSSPS, Route: "_apis/graph/memberships/{subject}", Args: []string{descriptor}, Query: []string{"direction", direction}, ID: key,
+	}, "value")
 	if err != nil {
 		return nil, fmt.Errorf("memberships: %w", listed(err))
 	}
 	defer p.Free()
-	if rawjson.Array(p.Body, "value") == nil {
-		return nil, fmt.Errorf("memberships: %w: no list of them", ErrMalformed)
-	}
 	var out []string
 	for obj := range rawjson.Objects(p.Body, "value") {
-		if d := rawjson.Text(obj, key); d != "" {
-			out = append(out, d)
-		}
+		out = append(out, rawjson.Text(obj, key))
 	}
 	return out, nil
 }
@@ -233,8 +225,8 @@ func (l *lister) lookUpChunk(ctx context.Context, into *subjects, ids []string) 
 		return fmt.Errorf("subject lookup: %w: no map of subjects", ErrMalformed)
 	}
 	gjson.Parse(rawjson.View(found)).ForEach(func(id, subject gjson.Result) bool {
-		if subject.IsObject() {
-			obj := []byte(subject.Raw)
+		obj := []byte(subject.Raw)
+		if subject.IsObject() && strings.EqualFold(rawjson.Text(obj, "descriptor"), id.String()) {
 			into.found[strings.Clone(id.String())] = obj // found does not last
 			into.size += len(obj)
 		}

@@ -82,7 +82,7 @@ func (l *lister) teamList(ctx context.Context) (*teamList, error) {
 				}
 				seen[id] = true
 				if _, ok := arrays[of]; !ok {
-					s := Scope{Organization: l.c.Organization(), Project: of, ProjectName: rawjson.Text(obj, "projectName")}
+					s := Scope{Organization: l.c.Key(), Project: of, ProjectName: rawjson.Text(obj, "projectName")}
 					out.order = append(out.order, &project{ID: of, Name: s.ProjectName, scope: s})
 				}
 				arrays[of] = appendElement(arrays[of], obj)
@@ -119,7 +119,7 @@ func closeArray(array []byte) []byte {
 // out is asked by itself, which tells why.
 func (l *lister) eachTeam(ctx context.Context) iter.Seq2[*team, error] {
 	return func(yield func(*team, error) bool) {
-		org := Scope{Organization: l.c.Organization()}
+		org := Scope{Organization: l.c.Key()}
 		all, err := l.teamList(ctx)
 		if err != nil {
 			yield(nil, unknown(org, err))
@@ -234,7 +234,7 @@ func teamsIn(p *project, kept *packed) iter.Seq2[*team, error] {
 // https://learn.microsoft.com/rest/api/azure/devops/core/teams/get-team-members-with-extended-properties
 func (l *lister) teamMembers(ctx context.Context, t *team) ([]byte, error) {
 	kept, err := l.work.members.get(ctx, t.ID, func(ctx context.Context) (*packed, error) {
-		rq := &request{Route: "_apis/projects/{projectId}/teams/{teamId}/members", Args: []string{t.Project.ID, t.ID}}
+		rq := &request{Route: "_apis/projects/{projectId}/teams/{teamId}/members", Args: []string{t.Project.ID, t.ID}, ID: "identity.id"}
 		b, err := l.gather(l.skipPages(ctx, rq), defaultTop)
 		return l.work.packer.pack(b), err
 	})

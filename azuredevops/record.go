@@ -26,7 +26,7 @@ type Record struct {
 // whole. Empty fields widen it: a Scope with only Organization is the whole
 // organization.
 type Scope struct {
-	Organization string // URL without a trailing slash
+	Organization string // the key of the organization: see OrganizationKey
 	Project      string // id
 	ProjectName  string // for people only
 	Repository   string // id; for the members of a group, its descriptor

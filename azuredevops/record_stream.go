@@ -1,6 +1,7 @@
 package azuredevops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,14 +62,11 @@ func within[T any](s Scope, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 
 // batches streams the pages of a list as batches.
 func (l *lister) batches(ctx context.Context, rq *request, b batch) iter.Seq2[batch, error] {
-	if b.key == "" {
-		b.key = "value"
-	}
-	if b.id == "" {
-		b.id = "id"
-	}
+	b.key, b.id = cmp.Or(b.key, "value"), cmp.Or(b.id, "id")
+	of := *rq
+	of.ID = b.id
 	return func(yield func(batch, error) bool) {
-		for p, err := range l.pages(ctx, rq, b.key) {
+		for p, err := range l.pages(ctx, &of, b.key) {
 			b.page = p
 			if !yield(b, err) {
 				return
@@ -99,9 +97,6 @@ func records(l *lister, batches stream[batch]) stream[Record] {
 // unfold yields the records of a batch and frees its page.
 func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 	defer b.page.Free()
-	if rawjson.Array(b.page.Body, b.key) == nil {
-		return yield(Record{}, unknown(b.scope, fmt.Errorf("%w: no list %q in the answer", ErrMalformed, b.key)))
-	}
 	next := 0
 	for obj := range rawjson.Objects(b.page.Body, b.key) {
 		id := rawjson.Text(obj, b.id)

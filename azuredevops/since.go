@@ -2,6 +2,7 @@ package azuredevops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -39,31 +40,45 @@ func stamp(at time.Time) string {
 // buildsSince asks for the builds of a project that have changed: those that are not
 // finished, and those that have finished since. Each request filters by the time
 // that its order names; a filter by the queue alone would miss what was queued
-// before and has finished. The unfinished ones come first: what finishes between the
-// two answers is in the second. What a finished build still changes, its tags, no
-// filter finds.
+// before and has finished. Each status is asked for by itself: for several at once
+// the service gives its first page again and again. They come in the order in which
+// a build goes through them, so that what moves on between two answers is in a later
+// one. What a finished build still changes, its tags, no filter finds.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
 func buildsSince(p *project, since time.Time) []*request {
-	unfinished, finished := *buildsOf(p), *buildsOf(p)
-	unfinished.Query = []string{
-		"statusFilter", "inProgress,cancelling,postponed,notStarted", "queryOrder", "queueTimeDescending", "$top", buildsTop,
+	var out []*request
+	for _, status := range []string{"notStarted", "postponed", "inProgress", "cancelling"} {
+		unfinished := *buildsOf(p)
+		unfinished.Query = []string{"statusFilter", status, "queryOrder", "queueTimeDescending", "$top", buildsTop}
+		out = append(out, &unfinished)
 	}
+	finished := *buildsOf(p)
 	finished.Query = []string{
 		"statusFilter", "completed", "minTime", stamp(since), "queryOrder", "finishTimeDescending", "$top", buildsTop,
 	}
-	return []*request{&unfinished, &finished}
+	return append(out, &finished)
 }
 
-// inTurn streams the pages of several lists of one form.
+// inTurn streams the pages of several lists of one form. What cannot be read comes
+// as one error at the end: it does not keep the other lists from being read.
 func (l *lister) inTurn(ctx context.Context, lists []*request, form batch) iter.Seq2[batch, error] {
 	return func(yield func(batch, error) bool) {
+		var failed error
 		for _, rq := range lists {
 			for b, err := range l.batches(ctx, rq, form) {
-				if !yield(b, err) || err != nil {
+				if err != nil {
+					failed = errors.Join(failed, err)
+				} else if !yield(b, nil) {
 					return
 				}
 			}
+			if ctx.Err() != nil || errors.Is(failed, ErrUnauthorized) {
+				break // the others would fare no better
+			}
+		}
+		if failed != nil {
+			yield(batch{}, failed)
 		}
 	}
 }
@@ -92,8 +107,10 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 		changed := map[string]map[string]bool{} // runs by pipeline
 		for b, err := range l.inTurn(ctx, buildsSince(p, l.since), batch{}) {
 			if err != nil {
-				yield(changedPipeline{}, fmt.Errorf("list of builds: %w", err))
-				return
+				if !yield(changedPipeline{}, fmt.Errorf("list of builds: %w", err)) {
+					return
+				}
+				break
 			}
 			for obj := range rawjson.Objects(b.page.Body, "value") {
 				of := strings.Clone(rawjson.Get(obj, "definition.id").String()) // it may be a part of the page
@@ -161,63 +178,38 @@ const (
 	testRunWindowTop = 100                // nor gives more of one at once
 )
 
-// testRunsSince streams the pages of test runs that were updated, window by window.
+// updatedTestRuns are the ids of the test runs that were updated, window by window.
+// The query knows fewer details than the list of all runs, so that the list has to
+// be read when there are any. nil means all: a page that is full and has no token
+// may not be the last one.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/test/runs/query
-func (l *lister) testRunsSince(ctx context.Context, rq *request) iter.Seq2[*page, error] {
-	return func(yield func(*page, error) bool) {
-		end := time.Now().Add(sinceTolerance)
-		for from := l.since; from.Before(end); from = from.Add(testRunWindow) {
-			to := from.Add(testRunWindow)
-			if to.After(end) {
-				to = end
-			}
-			window := rq.With("minLastUpdatedDate", stamp(from), "maxLastUpdatedDate", stamp(to), "$top", strconv.Itoa(testRunWindowTop))
-			for pg, err := range l.windowPages(ctx, window) {
-				if !yield(pg, err) || err != nil {
-					return
-				}
-			}
+func (l *lister) updatedTestRuns(ctx context.Context, p *project) (map[string]bool, error) {
+	out := map[string]bool{}
+	end := time.Now().Add(sinceTolerance)
+	for from := l.since; from.Before(end); from = from.Add(testRunWindow) {
+		to := from.Add(testRunWindow)
+		if to.After(end) {
+			to = end
 		}
-	}
-}
-
-// windowPages follows continuation tokens, which the documentation names. Where a
-// full page comes without one, what is behind it is asked for as in the list of all
-// runs: a service that does not know $skip begins again, and that is the end.
-func (l *lister) windowPages(ctx context.Context, rq *request) iter.Seq2[*page, error] {
-	return func(yield func(*page, error) bool) {
-		var guard rest.Guard
-		seen := map[string]bool{}
-		next := rq
-		for n := 1; ; n++ {
-			pg, err := l.page(ctx, next, "value", n, &rest.Guard{})
+		rq := &request{Project: p.ID, Route: routeTestRuns, Version: "7.1", Query: []string{
+			"minLastUpdatedDate", stamp(from), "maxLastUpdatedDate", stamp(to), "$top", strconv.Itoa(testRunWindowTop),
+		}}
+		for pg, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
-				yield(nil, err)
-				return
+				return nil, err
 			}
-			got, before := 0, len(seen)
+			got := 0
 			for obj := range rawjson.Objects(pg.Body, "value") {
 				got++
-				seen[rawjson.Text(obj, "id")] = true
+				out[strings.Clone(rawjson.Text(obj, "id"))] = true // it may be a part of the page
 			}
-			token := pg.Next()
-			if len(seen) == before {
-				pg.Free()
-			} else if !yield(pg, nil) {
-				return
-			}
-			switch {
-			case token != "" && !guard.Token(token):
-				yield(nil, fmt.Errorf("%s, page %d: %w: the continuation token repeats", rq.Route, n, ErrMalformed))
-				return
-			case token != "":
-				next = rq.With("continuationToken", token)
-			case got < testRunWindowTop || len(seen) == before:
-				return
-			default:
-				next = rq.With("$skip", strconv.Itoa(len(seen)))
+			more := pg.Next() != ""
+			pg.Free()
+			if got >= testRunWindowTop && !more {
+				return nil, nil //nolint:nilnil // all of them
 			}
 		}
 	}
+	return out, nil
 }

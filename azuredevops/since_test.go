@@ -47,20 +47,28 @@ func listSince(t *testing.T, kind, selector string, since time.Time, table serve
 
 func TestSince(t *testing.T) {
 	const (
-		unfinished = buildsPath + "?statusFilter=inProgress,cancelling,postponed,notStarted&queryOrder=queueTimeDescending&$top=500"
-		finished   = buildsPath + "?statusFilter=completed&minTime=2026-03-10T00:00:00.000Z&queryOrder=finishTimeDescending&$top=500"
-		deployed   = "p1/_apis/release/deployments?$top=1000&minModifiedTime=2026-03-10T00:00:00.000Z"
-		releases   = "p1/_apis/release/releases"
+		finished = buildsPath + "?statusFilter=completed&minTime=2026-03-10T00:00:00.000Z&queryOrder=finishTimeDescending&$top=500"
+		deployed = "p1/_apis/release/deployments?$top=1000&minModifiedTime=2026-03-10T00:00:00.000Z"
+		releases = "p1/_apis/release/releases"
 	)
+	var builds []string // requests for them
+	for _, status := range []string{"notStarted", "postponed", "inProgress", "cancelling"} {
+		builds = append(builds, buildsPath+"?statusFilter="+status+"&queryOrder=queueTimeDescending&$top=500")
+	}
+	builds = append(builds, finished)
+	and := func(more ...string) []string { return append(slices.Clone(builds), more...) }
 	build := func(id, definition int) string {
 		return fmt.Sprintf(`{"id":%d,"definition":{"id":%d}}`, id, definition)
 	}
 	byStatus := func(unfinished, finished string) func(*http.Request) *http.Response {
 		return func(r *http.Request) *http.Response {
-			if r.URL.Query().Get("statusFilter") == "completed" {
+			switch r.URL.Query().Get("statusFilter") {
+			case "completed":
 				return answer(200, finished)
+			case "inProgress":
+				return answer(200, unfinished)
 			}
-			return answer(200, unfinished)
+			return answer(200, values())
 		}
 	}
 	for _, tc := range []struct {
@@ -72,22 +80,30 @@ func TestSince(t *testing.T) {
 		{
 			name: "builds that are under way or have finished", kind: "build",
 			serve: servers{buildsPath: byStatus(values(build(3, 7)), values(build(2, 7)))},
-			want:  "3 2", sent: []string{unfinished, finished},
+			want:  "3 2", sent: builds,
 		},
 		{
 			name: "first commits too", kind: "build", selector: `{"enrichWithFirstCommit":true}`,
 			serve: servers{buildsPath: byStatus(values(), values(build(2, 7))), buildsPath + "/2/changes": always(values(`{"id":"c","timestamp":"2026"}`))},
-			want:  "2", sent: []string{unfinished, finished, buildsPath + "/2/changes?$top=1000"},
+			want:  "2", sent: and(buildsPath + "/2/changes?$top=1000"),
 		},
 		{
-			name: "the second list of builds cannot be read", kind: "build",
+			name: "some lists of builds cannot be read", kind: "build",
 			serve: servers{buildsPath: func(r *http.Request) *http.Response {
-				if r.URL.Query().Get("statusFilter") == "completed" {
+				switch r.URL.Query().Get("statusFilter") {
+				case "notStarted":
 					return answer(403, "")
+				case "inProgress":
+					return answer(200, values(build(3, 7)))
+				case "completed":
+					return answer(200, values(build(2, 7)))
 				}
-				return answer(200, values(build(3, 7)))
+				return answer(404, "")
 			}},
-			want: "3", unknown: "p1//",
+			want: "3 2", unknown: "p1//", sent: builds,
+		},
+		{
+			name: "not signed in", kind: "build", serve: servers{buildsPath: status(401, "")}, unknown: "p1//", sent: builds[:1],
 		},
 		{
 			name: "runs of pipelines with such builds", kind: "pipeline-run",
@@ -96,14 +112,27 @@ func TestSince(t *testing.T) {
 				"p1/_apis/pipelines":        tokenPages(values(`{"id":8}`), values(`{"id":7}`)),
 				"p1/_apis/pipelines/7/runs": always(values(`{"id":4}`, `{"id":3}`, `{"id":2}`, `{"id":1}`)),
 			},
-			want: "3 2", sent: []string{unfinished, finished, "p1/_apis/pipelines?$top=1000", "p1/_apis/pipelines?$top=1000&continuationToken=1", "p1/_apis/pipelines/7/runs"},
+			want: "3 2", sent: and("p1/_apis/pipelines?$top=1000", "p1/_apis/pipelines?$top=1000&continuationToken=1", "p1/_apis/pipelines/7/runs"),
 		},
 		{
 			name: "no runs", kind: "pipeline-run", serve: servers{buildsPath: always(values())},
-			sent: []string{unfinished, finished},
+			sent: builds,
 		},
 		{
-			name: "runs cannot be known", kind: "pipeline-run", serve: servers{buildsPath: status(404, "")}, unknown: "p1//",
+			name: "runs cannot be known", kind: "pipeline-run", serve: servers{buildsPath: status(404, "")}, unknown: "p1//", sent: builds,
+		},
+		{
+			name: "runs of unfinished builds cannot be known", kind: "pipeline-run",
+			serve: servers{
+				buildsPath: func(r *http.Request) *http.Response {
+					if r.URL.Query().Get("statusFilter") != "completed" {
+						return answer(403, "")
+					}
+					return answer(200, values(build(2, 7)))
+				},
+				"p1/_apis/pipelines": always(values(`{"id":7}`)), "p1/_apis/pipelines/7/runs": always(values(`{"id":3}`, `{"id":2}`)),
+			},
+			want: "2", unknown: "p1//",
 		},
 		{
 			name: "runs of a pipeline cannot be known", kind: "pipeline-run",
@@ -119,7 +148,7 @@ func TestSince(t *testing.T) {
 				releases: tokenPages(
 					values(`{"id":5,"modifiedOn":"2026-03-10T00:00:00Z"}`, `{"id":4,"modifiedOn":"2026-03-09T23:59:59.999Z"}`),
 					values(`{"id":3,"modifiedOn":"2026-01-01T00:00:00Z"}`, `{"id":2,"modifiedOn":"2026-03-10T00:30:00+01:00"}`, `{"id":1}`)),
-				"p1/_apis/release/deployments": tokenPages(values(`{"release":{"id":3}}`), values(`{"release":{"id":77}}`)),
+				"p1/_apis/release/deployments": tokenPages(values(`{"id":1,"release":{"id":3}}`), values(`{"id":2,"release":{"id":77}}`)),
 			},
 			want: "5 3 1",
 			sent: []string{
@@ -197,58 +226,71 @@ func TestSinceWorkItems(t *testing.T) {
 	}
 }
 
-// Windows of at most seven days up to now, each with all of its pages, whether the
-// service pages by token, by $skip, or not at all.
+// Windows of at most seven days up to now, each with all of its pages; the records
+// are those of the list, with details, read until all are found.
 func TestSinceTestRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		now := time.Now().UTC()
-		updated := func(i int) time.Time { return now.Add(-time.Duration(i) * time.Hour) }
 		const most = testRunWindowTop
-		for _, paging := range []string{"token", "skip", "none"} {
-			runs := 350 // one an hour
-			if paging == "none" {
-				runs = most
-			}
-			window := func(r *http.Request) *http.Response {
+		now := time.Now().UTC()
+		serve := func(runs int, tokens bool) func(*http.Request) *http.Response {
+			return func(r *http.Request) *http.Response {
 				q := r.URL.Query()
+				if !q.Has("minLastUpdatedDate") {
+					if q.Get("includeRunDetails") != "true" {
+						return answer(400, "")
+					}
+					var list []string
+					for i := range runs {
+						list = append(list, fmt.Sprintf(`{"id":%d,"details":true}`, i))
+					}
+					return skipping(100, list...)(r)
+				}
 				from, err := time.Parse(time.RFC3339, q.Get("minLastUpdatedDate"))
 				to, err2 := time.Parse(time.RFC3339, q.Get("maxLastUpdatedDate"))
-				if err != nil || err2 != nil || to.Sub(from) > 7*24*time.Hour || q.Get("$top") != "100" || q.Get("includeRunDetails") != "true" {
+				if err != nil || err2 != nil || to.Sub(from) > 7*24*time.Hour || q.Get("$top") != "100" || q.Has("includeRunDetails") || q.Has("$skip") {
 					return answer(400, `{"message":"`+r.URL.RawQuery+`"}`)
 				}
 				var found []string
-				for i := range runs {
-					if at := updated(i); !at.Before(from) && !at.After(to) {
+				for i := range runs { // one an hour
+					if at := now.Add(-time.Duration(i) * time.Hour); !at.Before(from) && !at.After(to) {
 						found = append(found, fmt.Sprintf(`{"id":%d}`, i))
 					}
 				}
 				var skip int
-				switch paging {
-				case "token":
-					_, _ = fmt.Sscan(q.Get("continuationToken"), &skip)
-				case "skip":
-					_, _ = fmt.Sscan(q.Get("$skip"), &skip)
-				}
-				skip = min(skip, len(found))
+				_, _ = fmt.Sscan(q.Get("continuationToken"), &skip)
 				end := min(skip+most, len(found))
 				resp := answer(200, values(found[skip:end]...))
-				if paging == "token" && end < len(found) {
+				if tokens && end < len(found) {
 					resp.Header.Set("x-ms-continuationtoken", fmt.Sprint(end))
 				}
 				return resp
 			}
-			days := 10
-			if paging == "none" {
-				days = 4 // a page that is full, and no more
+		}
+		for _, tt := range []struct {
+			name                string
+			runs, days          int
+			tokens              bool
+			records, list, call int // requests: for the list, and in all
+		}{
+			{"two windows", 350, 10, true, 10*24 + 1, 3, 3 + 3},
+			{"one page", 350, 4, true, 4*24 + 1, 1, 1 + 1},
+			{"nothing has changed", 0, 10, true, 0, 0, 2},
+			{"a full page without a token may not be all", 350, 5, false, 350, 5, 1 + 5},
+		} {
+			ids, unknown, sent := listSince(t, "test-run", `{"includeResults":false}`, now.AddDate(0, 0, -tt.days).Add(sinceTolerance),
+				servers{testRunsPath: serve(tt.runs, tt.tokens)})
+			list := 0
+			for _, s := range sent {
+				if strings.Contains(s, "includeRunDetails") {
+					list++
+				}
 			}
-			ids, unknown, sent := listSince(t, "test-run", `{"includeResults":false}`, now.AddDate(0, 0, -days).Add(sinceTolerance), servers{testRunsPath: window})
-			got := map[string]bool{}
-			for id := range strings.FieldsSeq(ids) {
-				got[id] = true
+			if got := len(strings.Fields(ids)); got != tt.records || unknown != "" || list != tt.list || len(sent) != tt.call {
+				t.Errorf("%s: %d records, %d requests for the list of %d, unknown %q; want %+v; sent %q", tt.name, got, list, len(sent), unknown, tt, sent)
 			}
-			if want := days*24 + 1; len(got) != min(want, runs) || unknown != "" {
-				t.Errorf("%s: %d records, want %d, unknown %q, sent %q", paging, len(got), want, unknown, sent)
-			}
+		}
+		if ids, unknown, _ := listSince(t, "test-run", "", now, servers{testRunsPath: status(403, "")}); ids != "" || unknown != "p1//" {
+			t.Errorf("without permission: %q, unknown %q", ids, unknown)
 		}
 	})
 }

@@ -84,6 +84,11 @@ func (l *lister) pages(ctx context.Context, rq *request, key string) iter.Seq2[*
 	return rest.Sender(l.send).Pages(ctx, rq, key)
 }
 
+// list fetches a list that has no pages.
+func (l *lister) list(ctx context.Context, rq *request, key string) (*page, error) {
+	return rest.Sender(l.send).List(ctx, rq, key)
+}
+
 // page fetches page n of a list.
 func (l *lister) page(ctx context.Context, rq *request, key string, n int, guard *rest.Guard) (*page, error) {
 	return rest.Sender(l.send).Page(ctx, rq, key, n, guard)
@@ -122,7 +127,7 @@ func (l *lister) eachProject(ctx context.Context) iter.Seq2[*project, error] {
 	return func(yield func(*project, error) bool) {
 		list, err := l.projects.get(ctx, l.fetchProjects)
 		if err != nil {
-			yield(nil, unknown(Scope{Organization: l.c.Organization()}, err))
+			yield(nil, unknown(Scope{Organization: l.c.Key()}, err))
 			return
 		}
 		for _, e := range list.entries {
@@ -160,7 +165,7 @@ func (l *lister) fetchProjects(ctx context.Context) (*projectList, error) {
 // listProjects streams the list as it is.
 func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
 	return func(yield func(*project, error) bool) {
-		org := Scope{Organization: l.c.Organization()}
+		org := Scope{Organization: l.c.Key()}
 		rq := &request{Route: "_apis/projects", Query: []string{"includeCapabilities", "true", "$top", projectTop}}
 		for p, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
@@ -170,12 +175,6 @@ func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
 			for obj := range rawjson.Objects(p.Body, "value") {
 				pr := &project{ID: rawjson.Text(obj, "id"), Name: rawjson.Text(obj, "name"), JSON: bytes.Clone(obj), scope: org}
 				pr.scope.Project, pr.scope.ProjectName = pr.ID, pr.Name
-				if pr.ID == "" {
-					if !yield(nil, unknown(org, fmt.Errorf("list of projects: %w: a project without id", ErrMalformed))) {
-						return
-					}
-					continue
-				}
 				if !yield(pr, nil) {
 					return
 				}
@@ -193,17 +192,14 @@ func (l *lister) excluded(ctx context.Context, p *project) (bool, error) {
 	if len(l.c.excluded) == 0 {
 		return false, nil
 	}
-	pg, err := l.send(ctx, &request{
+	pg, err := l.list(ctx, &request{
 		Route: "_apis/projects/{projectId}/properties", Args: []string{p.ID},
-		Query: []string{"keys", tagPrefix + "*"}, Version: "7.1-preview.1",
-	})
+		Query: []string{"keys", tagPrefix + "*"}, Version: "7.1-preview.1", ID: "name",
+	}, "value")
 	if err != nil {
 		return false, listed(err)
 	}
 	defer pg.Free()
-	if rawjson.Array(pg.Body, "value") == nil {
-		return false, fmt.Errorf("%w: no list of properties", ErrMalformed)
-	}
 	for t := range rawjson.Objects(pg.Body, "value") {
 		if tag, ok := strings.CutPrefix(rawjson.Text(t, "name"), tagPrefix); ok && slices.Contains(l.c.excluded, tag) {
 			return true, nil
@@ -215,7 +211,7 @@ func (l *lister) excluded(ctx context.Context, p *project) (bool, error) {
 // detail is the project on its own, with its default team.
 func (l *lister) detail(ctx context.Context, p *project) ([]byte, error) {
 	return l.details.get(ctx, p.ID, func(ctx context.Context) ([]byte, error) {
-		b, err := l.object(ctx, &request{Route: "_apis/projects/{projectId}", Args: []string{p.ID}})
+		b, err := l.object(ctx, &request{Route: "_apis/projects/{projectId}", Args: []string{p.ID}, Is: p.ID})
 		return b, listed(err)
 	})
 }
@@ -273,7 +269,7 @@ func (l *lister) repositoriesOf(projects stream[*project]) stream[*repository] {
 				return
 			}
 			for obj := range rawjson.Objects(b, "value") {
-				if obj[0] == '{' && !yield(newRepository(p, obj), nil) {
+				if !yield(newRepository(p, obj), nil) {
 					return
 				}
 			}

@@ -35,7 +35,7 @@ func memoryCases() []memoryCase {
 		{
 			name: "stages", kind: "pipeline-stage", saved: "/timeline",
 			serve: func(v int) servers {
-				return servers{buildsPath: always(values(build(v, ""))), buildsPath + "/1/timeline": version(`{"records":[{"id":"s#","type":"Stage"},{"type":"Job"}]}`, v)}
+				return servers{buildsPath: always(values(build(v, ""))), buildsPath + "/1/timeline": version(`{"records":[{"id":"s#","type":"Stage"},{"id":"j","type":"Job"}]}`, v)}
 			},
 		},
 		{
@@ -75,7 +75,7 @@ func memoryCases() []memoryCase {
 				return servers{
 					buildsPath:                version(values(`{"id":1,"status":"completed","lastChangedDate":"2026","sourceVersion":"c1","repository":{"id":"r1","type":"TfsGit","name":"n#"}}`), v),
 					buildsPath + "/1/changes": always(values()),
-					"p1/_apis/git/repositories/r1/commits/c1": version(`{"committer":{"date":"2026"},"url":"n#"}`, v),
+					"p1/_apis/git/repositories/r1/commits/c1": version(`{"commitId":"c1","committer":{"date":"2026"},"url":"n#"}`, v),
 				}
 			},
 		},
@@ -196,7 +196,7 @@ func coverageServers(v int, finished string) servers {
 				`{"id":5,"status":"completed","lastChangedDate":"2026-01-01","finishTime":"`+finished+`"}`,
 				`{"id":6,"status":"completed","lastChangedDate":"2026-01-01","finishTime":"`+finished+`"}`))
 		},
-		"p1/_apis/test/codecoverage": always(fmt.Sprintf(`{"value":[%d]}`, v)),
+		"p1/_apis/test/codecoverage": always(fmt.Sprintf(`{"value":[{"configuration":%d}]}`, v)),
 	}
 }
 

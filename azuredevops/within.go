@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // Within lists the part of one organization that scope names, for live events: the
@@ -22,7 +24,7 @@ import (
 // complete list makes it absent. After ctx is done the last error is ctx's.
 func (l *Listing) Within(ctx context.Context, s *Snapshot, scope Scope, opt ListOptions) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		scope.Organization = s.c.Organization()
+		scope.Organization = s.c.Key()
 		opt.Change.Kind, opt.Change.Scope = l.Kind, scope
 		at := &part{Change: opt.Change, live: kinds[l.Kind].live}
 		defer s.prefetch(ctx, at)()
@@ -221,6 +223,14 @@ func (s *Snapshot) prefetch(ctx context.Context, at *part) (wait func()) {
 			r.value.Free()
 		}
 	}
+}
+
+// saysAbsent tells whether an error is the service's own word that something does
+// not exist: 404 with one of these names of an error. Any other 404 may be about the
+// permission, the address or something above it.
+func saysAbsent(err error, keys ...string) bool {
+	e, ok := errors.AsType[*rest.Error](err)
+	return ok && errors.Is(err, ErrNotFound) && slices.Contains(keys, e.TypeKey)
 }
 
 // unlessAbsent drops an error that says that something does not exist: its list

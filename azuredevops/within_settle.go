@@ -16,7 +16,7 @@ import (
 func (s *Snapshot) Settle(ctx context.Context, changes []Change) ([]Change, error) {
 	var out []Change
 	for _, c := range changes {
-		c.Scope.Organization = s.c.Organization()
+		c.Scope.Organization = s.c.Key()
 		settled, err := s.settle(ctx, c)
 		switch {
 		case ctx.Err() != nil:
@@ -71,7 +71,7 @@ func (l *lister) repositoriesNamed(ctx context.Context, p *project, name string)
 		return nil, fmt.Errorf("list of repositories: %w", err)
 	}
 	for obj := range rawjson.Objects(b, "value") {
-		if obj[0] == '{' && strings.EqualFold(rawjson.Text(obj, "name"), name) {
+		if strings.EqualFold(rawjson.Text(obj, "name"), name) {
 			return []string{rawjson.Text(obj, "id")}, nil
 		}
 	}

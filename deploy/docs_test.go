@@ -178,8 +178,8 @@ func TestYAMLParses(t *testing.T) {
 	walk(t, ".yaml", parse)
 }
 
-// What the troubleshooting tables quote is what the program says. A quotation is cut
-// where something is inserted, at `…` and at numbers.
+// What the tables of troubles and messages quote is what the program says. A
+// quotation is cut where something is inserted, at `…` and at numbers.
 func TestQuotedMessagesExist(t *testing.T) {
 	t.Parallel()
 	var code strings.Builder
@@ -193,8 +193,17 @@ func TestQuotedMessagesExist(t *testing.T) {
 	}
 	quoted, inserted := regexp.MustCompile("`([^`]+)`"), regexp.MustCompile(`…|[0-9]+|: `)
 	for _, name := range []string{"README.md", "deploy/OPERATING.md"} {
-		_, table, _ := strings.Cut(documents(t)[name], "\n| You see |")
-		for line := range strings.Lines(table) {
+		quotes := false
+		for line := range strings.Lines(documents(t)[name]) {
+			switch {
+			case strings.HasPrefix(line, "| You see |"), strings.HasPrefix(line, "| Message |"):
+				quotes = true
+			case !strings.HasPrefix(line, "|"):
+				quotes = false
+			}
+			if !quotes {
+				continue
+			}
 			cells := strings.Split(line, "|")
 			if len(cells) < 3 {
 				continue

@@ -16,9 +16,6 @@ type cacheEntry[V any] struct {
 	at    time.Time
 }
 
-// forever is longer than any process runs.
-const forever = maxSeconds * time.Second
-
 // get returns a value that is younger than ttl.
 func (c *cache[V]) get(key string, ttl time.Duration) (value V, ok bool) {
 	c.mu.Lock()

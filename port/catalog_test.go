@@ -36,7 +36,7 @@ func TestOwned(t *testing.T) {
 	put(srv, "port-ocean/gitlab/mine/0.9/exporter", "f")
 	put(srv, "browser", "g")
 	var got []string
-	for ref, err := range c.Owned(t.Context(), port.OwnedQuery{}) {
+	for ref, err := range c.Owned(t.Context(), time.Time{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,10 +45,10 @@ func TestOwned(t *testing.T) {
 	if want := []string{"service/a", "service/b", "service/c"}; !slices.Equal(got, want) {
 		t.Errorf("Owned = %q, want %q", got, want)
 	}
-	for ref := range c.Owned(t.Context(), port.OwnedQuery{Before: time.Now().Add(-time.Hour)}) {
+	for ref := range c.Owned(t.Context(), time.Now().Add(-time.Hour)) {
 		t.Errorf("%v is not older than an hour", ref)
 	}
-	for range c.Owned(t.Context(), port.OwnedQuery{}) {
+	for range c.Owned(t.Context(), time.Time{}) {
 		break
 	}
 	got = nil
@@ -103,7 +103,7 @@ func TestOwnedPages(t *testing.T) {
 			}
 			var got []string
 			var failed error
-			for ref, err := range c.Owned(t.Context(), port.OwnedQuery{}) {
+			for ref, err := range c.Owned(t.Context(), time.Time{}) {
 				if failed = err; err == nil {
 					got = append(got, ref.Identifier)
 				}
@@ -128,7 +128,7 @@ func TestOwnedFaults(t *testing.T) {
 				srv, c := catalog(t, porttest.Options{})
 				put(srv, documented, "a", "b")
 				list := func() (n int, err error) {
-					for _, e := range c.Owned(t.Context(), port.OwnedQuery{}) {
+					for _, e := range c.Owned(t.Context(), time.Time{}) {
 						if err = e; e == nil {
 							n++
 						}
@@ -320,12 +320,12 @@ func TestFeatures(t *testing.T) {
 					t.Errorf("written as %q, want %q", e.Datasource, agent+"gitops")
 				}
 				for f, want := range map[port.Feature]string{port.FeatureExporter: "exported", port.FeatureGitOps: "declared new"} {
-					if got := ownedBy(t, c, f); got != want {
-						t.Errorf("%s owns %q, want %q", f, got, want)
-					}
 					if got := foundBy(t, c, f, "exported", "declared", "foreign", "drawn", "new"); got != want {
 						t.Errorf("%s finds %q, want %q", f, got, want)
 					}
+				}
+				if got := owned(t, c); got != "exported" {
+					t.Errorf("owned are %q, want those of the exporter", got)
 				}
 				const route = "POST /v1/blueprints/{blueprint}/bulk/entities/delete"
 				if _, err := c.Delete(t.Context(), port.DeleteOptions{Feature: port.FeatureGitOps}, "service", []string{"new"}); err != nil {
@@ -339,10 +339,10 @@ func TestFeatures(t *testing.T) {
 	}
 }
 
-func ownedBy(t *testing.T, c *port.Client, f port.Feature) string {
+func owned(t *testing.T, c *port.Client) string {
 	t.Helper()
 	var got []string
-	for ref, err := range c.Owned(t.Context(), port.OwnedQuery{Feature: f}) {
+	for ref, err := range c.Owned(t.Context(), time.Time{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

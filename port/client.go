@@ -36,7 +36,6 @@ type ClientConfig struct {
 	UserAgentLayout                                   Layout // auto
 
 	Limits       Limits
-	MaxBulks     int           // bulk requests in flight: 6
 	Timeout      time.Duration // of one attempt with its answer: 60 s
 	FlagsTTL     time.Duration // 300 s
 	BlueprintTTL time.Duration // 120 s
@@ -69,10 +68,10 @@ type Client struct {
 
 	layout layoutState
 
-	integrations  cache[*Integration] // ours, under its identifier
-	organizations cache[*Organization]
+	installed     atomic.Pointer[Integration] // as Port has shown it last
+	organizations cache[*organization]
 	blueprints    cache[*Blueprint]
-	stats         counters
+	calls         atomic.Int64
 }
 
 // New checks the configuration. It does not dial.
@@ -90,7 +89,6 @@ func New(cfg ClientConfig) (*Client, error) {
 		return nil, errors.New("port: integration type, identifier and version are required")
 	}
 	orElse(&cfg.UserAgentLayout, LayoutAuto)
-	orElse(&cfg.MaxBulks, defaultBulks)
 	orElse(&cfg.Timeout, time.Minute)
 	orElse(&cfg.FlagsTTL, 5*time.Minute)
 	orElse(&cfg.BlueprintTTL, 2*time.Minute)
@@ -99,7 +97,7 @@ func New(cfg ClientConfig) (*Client, error) {
 	}
 	if cfg.Transport == nil {
 		cfg.Transport = &http.Transport{
-			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2 * cfg.MaxBulks,
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2 * maxBulks,
 			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
 		}
 	}
@@ -108,16 +106,17 @@ func New(cfg ClientConfig) (*Client, error) {
 	}
 	cfg.Masker.Add(cfg.ClientSecret.Reveal())
 	c := &Client{
-		cfg: cfg, base: base, transport: cfg.Transport, log: cfg.Log.With("component", "port"), limits: cfg.Limits.clamped(),
-		masker: cfg.Masker, bulks: make(chan struct{}, cfg.MaxBulks),
+		budget: budget{failures: map[string]int{}},
+		cfg:    cfg, base: base, transport: cfg.Transport, log: cfg.Log.With("component", "port"), limits: cfg.Limits.clamped(),
+		masker: cfg.Masker, bulks: make(chan struct{}, maxBulks),
 	}
-	c.token.init()
-	c.layout.init(cfg)
+	c.layout.ocean.Store(cfg.UserAgentLayout == LayoutOcean)
+	c.layout.decided = cfg.UserAgentLayout != LayoutAuto
 	return c, nil
 }
 
-// defaultBulks is how many bulk requests are in flight at once.
-const defaultBulks = 6
+// maxBulks is how many bulk requests are in flight at once.
+const maxBulks = 6
 
 func orElse[T comparable](field *T, value T) {
 	var zero T
@@ -139,23 +138,8 @@ func checkBaseURL(s string) (string, error) {
 	return strings.TrimRight(s, "/"), nil
 }
 
-// Stats are sums since the client was made.
-type Stats struct {
-	Calls     int64         // requests sent, repeated ones included
-	Retries   int64         // requests sent again
-	BytesSent int64         // bodies of requests
-	Throttled time.Duration // waited because of Port's rate limit, summed over all calls
-}
-
-type counters struct{ calls, retries, sent, throttled atomic.Int64 }
-
-// Stats returns what has been counted so far.
-func (c *Client) Stats() Stats {
-	return Stats{
-		Calls: c.stats.calls.Load(), Retries: c.stats.retries.Load(), BytesSent: c.stats.sent.Load(),
-		Throttled: time.Duration(c.stats.throttled.Load()),
-	}
-}
+// Calls is how many requests were sent, repeated ones included.
+func (c *Client) Calls() int64 { return c.calls.Load() }
 
 // sleep waits, or returns why ctx ended before.
 func sleep(ctx context.Context, d time.Duration) error {

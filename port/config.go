@@ -2,7 +2,6 @@ package port
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"strconv"
@@ -117,16 +116,6 @@ func (s *Seconds) UnmarshalText(text []byte) error {
 // maxSeconds keeps a duration far from overflow: a century.
 const maxSeconds = 100 * 365 * 24 * 3600
 
-// MarshalText prints seconds as they are written in the environment.
-func (s Seconds) MarshalText() ([]byte, error) {
-	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', -1, 64), nil
-}
-
-func (s Seconds) String() string {
-	b, _ := s.MarshalText()
-	return string(b)
-}
-
 // A Layout is an order of identifier and version in the User-Agent. Port keeps
 // the User-Agent of the last writer as the entity's data source, so the layout
 // decides which entities are found as ours.
@@ -139,16 +128,3 @@ const (
 	LayoutDocumented Layout = "documented" // port-ocean/<type>/<identifier>/<version>/<feature>
 	LayoutOcean      Layout = "ocean"      // port-ocean/<type>/<version>/<identifier>/<feature>
 )
-
-// UnmarshalText accepts the three layouts; empty means auto.
-func (l *Layout) UnmarshalText(text []byte) error {
-	switch v := Layout(strings.ToLower(strings.TrimSpace(string(text)))); v {
-	case "":
-		*l = LayoutAuto
-	case LayoutAuto, LayoutDocumented, LayoutOcean:
-		*l = v
-	default:
-		return fmt.Errorf("expected %s, %s or %s", LayoutAuto, LayoutDocumented, LayoutOcean)
-	}
-	return nil
-}

@@ -5,15 +5,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caarlos0/env/v11"
-
 	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/ocean"
 )
 
 func TestConfig(t *testing.T) {
 	t.Parallel()
-	parse := func(environ map[string]string) (port.Config, error) {
-		return env.ParseAsWithOptions[port.Config](env.Options{Environment: environ})
+	type config struct {
+		port.Config `envPrefix:"OCEAN__"`
+	}
+	parse := func(environ map[string]string) (*config, error) {
+		named := map[string]string{}
+		for name, text := range environ {
+			named["OCEAN__"+name] = text
+		}
+		cfg, _, err := ocean.Load[config](ocean.Sources{Environ: named})
+		return cfg, err
 	}
 	cfg, err := parse(map[string]string{"CLIENT_ID": "id", "CLIENT_SECRET": testSecret, "BLUEPRINT_CACHE_TTL_SECONDS": "0.5"})
 	if err != nil {
@@ -28,7 +35,7 @@ func TestConfig(t *testing.T) {
 	}
 	for name, environ := range map[string]map[string]string{
 		"CLIENT_SECRET":               {"CLIENT_ID": "id"},
-		"UserAgentLayout":             {"CLIENT_ID": "id", "CLIENT_SECRET": testSecret, "USER_AGENT_LAYOUT": "other"},
+		"USER_AGENT_LAYOUT":           {"CLIENT_ID": "id", "CLIENT_SECRET": testSecret, "USER_AGENT_LAYOUT": "other"},
 		"a number of seconds such as": {"CLIENT_ID": "id", "CLIENT_SECRET": testSecret, "FEATURE_FLAGS_CACHE_TTL_SECONDS": "soon"},
 	} {
 		_, err := parse(environ)

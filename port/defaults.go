@@ -119,8 +119,6 @@ type defaultBlueprint struct {
 	stages [3][]byte
 }
 
-func (b *defaultBlueprint) stage(n int) []byte { return b.stages[n] }
-
 // stageOf says in which stage a member of a blueprint can be sent first; the
 // others are in all of them.
 func stageOf(member string) int {

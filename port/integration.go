@@ -3,7 +3,6 @@ package port
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -16,18 +15,16 @@ import (
 // An Integration is the installation as Port keeps it.
 type Integration struct {
 	// Config is the mapping. Empty, null and {} mean that there is none.
-	Config                json.RawMessage `json:"config"`
-	InstallationType      string          `json:"installationType"`    // OnPrem, or Saas… when Port runs it; empty counts as OnPrem
-	InstallationAppType   string          `json:"installationAppType"` // the integration's type
-	Version               string          `json:"version"`
-	ChangelogDestination  json.RawMessage `json:"changelogDestination"`
-	ActionsProcessing     bool            `json:"actionsProcessingEnabled"`
-	IncrementalSync       bool            `json:"incrementalSyncEnabled"`
-	ProcessingMode        string          `json:"processingMode"`
-	ResourcesOrigin       string          `json:"createPortResourcesOrigin"`
-	ResourcesInitialized  bool            `json:"arePortResourcesInitialized"`
-	ResyncStatus          string          `json:"-"` // of the last resync: running, completed, failed, aborted or empty
-	ResyncStatusUpdatedAt string          `json:"-"` // as Port wrote it
+	Config               json.RawMessage `json:"config"`
+	InstallationType     string          `json:"installationType"`    // OnPrem, or Saas… when Port runs it; empty counts as OnPrem
+	InstallationAppType  string          `json:"installationAppType"` // the integration's type
+	Version              string          `json:"version"`
+	ChangelogDestination json.RawMessage `json:"changelogDestination"`
+	ActionsProcessing    bool            `json:"actionsProcessingEnabled"`
+	IncrementalSync      bool            `json:"incrementalSyncEnabled"`
+	ProcessingMode       string          `json:"processingMode"`
+	ResourcesOrigin      string          `json:"createPortResourcesOrigin"`
+	ResourcesInitialized bool            `json:"arePortResourcesInitialized"`
 
 	logs, metrics string // where log records and reports go; empty: nowhere
 }
@@ -35,10 +32,6 @@ type Integration struct {
 type integrationAnswer struct {
 	Integration *struct {
 		Integration
-		ResyncState struct {
-			Status    string `json:"status"`
-			UpdatedAt string `json:"updatedAt"`
-		} `json:"resyncState"`
 		Logs    ingestAttributes `json:"logAttributes"`
 		Metrics ingestAttributes `json:"metricAttributes"`
 	} `json:"integration"`
@@ -52,13 +45,17 @@ type ingestAttributes struct {
 func (i *Integration) HasConfig() bool { return !emptyJSON(i.Config) }
 
 // emptyJSON reports whether a document is absent, null or an empty object.
-func emptyJSON(doc json.RawMessage) bool {
-	var v any
-	if len(doc) == 0 || json.Unmarshal(doc, &v) != nil || v == nil {
-		return true
+func emptyJSON(doc json.RawMessage) bool { return content(doc) == nil }
+
+// content is what a document holds; nil for none, null, {} and what is no JSON.
+func content(doc json.RawMessage) (v any) {
+	if json.Unmarshal(doc, &v) != nil {
+		return nil
 	}
-	m, ok := v.(map[string]any)
-	return ok && len(m) == 0
+	if m, ok := v.(map[string]any); ok && len(m) == 0 {
+		return nil
+	}
+	return v
 }
 
 // Integration reads the installation from Port. It is ErrNotFound only when
@@ -72,10 +69,7 @@ func (c *Client) Integration(ctx context.Context) (*Integration, error) {
 }
 
 // Installed is the installation as Port has shown it last; nil before that.
-func (c *Client) Installed() *Integration {
-	i, _ := c.integrations.get(c.cfg.Identifier, forever)
-	return i
-}
+func (c *Client) Installed() *Integration { return c.installed.Load() }
 
 // integration sends a call that answers the installation, and remembers it.
 func (c *Client) integration(ctx context.Context, k *call) (*Integration, error) {
@@ -87,35 +81,25 @@ func (c *Client) integration(ctx context.Context, k *call) (*Integration, error)
 		return nil, fmt.Errorf("port: %s %s: %w: no integration", k.method, k.path, errAnswer)
 	}
 	i := a.Integration.Integration
-	i.ResyncStatus, i.ResyncStatusUpdatedAt = a.Integration.ResyncState.Status, a.Integration.ResyncState.UpdatedAt
 	i.logs, i.metrics = strings.TrimRight(a.Integration.Logs.URL, "/"), strings.TrimRight(a.Integration.Metrics.URL, "/")
-	c.integrations.put(c.cfg.Identifier, &i)
+	c.installed.Store(&i)
 	return &i, nil
 }
 
-// NewIntegration is what CreateIntegration sends besides type and version.
-type NewIntegration struct {
-	Config               json.RawMessage // the mapping; {} when empty
-	ChangelogDestination json.RawMessage // {} when empty
-	ActionsProcessing    bool
-	IncrementalSync      bool
-	Origin               string // Default, Empty or Port; with Port the resources are made by Port
-}
-
-// CreateIntegration makes the installation. When it exists already, what is
-// there stays as it is and is returned.
-func (c *Client) CreateIntegration(ctx context.Context, n NewIntegration) (*Integration, error) {
+// createIntegration makes the installation with a mapping, {} when it is empty.
+// When it exists already, what is there stays as it is and is returned.
+func (c *Client) createIntegration(ctx context.Context, cfg SetupConfig, origin string, mapping json.RawMessage) (*Integration, error) {
 	body, err := json.Marshal(map[string]any{
 		"installationId": c.cfg.Identifier, "installationAppType": c.cfg.IntegrationType, "version": c.cfg.Version,
-		"changelogDestination": orObject(n.ChangelogDestination), "config": orObject(n.Config),
-		"actionsProcessingEnabled": n.ActionsProcessing, "incrementalSyncEnabled": n.IncrementalSync,
-		"createPortResourcesOrigin": n.Origin,
+		"changelogDestination": orObject(cfg.ChangelogDestination), "config": orObject(mapping),
+		"actionsProcessingEnabled": cfg.ActionsProcessing, "incrementalSyncEnabled": cfg.IncrementalSync,
+		"createPortResourcesOrigin": origin,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("port: create integration: %w", err)
 	}
 	k := &call{method: http.MethodPost, path: "/integration", body: body, repeatable: true}
-	if n.Origin == OriginPort {
+	if origin == OriginPort { // which makes the resources then
 		k.query = "integration_modes=create_resources"
 	}
 	i, err := c.integration(ctx, k)
@@ -133,9 +117,9 @@ func orObject(doc json.RawMessage) json.RawMessage {
 	return doc
 }
 
-// UpdateIntegration patches members of the installation; the version is always
+// updateIntegration patches members of the installation; the version is always
 // sent with them.
-func (c *Client) UpdateIntegration(ctx context.Context, members map[string]any) (*Integration, error) {
+func (c *Client) updateIntegration(ctx context.Context, members map[string]any) (*Integration, error) {
 	all := map[string]any{"version": c.cfg.Version}
 	maps.Copy(all, members)
 	body, err := json.Marshal(all)
@@ -145,8 +129,8 @@ func (c *Client) UpdateIntegration(ctx context.Context, members map[string]any) 
 	return c.integration(ctx, &call{method: http.MethodPatch, path: c.integrationPath(""), body: body})
 }
 
-// UpdateMapping replaces the mapping.
-func (c *Client) UpdateMapping(ctx context.Context, mapping json.RawMessage) (*Integration, error) {
+// updateMapping replaces the mapping.
+func (c *Client) updateMapping(ctx context.Context, mapping json.RawMessage) (*Integration, error) {
 	body, err := json.Marshal(map[string]json.RawMessage{"config": mapping})
 	if err != nil {
 		return nil, fmt.Errorf("port: update mapping: %w", err)
@@ -266,19 +250,19 @@ func (c *Client) SendExamples(ctx context.Context, kind string, records [][]byte
 	return err
 }
 
-// Organization is the Port account.
-type Organization struct {
+// An organization is the Port account.
+type organization struct {
 	FeatureFlags []string `json:"featureFlags"`
 }
 
-// Organization reads the account, remembered for ClientConfig.FlagsTTL. It is
+// organization reads the account, remembered for ClientConfig.FlagsTTL. It is
 // shared: read-only.
-func (c *Client) Organization(ctx context.Context) (*Organization, error) {
+func (c *Client) organization(ctx context.Context) (*organization, error) {
 	if o, ok := c.organizations.get("", c.cfg.FlagsTTL); ok {
 		return o, nil
 	}
 	var a struct {
-		Organization *Organization `json:"organization"`
+		Organization *organization `json:"organization"`
 	}
 	if err := c.getJSON(ctx, "/organization", "", &a); err != nil {
 		return nil, err
@@ -290,14 +274,14 @@ func (c *Client) Organization(ctx context.Context) (*Organization, error) {
 	return a.Organization, nil
 }
 
-// ProvisionEnabled lists the types of integrations whose default resources
+// provisionEnabled lists the types of integrations whose default resources
 // Port makes by itself. A region that does not know the question has none.
-func (c *Client) ProvisionEnabled(ctx context.Context) ([]string, error) {
+func (c *Client) provisionEnabled(ctx context.Context) ([]string, error) {
 	var a struct {
 		Integrations []string `json:"integrations"`
 	}
 	err := c.getJSON(ctx, "/integration/provision-enabled", "", &a)
-	if errors.Is(err, ErrNotFound) || statusOf(err) == http.StatusNotFound {
+	if statusOf(err) == http.StatusNotFound {
 		return nil, nil
 	}
 	return a.Integrations, err

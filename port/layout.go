@@ -17,7 +17,6 @@ type Feature uint8
 const (
 	FeatureExporter Feature = iota // resync and live events
 	FeatureGitOps                  // entities that spec files in repositories declare
-	features
 )
 
 // String is the last segment of the User-Agent.
@@ -31,37 +30,21 @@ func (f Feature) String() string {
 // layoutState knows the order of the User-Agent. Until auto is decided calls
 // that do not touch entities use the documented one, because Port does not keep theirs.
 type layoutState struct {
-	plain    [2][]string           // layout (documented, ocean) → header
-	agents   [2][features][]string // of calls about entities
-	chosen   atomic.Int32          // index into plain and agents
-	decided  atomic.Bool
-	deciding sync.Mutex
+	ocean   atomic.Bool // the order of the Python integration
+	mu      sync.Mutex  // held while it is decided
+	decided bool
 }
 
-func (l *layoutState) init(cfg ClientConfig) {
-	documented := join("port-ocean", cfg.IntegrationType, cfg.Identifier, cfg.Version)
-	ocean := join("port-ocean", cfg.IntegrationType, cfg.Version, cfg.Identifier)
-	for i, s := range []string{documented, ocean} {
-		l.plain[i] = []string{s}
-		for f := range features {
-			l.agents[i][f] = []string{s + "/" + f.String()}
-		}
+// agent is the User-Agent of a call.
+func (c *Client) agent(k *call) string {
+	names := []string{"port-ocean", c.cfg.IntegrationType, c.cfg.Identifier, c.cfg.Version}
+	if c.layout.ocean.Load() {
+		names[2], names[3] = names[3], names[2]
 	}
-	if cfg.UserAgentLayout == LayoutOcean {
-		l.chosen.Store(1)
-	}
-	l.decided.Store(cfg.UserAgentLayout != LayoutAuto)
-}
-
-func join(parts ...string) string { return strings.Join(parts, "/") }
-
-// agent is the header of a call.
-func (l *layoutState) agent(k *call) []string {
-	layout := l.chosen.Load()
 	if k.entities {
-		return l.agents[layout][k.feature]
+		names = append(names, k.feature.String())
 	}
-	return l.plain[layout]
+	return strings.Join(names, "/")
 }
 
 // Layout decides which order of identifier and version this installation
@@ -70,35 +53,31 @@ func (l *layoutState) agent(k *call) []string {
 // kept, because otherwise the same entity would have a second owner.
 func (c *Client) Layout(ctx context.Context) (Layout, error) {
 	l := &c.layout
-	if !l.decided.Load() {
-		l.deciding.Lock()
-		defer l.deciding.Unlock()
-		if !l.decided.Load() {
-			q := c.ownedQueries(FeatureExporter)[1]
-			q.Limit = 1
-			page, err := c.ownedPage(ctx, FeatureExporter, q)
-			if err != nil {
-				return "", err
-			}
-			if len(page.refs) > 0 {
-				l.chosen.Store(1)
-			}
-			l.decided.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.decided {
+		q := c.ownedQueries()[1]
+		q.Limit = 1
+		page, err := c.ownedPage(ctx, q)
+		if err != nil {
+			return "", err
 		}
+		l.ocean.Store(len(page.refs) > 0)
+		l.decided = true
 	}
-	if l.chosen.Load() == 1 {
+	if l.ocean.Load() {
 		return LayoutOcean, nil
 	}
 	return LayoutDocumented, nil
 }
 
-// ownedQueries are the queries for what this installation wrote with a feature,
+// ownedQueries are the queries for what this installation wrote as an exporter,
 // documented layout first. The version is left open: it changes with releases.
-func (c *Client) ownedQueries(f Feature) [2]ownedRequest {
-	kind := "port-ocean/" + c.cfg.IntegrationType + "/"
+func (c *Client) ownedQueries() [2]ownedRequest {
+	kind, feature := "port-ocean/"+c.cfg.IntegrationType+"/", "/"+FeatureExporter.String()
 	return [2]ownedRequest{
-		{Prefix: kind + c.cfg.Identifier + "/", Suffix: "/" + f.String(), Limit: ownedPageSize},
-		{Prefix: kind, Suffix: "/" + c.cfg.Identifier + "/" + f.String(), Limit: ownedPageSize},
+		{Prefix: kind + c.cfg.Identifier + "/", Suffix: feature, Limit: ownedPageSize},
+		{Prefix: kind, Suffix: "/" + c.cfg.Identifier + feature, Limit: ownedPageSize},
 	}
 }
 

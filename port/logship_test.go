@@ -16,7 +16,7 @@ import (
 const logRoute = "POST /v1/logs/integration/{id}"
 
 func shipper(c *port.Client) *port.LogShipper {
-	s := port.NewLogShipper(port.LogConfig{Masker: port.NewMasker(testSecret, "tiny"), Hostname: "host", Instance: "one", Capacity: 250})
+	s := port.NewLogShipper(port.LogConfig{Masker: port.NewMasker(testSecret, "tiny"), Hostname: "host", Instance: "one"})
 	s.Attach(c)
 	return s
 }
@@ -75,7 +75,7 @@ func TestLogShipperDropsOldest(t *testing.T) {
 		}
 		s := shipper(c)
 		srv.Fault(porttest.Reset(logRoute))
-		for i := range 300 {
+		for i := range 5050 {
 			log(s).Info(fmt.Sprint("line ", i)) //nolint:sloglint // tells the records apart
 		}
 		if err := s.Flush(t.Context()); err == nil {
@@ -86,8 +86,8 @@ func TestLogShipperDropsOldest(t *testing.T) {
 			t.Fatal(err)
 		}
 		logs := srv.Logs()
-		if len(logs) != 251 {
-			t.Errorf("%d records, want 250 and the one that tells of the others", len(logs))
+		if len(logs) != 5001 {
+			t.Errorf("%d records, want 5000 and the one that tells of the others", len(logs))
 		}
 		all := fmt.Sprintf("%s", logs)
 		if !strings.Contains(all, `"dropped":50`) || strings.Contains(all, `"line 49"`) || !strings.Contains(all, `"line 50"`) {

@@ -12,14 +12,6 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// OwnedQuery narrows the entities that this installation wrote.
-type OwnedQuery struct {
-	// Before leaves out what was written at this time or later, unless it is zero.
-	Before time.Time
-	// Feature wrote the entities; exporter when zero.
-	Feature Feature
-}
-
 // ownedPageSize is the most that Port gives at once.
 const ownedPageSize = 5000
 
@@ -38,16 +30,17 @@ type ownedPage struct {
 	next string
 }
 
-// Owned lists the entities that this installation wrote with a feature, under
-// both layouts of the User-Agent. An error ends it, and means that the list is
-// not complete: nothing may be deleted by it.
-func (c *Client) Owned(ctx context.Context, q OwnedQuery) iter.Seq2[Ref, error] {
+// Owned lists the entities that this installation wrote as an exporter, under
+// both layouts of the User-Agent, unless it was at a time or later; the zero time
+// is none. An error ends it, and means that the list is not complete: nothing may
+// be deleted by it.
+func (c *Client) Owned(ctx context.Context, before time.Time) iter.Seq2[Ref, error] {
 	return func(yield func(Ref, error) bool) {
-		for _, req := range c.ownedQueries(q.Feature) {
-			if !q.Before.IsZero() {
-				req.Before = isoTime(q.Before)
+		for _, req := range c.ownedQueries() {
+			if !before.IsZero() {
+				req.Before = isoTime(before)
 			}
-			if !c.ownedLayout(ctx, q.Feature, req, yield) {
+			if !c.ownedLayout(ctx, req, yield) {
 				return
 			}
 		}
@@ -55,10 +48,10 @@ func (c *Client) Owned(ctx context.Context, q OwnedQuery) iter.Seq2[Ref, error] 
 }
 
 // ownedLayout yields the entities of one layout; false ends the iteration.
-func (c *Client) ownedLayout(ctx context.Context, f Feature, req ownedRequest, yield func(Ref, error) bool) bool {
+func (c *Client) ownedLayout(ctx context.Context, req ownedRequest, yield func(Ref, error) bool) bool {
 	seen := map[string]bool{}
 	for {
-		page, err := c.ownedPage(ctx, f, req)
+		page, err := c.ownedPage(ctx, req)
 		if err != nil {
 			yield(Ref{}, err)
 			return false
@@ -80,14 +73,14 @@ func (c *Client) ownedLayout(ctx context.Context, f Feature, req ownedRequest, y
 	}
 }
 
-func (c *Client) ownedPage(ctx context.Context, f Feature, req ownedRequest) (ownedPage, error) {
+func (c *Client) ownedPage(ctx context.Context, req ownedRequest) (ownedPage, error) {
 	body, err := json.Marshal(req)
 	if err != nil {
 		return ownedPage{}, fmt.Errorf("port: owned entities: %w", err)
 	}
 	a, err := c.do(ctx, &call{
 		method: http.MethodPost, path: "/blueprints/entities/datasource-entities", body: body,
-		entities: true, feature: f, repeatable: true, limit: searchLimit,
+		entities: true, repeatable: true, limit: searchLimit,
 	})
 	if err != nil {
 		return ownedPage{}, err

@@ -5,41 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
 )
-
-// Value masks what a log record carries, however deep, in a form that can be
-// encoded as JSON.
-func (m *Masker) Value(v slog.Value) any {
-	v = v.Resolve()
-	switch v.Kind() {
-	case slog.KindString:
-		return m.String(v.String())
-	case slog.KindGroup:
-		group := map[string]any{}
-		for _, a := range v.Group() {
-			m.addTo(group, a)
-		}
-		return group
-	case slog.KindDuration, slog.KindTime:
-		return v.String()
-	case slog.KindAny:
-		return m.any(v.Any())
-	default: // numbers and booleans
-		return v.Any()
-	}
-}
-
-func (m *Masker) addTo(group map[string]any, a slog.Attr) {
-	value := m.Value(a.Value)
-	if inner, ok := value.(map[string]any); ok && a.Key == "" {
-		maps.Copy(group, inner)
-		return
-	}
-	if a.Key != "" {
-		group[m.String(a.Key)] = value
-	}
-}
 
 // any masks a value of any type: as its text when it has one, as JSON otherwise.
 func (m *Masker) any(v any) any {

@@ -2,12 +2,9 @@ package port
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 
@@ -27,16 +24,18 @@ type Reference struct {
 // https://docs.port.io/search-and-query/relation-operators
 func (c *Client) Referring(ctx context.Context, blueprint string, ids []string, from map[string][]string) iter.Seq2[Reference, error] {
 	return func(yield func(Reference, error) bool) {
-		q, err := c.newReferring(ctx, blueprint, from)
-		if err != nil {
+		q := &referring{c: c, blueprint: blueprint, from: from}
+		if err := q.prepare(ctx); err != nil {
 			yield(Reference{}, err)
 			return
 		}
-		for part := range slices.Chunk(ids, searchIDs) {
-			if from != nil && len(q.in) == 0 || !q.part(ctx, part, yield) {
-				return
-			}
+		if from != nil && len(q.in) == 0 {
+			return
 		}
+		s := search{what: "what refers to " + blueprint, params: q.params}
+		c.searchParts(ctx, s, ids, q.rules, func(ids []string, entity []byte) bool {
+			return q.references(ctx, gjson.ParseBytes(entity), ids, yield)
+		}, func(err error) { yield(Reference{}, err) })
 	}
 }
 
@@ -46,24 +45,24 @@ type referring struct {
 	blueprint string              // of the entities that are referred to
 	from      map[string][]string // relations to look at, by blueprint; nil: all
 	in        []string            // blueprints that have such a relation to blueprint
-	params    string
+	params    url.Values
 }
 
-func (c *Client) newReferring(ctx context.Context, blueprint string, from map[string][]string) (*referring, error) {
-	q := &referring{c: c, blueprint: blueprint, from: from}
-	params := url.Values{"exclude_calculated_properties": {"true"}}
-	for _, id := range slices.Sorted(maps.Keys(from)) {
-		b, err := c.Blueprint(ctx, id)
+// prepare finds the blueprints and relations to ask for.
+func (q *referring) prepare(ctx context.Context) error {
+	q.params = url.Values{}
+	for _, id := range slices.Sorted(maps.Keys(q.from)) {
+		b, err := q.c.Blueprint(ctx, id)
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		found := false
-		for _, name := range from[id] {
-			if b.Relations[name].Target == blueprint {
-				params.Add("include", "relations."+name)
+		for _, name := range q.from[id] {
+			if b.Relations[name].Target == q.blueprint {
+				q.params.Add("include", "relations."+name)
 				found = true
 			}
 		}
@@ -71,57 +70,19 @@ func (c *Client) newReferring(ctx context.Context, blueprint string, from map[st
 			q.in = append(q.in, id)
 		}
 	}
-	if from != nil {
-		params["include"] = append(params["include"], "blueprint", "identifier")
+	if q.from != nil {
+		q.params["include"] = append(q.params["include"], "blueprint", "identifier")
 	}
-	q.params = params.Encode()
-	return q, nil
+	return nil
 }
 
-// part yields the references to some entities; false ends the iteration.
-func (q *referring) part(ctx context.Context, ids []string, yield func(Reference, error) bool) bool {
-	c, blueprint := q.c, q.blueprint
-	type relatedTo struct {
-		Operator  string   `json:"operator"`
-		Blueprint string   `json:"blueprint"`
-		Value     []string `json:"value"`
-	}
-	rules := []any{relatedTo{"relatedTo", blueprint, ids}}
-	for _, r := range c.ownedRules(FeatureExporter)[:2] { // without the feature
-		rules = append(rules, r)
-	}
+func (q *referring) rules(ids []string) []any {
+	rules := []any{map[string]any{"operator": "relatedTo", "blueprint": q.blueprint, "value": ids}}
+	rules = append(rules, q.c.ownedRules(FeatureExporter)[:2]...) // without the feature
 	if q.from != nil {
 		rules = append(rules, rule{"$blueprint", "in", q.in})
 	}
-	body, err := json.Marshal(map[string]any{"combinator": "and", "rules": rules})
-	if err != nil {
-		yield(Reference{}, fmt.Errorf("port: search what refers to %s: %w", blueprint, err))
-		return false
-	}
-	a, err := c.do(ctx, &call{
-		method: http.MethodPost, path: "/entities/search", query: q.params, body: body,
-		entities: true, repeatable: true, limit: searchLimit,
-	})
-	if errors.Is(err, errTooLarge) && len(ids) > 1 {
-		half := len(ids) / 2
-		return q.part(ctx, ids[:half], yield) && q.part(ctx, ids[half:], yield)
-	}
-	if err != nil {
-		yield(Reference{}, err)
-		return false
-	}
-	defer a.free()
-	list := gjson.GetBytes(a.body, "entities")
-	if !list.IsArray() {
-		yield(Reference{}, fmt.Errorf("port: search what refers to %s: %w: no list", blueprint, errAnswer))
-		return false
-	}
-	more := true
-	list.ForEach(func(_, entity gjson.Result) bool {
-		more = q.references(ctx, entity, ids, yield)
-		return more
-	})
-	return more
+	return rules
 }
 
 // references yields the references of one entity. The service also finds entities

@@ -31,7 +31,7 @@ type retry struct {
 }
 
 func (c *Client) newRetry(k *call) *retry {
-	return &retry{c: c, k: k, started: time.Now(), most: c.budget.attempts(k.method, k.path)}
+	return &retry{c: c, k: k, started: time.Now(), most: c.budget.attempts(k)}
 }
 
 func (r *retry) timeout() time.Duration {
@@ -91,7 +91,7 @@ func jitter(d time.Duration) time.Duration {
 // final is the error of a call that is given up.
 func (r *retry) final(err error) error {
 	if retryable(r.k, err) {
-		r.c.budget.failed(r.k.method, r.k.path)
+		r.c.budget.ended(r.k, true)
 	}
 	if untrusted(err) {
 		return fmt.Errorf("port: the certificate of %s is not trusted (name its authority with SSL_CERT_FILE): %w", r.c.base, err)
@@ -106,8 +106,6 @@ func (r *retry) final(err error) error {
 	return err
 }
 
-func (r *retry) succeeded() { r.c.budget.succeeded(r.k.method, r.k.path) }
-
 // budget ends the patience with a route that fails for good: after
 // patientFailures calls the rest get one attempt, until one succeeds. A resync
 // against a broken Port would take hours otherwise.
@@ -118,28 +116,22 @@ type budget struct {
 
 const patientFailures = 5
 
-func (b *budget) attempts(method, path string) int {
+func (b *budget) attempts(k *call) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.failures[method+" "+path] >= patientFailures {
+	if b.failures[k.route()] >= patientFailures {
 		return 1
 	}
 	return maxAttempts
 }
 
-func (b *budget) failed(method, path string) {
+// ended notes how a call of a route ended.
+func (b *budget) ended(k *call, failed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.failures == nil {
-		b.failures = map[string]int{}
-	}
-	b.failures[method+" "+path]++
-}
-
-func (b *budget) succeeded(method, path string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.failures) > 0 {
-		delete(b.failures, method+" "+path)
+	if failed {
+		b.failures[k.route()]++
+	} else {
+		delete(b.failures, k.route())
 	}
 }

@@ -21,16 +21,11 @@ const (
 	searchLimit = 16 << 20
 )
 
-// rule and query are Port's search language (Port's API reference, search and query).
+// A rule is part of Port's search language (Port's API reference, search and query).
 type rule struct {
 	Property string `json:"property"`
 	Operator string `json:"operator"`
 	Value    any    `json:"value"`
-}
-
-type query struct {
-	Combinator string `json:"combinator"`
-	Rules      []rule `json:"rules"`
 }
 
 // A SearchQuery names entities of a blueprint.
@@ -51,82 +46,118 @@ type SearchQuery struct {
 // Entities that Port does not have, or that belong to someone else, are left
 // out. The order is Port's. An error ends it.
 func (c *Client) SearchOwned(ctx context.Context, q SearchQuery) iter.Seq2[[]byte, error] {
-	params := url.Values{"exclude_calculated_properties": {"true"}, "include": {"blueprint", "identifier"}}
+	s := search{what: q.Blueprint, params: url.Values{"include": {"blueprint", "identifier"}}, feature: q.Feature}
 	for _, name := range q.Include {
-		if !slices.Contains(params["include"], name) {
-			params["include"] = append(params["include"], name)
+		if !slices.Contains(s.params["include"], name) {
+			s.params.Add("include", name)
 		}
 	}
-	s := search{c: c, params: params.Encode(), blueprint: q.Blueprint, feature: q.Feature}
 	return func(yield func([]byte, error) bool) {
-		for part := range slices.Chunk(q.IDs, searchIDs) {
-			if !s.part(ctx, part, yield) {
-				return
-			}
-		}
+		c.searchParts(ctx, s, q.IDs, func(ids []string) []any {
+			return append([]any{rule{"$identifier", "in", ids}, rule{"$blueprint", "=", q.Blueprint}}, c.ownedRules(q.Feature)...)
+		}, func(_ []string, entity []byte) bool { return yield(entity, nil) }, func(err error) { yield(nil, err) })
 	}
+}
+
+// Exists reports whether Port holds an entity, whoever wrote it.
+func (c *Client) Exists(ctx context.Context, ref Ref) (found bool, err error) {
+	s := search{what: ref.String(), params: url.Values{"include": {"identifier"}}}
+	rules := []any{rule{"$identifier", "=", ref.Identifier}, rule{"$blueprint", "=", ref.Blueprint}}
+	_, err = c.search(ctx, s, rules, func([]byte) bool {
+		found = true
+		return false
+	})
+	return found, err
+}
+
+// Entity reads one entity as Port holds it, without calculated properties. It is
+// ErrNotFound when Port says that there is none.
+func (c *Client) Entity(ctx context.Context, ref Ref) ([]byte, error) {
+	a, err := c.do(ctx, &call{
+		method: http.MethodGet, path: "/blueprints/" + url.PathEscape(ref.Blueprint) + "/entities/" + url.PathEscape(ref.Identifier),
+		query: "exclude_calculated_properties=true",
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer a.free()
+	entity := gjson.GetBytes(a.body, "entity")
+	if !entity.IsObject() {
+		return nil, fmt.Errorf("port: %s: %w: no entity", ref, errAnswer)
+	}
+	return []byte(entity.Raw), nil
 }
 
 // search is what the requests of one search share.
 type search struct {
-	c                 *Client
-	params, blueprint string
-	feature           Feature
+	what    string // for errors
+	params  url.Values
+	feature Feature
 }
 
-// part yields the entities of one request, or of its halves when the answer was
-// too large; false ends the iteration.
-func (s *search) part(ctx context.Context, ids []string, yield func([]byte, error) bool) bool {
-	a, err := s.once(ctx, ids)
-	if errors.Is(err, errTooLarge) && len(ids) > 1 {
-		half := len(ids) / 2
-		return s.part(ctx, ids[:half], yield) && s.part(ctx, ids[half:], yield)
+// searchParts searches for many entities, some at a time and fewer where the
+// answer was too large. It ends when each returns false, and after an error, of
+// which fail is told.
+func (c *Client) searchParts(ctx context.Context, s search, ids []string, rules func(ids []string) []any, each func(ids []string, entity []byte) bool, fail func(error)) {
+	var part func(ids []string) bool
+	part = func(ids []string) bool {
+		more, err := c.search(ctx, s, rules(ids), func(entity []byte) bool { return each(ids, entity) })
+		if errors.Is(err, errTooLarge) && len(ids) > 1 {
+			half := len(ids) / 2
+			return part(ids[:half]) && part(ids[half:])
+		}
+		if err != nil {
+			fail(err)
+		}
+		return more
 	}
+	for ids := range slices.Chunk(ids, searchIDs) {
+		if !part(ids) {
+			return
+		}
+	}
+}
+
+// search calls each with the entities that all rules hold for, until it returns
+// false; then more is false, as after an error.
+func (c *Client) search(ctx context.Context, s search, rules []any, each func(entity []byte) bool) (more bool, err error) {
+	body, err := json.Marshal(map[string]any{"combinator": "and", "rules": rules})
 	if err != nil {
-		yield(nil, err)
-		return false
+		return false, fmt.Errorf("port: search %s: %w", s.what, err)
+	}
+	a, err := c.do(ctx, &call{
+		method: http.MethodPost, path: "/entities/search", query: strings.TrimSuffix("exclude_calculated_properties=true&"+s.params.Encode(), "&"), body: body,
+		entities: true, feature: s.feature, repeatable: true, limit: searchLimit,
+	})
+	if err != nil {
+		return false, err
 	}
 	defer a.free()
 	list := gjson.GetBytes(a.body, "entities")
 	if !list.IsArray() {
-		yield(nil, fmt.Errorf("port: search %s: %w: no list", s.blueprint, errAnswer))
-		return false
+		return false, fmt.Errorf("port: search %s: %w: no list", s.what, errAnswer)
 	}
-	more := true
+	more = true
 	list.ForEach(func(_, entity gjson.Result) bool {
-		more = yield(a.body[entity.Index:entity.Index+len(entity.Raw)], nil)
+		more = each(a.body[entity.Index : entity.Index+len(entity.Raw)])
 		return more
 	})
-	return more
-}
-
-func (s *search) once(ctx context.Context, ids []string) (*answer, error) {
-	body, err := json.Marshal(query{Combinator: "and", Rules: append([]rule{
-		{Property: "$identifier", Operator: "in", Value: ids},
-		{Property: "$blueprint", Operator: "=", Value: s.blueprint},
-	}, s.c.ownedRules(s.feature)...)})
-	if err != nil {
-		return nil, fmt.Errorf("port: search %s: %w", s.blueprint, err)
-	}
-	return s.c.do(ctx, &call{
-		method: http.MethodPost, path: "/entities/search", query: s.params, body: body,
-		entities: true, feature: s.feature, repeatable: true, limit: searchLimit,
-	})
+	return more, nil
 }
 
 // ownedRules restrict a search to what this installation wrote with a feature, in
 // either layout: type first, feature last, identifier between slashes. Port's
 // contains disregards case; where the identifier begins like a feature it would
 // pass for one, and only the end tells them apart.
-func (c *Client) ownedRules(f Feature) []rule {
+func (c *Client) ownedRules(f Feature) []any {
 	const property, contains = "$datasource", "contains"
 	last := contains
 	if strings.HasPrefix(strings.ToLower(c.cfg.Identifier), f.String()) {
 		last = "endsWith"
 	}
-	return []rule{
-		{property, contains, "port-ocean/" + c.cfg.IntegrationType + "/"},
-		{property, contains, "/" + c.cfg.Identifier + "/"},
-		{property, last, "/" + f.String()},
+	return []any{
+		rule{property, contains, "port-ocean/" + c.cfg.IntegrationType + "/"},
+		rule{property, contains, "/" + c.cfg.Identifier + "/"},
+		rule{property, last, "/" + f.String()},
 	}
 }

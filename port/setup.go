@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -50,8 +51,6 @@ type SetupConfig struct {
 	IncrementalSync      bool
 	// CheckMapping refuses a default mapping that the program could not use; optional.
 	CheckMapping func(doc []byte) error
-	// ProvisionWait bounds the wait for resources that Port makes: 10 minutes.
-	ProvisionWait time.Duration
 }
 
 // Setup makes the installation, or brings what Port has of it up to date, and
@@ -59,7 +58,6 @@ type SetupConfig struct {
 // back and logged, and tried again at the next start; the error is about the
 // installation itself.
 func (c *Client) Setup(ctx context.Context, cfg SetupConfig) error {
-	orElse(&cfg.ProvisionWait, 10*time.Minute)
 	s := &setup{c: c, cfg: cfg}
 	i, err := c.Integration(ctx)
 	switch {
@@ -68,13 +66,13 @@ func (c *Client) Setup(ctx context.Context, cfg SetupConfig) error {
 	case err == nil:
 		err = s.check(i)
 	}
+	if err == nil {
+		_, err = c.Layout(ctx)
+	}
+	if err == nil {
+		i, err = s.reconcile(ctx, i)
+	}
 	if err != nil {
-		return fmt.Errorf("set up %s: %w", c.cfg.Identifier, err)
-	}
-	if _, err := c.Layout(ctx); err != nil {
-		return fmt.Errorf("set up %s: %w", c.cfg.Identifier, err)
-	}
-	if i, err = s.reconcile(ctx, i); err != nil {
 		return fmt.Errorf("set up %s: %w", c.cfg.Identifier, err)
 	}
 	if i.ResourcesInitialized {
@@ -104,12 +102,8 @@ func (c *Client) SetupWhenReachable(ctx context.Context, cfg SetupConfig, wait b
 		if !wait || errors.Is(err, ErrUnauthorized) || !Temporary(err) {
 			return err
 		}
-		timer := time.NewTimer(setupPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
+		if sleep(ctx, setupPause) != nil {
+			return nil //nolint:nilerr // as said
 		}
 	}
 }
@@ -133,22 +127,19 @@ func (s *setup) create(ctx context.Context) (*Integration, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := NewIntegration{
-		ChangelogDestination: s.cfg.ChangelogDestination, ActionsProcessing: s.cfg.ActionsProcessing,
-		IncrementalSync: s.cfg.IncrementalSync, Origin: origin,
-	}
+	var mapping json.RawMessage
 	switch origin {
 	case OriginEmpty:
-		n.Config = json.RawMessage(emptyMapping)
+		mapping = json.RawMessage(emptyMapping)
 	case OriginDefault:
 		r, err := s.load()
 		if err != nil {
 			return nil, err
 		}
-		n.Config = r.mapping
+		mapping = r.mapping
 	}
 	s.c.log.InfoContext(ctx, "integration is created", "identifier", s.c.cfg.Identifier, "origin", origin)
-	i, err := s.c.CreateIntegration(ctx, n)
+	i, err := s.c.createIntegration(ctx, s.cfg, origin, mapping)
 	if err != nil {
 		return nil, err
 	}
@@ -170,12 +161,12 @@ func (s *setup) origin(ctx context.Context) (string, error) {
 	default:
 		return "", errors.New("OCEAN__CREATE_PORT_RESOURCES_ORIGIN: expected Empty, Default or Port")
 	}
-	types, err := s.c.ProvisionEnabled(ctx)
+	types, err := s.c.provisionEnabled(ctx)
 	if err != nil {
 		return "", err
 	}
 	if slices.Contains(types, s.c.cfg.IntegrationType) {
-		org, err := s.c.Organization(ctx)
+		org, err := s.c.organization(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -199,7 +190,7 @@ func (s *setup) reconcile(ctx context.Context, i *Integration) (*Integration, er
 		return i, nil
 	}
 	origin := i.ResourcesOrigin
-	i, err := s.c.UpdateIntegration(ctx, map[string]any{
+	i, err := s.c.updateIntegration(ctx, map[string]any{
 		"installationAppType": c.IntegrationType, "changelogDestination": orObject(s.cfg.ChangelogDestination),
 		"actionsProcessingEnabled": s.cfg.ActionsProcessing, "incrementalSyncEnabled": s.cfg.IncrementalSync,
 		"processingMode": processingMode,
@@ -212,25 +203,7 @@ func (s *setup) reconcile(ctx context.Context, i *Integration) (*Integration, er
 }
 
 // sameDestination compares two documents; none, null and {} are the same.
-func sameDestination(a, b json.RawMessage) bool {
-	if emptyJSON(a) || emptyJSON(b) {
-		return emptyJSON(a) && emptyJSON(b)
-	}
-	return bytes.Equal(canonical(a), canonical(b))
-}
-
-// canonical is a document without blanks and with sorted members.
-func canonical(doc json.RawMessage) []byte {
-	var v any
-	if json.Unmarshal(doc, &v) != nil {
-		return doc
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return doc
-	}
-	return b
-}
+func sameDestination(a, b json.RawMessage) bool { return reflect.DeepEqual(content(a), content(b)) }
 
 // resources makes the default resources of the installation's origin.
 func (s *setup) resources(ctx context.Context, i *Integration) error {
@@ -249,14 +222,14 @@ func (s *setup) resources(ctx context.Context, i *Integration) error {
 		return err
 	}
 	if !i.HasConfig() {
-		if _, err := s.c.UpdateMapping(ctx, r.mapping); err != nil {
+		if _, err := s.c.updateMapping(ctx, r.mapping); err != nil {
 			return err
 		}
 	}
 	if err := s.makeDefaults(ctx, r); err != nil {
 		return err
 	}
-	_, err = s.c.UpdateIntegration(ctx, map[string]any{"arePortResourcesInitialized": true})
+	_, err = s.c.updateIntegration(ctx, map[string]any{"arePortResourcesInitialized": true})
 	return err
 }
 
@@ -267,14 +240,17 @@ func (s *setup) empty(ctx context.Context, i *Integration) error {
 	if !i.HasConfig() {
 		members["config"] = json.RawMessage(emptyMapping)
 	}
-	_, err := s.c.UpdateIntegration(ctx, members)
+	_, err := s.c.updateIntegration(ctx, members)
 	return err
 }
 
+// provisionWait bounds the wait for resources that Port makes.
+const provisionWait = 10 * time.Minute
+
 // awaitProvisioning waits until Port has made the mapping.
 func (s *setup) awaitProvisioning(ctx context.Context) error {
-	s.c.log.InfoContext(ctx, "waiting for Port to make the default resources", "at_most", s.cfg.ProvisionWait)
-	deadline := time.Now().Add(s.cfg.ProvisionWait)
+	s.c.log.InfoContext(ctx, "waiting for Port to make the default resources", "at_most", provisionWait)
+	deadline := time.Now().Add(provisionWait)
 	for wait := 3 * time.Second; ; wait = min(wait*3/2, time.Minute) {
 		i, err := s.c.Integration(ctx)
 		if err != nil {
@@ -284,7 +260,7 @@ func (s *setup) awaitProvisioning(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().Add(wait).After(deadline) {
-			return fmt.Errorf("Port has not made the mapping within %s", s.cfg.ProvisionWait) //nolint:staticcheck // a name
+			return fmt.Errorf("Port has not made the mapping within %s", provisionWait) //nolint:staticcheck // a name
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
@@ -320,7 +296,7 @@ func (s *setup) makeDefaults(ctx context.Context, r *resources) error {
 // returns what it created, also with an error.
 func (s *setup) makeBlueprints(ctx context.Context, blueprints []defaultBlueprint) (made []string, err error) {
 	for _, b := range blueprints {
-		err := s.post(ctx, "/blueprints", b.stage(0), true)
+		err := s.post(ctx, "/blueprints", b.stages[0], true)
 		if err != nil && statusOf(err) != http.StatusConflict {
 			return made, err
 		}
@@ -328,8 +304,8 @@ func (s *setup) makeBlueprints(ctx context.Context, blueprints []defaultBlueprin
 	}
 	for stage := 1; stage <= 2; stage++ {
 		for _, b := range blueprints {
-			body := b.stage(stage)
-			if bytes.Equal(body, b.stage(stage-1)) {
+			body := b.stages[stage]
+			if bytes.Equal(body, b.stages[stage-1]) {
 				continue
 			}
 			k := &call{method: http.MethodPatch, path: "/blueprints/" + url.PathEscape(b.id), body: body, entities: true, opaque: true}

@@ -216,7 +216,7 @@ func TestSetupOrigins(t *testing.T) {
 	t.Run("kept", func(t *testing.T) {
 		t.Parallel()
 		srv, c := fresh(t, porttest.Options{})
-		if _, err := c.CreateIntegration(t.Context(), port.NewIntegration{Origin: port.OriginEmpty, Config: json.RawMessage(`{"resources":[{"kind":"mine"}]}`)}); err != nil {
+		if _, err := c.CreateIntegration(t.Context(), port.OriginEmpty, json.RawMessage(`{"resources":[{"kind":"mine"}]}`)); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Setup(t.Context(), defaults); err != nil {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // fetchToken asks for an access token. A refusal is final at once: repeating
@@ -52,72 +54,53 @@ func (c *Client) refusalOf(err error) error {
 	return err
 }
 
-// tokenSource holds the access token. One call at a time fetches a new one;
-// the others wait for it.
+// tokenSource holds the access token. One call at a time fetches a new one; the
+// others wait for it.
 type tokenSource struct {
 	mu      sync.Mutex
 	value   string // "Bearer …"
 	renewAt time.Time
-	refused error // what the credential's last refusal was; it does not heal by asking again
-	fetches int   // how many have ended
-
-	turn chan struct{} // holds one value; whoever has it fetches
+	fetch   singleflight.Group
 }
 
 // renewEarly keeps a token from expiring on its way.
 const renewEarly = time.Minute
 
-func (t *tokenSource) init() {
-	t.turn = make(chan struct{}, 1)
-}
-
-func (t *tokenSource) current() (value string, fetches int) {
+func (t *tokenSource) current() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.value == "" || !time.Now().Before(t.renewAt) {
-		return "", t.fetches
+	if !time.Now().Before(t.renewAt) {
+		return ""
 	}
-	return t.value, t.fetches
+	return t.value
 }
 
-// get returns the token, fetched if need be.
+// get returns the token, fetched if need be. A fetch goes on when the call that
+// began it ends: others may wait for it.
 func (t *tokenSource) get(ctx context.Context, fetch func(context.Context) (string, time.Duration, error)) (string, error) {
-	value, before := t.current()
-	if value != "" {
+	if value := t.current(); value != "" {
 		return value, nil
 	}
+	fetched := t.fetch.DoChan("", func() (any, error) {
+		if value := t.current(); value != "" {
+			return value, nil // the fetch before has just ended
+		}
+		value, life, err := fetch(context.WithoutCancel(ctx))
+		if err != nil {
+			return "", err
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.value, t.renewAt = value, time.Now().Add(max(life-renewEarly, life/2))
+		return value, nil
+	})
 	select {
-	case t.turn <- struct{}{}:
+	case r := <-fetched:
+		value, _ := r.Val.(string)
+		return value, r.Err
 	case <-ctx.Done():
 		return "", fmt.Errorf("port: %w", context.Cause(ctx))
 	}
-	defer func() { <-t.turn }()
-	value, now := t.current()
-	if value != "" {
-		return value, nil
-	}
-	if err := t.refusal(); now != before && err != nil {
-		return "", err // another call has just been refused
-	}
-	value, life, err := fetch(ctx)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.fetches++
-	t.refused = nil
-	if err != nil {
-		if errors.Is(err, ErrUnauthorized) {
-			t.refused = err
-		}
-		return "", err
-	}
-	t.value, t.renewAt = value, time.Now().Add(max(life-renewEarly, life/2))
-	return value, nil
-}
-
-func (t *tokenSource) refusal() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.refused
 }
 
 // discard forgets a token that Port refused, unless it has been replaced.

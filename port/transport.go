@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -26,7 +25,6 @@ type call struct {
 	// {"entities":[…]} without being copied together.
 	body   []byte
 	bodies []Entity
-	header http.Header // further headers, shared by all attempts
 	// entities says that the call is about entities, or the blueprints of them,
 	// and done by feature.
 	entities bool
@@ -45,14 +43,12 @@ type call struct {
 	limit     int64 // bytes of the answer, 4 MiB by default
 }
 
-// An answer has a status in the 2xx range and, unless the call is opaque, a
-// body that is valid JSON.
+// An answer is the body of one in the 2xx range: valid JSON, unless the call is
+// opaque.
 type answer struct {
-	status   int
-	body     []byte
-	attempts int // 1 when the first attempt succeeded
-	buf      *bytes.Buffer
-	pool     *Client
+	body []byte
+	buf  *bytes.Buffer
+	pool *Client
 }
 
 // free gives the body back; it must not be used afterwards.
@@ -79,6 +75,8 @@ func (k *call) url(c *Client) string {
 	return c.base + "/v1" + k.path
 }
 
+func (k *call) route() string { return k.method + " " + k.path }
+
 // idempotent reports whether the call can be repeated when its answer was lost.
 func (k *call) idempotent() bool { return k.repeatable || k.method != http.MethodPost }
 
@@ -97,8 +95,7 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		}
 		a, err := c.attempt(ctx, k, token, r.timeout())
 		if err == nil {
-			r.succeeded()
-			a.attempts = r.attempts + 1
+			c.budget.ended(k, false)
 			return a, nil
 		}
 		if ctx.Err() != nil {
@@ -118,7 +115,6 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		if !k.quiet {
 			c.log.DebugContext(ctx, "call is repeated", "method", k.method, "path", k.path, "attempt", r.attempts, "wait", wait, "err", err)
 		}
-		c.stats.retries.Add(1)
 		if err := c.backOff(ctx, k, err, wait); err != nil {
 			return nil, err
 		}
@@ -137,21 +133,14 @@ func (c *Client) waitTurn(ctx context.Context, k *call) error {
 	if k.anonymous {
 		return nil
 	}
-	d := c.pace.turn(time.Now())
-	if d <= 0 {
-		return nil
-	}
-	c.stats.throttled.Add(int64(d))
-	return sleep(ctx, d)
+	return sleep(ctx, c.pace.turn(time.Now()))
 }
 
 // backOff waits before the next attempt. What a 429 asks for holds for all calls.
 func (c *Client) backOff(ctx context.Context, k *call, err error, wait time.Duration) error {
-	if e, ok := errors.AsType[*Error](err); ok && e.StatusCode == http.StatusTooManyRequests {
-		if e.RetryAfter > 0 && c.pace.pause(time.Now().Add(wait)) && !k.quiet {
-			c.log.WarnContext(ctx, "throttled by Port", "wait", wait, "path", k.path)
-		}
-		c.stats.throttled.Add(int64(wait))
+	e, ok := errors.AsType[*Error](err)
+	if ok && e.StatusCode == http.StatusTooManyRequests && e.RetryAfter > 0 && c.pace.pause(time.Now().Add(wait)) && !k.quiet {
+		c.log.WarnContext(ctx, "throttled by Port", "wait", wait, "path", k.path)
 	}
 	return sleep(ctx, wait)
 }
@@ -164,8 +153,7 @@ func (c *Client) attempt(caller context.Context, k *call, token string, timeout 
 	if err != nil {
 		return nil, err
 	}
-	c.stats.calls.Add(1)
-	c.stats.sent.Add(req.ContentLength)
+	c.calls.Add(1)
 	fail := func(err error, sent bool) error {
 		if ctx.Err() != nil && caller.Err() == nil {
 			// Not ctx's own error: callers take that for the end of the program.
@@ -205,8 +193,7 @@ func (c *Client) request(ctx context.Context, k *call, token string) (*http.Requ
 	if err != nil {
 		return nil, fmt.Errorf("port: %s %s: %w", k.method, k.path, err)
 	}
-	maps.Copy(req.Header, k.header)
-	req.Header["User-Agent"] = c.layout.agent(k)
+	req.Header["User-Agent"] = []string{c.agent(k)}
 	if token != "" {
 		req.Header["Authorization"] = []string{token}
 	}
@@ -221,7 +208,7 @@ func (c *Client) request(ctx context.Context, k *call, token string) (*http.Requ
 
 func (k *call) reader() (io.ReadCloser, error) {
 	if k.bodies != nil {
-		return &bulkReader{entities: k.bodies, part: []byte(bulkOpen)}, nil
+		return io.NopCloser(bulkReader(k.bodies)), nil
 	}
 	return io.NopCloser(bytes.NewReader(k.body)), nil
 }
@@ -240,7 +227,7 @@ func (c *Client) read(k *call, res *http.Response) (*answer, error) {
 	}
 	if k.opaque {
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, errorBodyLimit)) // lets the connection be used again
-		return &answer{status: res.StatusCode}, nil
+		return &answer{}, nil
 	}
 	buf, _ := c.buffers.Get().(*bytes.Buffer)
 	if buf == nil {
@@ -259,7 +246,7 @@ func (c *Client) read(k *call, res *http.Response) (*answer, error) {
 	if len(body) == 0 || body[0] != '{' || !gjson.ValidBytes(body) {
 		return nil, fmt.Errorf("%w: %d bytes that are no JSON object", errAnswer, len(body))
 	}
-	return &answer{status: res.StatusCode, body: body, buf: buf, pool: c}, nil
+	return &answer{body: body, buf: buf, pool: c}, nil
 }
 
 // errorOf turns an answer outside the 2xx range into an error.

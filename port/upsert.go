@@ -1,6 +1,7 @@
 package port
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -50,8 +51,7 @@ type UpsertResult struct {
 	// whose search matched nothing, which is no failure.
 	Identifiers []string
 	// Errors is nil when no entity failed.
-	Errors  []*EntityError
-	Created int // entities that did not exist
+	Errors []*EntityError
 }
 
 // Err returns why the entity failed, or nil.
@@ -137,9 +137,8 @@ type upsert struct {
 func (u *upsert) send(ctx context.Context, from, to int) error {
 	a, err := u.post(ctx, u.all[from:to])
 	if err == nil {
-		created, err := parseBulk(a.body, u.all[from:to], u.res.Identifiers[from:to], func(i int, e *EntityError) { u.set(from+i, e) })
+		err := parseBulk(a.body, u.all[from:to], u.res.Identifiers[from:to], func(i int, e *EntityError) { u.set(from+i, e) })
 		a.free()
-		u.res.Created += created
 		if err != nil {
 			u.fail(from, to, err)
 		}
@@ -210,56 +209,22 @@ func bulkSize(entities []Entity) int64 {
 }
 
 // bulkReader reads {"entities":[…]} without copying the entities together.
-type bulkReader struct {
-	entities []Entity
-	part     []byte // what is read now
-	next     int    // the entity after part
-	comma    bool   // part is the comma before it
-	closed   bool   // part is the end
-}
-
-func (r *bulkReader) Read(p []byte) (n int, err error) {
-	for n < len(p) {
-		if len(r.part) == 0 && !r.advance() {
-			return n, io.EOF
-		}
-		m := copy(p[n:], r.part)
-		r.part = r.part[m:]
-		n += m
+func bulkReader(entities []Entity) io.Reader {
+	parts := make([]io.Reader, 0, 2*len(entities)+1)
+	before := bulkOpen
+	for i := range entities {
+		parts = append(parts, strings.NewReader(before), bytes.NewReader(entities[i].Body))
+		before = ","
 	}
-	return n, nil
+	return io.MultiReader(append(parts, strings.NewReader(bulkClose))...)
 }
-
-var (
-	commaPart = []byte(",")
-	closePart = []byte(bulkClose)
-)
-
-// advance moves on to the next part; false when all is read.
-func (r *bulkReader) advance() bool {
-	switch {
-	case r.next < len(r.entities) && r.next > 0 && !r.comma:
-		r.comma, r.part = true, commaPart
-	case r.next < len(r.entities):
-		r.part = r.entities[r.next].Body
-		r.comma = false
-		r.next++
-	case !r.closed:
-		r.closed, r.part = true, closePart
-	default:
-		return false
-	}
-	return true
-}
-
-func (r *bulkReader) Close() error { return nil }
 
 // parseBulk reads the answer to a bulk. Its lists name entities by index;
 // identifiers receives what Port wrote, fail is called for the others.
-func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, *EntityError)) (created int, err error) {
+func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, *EntityError)) error {
 	good, bad := gjson.GetBytes(body, "entities"), gjson.GetBytes(body, "errors")
 	if !good.Exists() && !bad.Exists() {
-		return 0, fmt.Errorf("port: bulk upsert: %w: neither entities nor errors", errAnswer)
+		return fmt.Errorf("port: bulk upsert: %w: neither entities nor errors", errAnswer)
 	}
 	told := make([]bool, len(sent))
 	for _, v := range good.Array() {
@@ -268,9 +233,6 @@ func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, 
 			continue
 		}
 		told[i] = true
-		if v.Get("created").Type == gjson.True {
-			created++
-		}
 		identifiers[i] = sent[i].Identifier
 		if id := v.Get("identifier").Str; id != "" && id != identifiers[i] {
 			identifiers[i] = strings.Clone(id)
@@ -295,7 +257,7 @@ func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, 
 			fail(i, &EntityError{Ref: Ref{sent[i].Blueprint, sent[i].Identifier}, Code: "unanswered", Message: "Port's answer does not mention this entity"})
 		}
 	}
-	return created, nil
+	return nil
 }
 
 // indexOf is the place of the entity that a part of the answer is about, -1

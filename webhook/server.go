@@ -48,7 +48,8 @@ type Server struct {
 	bodies   *bodies
 	lines    sampler
 	closing  atomic.Bool
-	unusable atomic.Bool // the directory, at the last attempt
+	unusable atomic.Bool   // the directory, at the last attempt
+	looked   chan struct{} // closed after the first attempt
 
 	mu      sync.Mutex
 	spool   *spool.Spool // nil until it could be opened
@@ -64,7 +65,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, secret: digest(cfg.Secret), conns: newConns(cfg.Listener),
-		bodies: newBodies(max(bodyRoom, 2*cfg.Settings.MaxBodyBytes)),
+		bodies: newBodies(max(bodyRoom, 2*cfg.Settings.MaxBodyBytes)), looked: make(chan struct{}),
 	}
 	if p := strings.Trim(cfg.Prefix, "/"); p != "" {
 		s.prefix = "/" + p
@@ -101,6 +102,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.cfg.Resync != nil && s.cfg.Secret == "" {
 		s.cfg.Log.WarnContext(ctx, "there is no POST /resync without OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET: anybody could ask for resyncs; Port is asked for its requests instead")
 	}
+	opened := s.lookForSpool(ctx)
 	var serving, workers sync.WaitGroup
 	servers := s.httpServers(ctx)
 	for l, srv := range servers {
@@ -110,7 +112,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	sp, err := s.waitForSpool(ctx)
+	sp, err := opened()
 	if err != nil {
 		stop(err)
 	} else if s.cfg.Handler != nil {
@@ -135,6 +137,32 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// lookWait is how long the first connections wait for the spool to be opened, which
+// saves a sender that comes at once a refusal. A damaged spool takes longer.
+const lookWait = 250 * time.Millisecond
+
+// lookForSpool begins to open the spool; the returned function waits for it.
+func (s *Server) lookForSpool(ctx context.Context) (wait func() (*spool.Spool, error)) {
+	var sp *spool.Spool
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		sp, err = s.waitForSpool(ctx)
+	}()
+	timer := time.NewTimer(lookWait)
+	defer timer.Stop()
+	select {
+	case <-s.looked:
+	case <-done:
+	case <-timer.C:
+	}
+	return func() (*spool.Spool, error) {
+		<-done
+		return sp, err
+	}
 }
 
 // httpServers are that of the service and, if it has a listener of its own, that
@@ -172,6 +200,8 @@ func (s *Server) waitForSpool(ctx context.Context) (*spool.Spool, error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	said := "" // the same thing is logged once
+	look := sync.OnceFunc(func() { close(s.looked) })
+	defer look()
 	for {
 		select {
 		case <-timer.C:
@@ -203,6 +233,7 @@ func (s *Server) waitForSpool(ctx context.Context) (*spool.Spool, error) {
 			begun = time.Now()
 			timer.Reset(openPause)
 		}
+		look()
 		said = err.Error()
 	}
 }
@@ -267,6 +298,11 @@ func within(d time.Duration, done <-chan struct{}) bool {
 // ready says whether deliveries can be taken. While another process has the
 // directory the answer is yes: that one ends only after this one is ready.
 func (s *Server) ready() bool {
+	select {
+	case <-s.looked:
+	default:
+		return false
+	}
 	sp := s.store()
 	return !s.unusable.Load() && (sp == nil || sp.Failing() == nil)
 }

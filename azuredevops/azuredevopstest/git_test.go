@@ -231,18 +231,20 @@ func TestPolicies(t *testing.T) {
 	r.RequireReviewers(2)
 	other.RequireWorkItem()
 	p.AddPolicy("Comment requirements", nil, azuredevopstest.PolicyScope{Ref: "refs/heads/rel", MatchKind: "Prefix"})
+	p.AddPolicy("Comment requirements", nil, azuredevopstest.PolicyScope{Repository: r})
 	s := azuredevopstest.NewUnstarted(azuredevopstest.Options{World: w})
 	for query, want := range map[string]int{
-		"":                     3,
-		"repositoryId=" + r.ID: 2,
-		"repositoryId=" + r.ID + "&refName=refs/heads/main":      1,
-		"repositoryId=" + other.ID + "&refName=refs/heads/rel/1": 1,
+		"":                     4,
+		"repositoryId=" + r.ID: 1,
+		"repositoryId=" + r.ID + "&refName=refs/heads/main":        2,
+		"repositoryId=" + other.ID + "&refName=refs/heads/rel/1":   1,
+		"repositoryId=" + other.ID + "&refName=refs/heads/release": 0,
 	} {
 		if got, _ := list(t, s, "/"+p.ID+"/_apis/git/policy/configurations?"+query); len(got) != want {
 			t.Errorf("%s: %d policies, want %d", query, len(got), want)
 		}
 	}
-	if got, pages := list(t, s, "/"+p.ID+"/_apis/git/policy/configurations?$top=1"); len(got) != 3 || pages != 3 {
+	if got, pages := list(t, s, "/"+p.ID+"/_apis/git/policy/configurations?$top=1"); len(got) != 4 || pages != 4 {
 		t.Errorf("%d policies on %d pages", len(got), pages)
 	}
 }

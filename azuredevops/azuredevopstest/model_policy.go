@@ -57,8 +57,8 @@ func (r *Repository) RequireWorkItem() *Policy {
 	return r.project.AddPolicy("Work item linking", nil, PolicyScope{Repository: r, Ref: r.DefaultBranch, MatchKind: "Exact"})
 }
 
-// applies tells whether the policy guards a ref of a repository. An empty ref
-// stands for all of them.
+// applies tells whether the policy guards a ref of a repository. Without a ref it
+// has to guard the whole repository; a prefix is one of path segments.
 func (c *Policy) applies(repository, ref string) bool {
 	if repository == "" {
 		return true
@@ -71,9 +71,15 @@ func (c *Policy) applies(repository, ref string) bool {
 			continue
 		}
 		switch {
-		case ref == "" || s.Ref == "" || s.MatchKind == "DefaultBranch":
-			return true
-		case s.MatchKind == "Prefix" && strings.HasPrefix(ref, s.Ref), s.Ref == ref:
+		case s.MatchKind == "DefaultBranch":
+			if ref != "" {
+				return true
+			}
+		case s.MatchKind == "Prefix":
+			if strings.HasPrefix(ref, strings.TrimSuffix(s.Ref, "/")+"/") {
+				return true
+			}
+		case s.Ref == "" || s.Ref == ref:
 			return true
 		}
 	}

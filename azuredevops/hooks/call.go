@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -16,19 +17,25 @@ import (
 // made notes a subscription that has just been written: it delivers again, and
 // has our credentials.
 func (h *organization) made(key topic, s *Subscription) {
-	e := entry{Organization: h.c.Organization(), Event: key.Event, Project: key.Project, Shape: h.shapeMark(s)}
+	e := entry{Organization: h.c.Key(), Event: key.Event, Project: key.Project, Shape: h.shapeMark(s)}
 	if h.cfg.Secret != "" {
 		e.Print = h.print()
 	}
 	h.state.set(s.ID, e)
-	h.state.setRefused(h.c.Organization(), key.String(), nil)
-	h.state.setRefused(h.c.Organization(), "write "+s.ID, nil)
+	h.state.setRefused(h.c.Key(), key.String(), nil)
+	h.state.setRefused(h.c.Key(), "write "+s.ID, nil)
 }
 
 // put replaces a subscription, which also switches it on again.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/hooks/subscriptions/replace-subscription
 func (h *organization) put(ctx context.Context, ask rest.Sender, key topic, old *Subscription) (*Subscription, error) {
+	shown := maps.Clone(old.consumerInputs)
+	delete(shown, "basicAuthPassword") // which is ours
+	if masked := unmask(shown); masked != nil {
+		h.log.WarnContext(ctx, "a subscription is written without values that azure devops does not show: set them again",
+			"subscription", old.ID, "event", old.Event, "inputs", masked)
+	}
 	return h.write(ctx, ask, key, &rest.Request{Method: http.MethodPut, Route: subscriptionsRoute + "/{subscriptionId}", Args: []string{old.ID}}, old)
 }
 

@@ -79,6 +79,7 @@ func (h *organization) overview(ctx context.Context, w Wanted) (*Overview, error
 	if r.list, err = h.listing(ctx, r.ask); err != nil {
 		return nil, err
 	}
+	r.list.lacking = h.lacking(ctx, r.ask, w.Events(), r.list)
 	r.plan = h.newPlan(w, r.scope, r.list, h.oldURLs(false))
 	r.unknowns()
 	out := &Overview{Organization: h.c.Organization(), URL: shownURL(h.cfg.URL), Hooks: r.plan.health(r), Unknown: r.report.Unknown}
@@ -135,7 +136,7 @@ func (p *plan) health(r *reconciliation) []Finding {
 	for _, key := range p.create {
 		s := &Subscription{Publisher: eventTypes[key.Event].publisher, Event: key.Event, Project: key.Project, ProjectName: r.scope.names[key.Project]}
 		reason := ""
-		if refused, ok := r.h.state.refused(r.h.c.Organization(), key.String(), r.h.url); ok {
+		if refused, ok := r.h.state.refused(r.h.c.Key(), key.String(), r.h.url); ok {
 			reason = "refused: " + missingFor(key, &refused)
 		}
 		add(s, healthMissing, reason)

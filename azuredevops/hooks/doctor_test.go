@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 // note is a failed notification.
@@ -253,4 +256,17 @@ func FuzzNotifications(f *testing.F) {
 			}
 		}
 	})
+}
+
+// An answer that contradicts itself does not say that nothing failed.
+func TestNotificationsThatContradictThemselves(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{
+		`{}`, `{"results":[null]}`, `{"results":["a"]}`, `{"results":[{}]}`, `{"results":[],"results":[]}`, `{"results":[],"message":"m","typeKey":"X"}`,
+		`{"summary":[null]}`, `{"summary":[{}]}`, `{"summary":[{"subscriptionId":"s"}]}`, `{"summary":[{"subscriptionId":"s","results":[null]}]}`,
+	} {
+		if page, err := parseNotifications([]byte(answer)); !errors.Is(err, rest.ErrMalformed) {
+			t.Errorf("parseNotifications(%s) = %+v, %v; want it malformed", answer, page, err)
+		}
+	}
 }

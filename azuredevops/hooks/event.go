@@ -12,6 +12,9 @@ import (
 // for, so that the shape of payloads is not left to the service.
 type eventType struct {
 	publisher, version string
+	// asked: the reference does not have the event. It is subscribed to where the
+	// service says that it has it.
+	asked bool
 }
 
 // publishers are those of the events below. Subscriptions are made where the
@@ -44,41 +47,42 @@ const (
 //
 // https://learn.microsoft.com/azure/devops/service-hooks/events
 var eventTypes = map[string]eventType{
-	"git.push":                {"tfs", versionGit},
-	"git.pullrequest.created": {"tfs", versionGit},
-	"git.pullrequest.updated": {"tfs", versionGit},
-	"git.pullrequest.merged":  {"tfs", versionGit}, // a merge was attempted
+	"git.push":                {publisher: "tfs", version: versionGit},
+	"git.pullrequest.created": {publisher: "tfs", version: versionGit},
+	"git.pullrequest.updated": {publisher: "tfs", version: versionGit},
+	"git.pullrequest.merged":  {publisher: "tfs", version: versionGit}, // a merge was attempted
 
-	"git.repo.created":       {"tfs", versionRepo},
-	"git.repo.deleted":       {"tfs", versionRepo},
-	"git.repo.forked":        {"tfs", versionRepo},
-	"git.repo.renamed":       {"tfs", versionRepo},
-	"git.repo.statuschanged": {"tfs", versionRepo},
+	"git.repo.created":       {publisher: "tfs", version: versionRepo},
+	"git.repo.deleted":       {publisher: "tfs", version: versionRepo},
+	"git.repo.undeleted":     {publisher: "tfs", version: versionRepo, asked: true},
+	"git.repo.forked":        {publisher: "tfs", version: versionRepo},
+	"git.repo.renamed":       {publisher: "tfs", version: versionRepo},
+	"git.repo.statuschanged": {publisher: "tfs", version: versionRepo},
 
-	"workitem.created":   {"tfs", versionWorkItem},
-	"workitem.updated":   {"tfs", versionWorkItem},
-	"workitem.deleted":   {"tfs", versionWorkItem},
-	"workitem.restored":  {"tfs", versionWorkItem},
-	"workitem.commented": {"tfs", versionWorkItem},
+	"workitem.created":   {publisher: "tfs", version: versionWorkItem},
+	"workitem.updated":   {publisher: "tfs", version: versionWorkItem},
+	"workitem.deleted":   {publisher: "tfs", version: versionWorkItem},
+	"workitem.restored":  {publisher: "tfs", version: versionWorkItem},
+	"workitem.commented": {publisher: "tfs", version: versionWorkItem},
 
-	"build.complete": {"tfs", versionBuild},
+	"build.complete": {publisher: "tfs", version: versionBuild},
 
-	"ms.vss-pipelines.run-state-changed-event":           {"pipelines", versionRun},
-	"ms.vss-pipelines.stage-state-changed-event":         {"pipelines", versionRun},
-	"ms.vss-pipelines.job-state-changed-event":           {"pipelines", versionRun},
-	"ms.vss-pipelinechecks-events.approval-pending":      {"pipelines", versionRun},
-	"ms.vss-pipelinechecks-events.approval-completed":    {"pipelines", versionRun},
-	"ms.vss-pipelinechecks-events.check-updated-event":   {"pipelines", "1.0-preview.1"},
-	"ms.vss-release.release-created-event":               {"rm", versionRelease},
-	"ms.vss-release.release-abandoned-event":             {"rm", versionRelease},
-	"ms.vss-release.deployment-started-event":            {"rm", versionRelease},
-	"ms.vss-release.deployment-completed-event":          {"rm", versionRelease},
-	"ms.vss-release.deployment-approval-pending-event":   {"rm", versionRelease},
-	"ms.vss-release.deployment-approval-completed-event": {"rm", versionRelease},
+	"ms.vss-pipelines.run-state-changed-event":           {publisher: "pipelines", version: versionRun},
+	"ms.vss-pipelines.stage-state-changed-event":         {publisher: "pipelines", version: versionRun},
+	"ms.vss-pipelines.job-state-changed-event":           {publisher: "pipelines", version: versionRun},
+	"ms.vss-pipelinechecks-events.approval-pending":      {publisher: "pipelines", version: versionRun},
+	"ms.vss-pipelinechecks-events.approval-completed":    {publisher: "pipelines", version: versionRun},
+	"ms.vss-pipelinechecks-events.check-updated-event":   {publisher: "pipelines", version: "1.0-preview.1"},
+	"ms.vss-release.release-created-event":               {publisher: "rm", version: versionRelease},
+	"ms.vss-release.release-abandoned-event":             {publisher: "rm", version: versionRelease},
+	"ms.vss-release.deployment-started-event":            {publisher: "rm", version: versionRelease},
+	"ms.vss-release.deployment-completed-event":          {publisher: "rm", version: versionRelease},
+	"ms.vss-release.deployment-approval-pending-event":   {publisher: "rm", version: versionRelease},
+	"ms.vss-release.deployment-approval-completed-event": {publisher: "rm", version: versionRelease},
 
-	"ms.vss-alerts.alert-created-event":       {"advsec", versionAlert},
-	"ms.vss-alerts.alert-state-changed-event": {"advsec", versionAlert},
-	"ms.vss-alerts.alert-updated-event":       {"advsec", versionAlert},
+	"ms.vss-alerts.alert-created-event":       {publisher: "advsec", version: versionAlert},
+	"ms.vss-alerts.alert-state-changed-event": {publisher: "advsec", version: versionAlert},
+	"ms.vss-alerts.alert-updated-event":       {publisher: "advsec", version: versionAlert},
 }
 
 // Wanted says what subscriptions are for.

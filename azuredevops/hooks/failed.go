@@ -273,8 +273,14 @@ func parseNotifications(b []byte) (*notificationsPage, error) {
 	answer := gjson.ParseBytes(b)
 	page := &notificationsPage{}
 	if summary := answer.Get("summary"); summary.IsArray() {
+		if err := rest.CheckList(b, "summary", "subscriptionId"); err != nil {
+			return nil, err
+		}
 		page.failed = map[string]int{}
 		for _, of := range summary.Array() {
+			if err := rest.CheckList([]byte(of.Raw), "results", "result"); err != nil {
+				return nil, err
+			}
 			id := strings.ToLower(of.Get("subscriptionId").String())
 			for _, r := range of.Get("results").Array() {
 				if r.Get("result").String() == "failed" {
@@ -288,10 +294,11 @@ func parseNotifications(b []byte) (*notificationsPage, error) {
 		return nil, fmt.Errorf("%w: neither notifications nor a summary", rest.ErrMalformed)
 	}
 	if results.IsArray() {
+		if err := rest.CheckList(b, "results", "id"); err != nil {
+			return nil, err
+		}
 		for _, obj := range results.Array() {
-			if obj.IsObject() {
-				page.results = append(page.results, parseNotification(obj))
-			}
+			page.results = append(page.results, parseNotification(obj))
 		}
 	}
 	return page, nil

@@ -125,8 +125,8 @@ func (k *Keeper) Registered(subscription string) *azuredevops.Client {
 	if k == nil {
 		return nil
 	}
-	url := k.state.entry(subscription).Organization
-	i := slices.IndexFunc(k.cfg.Organizations, func(c *azuredevops.Client) bool { return c.Organization() == url })
+	key := k.state.entry(subscription).Organization
+	i := slices.IndexFunc(k.cfg.Organizations, func(c *azuredevops.Client) bool { return c.Key() == key })
 	if i < 0 {
 		return nil
 	}

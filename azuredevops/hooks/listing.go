@@ -6,13 +6,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -32,6 +34,7 @@ func apiVersion(s rest.Service) string {
 type listing struct {
 	all     []*Subscription
 	unknown map[string]error // by publisher
+	lacking map[string]bool  // events that the service does not have; for a plan
 }
 
 // hosts are the services to ask for a publisher's subscriptions: its own and the
@@ -53,13 +56,16 @@ func (h *organization) listing(ctx context.Context, ask rest.Sender) (*listing, 
 	for _, publisher := range publishers() {
 		for _, host := range h.hosts(publisher) {
 			subs, err := h.list(ctx, ask, host, publisher, "")
+			if host != rest.Core && refused(err) && !unknownPublisher(err) {
+				subs, err = h.remembered(ctx, ask, publisher, err)
+			}
 			switch {
 			case ctx.Err() != nil:
 				return nil, ctx.Err()
 			case errors.Is(err, rest.ErrUnauthorized):
 				return nil, err
-			case host != home(publisher) && (errors.Is(err, rest.ErrNotFound) || statusOf(err) == http.StatusBadRequest):
-				continue // that host does not know the publisher
+			case host != home(publisher) && refused(err):
+				continue // that host has nothing to say of the publisher
 			case err != nil:
 				out.unknown[publisher] = errors.Join(out.unknown[publisher], err)
 				continue
@@ -73,6 +79,78 @@ func (h *organization) listing(ctx context.Context, ask rest.Sender) (*listing, 
 		}
 	}
 	return out, nil
+}
+
+// refused tells whether a host will not let its subscriptions be read.
+func refused(err error) bool { return isRefusal(err) || statusOf(err) == http.StatusMethodNotAllowed }
+
+// unknownPublisher tells whether a service says that it has nothing of a publisher.
+func unknownPublisher(err error) bool {
+	e, ok := errors.AsType[*rest.Error](err)
+	return ok && strings.HasSuffix(e.TypeKey, "PublisherNotFoundException")
+}
+
+// remembered are the subscriptions of a publisher that this installation knows of,
+// for a host that does not let them be listed: that must not keep its events from
+// being subscribed to, nor have them subscribed to again each time. Each is asked
+// for; where that is refused too, it is taken to be as it was made.
+func (h *organization) remembered(ctx context.Context, ask rest.Sender, publisher string, refusal error) ([]*Subscription, error) {
+	h.log.InfoContext(ctx, "subscriptions cannot be listed, so those that are remembered count", "publisher", publisher, "err", refusal)
+	host := home(publisher)
+	var out []*Subscription
+	for id, e := range h.state.of(h.c.Organization()) {
+		if eventTypes[e.Event].publisher != publisher {
+			continue
+		}
+		b, err := ask.Object(ctx, &rest.Request{
+			Host: host, Route: subscriptionsRoute + "/{subscriptionId}", Args: []string{id}, Version: apiVersion(host),
+		})
+		switch {
+		case err == nil:
+			out = append(out, parseSubscription(gjson.ParseBytes(b)))
+		case errors.Is(err, rest.ErrNotFound) && !errors.Is(refusal, rest.ErrNotFound):
+			// It is gone.
+		case refused(err):
+			out = append(out, h.asMade(id, e))
+		default:
+			return nil, err
+		}
+	}
+	slices.SortFunc(out, func(a, b *Subscription) int { return cmp.Compare(a.ID, b.ID) })
+	return out, nil
+}
+
+// asMade is a subscription as we write it.
+func (h *organization) asMade(id string, e entry) *Subscription {
+	s := &Subscription{
+		ID: id, Publisher: eventTypes[e.Event].publisher, Event: e.Event, Project: e.Project, Status: statusEnabled, URL: shownURL(h.cfg.URL),
+		version: eventTypes[e.Event].version, consumer: webHook, publisherInputs: map[string]string{}, consumerInputs: h.inputs(),
+	}
+	delete(s.consumerInputs, "basicAuthPassword")
+	if e.Project != "" {
+		s.publisherInputs["projectId"] = e.Project
+	}
+	return s
+}
+
+// lacking are the wanted events that the reference does not have, and the service
+// neither.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/hooks/publishers/get-event-type
+func (h *organization) lacking(ctx context.Context, ask rest.Sender, events []string, list *listing) map[string]bool {
+	out := map[string]bool{}
+	for _, name := range events {
+		e := eventTypes[name]
+		if !e.asked || slices.ContainsFunc(list.all, func(s *Subscription) bool { return s.Event == name }) {
+			continue
+		}
+		host := home(e.publisher)
+		b, err := ask.Object(ctx, &rest.Request{
+			Host: host, Route: "_apis/hooks/publishers/{publisherId}/eventtypes/{eventTypeId}", Args: []string{e.publisher, name}, Version: apiVersion(host),
+		})
+		out[name] = err != nil || !strings.EqualFold(gjson.GetBytes(b, "id").String(), name)
+	}
+	return out
 }
 
 // list lists the web hooks of a publisher, and of an event if one is given, that
@@ -89,11 +167,8 @@ func (h *organization) list(ctx context.Context, ask rest.Sender, host rest.Serv
 		if err != nil {
 			return nil, err
 		}
-		subs, err := parseSubscriptions(p.Body)
+		subs := parseSubscriptions(p.Body)
 		p.Free()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", subscriptionsRoute, err)
-		}
 		for _, s := range subs {
 			if s.Publisher == publisher && s.consumer == webHook && (event == "" || s.Event == event) {
 				out = append(out, s)
@@ -103,26 +178,13 @@ func (h *organization) list(ctx context.Context, ask rest.Sender, host rest.Serv
 	return out, nil
 }
 
-// parseSubscriptions reads a list. A list with fewer entries than it says is
-// ErrMalformed. Entries without an id are left out, and so are null inputs. The
-// result shares no memory with b, which is valid JSON.
-func parseSubscriptions(b []byte) ([]*Subscription, error) {
-	page := gjson.ParseBytes(b)
-	list := page.Get("value")
-	if !list.IsArray() {
-		return nil, fmt.Errorf("%w: no list of subscriptions", rest.ErrMalformed)
+// parseSubscriptions reads a list. Null inputs are left out. The result shares no
+// memory with b, which is a list.
+func parseSubscriptions(b []byte) (out []*Subscription) {
+	for obj := range rawjson.Objects(b, "value") {
+		out = append(out, parseSubscription(gjson.ParseBytes(obj)))
 	}
-	var out []*Subscription
-	objects := list.Array()
-	for _, obj := range objects {
-		if s := parseSubscription(obj); s.ID != "" {
-			out = append(out, s)
-		}
-	}
-	if count := page.Get("count").Int(); count > int64(len(objects)) {
-		return nil, fmt.Errorf("%w: %d subscriptions of %d", rest.ErrMalformed, len(objects), count)
-	}
-	return out, nil
+	return out
 }
 
 // parseSubscription reads one subscription.
@@ -137,7 +199,7 @@ func parseSubscription(obj gjson.Result) *Subscription {
 
 		publisherInputs: inputsOf(obj.Get("publisherInputs")), consumerInputs: inputsOf(obj.Get("consumerInputs")),
 	}
-	s.Project = strings.ToLower(s.publisherInputs["projectId"])
+	s.Project = azuredevops.IDOrNone(strings.ToLower(s.publisherInputs["projectId"]))
 	s.URL = shownURL(s.consumerInputs["url"])
 	return s
 }

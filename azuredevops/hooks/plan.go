@@ -123,13 +123,13 @@ type planner struct {
 // newPlan decides what to do about what was listed.
 func (h *organization) newPlan(w Wanted, scope *scope, list *listing, old map[string]bool) *plan {
 	p := &planner{
-		h: h, scope: scope, list: list, old: old, print: h.print(), checked: h.state.checked(h.c.Organization()),
+		h: h, scope: scope, list: list, old: old, print: h.print(), checked: h.state.checked(h.c.Key()),
 		nothing: len(w.Kinds) == 0 && !w.GitOps && !w.Actions,
 		groups:  map[topic][]*Subscription{}, isWant: map[topic]bool{},
 		plan: &plan{best: map[topic]*Subscription{}, missing: map[topic]loss{}},
 	}
 	for _, e := range w.Events() {
-		if _, ok := eventTypes[e]; ok {
+		if _, ok := eventTypes[e]; ok && !list.lacking[e] {
 			p.events = append(p.events, e)
 		}
 	}
@@ -207,7 +207,7 @@ func (p *planner) want() {
 	for _, e := range p.events {
 		if whole := (topic{Event: e}); !p.h.cfg.PerProject {
 			add(whole)
-			r, refused := p.h.state.refused(p.h.c.Organization(), whole.String(), p.h.url)
+			r, refused := p.h.state.refused(p.h.c.Key(), whole.String(), p.h.url)
 			if !refused || r.Status != http.StatusBadRequest || len(p.groups[whole]) > 0 {
 				continue
 			}
@@ -360,7 +360,7 @@ func (p *planner) lost() {
 	for _, k := range p.plan.create {
 		created[k] = true
 	}
-	for id, e := range p.h.state.of(p.h.c.Organization()) {
+	for id, e := range p.h.state.of(p.h.c.Key()) {
 		key := topic{e.Event, e.Project}
 		if !created[key] || p.covered(key) {
 			continue

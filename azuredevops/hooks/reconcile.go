@@ -38,8 +38,8 @@ func (h *organization) reconcile(ctx context.Context, w Wanted) (*Report, error)
 	defer unlock()
 	r := &reconciliation{h: h, ask: h.asks(), w: w, report: h.newReport()}
 	err = r.run(ctx)
-	h.state.addGaps(h.c.Organization(), r.ended())
-	r.report.Gaps = h.state.gaps(h.c.Organization())
+	h.state.addGaps(h.c.Key(), r.ended())
+	r.report.Gaps = h.state.gaps(h.c.Key())
 	r.report.sort()
 	if e := h.state.save(); e != nil {
 		h.log.WarnContext(ctx, "state of service hooks not saved", "err", e)
@@ -52,7 +52,7 @@ func (h *organization) reconcile(ctx context.Context, w Wanted) (*Report, error)
 
 // caught tells that the kinds of gaps have been listed again, completely.
 func (h *organization) caught(gaps []Gap) {
-	h.state.closeGaps(h.c.Organization(), gaps)
+	h.state.closeGaps(h.c.Key(), gaps)
 	if err := h.state.save(); err != nil {
 		h.log.Warn("state of service hooks not saved", "err", err)
 	}
@@ -147,6 +147,7 @@ func (r *reconciliation) once(ctx context.Context) error {
 	if r.list, err = r.h.listing(ctx, r.ask); err != nil {
 		return err
 	}
+	r.list.lacking = r.h.lacking(ctx, r.ask, r.w.Events(), r.list)
 	r.plan = r.h.newPlan(r.w, r.scope, r.list, r.h.oldURLs(true))
 	r.present, r.stopped, r.failed = map[topic]bool{}, map[string]*refusalNote{}, 0
 	r.report.Refused, r.report.Off, r.report.Postponed = nil, nil, 0
@@ -160,7 +161,7 @@ func (r *reconciliation) once(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if len(r.list.unknown) == 0 && r.scope.err == nil {
-		r.h.state.setChecked(r.h.c.Organization(), began)
+		r.h.state.setChecked(r.h.c.Key(), began)
 	}
 	return nil
 }
@@ -211,9 +212,9 @@ func (r *reconciliation) register(s *Subscription, key topic, e entry) {
 	case !off:
 		e.Since = time.Time{}
 	case !e.Off && e.Organization != "":
-		e.Since = r.h.state.checked(r.h.c.Organization())
+		e.Since = r.h.state.checked(r.h.c.Key())
 	}
-	e.Organization, e.Event, e.Project, e.Off = r.h.c.Organization(), key.Event, key.Project, off
+	e.Organization, e.Event, e.Project, e.Off = r.h.c.Key(), key.Event, key.Project, off
 	r.h.state.set(s.ID, e)
 }
 
@@ -230,7 +231,7 @@ func (r *reconciliation) forget() {
 		e.Off, e.Since = true, loss.gap.Since
 		h.state.set(loss.id, e)
 	}
-	for id, e := range h.state.of(h.c.Organization()) {
+	for id, e := range h.state.of(h.c.Key()) {
 		if !keep[id] && r.list.unknown[eventTypes[e.Event].publisher] == nil {
 			h.state.drop(id)
 		}

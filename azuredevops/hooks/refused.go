@@ -34,7 +34,7 @@ func (r *reconciliation) mayCreate(key topic) bool {
 // hope tells whether something is worth trying. If it was refused not long ago,
 // or the permission was, that is reported instead.
 func (r *reconciliation) hope(what string, key topic) bool {
-	refused, ok := r.h.state.refused(r.h.c.Organization(), what, r.h.url)
+	refused, ok := r.h.state.refused(r.h.c.Key(), what, r.h.url)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ok && time.Since(refused.At) < refusalTTL {
@@ -67,7 +67,7 @@ func (r *reconciliation) refusedOrUnknown(what string, key topic, err error) {
 	if status != http.StatusBadRequest {
 		r.stopped[r.permission(key)] = refused
 	} else if key.Project == "" && what == key.String() {
-		if _, known := r.h.state.refused(r.h.c.Organization(), what, r.h.url); !known {
+		if _, known := r.h.state.refused(r.h.c.Key(), what, r.h.url); !known {
 			r.again = true
 		}
 	}
@@ -76,7 +76,7 @@ func (r *reconciliation) refusedOrUnknown(what string, key topic, err error) {
 
 // refuseLocked remembers and reports a refusal. mu is held.
 func (r *reconciliation) refuseLocked(what string, key topic, refused *refusalNote) {
-	r.h.state.setRefused(r.h.c.Organization(), what, refused)
+	r.h.state.setRefused(r.h.c.Key(), what, refused)
 	r.report.Refused = append(r.report.Refused, r.refusal(key, refused))
 }
 

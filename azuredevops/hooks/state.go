@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -117,6 +118,21 @@ func (s *state) fill() {
 	}
 	maps.DeleteFunc(s.f.Organizations, func(_ string, o *orgState) bool { return o == nil })
 	maps.DeleteFunc(s.f.Subscriptions, func(_ string, e *entry) bool { return e == nil })
+	// Older versions used the address as it was configured.
+	for _, address := range slices.Sorted(maps.Keys(s.f.Organizations)) {
+		o, key := s.f.Organizations[address], azuredevops.OrganizationKey(address)
+		if other := s.f.Organizations[key]; other == nil || other.Checked.Before(o.Checked) {
+			s.f.Organizations[key] = o
+		}
+		if key != address {
+			delete(s.f.Organizations, address)
+		}
+	}
+	for _, e := range s.f.Subscriptions {
+		if e.Organization != "" {
+			e.Organization = azuredevops.OrganizationKey(e.Organization)
+		}
+	}
 }
 
 // save writes the state to its file if it has changed.

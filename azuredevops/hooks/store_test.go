@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -106,6 +108,8 @@ func (s *hookStore) answer(r *http.Request, body []byte) *http.Response {
 		return answer(404, `{"typeKey":"SubscriptionNotFoundException","message":"no such subscription"}`)
 	}
 	switch r.Method {
+	case http.MethodGet:
+		return answer(200, s.hooks[i].json())
 	case http.MethodPut:
 		return s.put(r, s.hooks[i], body)
 	case http.MethodDelete:
@@ -309,4 +313,23 @@ var workItems = Wanted{Kinds: []string{"work-item"}} // five events
 
 func testLog(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// Older versions knew an organization by its address as it was configured.
+func TestStateOfOlderVersions(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "hooks.json")
+	text := `{"version":1,"salt":"AAAA","organizations":{"https://dev.azure.com/Acme":{"checked":"2026-03-01T00:00:00Z"},` +
+		`"http://acme.visualstudio.com":{"checked":"2026-02-01T00:00:00Z"}},"subscriptions":{"s1":{"organization":"https://ACME.visualstudio.com/DefaultCollection","event":"git.push"}}}`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := openState(path, slog.New(slog.DiscardHandler))
+	const acme = "https://dev.azure.com/acme"
+	if at := s.checked(acme); at.Month() != time.March || len(s.f.Organizations) != 1 {
+		t.Errorf("checked at %v, organizations %v", at, s.f.Organizations)
+	}
+	if of := s.of(acme); len(of) != 1 {
+		t.Errorf("subscriptions %v", of)
+	}
 }

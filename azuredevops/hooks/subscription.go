@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -208,12 +209,37 @@ func (h *organization) body(key topic, old *Subscription, pinned bool) ([]byte, 
 		maps.Copy(b.ConsumerInputs, old.consumerInputs)
 		delete(b.ConsumerInputs, "basicAuthUsername")
 		delete(b.ConsumerInputs, "basicAuthPassword")
+		unmask(b.PublisherInputs)
+		unmask(b.ConsumerInputs)
 	}
 	if key.Project != "" {
 		b.PublisherInputs["projectId"] = key.Project
 	}
 	maps.Copy(b.ConsumerInputs, h.inputs())
 	return json.Marshal(b)
+}
+
+// mask is what the service shows instead of a secret.
+const mask = "********"
+
+// unmask leaves out the lines that the service does not show: written back, the mask
+// would be the value. It returns the names of inputs that had some.
+func unmask(inputs map[string]string) (masked []string) {
+	for name, v := range inputs {
+		lines := strings.Split(v, "\n")
+		kept := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.Contains(line, mask) })
+		switch {
+		case len(kept) == len(lines):
+			continue
+		case len(kept) == 0:
+			delete(inputs, name)
+		default:
+			inputs[name] = strings.Join(kept, "\n")
+		}
+		masked = append(masked, name)
+	}
+	slices.Sort(masked)
+	return masked
 }
 
 // inputs are the consumer inputs that we decide on. Deliveries carry whole

@@ -112,6 +112,30 @@ func from(obj []byte, name string) []byte {
 	return nil
 }
 
+// Fields yields the members of an object in their order: the name as it is spelled,
+// without quotes, and the value. Anything else has none.
+func Fields(obj []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		i := SkipSpace(obj, 0)
+		if i >= len(obj) || obj[i] != '{' {
+			return
+		}
+		for i = SkipSpace(obj, i+1); i < len(obj) && obj[i] == '"'; {
+			end := SkipString(obj, i)
+			name := obj[i+1 : end-1]
+			from := SkipSpace(obj, SkipSpace(obj, end)+1) // behind the colon
+			end = SkipValue(obj, from)
+			if !yield(name, obj[from:end:end]) {
+				return
+			}
+			i = SkipSpace(obj, end)
+			if i < len(obj) && obj[i] == ',' {
+				i = SkipSpace(obj, i+1)
+			}
+		}
+	}
+}
+
 // Has tells whether an object has a member, be it null.
 func Has(obj []byte, name string) bool { return from(obj, name) != nil }
 

@@ -58,17 +58,29 @@ func (b *buffers) put(buf []byte) {
 	b.pools[c].Put(&buf)
 }
 
-// read reads r to its end. size is a guess, or negative. On an error nothing has
-// to be given back.
-func (b *buffers) read(r io.Reader, size int64) ([]byte, error) {
+// errOversized is an answer above maxBodyBytes: the next one will be no smaller.
+var errOversized = fmt.Errorf("%w: more than %d bytes", ErrMalformed, maxBodyBytes)
+
+// read reads r to its end. size is a guess, or negative. room is asked before n bytes
+// are taken. On an error nothing has to be given back.
+func (b *buffers) read(r io.Reader, size int64, room func(n int) error) ([]byte, error) {
 	if size > maxBodyBytes {
-		return nil, fmt.Errorf("%w: %d bytes announced, at most %d are read", ErrMalformed, size, maxBodyBytes)
+		return nil, fmt.Errorf("%w: %d are announced", errOversized, size)
 	}
 	// One byte more than announced: its absence is how the end shows.
-	buf := b.get(int(max(size, 8<<10-1)) + 1)
+	first := int(max(size, 8<<10-1)) + 1
+	if err := room(first); err != nil {
+		return nil, err
+	}
+	buf := b.get(first)
 	for {
 		if len(buf) == cap(buf) {
-			bigger := b.get(cap(buf) * 2)
+			n := min(cap(buf)*2, maxBodyBytes+1)
+			if err := room(n); err != nil {
+				b.put(buf)
+				return nil, err
+			}
+			bigger := b.get(n)
 			bigger = append(bigger, buf...)
 			b.put(buf)
 			buf = bigger
@@ -83,7 +95,7 @@ func (b *buffers) read(r io.Reader, size int64) ([]byte, error) {
 			return nil, err
 		case len(buf) > maxBodyBytes:
 			b.put(buf)
-			return nil, fmt.Errorf("%w: more than %d bytes", ErrMalformed, maxBodyBytes)
+			return nil, errOversized
 		}
 	}
 }

@@ -24,6 +24,7 @@ type Config struct {
 	Timeout     time.Duration     // without any progress, per request; 0 means 60 s
 	Transport   http.RoundTripper // below authorization and retries; nil means a plain one with the proxies of the environment
 	MaxInFlight int               // requests at the same time; 0 means 15
+	Bodies      *Bodies           // shared by the clients of a process; nil means one of its own
 	UserAgent   string            // added to the library's own
 	Log         *slog.Logger      // nil means none
 }
@@ -32,6 +33,7 @@ type Config struct {
 // concurrent use, and everything that uses it shares one budget of requests.
 type Client struct {
 	org    *url.URL
+	key    string
 	base   map[Service]string
 	urgent bool
 
@@ -58,17 +60,20 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Transport == nil {
 		cfg.Transport = newHTTPTransport(cfg.MaxInFlight)
 	}
+	if cfg.Bodies == nil {
+		cfg.Bodies = &Bodies{}
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	log := cfg.Log.With("organization", org.String())
-	c := &Client{org: org, base: map[Service]string{}, versions: newVersions(onServer(org), log)}
+	c := &Client{org: org, key: OrganizationKey(org), base: map[Service]string{}, versions: newVersions(onServer(org), log)}
 	for _, s := range Services() {
 		c.base[s] = serviceURL(org, s)
 	}
 	c.transport = &transport{
 		base: cfg.Transport, cred: &account{Credential: cfg.Credential, server: onServer(org), log: log}, limit: newLimiter(cfg.MaxInFlight, log),
-		count: &counters{}, memory: &buffers{}, timeout: cfg.Timeout, log: log,
+		count: &counters{}, memory: &buffers{}, bodies: cfg.Bodies, timeout: cfg.Timeout, log: log,
 	}
 	c.sdk = sdk.NewClientWithOptions(
 		&sdk.Connection{BaseUrl: c.base[Core], UserAgent: cfg.UserAgent}, c.base[Core],
@@ -95,6 +100,10 @@ func newHTTPTransport(inFlight int) *http.Transport {
 
 // Organization is the URL of the organization without a trailing slash.
 func (c *Client) Organization() string { return c.org.String() }
+
+// Key is the OrganizationKey of the organization: two clients are of one organization
+// when they have the same.
+func (c *Client) Key() string { return c.key }
 
 // OrganizationName is how the organization is called: the first segment of the
 // path, the label of a visualstudio.com host in lower case, or the whole URL of a

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"errors"
+	"net"
 	"net/url"
 	"strings"
 )
@@ -66,6 +67,27 @@ func organizationName(org *url.URL) string {
 		return label
 	}
 	return org.String()
+}
+
+// OrganizationKey is the same for every form in which the address of an organization,
+// or of something in it, can be written: letters of either case, http, a slash at the
+// end, the port that goes without saying, the older host, and the name that a
+// collection has on Services. It is an address itself.
+func OrganizationKey(u *url.URL) string {
+	host, path := strings.ToLower(u.Hostname()), strings.Trim(strings.ToLower(u.Path), "/")
+	if onServer(u) {
+		if port := u.Port(); port != "" && port != "80" && port != "443" {
+			host = net.JoinHostPort(host, port)
+		}
+	} else {
+		if strings.HasSuffix(host, hostOlder) {
+			label, _, _ := strings.Cut(host, ".")
+			path = label + "/" + path
+		}
+		name, rest, _ := strings.Cut(path, "/")
+		host, path = hostServices, strings.Trim(name+"/"+strings.TrimPrefix(rest+"/", "defaultcollection/"), "/")
+	}
+	return strings.TrimRight((&url.URL{Scheme: "https", Host: host, Path: "/" + path}).String(), "/")
 }
 
 // ParseOrganization checks and normalizes the URL of an organization: no

@@ -1,8 +1,45 @@
 package rest
 
 import (
+	"net/url"
 	"testing"
 )
+
+func TestOrganizationKey(t *testing.T) {
+	t.Parallel()
+	const acme = "https://dev.azure.com/acme"
+	for address, want := range map[string]string{
+		"https://dev.azure.com/acme":                       acme,
+		"https://dev.azure.com/ACME/":                      acme,
+		"HTTP://DEV.azure.com:80/acme":                     acme,
+		"https://dev.azure.com:443/acme/DefaultCollection": acme,
+		"https://vsrm.dev.azure.com/acme":                  acme,
+		"https://Acme.visualstudio.com":                    acme,
+		"http://acme.visualstudio.com/DefaultCollection/":  acme,
+		"https://acme.vssps.visualstudio.com/":             acme,
+		"https://acme.visualstudio.com/Web/_apis/x?y=1":    acme + "/web/_apis/x",
+		"https://dev.azure.com/acme-2":                     "https://dev.azure.com/acme-2",
+		"https://acme.visualstudio.com/DefaultCollection2": acme + "/defaultcollection2",
+		"https://Server/tfs/DefaultCollection":             "https://server/tfs/defaultcollection",
+		"http://server:80/TFS/DefaultCollection/":          "https://server/tfs/defaultcollection",
+		"http://server:8080/tfs/My%20Collection":           "https://server:8080/tfs/my%20collection",
+		"http://[::1]:8080/tfs":                            "https://[::1]:8080/tfs",
+		"http://server:443/tfs":                            "https://server/tfs",
+		"https://dev.azure.com.example.com/acme":           "https://dev.azure.com.example.com/acme",
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := OrganizationKey(u)
+		if key != want {
+			t.Errorf("OrganizationKey(%s) = %s, want %s", address, key, want)
+		}
+		if again, err := url.Parse(key); err != nil || OrganizationKey(again) != key {
+			t.Errorf("the key of %s is not its own key: %v", key, err)
+		}
+	}
+}
 
 func TestHosts(t *testing.T) {
 	for _, tt := range []struct {

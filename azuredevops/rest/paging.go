@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"strconv"
+	"strings"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
@@ -32,6 +33,9 @@ func (send Sender) Object(ctx context.Context, rq *Request) ([]byte, error) {
 	b := bytes.TrimSpace(p.Body)
 	if len(b) == 0 || b[0] != '{' {
 		return nil, fmt.Errorf("%s: %w: not an object", rq.Route, ErrMalformed)
+	}
+	if rq.Is != "" && !strings.EqualFold(idOf(b, rq.ID), rq.Is) {
+		return nil, fmt.Errorf("%s: %w: about %q instead of %q", rq.Route, ErrMalformed, idOf(b, rq.ID), rq.Is)
 	}
 	return bytes.Clone(b), nil
 }
@@ -93,7 +97,13 @@ func (send Sender) OffsetPages(ctx context.Context, rq *Request, key, topName, s
 	}
 }
 
-// Page fetches page n of a list and checks that it is one.
+// List fetches a list that has no pages.
+func (send Sender) List(ctx context.Context, rq *Request, key string) (*Page, error) {
+	return send.Page(ctx, rq, key, 1, &Guard{})
+}
+
+// Page fetches page n of a list and checks that it is one. Everything that reads a
+// list gets it from here.
 func (send Sender) Page(ctx context.Context, rq *Request, key string, n int, guard *Guard) (*Page, error) {
 	p, err := send(ctx, rq)
 	if err != nil {
@@ -103,7 +113,11 @@ func (send Sender) Page(ctx context.Context, rq *Request, key string, n int, gua
 		}
 		return nil, err
 	}
-	if err := guard.page(p, key); err != nil {
+	err = checkList(p.Body, key, rq.ID, rq.Nulls)
+	if err == nil {
+		err = guard.page(p, key)
+	}
+	if err != nil {
 		p.Free()
 		return nil, fmt.Errorf("%s, page %d: %w", rq.Route, n, err)
 	}
@@ -129,12 +143,9 @@ func (g *Guard) Token(token string) bool {
 	return !known
 }
 
-// page checks that p holds a list, and not the previous page again.
+// page checks that p, which holds a list, is not the previous page again.
 func (g *Guard) page(p *Page, key string) error {
 	list := rawjson.Array(p.Body, key)
-	if list == nil {
-		return fmt.Errorf("%w: no list %q in the answer", ErrMalformed, key)
-	}
 	if list[rawjson.SkipSpace(list, 1)] == ']' {
 		if g.empty++; g.empty > maxEmptyPages {
 			return fmt.Errorf("%w: %d empty pages in a row", ErrMalformed, g.empty)

@@ -34,6 +34,9 @@ type Request struct {
 	Content bool     // ask for the bytes of a file instead of JSON
 	Most    int64    // larger answers are ErrTooLarge, in bytes; 0 means no limit of its own
 	Empty   bool     // 204 is an answer
+	ID      string   // the member that tells the elements of a list, or objects, apart; empty means "id"
+	Is      string   // of an object: its ID; an answer about another one is ErrMalformed
+	Nulls   bool     // of a list: elements may be null, in the place of what cannot be shown
 	Shared  bool     // others ask for the same: a Sender may keep the answer for them
 }
 

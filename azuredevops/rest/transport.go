@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // A call says what the transport has to know of a request beyond HTTP. It
@@ -38,9 +40,6 @@ func callOf(r *http.Request) *call {
 	return &call{route: r.Method, mayBeEmpty: true, content: !strings.Contains(r.Header.Get("Accept"), "json")}
 }
 
-// errStalled is the cause of a request that made no progress.
-var errStalled = errors.New("no answer in time")
-
 const (
 	firstBackoff = time.Second
 	// pauses that the service asks for do not use up attempts, but they end.
@@ -56,6 +55,7 @@ type transport struct {
 	limit   *limiter
 	count   *counters
 	memory  *buffers
+	bodies  *Bodies
 	timeout time.Duration
 	log     *slog.Logger
 }
@@ -114,7 +114,7 @@ func (t *transport) next(r *http.Request, c *call, tried *attempts, err error) (
 		tried.paused++
 		return 0, true // the limiter keeps the pause
 	}
-	if errors.Is(err, errStalled) {
+	if errors.Is(err, errStalled) || errors.Is(err, errEndless) {
 		left = min(left, 1)
 	}
 	if tried.failed >= left {
@@ -139,7 +139,7 @@ func repeatable(r *http.Request, c *call) bool {
 
 // worthRepeating tells whether an error may pass by itself.
 func worthRepeating(err error) bool {
-	if errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrTooLarge) {
+	if errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrTooLarge) || errors.Is(err, errOversized) {
 		return false
 	}
 	e, ok := errors.AsType[*Error](err)
@@ -163,8 +163,8 @@ func (t *transport) attempt(r *http.Request, c *call, tried *attempts) (*http.Re
 	defer t.limit.release()
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	stall := time.AfterFunc(t.timeout, func() { cancel(errStalled) })
-	defer stall.Stop()
+	clocks := newProgress(t.timeout, cancel)
+	defer clocks.stop()
 
 	req, err := again(ctx, r)
 	if err != nil {
@@ -180,8 +180,9 @@ func (t *transport) attempt(r *http.Request, c *call, tried *attempts) (*http.Re
 	}
 	defer resp.Body.Close()
 	t.limit.observe(round, resp.StatusCode, resp.Header)
-	resp.Body = &progress{ReadCloser: resp.Body, stall: stall, timeout: t.timeout}
-	err = t.finish(ctx, req, resp, c)
+	clocks.answered(resp.Body)
+	resp.Body = clocks
+	err = t.finish(ctx, req, resp, c, clocks)
 	if errors.Is(err, ErrUnauthorized) {
 		tried.refused = t.cred.refused(ctx, req, err, tried.refreshed)
 	}
@@ -205,28 +206,33 @@ func again(ctx context.Context, r *http.Request) (*http.Request, error) {
 
 // broken describes an attempt that brought no answer, or half of one.
 func (t *transport) broken(ctx context.Context, r *http.Request, err error) error {
-	if errors.Is(context.Cause(ctx), errStalled) {
-		err = fmt.Errorf("%w (%s without progress)", errStalled, t.timeout)
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errStalled):
+		err = fmt.Errorf("%w (%s with less than %d bytes a second)", cause, t.timeout, leastRate)
+	case errors.Is(cause, errEndless):
+		err = fmt.Errorf("%w (%s)", cause, longest*t.timeout)
 	}
 	return &Error{Method: r.Method, URL: PlainURL(r.URL), err: err}
 }
 
 // finish reads the body and judges the answer. On success the body of resp is a
 // *Page.
-func (t *transport) finish(ctx context.Context, r *http.Request, resp *http.Response, c *call) error {
+func (t *transport) finish(ctx context.Context, r *http.Request, resp *http.Response, c *call, clocks *progress) error {
 	after, _ := retryAfter(time.Now(), resp.Header)
 	if resp.StatusCode < 200 || resp.StatusCode >= 300 || resp.StatusCode == http.StatusNonAuthoritativeInfo {
 		return t.refused(r, resp, c, after)
 	}
 	tooLarge := &Error{Method: r.Method, URL: PlainURL(r.URL), StatusCode: resp.StatusCode, err: ErrTooLarge}
-	body := io.Reader(resp.Body)
+	from := io.Reader(resp.Body)
 	if c.most > 0 {
 		if resp.ContentLength > c.most {
 			return tooLarge
 		}
-		body = io.LimitReader(body, c.most+1)
+		from = io.LimitReader(from, c.most+1)
 	}
-	whole, err := t.memory.read(body, resp.ContentLength)
+	room := &body{of: t.bodies}
+	defer room.done()
+	whole, err := t.memory.read(from, resp.ContentLength, func(n int) error { return room.grow(ctx, n, clocks.pause) })
 	if err == nil && c.most > 0 && int64(len(whole)) > c.most {
 		t.memory.put(whole)
 		return tooLarge
@@ -248,6 +254,9 @@ func (t *transport) finish(ctx context.Context, r *http.Request, resp *http.Resp
 	return nil
 }
 
+// typeKey is the member that errors of the service have, and nothing else.
+var typeKey = []byte(`"typeKey"`)
+
 // judge looks at a body that arrived with a good status: what is wrong with it,
 // and what that means.
 func (t *transport) judge(p *Page, resp *http.Response, c *call) (problem string, meaning error) {
@@ -265,6 +274,8 @@ func (t *transport) judge(p *Page, resp *http.Response, c *call) (problem string
 		return "got a page for people, as for signing in, instead of data", ErrUnauthorized
 	case !gjson.ValidBytes(p.Body):
 		return "the answer is not JSON, or cut short", ErrMalformed
+	case bytes.Contains(p.Body, typeKey) && rawjson.Has(p.Body, "typeKey"):
+		return "an error in place of data: " + rawjson.Text(p.Body, "message"), ErrMalformed
 	}
 	return "", nil
 }
@@ -317,21 +328,6 @@ func withoutSecret(text, authorization string) string {
 
 func isHTML(h http.Header) bool {
 	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(h.Get("Content-Type"))), "text/html")
-}
-
-// progress postpones a timeout with everything that is read.
-type progress struct {
-	io.ReadCloser
-	stall   *time.Timer
-	timeout time.Duration
-}
-
-func (p *progress) Read(b []byte) (int, error) {
-	n, err := p.ReadCloser.Read(b)
-	if n > 0 {
-		p.stall.Reset(p.timeout)
-	}
-	return n, err
 }
 
 // Sleep waits for d or the end of ctx.

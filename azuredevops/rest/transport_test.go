@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -207,10 +208,11 @@ func TestBudgetRecovers(t *testing.T) {
 	}
 }
 
-// stalling gives a byte whenever it is asked, after a pause.
+// stalling gives some bytes whenever it is asked, after a pause.
 type stalling struct {
 	ctx   context.Context
 	pause time.Duration
+	bytes int
 	left  int
 }
 
@@ -222,34 +224,38 @@ func (s *stalling) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	s.left--
-	b[0] = ' '
-	return 1, nil
+	n := min(s.bytes, len(b))
+	for i := range n {
+		b[i] = ' '
+	}
+	return n, nil
 }
 
 func TestTimeoutWithoutProgress(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		pause time.Duration
-		fails bool
+		bytes int
+		times int
+		want  error
 	}{
-		{"slow but alive", 50 * time.Second, false},
-		{"stuck", 70 * time.Second, true},
+		{"slow but alive", 4 * time.Second, 8 << 10, 100, nil},
+		{"stuck", 70 * time.Second, 60 << 10, 200, errStalled},
+		{"dripping", time.Second, 1, 1000, errStalled},
+		{"endless", time.Second, 2 << 10, math.MaxInt, errEndless},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := &fakeService{serve: func(r *http.Request) *http.Response {
 					a := answer(200, "")
 					a.ContentLength = -1
-					a.Body = io.NopCloser(io.MultiReader(strings.NewReader("{}"), &stalling{ctx: r.Context(), pause: tt.pause, left: 4}))
+					a.Body = io.NopCloser(io.MultiReader(strings.NewReader("{}"), &stalling{ctx: r.Context(), pause: tt.pause, bytes: tt.bytes, left: tt.times}))
 					return a
 				}}
 				c := newTestClient(t, f, options{wait: time.Minute})
 				_, err := c.Send(t.Context(), &Request{Route: "_apis/x"}, Caller{})
-				if (err != nil) != tt.fails {
-					t.Fatalf("err = %v, want failure %v", err, tt.fails)
-				}
-				if tt.fails && (!errors.Is(err, errStalled) || len(f.sent()) != 2) {
-					t.Errorf("err = %v after %d attempts, want a stall after 2", err, len(f.sent()))
+				if !errors.Is(err, tt.want) || tt.want != nil && len(f.sent()) != 2 {
+					t.Errorf("err = %v after %d attempts, want %v, if any after 2", err, len(f.sent()), tt.want)
 				}
 			})
 		})

@@ -94,7 +94,7 @@ type Session struct {
 	mu      sync.Mutex
 	refused map[string]*Refusal // why Port refused entities, by blueprint and reason
 	again   refusedSet          // entities to write again when their relations may exist
-	unsure  map[string]struct{} // blueprints in which entities with a search could not be written
+	unsure  map[string]struct{} // blueprints in which entities with a search were not written
 	failed  []error             // why entities could not be written, where another try is worth it
 	lost    []error             // why entities that waited are lost
 }
@@ -162,7 +162,7 @@ func (s *Session) deleted(ctx context.Context, d Deletion) { s.note(ctx, "delete
 
 func (s *Session) note(ctx context.Context, action string, ref port.Ref, proof string) {
 	c := &s.opt.Cause
-	s.log.DebugContext(ctx, "entity "+action, "blueprint", ref.Blueprint, "entity", ref.Identifier, "event", c.Event, "event_type", c.Type, "proof", proof)
+	s.log.DebugContext(ctx, "the catalog has changed", "action", action, "blueprint", ref.Blueprint, "entity", ref.Identifier, "event", c.Event, "event_type", c.Type, "proof", proof)
 }
 
 // Events as Port knows them.

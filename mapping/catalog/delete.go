@@ -96,11 +96,14 @@ func (s *Session) deleteFrom(ctx context.Context, bp string, list []Deletion, go
 	return err
 }
 
-// ours leaves out what this installation has not written last. On an error the
-// list is whole.
+// ours leaves out what this installation has not written last, and what another
+// session writes beside a resync. On an error the list is whole.
 func (s *Session) ours(ctx context.Context, bp string, list []Deletion) ([]Deletion, error) {
 	if s.owned.known() {
-		return slices.DeleteFunc(slices.Clone(list), func(d Deletion) bool { return !s.owned.has(EntityKey(d.Ref)) }), nil
+		return slices.DeleteFunc(slices.Clone(list), func(d Deletion) bool {
+			k := EntityKey(d.Ref)
+			return !s.owned.has(k) || s.c.wasTouched(k)
+		}), nil
 	}
 	q := port.SearchQuery{Blueprint: bp, Feature: s.opt.Feature}
 	for _, d := range list {

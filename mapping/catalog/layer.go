@@ -37,17 +37,9 @@ type Layer struct {
 
 func (l *Layer) ref() port.Ref { return port.Ref{Blueprint: l.Blueprint, Identifier: l.Identifier} }
 
-// key is zero for an entity that Port finds by a search.
-func (l *Layer) key() Key {
-	if l.Search {
-		return Key{}
-	}
-	return EntityKey(l.ref())
-}
-
 // A draft is one entity on its way to Port: one layer, or several to be merged.
 type draft struct {
-	key    Key
+	key    Key // zero: no layer joins it
 	layers []Layer
 }
 

@@ -21,6 +21,7 @@ type Overflow struct {
 	file   *os.File
 	w      *bufio.Writer
 	onDisk int
+	size   uint64 // bytes on disk
 	names  map[Source]uint32
 	order  []Source
 }
@@ -84,6 +85,7 @@ func (o *Overflow) write(l Layer) error {
 	head = binary.AppendUvarint(head, uint64(len(l.Identifier)))
 	head = append(head, l.Identifier...)
 	head = binary.AppendUvarint(head, uint64(len(l.Body)))
+	o.size += uint64(len(head) + len(l.Body))
 	if _, err := o.w.Write(head); err != nil {
 		return err
 	}
@@ -144,6 +146,9 @@ func (o *Overflow) read(r *bufio.Reader) (Layer, error) {
 		size, err := binary.ReadUvarint(r)
 		if err != nil {
 			return l, err
+		}
+		if size > o.size {
+			return l, errors.New("damaged file")
 		}
 		part[i] = make([]byte, size)
 		if _, err := io.ReadFull(r, part[i]); err != nil {

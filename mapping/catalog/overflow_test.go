@@ -1,8 +1,11 @@
 package catalog
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,13 +14,13 @@ import (
 )
 
 // A fakeSource counts nothing.
-type fakeSource struct{ n int }
+type fakeSource string
 
 func (*fakeSource) Members() []string  { return nil }
 func (*fakeSource) Count(Outcome, int) {}
 
 func testLayers(n int) []Layer {
-	sources := []*fakeSource{{1}, {2}}
+	sources := []*fakeSource{new(fakeSource("first")), new(fakeSource("second"))}
 	out := make([]Layer, n)
 	for i := range out {
 		out[i] = Layer{
@@ -95,5 +98,57 @@ func TestOverflowDrainStopsAtAnError(t *testing.T) {
 	n := 0
 	if err := s.Drain(func(Layer) error { n++; return stop }); !errors.Is(err, stop) || n != 1 {
 		t.Errorf("drain = %v after %d items, want %v after 1", err, n, stop)
+	}
+}
+
+// A file that ends early, or that is not ours, is an error and not fewer entities.
+func FuzzOverflow(f *testing.F) {
+	f.Add([]byte{}, uint8(1))
+	f.Add([]byte("\x00\x01\x01b\x01i\x02{}"), uint8(1))
+	f.Add([]byte("\x00\x01\x01b\x01i\x02{"), uint8(1))
+	f.Add([]byte("\x05"), uint8(2))
+	f.Add([]byte("\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), uint8(1))
+	f.Fuzz(func(t *testing.T, content []byte, n uint8) {
+		o := &Overflow{order: []Source{new(fakeSource("only"))}, size: uint64(len(content))}
+		r := bufio.NewReader(bytes.NewReader(content))
+		for range n {
+			l, err := o.read(r)
+			if err != nil {
+				return
+			}
+			if len(l.Blueprint)+len(l.Identifier)+len(l.Body) > len(content) {
+				t.Errorf("%d bytes hold %q %q %q", len(content), l.Blueprint, l.Identifier, l.Body)
+			}
+		}
+	})
+}
+
+func TestTruncatedOverflowIsAnError(t *testing.T) {
+	t.Parallel()
+	whole := func() *Overflow {
+		s := NewOverflow(t.TempDir(), 0)
+		for _, l := range testLayers(3) {
+			if err := s.Add(l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := whole()
+	end, err := s.file.Seek(0, io.SeekEnd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for size := range end {
+		s := whole()
+		if err := s.file.Truncate(size); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Drain(func(Layer) error { return nil }); err == nil {
+			t.Errorf("%d of %d bytes: no error", size, end)
+		}
 	}
 }

@@ -27,7 +27,7 @@ func (o *ownedSet) has(k Key) bool {
 // When it fails nothing is known.
 func (s *Session) LoadOwned(ctx context.Context, before time.Time) error {
 	keys := map[Key]struct{}{}
-	for ref, err := range s.c.port.Owned(ctx, port.OwnedQuery{Before: before}) {
+	for ref, err := range s.c.port.Owned(ctx, before) {
 		if err != nil {
 			s.owned.keys = map[Key]struct{}{} // nothing is compared
 			return err
@@ -48,7 +48,7 @@ func (s *Session) OwnedCount() int { return len(s.owned.keys) }
 // what was written since is not among it.
 func (s *Session) Stale(ctx context.Context, made func(Key) bool) ([]port.Ref, error) {
 	var out []port.Ref
-	for ref, err := range s.c.port.Owned(ctx, port.OwnedQuery{Before: s.owned.before}) {
+	for ref, err := range s.c.port.Owned(ctx, s.owned.before) {
 		if err != nil {
 			return nil, err
 		}

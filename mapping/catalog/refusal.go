@@ -32,12 +32,37 @@ func (s *Session) Refusals() []Refusal {
 	return out
 }
 
-// Unsure are the blueprints in which entities could not be written that only a
-// search finds: it is not known which ones they would have been.
+// Unsure are the blueprints in which entities were not written that only a search
+// finds: it is not known which ones they would have been.
 func (s *Session) Unsure() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return sortedKeys(s.unsure)
+}
+
+// doubt notes that it is not known which entities of a blueprint are made.
+func (s *Session) doubt(blueprint string) {
+	s.mu.Lock()
+	s.unsure[blueprint] = struct{}{}
+	s.mu.Unlock()
+}
+
+// admit says whether a layer may be sent, and counts one that may not. known says
+// that its entity exists.
+func (s *Session) admit(ctx context.Context, l *Layer, known bool) bool {
+	if err := s.refuses(ctx, l); err != nil {
+		s.refuse(&draft{layers: []Layer{*l}}, err)
+		return false
+	}
+	found := l.Identifier == ""
+	if !l.Partial || !found && !known && !s.exists(ctx, l.ref()) {
+		return true
+	}
+	l.Source.Count(Kept, 1) // what we know of it is not complete: leave it alone
+	if found {
+		s.doubt(l.Blueprint)
+	}
+	return false
 }
 
 // refuse notes that an entity was not written.

@@ -62,7 +62,10 @@ func (s *Session) retryBlueprint(ctx context.Context, waiting *Overflow) error {
 	w := s.Writer(true)
 	err := waiting.Drain(func(l Layer) error {
 		l.Source.Count(Refused, -1)
-		w.send(ctx, &draft{key: l.key(), layers: []Layer{l}})
+		if !s.admit(ctx, &l, false) {
+			return nil
+		}
+		w.send(ctx, &draft{layers: []Layer{l}})
 		return nil
 	})
 	w.Flush(ctx)

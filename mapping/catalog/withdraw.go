@@ -58,7 +58,10 @@ func without(held []byte, members []string) ([]byte, error) {
 		}
 	}
 	for _, group := range []string{"properties", "relations"} {
-		values := map[string]json.RawMessage{}
+		if entity[group] == nil {
+			continue // Port shows none
+		}
+		var values map[string]json.RawMessage
 		if err := json.Unmarshal(entity[group], &values); err != nil {
 			return nil, err
 		}

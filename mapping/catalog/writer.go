@@ -53,30 +53,27 @@ func (s *Session) Writer(ordered bool) *Writer {
 func (w *Writer) Put(ctx context.Context, l Layer) {
 	w.s.Refer(&l)
 	w.collect()
-	k := l.key()
-	if l.Search {
-		if !w.s.opt.ReadOnly {
-			w.send(ctx, &draft{layers: []Layer{l}})
-		}
-		return
-	}
-	if w.s.opt.Cause.Event != EventResync {
+	k := EntityKey(l.ref())
+	found := l.Identifier == "" // by Port's search
+	epoch, again := w.seen[k]
+	if !found && w.s.opt.Cause.Event != EventResync {
 		w.s.c.touch(k)
 	}
-	epoch, again := w.seen[k]
-	if !again {
+	if !found && !again {
 		w.seen[k] = 0 // whatever comes of it, a record makes it
 	}
 	if w.s.opt.ReadOnly {
-		return
-	}
-	if err := w.s.refuses(ctx, &l); err != nil {
-		w.s.refuse(&draft{layers: []Layer{l}}, err)
+		if found {
+			w.s.doubt(l.Blueprint)
+		}
 		return
 	}
 	held := w.s.owned.has(k)
-	if l.Partial && (again || held || w.s.exists(ctx, l.ref())) {
-		l.Source.Count(Kept, 1) // what we know of it is not complete: leave it alone
+	if !w.s.admit(ctx, &l, again || held) {
+		return
+	}
+	if l.Search {
+		w.send(ctx, &draft{layers: []Layer{l}})
 		return
 	}
 	if w.join(k, l) {

@@ -70,7 +70,7 @@ func (r *resource) turnOf(org int) *turn { return r.turns[min(org, len(r.turns)-
 
 // list lists one organization and maps every record for every resource.
 func (r *run) list(ctx context.Context, l *listing, org int, snap *azuredevops.Snapshot) {
-	url := r.cfg.Organizations[org].Organization()
+	key := r.cfg.Organizations[org].Key()
 	sinks := make([]*sink, len(l.resources))
 	for i, b := range l.resources {
 		sinks[i] = &sink{run: r, resource: b, turn: b.turnOf(org), examples: r.reports.examples(b)}
@@ -89,7 +89,7 @@ func (r *run) list(ctx context.Context, l *listing, org int, snap *azuredevops.S
 	for rec, err := range l.Listing.Records(ctx, snap, azuredevops.ListOptions{Files: l.Files, Since: l.since()}) {
 		for _, s := range sinks {
 			if err != nil {
-				s.unread(ctx, url, err)
+				s.unread(ctx, key, err)
 			} else if s.take(ctx, rec) != nil {
 				return
 			}

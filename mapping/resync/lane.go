@@ -44,7 +44,7 @@ type turn struct {
 }
 
 // put hands an entity to the lane. It blocks while the turn has come and the lane
-// is busy.
+// is busy; the error is that of ctx.
 func (t *turn) put(ctx context.Context, layer catalog.Layer) error {
 	l := t.lane
 	l.mu.Lock()
@@ -54,7 +54,8 @@ func (t *turn) put(ctx context.Context, layer catalog.Layer) error {
 		}
 		err := t.overflow.Add(layer)
 		l.mu.Unlock()
-		return err
+		l.failed(err)
+		return nil
 	}
 	l.mu.Unlock()
 	select {
@@ -85,11 +86,7 @@ func (t *turn) finish(ctx context.Context) {
 // what has arrived is still written, with load.
 func (l *lane) work(ctx, load context.Context) {
 	for i, t := range l.turns {
-		over, err := l.begin(load, i, t)
-		if err != nil {
-			l.failed(err)
-		}
-		if !over && !l.serve(ctx, load) {
+		if !l.begin(load, i, t) && !l.serve(ctx, load) {
 			break
 		}
 		if l.ordered {
@@ -101,7 +98,7 @@ func (l *lane) work(ctx, load context.Context) {
 
 // begin loads what was put before the turn came, and lets it send. It reports
 // whether it has finished already.
-func (l *lane) begin(load context.Context, i int, t *turn) (over bool, err error) {
+func (l *lane) begin(load context.Context, i int, t *turn) (over bool) {
 	for {
 		l.mu.Lock()
 		waiting := t.overflow
@@ -110,12 +107,10 @@ func (l *lane) begin(load context.Context, i int, t *turn) (over bool, err error
 			l.current = i
 			over := t.producers == 0
 			l.mu.Unlock()
-			return over, nil
+			return over
 		}
 		l.mu.Unlock()
-		if err := waiting.Drain(func(layer catalog.Layer) error { l.writer.Put(load, layer); return nil }); err != nil {
-			return false, err
-		}
+		l.failed(waiting.Drain(func(layer catalog.Layer) error { l.writer.Put(load, layer); return nil }))
 	}
 }
 
@@ -135,9 +130,12 @@ func (l *lane) serve(ctx, load context.Context) bool {
 	}
 }
 
-// failed notes that the lane could not load what waited: its blueprints are not
-// cleaned.
+// failed notes that something of what waited may be lost, unless err is nil: the
+// blueprints of the lane are not cleaned.
 func (l *lane) failed(err error) {
+	if err == nil {
+		return
+	}
 	for _, b := range l.resources {
 		b.fail(azuredevops.Scope{}, err.Error(), 0)
 	}

@@ -37,6 +37,8 @@ type bench struct {
 	mapping string
 	state   string
 	grace   time.Duration
+	config  func(*resync.Config) // nil: as below
+	urls    []string             // of the organizations; none: that of ado
 	log     bytes.Buffer
 }
 
@@ -75,9 +77,16 @@ func doc(blocks ...string) string {
 
 func (b *bench) runner() *resync.Runner {
 	b.t.Helper()
-	client, err := azuredevops.New(azuredevops.ClientConfig{OrganizationURL: b.ado.OrganizationURL(), Credential: azuredevops.PersonalAccessToken("pat")})
-	if err != nil {
-		b.t.Fatal(err)
+	if b.urls == nil {
+		b.urls = []string{b.ado.OrganizationURL()}
+	}
+	var clients []*azuredevops.Client
+	for _, u := range b.urls {
+		client, err := azuredevops.New(azuredevops.ClientConfig{OrganizationURL: u, Credential: azuredevops.PersonalAccessToken("pat")})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		clients = append(clients, client)
 	}
 	api, err := port.New(port.ClientConfig{
 		ClientID: "client-id", ClientSecret: "secret", BaseURL: b.port.URL, IntegrationType: "azure-devops", Identifier: "ado", Version: "0.0.1",
@@ -88,13 +97,17 @@ func (b *bench) runner() *resync.Runner {
 	if err := api.Setup(b.t.Context(), port.SetupConfig{Origin: port.OriginEmpty}); err != nil {
 		b.t.Fatal(err)
 	}
-	r, err := resync.New(resync.Config{
-		Organizations: []*azuredevops.Client{client}, Port: api, Catalog: catalog.New(catalog.Config{Port: api, TempDirectory: b.t.TempDir()}), StateDirectory: b.state, TempDirectory: b.t.TempDir(), Grace: b.grace,
+	cfg := resync.Config{
+		Organizations: clients, Port: api, Catalog: catalog.New(catalog.Config{Port: api, TempDirectory: b.t.TempDir()}), StateDirectory: b.state, TempDirectory: b.t.TempDir(), Grace: b.grace,
 		Mapping: resync.NewSource(resync.SourceConfig{
 			Read: func(context.Context) (json.RawMessage, error) { return json.RawMessage(b.mapping), nil },
 		}).Fresh,
 		Log: slog.New(slog.NewTextHandler(io.MultiWriter(b.t.Output(), &b.log), nil)),
-	})
+	}
+	if b.config != nil {
+		b.config(&cfg)
+	}
+	r, err := resync.New(cfg)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -381,8 +394,7 @@ func TestSearchIdentifierIsNotDeletedAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.port.PutEntity("someone", `{"blueprint":"repo","identifier":"custom","title":"alpha-api","properties":{}}`)
-	search := `{"kind":"repository","selector":{"query":".name == \"alpha-api\""},"port":{"entity":{"mappings":{"identifier":{"combinator":"\"and\"","rules":[{"property":"\"$title\"","operator":"\"=\"","value":".name"}]},"blueprint":"\"repo\"","properties":{"note":"\"found\""}}}}}`
-	b.mapping = doc(search)
+	b.mapping = doc(strings.Replace(found, `"query":"true"`, `"query":".name == \"alpha-api\""`, 1))
 	for range 3 {
 		b.resync(resync.StateCompleted)
 		b.want("repo", "note", "custom found")
@@ -392,7 +404,6 @@ func TestSearchIdentifierIsNotDeletedAgain(t *testing.T) {
 func TestIncrementalWritesChangesAndMovesItsCursor(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	tasks := `{"kind":"work-item","selector":{"query":"true"},"port":{"entity":{"mappings":{"identifier":".id | tostring","title":".fields.\"System.Title\"","blueprint":"\"task\""}}}}`
 	b.mapping = doc(repositories, tasks)
 	alpha := b.world.Project("Alpha")
 	now := time.Now()

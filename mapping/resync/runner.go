@@ -205,6 +205,7 @@ type run struct {
 	knownOrigins map[catalog.Key][]origins.Origin // of stale entities
 	gone         map[catalog.Key]struct{}         // deleted entities
 	unwritten    map[string]int                   // those of blueprints that no resource writes any more
+	former       map[string]*Former               // by the key of an organization that is not configured any more
 	before       map[usageKey]usage               // calls before this resync
 	portCalls    int64
 	// unauthorized says that Azure DevOps refused the credentials for a whole organization.
@@ -214,9 +215,9 @@ type run struct {
 func (r *Runner) newRun(now time.Time, m mode) *run {
 	run := &run{
 		runner: r, mode: m, cfg: &r.cfg, log: r.cfg.Log, id: uuid.NewString(), started: now, window: time.Duration(r.interval.Load()),
-		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, unwritten: map[string]int{},
+		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, unwritten: map[string]int{}, former: map[string]*Former{},
 	}
-	run.before, run.portCalls = run.usage(), run.cfg.Port.Stats().Calls
+	run.before, run.portCalls = run.usage(), run.cfg.Port.Calls()
 	return run
 }
 

@@ -122,21 +122,21 @@ func (s *Source) Current(ctx context.Context) (*mapping.Mapping, error) {
 	asking, cancel := context.WithTimeout(ctx, mappingWait)
 	defer cancel()
 	doc, err := s.cfg.Read(asking)
-	if err != nil && known == nil {
-		doc, err = s.last(err)
-	}
 	var m *mapping.Mapping
 	if err == nil {
 		m, err = s.take(doc)
 	}
-	if err != nil && known != nil {
+	switch {
+	case err == nil:
+		return m, nil
+	case known != nil:
 		return known, nil
 	}
-	return m, err
+	return s.last(err)
 }
 
-// last reads the document of an earlier process; cause is why Port's is not known.
-func (s *Source) last(cause error) (json.RawMessage, error) {
+// last is the mapping of an earlier process; cause is why Port's cannot be had.
+func (s *Source) last(cause error) (*mapping.Mapping, error) {
 	if s.cfg.StateDirectory == "" {
 		return nil, cause
 	}
@@ -144,7 +144,10 @@ func (s *Source) last(cause error) (json.RawMessage, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, cause
 	}
-	return doc, errors.Join(err)
+	if err != nil {
+		return nil, errors.Join(cause, err)
+	}
+	return s.take(doc)
 }
 
 // take makes a document the current one.

@@ -33,7 +33,7 @@ func (r *run) clean(ctx context.Context) {
 		return
 	}
 	total := r.session.OwnedCount()
-	if rate, limit := float64(len(deletions))/float64(total), r.mapping.EntityDeletionThreshold; rate > limit || limit == 0 {
+	if rate, limit := float64(len(deletions))/float64(total), r.mapping.EntityDeletionThreshold; rate > limit {
 		r.log.WarnContext(ctx, "nothing is deleted: more entities are gone than entityDeletionThreshold allows",
 			"gone", len(deletions), "of", total, "share", fmt.Sprintf("%.2f", rate), "threshold", limit)
 		r.overThreshold = len(deletions)
@@ -75,6 +75,7 @@ func (r *run) proven(ctx context.Context, stale []port.Ref) []catalog.Deletion {
 		from := r.knownOrigins[catalog.EntityKey(ref)]
 		if why := r.whyKeep(ref, from); why != "" {
 			keptFor[why]++
+			r.countFormer(from, 0, 1)
 			continue
 		}
 		out = append(out, catalog.Deletion{Ref: ref, Proof: proofOf(from)})
@@ -112,17 +113,65 @@ func (r *run) whyKeep(ref port.Ref, from []origins.Origin) string {
 	if why := r.doubted(ref.Blueprint); why != "" {
 		return why
 	}
+	former := r.formerOrganization(from)
 	for _, b := range r.resources {
-		if id, literal := b.Blueprint(); literal && id != ref.Blueprint {
+		if id, literal := b.Blueprint(); literal && id != ref.Blueprint && former == "" {
 			continue
 		}
 		for _, u := range b.unknowns() {
+			if former != "" {
+				return fmt.Sprintf("%s is not configured any more, and %s of %s could not be read: it may be the same under another address", former, b.Kind, r.display(u.Scope))
+			}
 			if len(from) == 0 || anyCovered(u.Scope, b.Kind, from) {
-				return fmt.Sprintf("%s of %s could not be read: %s", b.Kind, u.Scope, u.Reason)
+				return fmt.Sprintf("%s of %s could not be read: %s", b.Kind, r.display(u.Scope), u.Reason)
 			}
 		}
 	}
 	return ""
+}
+
+// formerOrganization is the key of an organization that is not configured any more
+// and that an entity came from, or "". Its entities go only when everything that is
+// configured was read: its address may be misspelled now.
+func (r *run) formerOrganization(from []origins.Origin) string {
+	for _, o := range from {
+		if r.client(o.Scope.Organization) == nil {
+			return o.Scope.Organization
+		}
+	}
+	return ""
+}
+
+// client is the configured organization with a key, or nil.
+func (r *run) client(key string) *azuredevops.Client {
+	i := slices.IndexFunc(r.cfg.Organizations, func(c *azuredevops.Client) bool { return c.Key() == key })
+	if i < 0 {
+		return nil
+	}
+	return r.cfg.Organizations[i]
+}
+
+// countFormer counts entities of an organization that is not configured any more.
+func (r *run) countFormer(from []origins.Origin, deleted, kept int) {
+	key := r.formerOrganization(from)
+	if key == "" {
+		return
+	}
+	f := r.former[key]
+	if f == nil {
+		f = &Former{Organization: key}
+		r.former[key] = f
+	}
+	f.Deleted += deleted
+	f.Kept += kept
+}
+
+// display is a scope for people: with the address as it is configured.
+func (r *run) display(s azuredevops.Scope) azuredevops.Scope {
+	if c := r.client(s.Organization); c != nil {
+		s.Organization = c.Organization()
+	}
+	return s
 }
 
 // anyCovered says whether an unknown scope of a kind holds one of the origins.
@@ -163,6 +212,7 @@ func (r *run) countDeleted(ref port.Ref) {
 	var kind string
 	if known := r.knownOrigins[k]; len(known) > 0 {
 		kind, scope = known[0].Kind, known[0].Scope
+		r.countFormer(known, 1, 0)
 	}
 	var first *resource
 	for _, b := range r.resources {
@@ -192,7 +242,8 @@ func (r *run) remember(ctx context.Context) {
 		r.origins.Discard()
 		return
 	}
-	err := r.origins.Commit(func(o *origins.Origin) bool {
+	all := !slices.ContainsFunc(r.resources, func(b *resource) bool { return len(b.unknowns()) > 0 })
+	err := r.origins.Commit(all, func(o *origins.Origin) bool {
 		k := o.Entity()
 		if _, gone := r.gone[k]; gone {
 			return false

@@ -51,10 +51,21 @@ type Summary struct {
 	// Unwritten counts the deleted entities of blueprints that no block of the mapping
 	// writes any more. They are in Total.
 	Unwritten map[string]int `json:"unwritten,omitempty"`
+	// Former are the organizations that are not configured any more and of which there
+	// were entities.
+	Former []Former `json:"formerOrganizations,omitempty"`
 	// Kept counts stale entities that were not deleted because it is not known
 	// whether they still exist, OverThreshold those that entityDeletionThreshold kept.
 	Kept          int `json:"kept,omitempty"`
 	OverThreshold int `json:"overThreshold,omitempty"`
+}
+
+// A Former is an organization that is not configured any more. Its entities are
+// deleted once everything that is configured was read.
+type Former struct {
+	Organization string `json:"organization"`
+	Deleted      int    `json:"deleted"`
+	Kept         int    `json:"kept,omitempty"`
 }
 
 // KindSummary is one resource of the mapping.
@@ -110,7 +121,7 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 
 func (r *run) summary() *Summary {
 	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, OverThreshold: r.overThreshold}
-	s.PortCalls = r.cfg.Port.Stats().Calls - r.portCalls
+	s.PortCalls = r.cfg.Port.Calls() - r.portCalls
 	used := r.usage()
 	for _, u := range used {
 		s.Calls += u.calls
@@ -122,7 +133,7 @@ func (r *run) summary() *Summary {
 		for _, src := range b.all() {
 			c := src.counter.counts()
 			k.Counts.Add(c)
-			p := ProjectSummary{Organization: src.scope.Organization, Project: cmp.Or(src.scope.ProjectName, src.scope.Project), Counts: c}
+			p := ProjectSummary{Organization: r.display(src.scope).Organization, Project: cmp.Or(src.scope.ProjectName, src.scope.Project), Counts: c}
 			if u, ok := used[usageKey{b.Kind, src.scope.Organization, src.scope.Project}]; ok {
 				p.Calls, p.Throttled = u.calls, u.throttled
 				delete(used, usageKey{b.Kind, src.scope.Organization, src.scope.Project}) // the first resource of a kind made the calls
@@ -131,13 +142,16 @@ func (r *run) summary() *Summary {
 		}
 		s.Total.Add(k.Counts)
 		s.Kinds = append(s.Kinds, k)
-		gather(unread, b)
+		r.gather(unread, b)
 		s.Expressions = append(s.Expressions, prefixed(b.KindIndex(), b.report.Lines())...)
 	}
 	for _, n := range r.unwritten {
 		s.Total.Deleted += int64(n)
 	}
 	s.Unwritten = r.unwritten
+	for _, key := range sortedKeys(r.former) {
+		s.Former = append(s.Former, *r.former[key])
+	}
 	for _, key := range sortedKeys(unread) {
 		s.Unread = append(s.Unread, *unread[key])
 	}
@@ -167,11 +181,11 @@ func prefixed(prefix string, lines []string) []string {
 }
 
 // gather joins what resources could not read for the same reason.
-func gather(into map[string]*Unread, b *resource) {
+func (r *run) gather(into map[string]*Unread, b *resource) {
 	for _, u := range b.unknowns() {
-		scope := u.Scope
+		scope := r.display(u.Scope)
 		if u.Records > 0 {
-			scope = azuredevops.Scope{Organization: u.Scope.Organization, Project: u.Scope.Project, ProjectName: u.Scope.ProjectName}
+			scope = azuredevops.Scope{Organization: scope.Organization, Project: u.Scope.Project, ProjectName: u.Scope.ProjectName}
 		}
 		key := scope.String() + "\x00" + u.Reason
 		x := into[key]
@@ -208,6 +222,9 @@ func (s *Summary) log(ctx context.Context, r *run) {
 	}
 	for _, bp := range sortedKeys(s.Unwritten) {
 		r.log.InfoContext(ctx, "entities are deleted because no block of the mapping writes their blueprint any more", "blueprint", bp, "entities", s.Unwritten[bp])
+	}
+	for _, f := range s.Former {
+		r.log.WarnContext(ctx, "entities of an organization that is not configured any more", "organization", f.Organization, "deleted", f.Deleted, "kept", f.Kept)
 	}
 	t := s.Total
 	r.log.InfoContext(ctx, "resync ended", "state", string(s.State), "seconds", s.Duration.Seconds(), "listed", t.Listed, "mapped", t.Mapped,

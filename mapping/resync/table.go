@@ -90,6 +90,9 @@ func (s *Summary) writeNotes(w io.Writer) error {
 	if s.OverThreshold > 0 {
 		fmt.Fprintf(&b, "kept: %s that are gone: more than entityDeletionThreshold allows to delete at once\n", pluralEntities(s.OverThreshold))
 	}
+	for _, f := range s.Former {
+		fmt.Fprintf(&b, "of %s, which is not configured any more: %s deleted, %d kept\n", f.Organization, pluralEntities(f.Deleted), f.Kept)
+	}
 	for _, bp := range sortedKeys(s.Unwritten) {
 		fmt.Fprintf(&b, "deleted: %s of %s, which no block of the mapping writes any more\n", pluralEntities(s.Unwritten[bp]), bp)
 	}

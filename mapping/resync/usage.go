@@ -17,7 +17,7 @@ func (r *run) usage() map[usageKey]usage {
 	out := map[usageKey]usage{}
 	for _, org := range r.cfg.Organizations {
 		for _, k := range org.Calls() {
-			key := usageKey{k.Kind, org.Organization(), k.Project}
+			key := usageKey{k.Kind, org.Key(), k.Project}
 			u := usage{calls: k.Calls - r.before[key].calls, throttled: k.Throttled - r.before[key].throttled}
 			if u != (usage{}) {
 				out[key] = u

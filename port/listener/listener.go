@@ -53,7 +53,12 @@ func Run(ctx context.Context, cfg Config) error {
 	l := &loop{Config: cfg, next: make(chan struct{}, 1)}
 	var parts sync.WaitGroup
 	defer parts.Wait()
-	baseline, known := l.baseline(ctx)
+	if cfg.Requested != nil {
+		// Read before the first resync, so that neither an old request causes one
+		// nor one made meanwhile is lost.
+		baseline, known := l.asked(ctx)
+		parts.Go(func() { l.poll(ctx, baseline, known) })
+	}
 	if cfg.OnStart {
 		l.request(ctx)
 	}
@@ -62,9 +67,6 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	if cfg.Wake != nil {
 		parts.Go(func() { l.wake(ctx) })
-	}
-	if cfg.Requested != nil {
-		parts.Go(func() { l.poll(ctx, baseline, known) })
 	}
 	for {
 		select {
@@ -95,28 +97,21 @@ func (l *loop) request(ctx context.Context) {
 	}
 }
 
-// baseline reads what was asked for before this process began, so that neither
-// an old request causes a resync nor one made meanwhile is lost.
-func (l *loop) baseline(ctx context.Context) (time.Time, bool) {
-	if l.Requested == nil {
-		return time.Time{}, false
-	}
+// asked is when Port was last asked for a resync; false when that is not known.
+func (l *loop) asked(ctx context.Context) (time.Time, bool) {
 	at, err := l.Requested(ctx)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		l.Log.WarnContext(ctx, "port could not be asked for resync requests; asking again", "err", err, "in", l.Interval.String())
-		return time.Time{}, false
 	}
-	return at, true
+	return at, err == nil
 }
 
-// poll resyncs whenever the last request is newer than the one before.
+// poll resyncs whenever the last request is newer than the one before, of which
+// baseline is the first, if known.
 func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
 	for wait(ctx, l.Interval) {
-		at, err := l.Requested(ctx)
-		if err != nil {
-			if ctx.Err() == nil {
-				l.Log.WarnContext(ctx, "port could not be asked for resync requests; asking again", "err", err, "in", l.Interval.String())
-			}
+		at, ok := l.asked(ctx)
+		if !ok {
 			continue
 		}
 		if known && at.After(baseline) {

@@ -54,7 +54,7 @@ func trustedDirs() []string {
 // replaced, so SSL_CERT_FILE with a private authority does not cut off Port.
 // What cannot be read is skipped with a warning.
 func (t trust) certificates() *x509.CertPool {
-	l := loader{trust: t, pool: t.base(), seen: map[[32]byte]bool{}, files: map[string]bool{}, log: t.log}
+	l := loader{trust: t, pool: t.base(), seen: map[[32]byte]bool{}, files: map[string]bool{}}
 	for _, p := range systemBundles() {
 		l.add(p, quiet)
 	}
@@ -64,7 +64,7 @@ func (t trust) certificates() *x509.CertPool {
 		l.builtIn()
 	}
 	for _, p := range trustedDirs() {
-		l.dir(p, quiet)
+		l.dir(p, quiet, 0)
 		l.walked = append(l.walked, l.path(p)+string(filepath.Separator))
 	}
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} {
@@ -102,20 +102,19 @@ const quiet = ""
 // A loader fills a pool. Certificates are known by their hash: the same ones
 // come in the bundle, as single files, and once more behind links.
 type loader struct {
-	trust trust
+	trust
 	pool  *x509.CertPool
 	seen  map[[32]byte]bool
 	files map[string]bool
-	log   *slog.Logger
 	// walked are the directories that were read completely.
 	walked []string
 }
 
 func (l *loader) path(p string) string {
-	if l.trust.root == "" {
+	if l.root == "" {
 		return filepath.FromSlash(p)
 	}
-	return filepath.Join(l.trust.root, filepath.FromSlash(p))
+	return filepath.Join(l.root, filepath.FromSlash(p))
 }
 
 // any adds a file, or a directory with everything in it.
@@ -125,7 +124,7 @@ func (l *loader) any(p, variable string) {
 	case err != nil:
 		l.skip(p, variable, err)
 	case info.IsDir():
-		l.dir(p, variable)
+		l.dir(p, variable, 0)
 	default:
 		l.add(p, variable)
 	}
@@ -135,9 +134,7 @@ func (l *loader) any(p, variable string) {
 const maxCertDepth = 8
 
 // dir adds the *.crt, *.pem and *.cer below a directory, links followed.
-func (l *loader) dir(p, variable string) { l.walk(p, variable, 0) }
-
-func (l *loader) walk(p, variable string, depth int) {
+func (l *loader) dir(p, variable string, depth int) {
 	entries, err := os.ReadDir(l.path(p))
 	if err != nil {
 		l.skip(p, variable, err)
@@ -154,7 +151,7 @@ func (l *loader) walk(p, variable string, depth int) {
 		}
 		if depth < maxCertDepth && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
 			if info, err := os.Stat(l.path(child)); err == nil && info.IsDir() {
-				l.walk(child, variable, depth+1)
+				l.dir(child, variable, depth+1)
 			}
 		}
 	}
@@ -188,31 +185,30 @@ func (l *loader) add(p, variable string) {
 		return
 	}
 	l.files[file] = true
-	info, err := os.Stat(file)
+	text, err := read(file)
 	if err != nil {
 		l.skip(p, variable, err)
 		return
 	}
-	if !info.Mode().IsRegular() {
-		return // a directory named x.crt, or a pipe that would block
+	l.parse(p, text)
+}
+
+// read reads a file; a directory named x.crt, or a pipe that would block, has no text.
+func read(file string) ([]byte, error) {
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+		return nil, err
 	}
 	f, err := os.Open(file) //nolint:gosec // certificates that the administrator put or named there
 	if err != nil {
-		l.skip(p, variable, err)
-		return
+		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxBundle))
-	if err != nil {
-		l.skip(p, variable, err)
-		return
-	}
-	l.certificates(p, b)
+	return io.ReadAll(io.LimitReader(f, maxBundle))
 }
 
-// certificates adds what a file holds: PEM blocks, of which keys and other
+// parse adds what a file holds: PEM blocks, of which keys and other
 // things are passed over, or one DER certificate as Windows exports it.
-func (l *loader) certificates(p string, text []byte) {
+func (l *loader) parse(p string, text []byte) {
 	found := false
 	for rest := text; ; {
 		var block *pem.Block
@@ -221,15 +217,17 @@ func (l *loader) certificates(p string, text []byte) {
 		}
 		if block.Type == "CERTIFICATE" || block.Type == "TRUSTED CERTIFICATE" {
 			found = true
-			l.certificate(p, block.Bytes)
+			l.certificate(p, block.Bytes, nil)
 		}
 	}
 	if !found && len(text) > 0 && text[0] == 0x30 { // an ASN.1 sequence
-		l.certificate(p, text)
+		l.certificate(p, text, nil)
 	}
 }
 
-func (l *loader) certificate(p string, der []byte) {
+// certificate adds one certificate. A chain that ends at it must keep to the
+// constraint; nil is none.
+func (l *loader) certificate(p string, der []byte, constraint func([]*x509.Certificate) error) {
 	sum := sha256.Sum256(der)
 	if l.seen[sum] {
 		return
@@ -240,26 +238,13 @@ func (l *loader) certificate(p string, der []byte) {
 		l.log.Warn("certificate skipped", "path", p, "err", err)
 		return
 	}
-	l.pool.AddCert(c)
+	l.pool.AddCertWithConstraint(c, constraint)
 }
 
 // builtIn adds Mozilla's list with its constraints.
 func (l *loader) builtIn() {
 	for root := range bundle.Roots() {
-		sum := sha256.Sum256(root.Certificate)
-		if l.seen[sum] {
-			continue
-		}
-		l.seen[sum] = true
-		c, err := x509.ParseCertificate(root.Certificate)
-		switch {
-		case err != nil:
-			l.log.Warn("certificate skipped", "path", "built in", "err", err)
-		case root.Constraint == nil:
-			l.pool.AddCert(c)
-		default:
-			l.pool.AddCertWithConstraint(c, root.Constraint)
-		}
+		l.certificate("built in", root.Certificate, root.Constraint)
 	}
 }
 

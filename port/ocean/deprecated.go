@@ -39,7 +39,7 @@ func derive(f *flat) {
 	if _, set := f.values[identifier]; set || f.schema.byName[identifier] == nil || f.schema.byName[typeName] == nil {
 		return
 	}
-	kind := f.schema.byName[typeName].def
+	kind := f.schema.byName[typeName].Default
 	if t, ok := f.values[typeName]; ok && !t.null {
 		kind = t.text
 	}
@@ -54,7 +54,7 @@ func remarks(v *values) []Notice {
 		if r.Origin == "" || r.Origin == FromDefault {
 			continue
 		}
-		value := v.environ[r.Variable]
+		value := v.texts[r.Variable]
 		switch {
 		case r.Variable == "OCEAN__PORT__CLIENT_ID" && strings.Contains(value, "@"):
 			add(slog.LevelWarn, r.Variable, "looks like the credentials of a person; use those of the organization")

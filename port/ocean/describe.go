@@ -3,7 +3,6 @@ package ocean
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -26,10 +25,8 @@ type Row struct {
 }
 
 func (f *field) row() Row {
-	r := Row{
-		Variable: f.name, Type: f.typeName(), Default: f.def, Meaning: f.doc, Required: f.required, Secret: f.secret,
-	}
-	if f.secret && r.Default != "" {
+	r := f.Row
+	if r.Secret && r.Default != "" {
 		r.Default = redacted
 	}
 	return r
@@ -127,16 +124,9 @@ func section(b *bytes.Buffer, title string, n int, line func(int) string) {
 
 // Problems are the messages of an error of [Load], one each.
 func Problems(err error) []string {
-	if err == nil {
-		return nil
-	}
-	var many Errors
-	if !errors.As(err, &many) {
-		return []string{err.Error()}
-	}
-	out := make([]string, len(many))
-	for i, e := range many {
-		out[i] = e.Error()
+	var out []string
+	for _, e := range split(err) {
+		out = append(out, e.Error())
 	}
 	return out
 }

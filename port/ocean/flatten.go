@@ -38,30 +38,30 @@ type flat struct {
 // the YAML file.
 func flatten(s *schema, src Sources) *flat {
 	f := &flat{schema: s, values: map[string]setting{}, unknown: map[string]Origin{}, meant: map[string]string{}, ignored: map[string]string{}}
-	for _, name := range slices.Sorted(maps.Keys(src.Fallbacks)) {
-		f.variable(name, src.Fallbacks[name], FromCommandLine)
-	}
-	f.yaml(src.YAML, lookup(src))
-	vars := f.variables(src)
-	for _, v := range vars {
-		f.variable(v.name, v.text, v.origin)
-	}
-	for _, name := range slices.Sorted(maps.Keys(src.Overrides)) {
-		f.variable(name, src.Overrides[name], FromCommandLine)
-	}
+	f.commandLine(src.Fallbacks)
+	dot := f.dotEnv(src.DotEnv)
+	f.yaml(src.YAML, func(name string) (string, bool) {
+		if v, ok := src.Environ[name]; ok {
+			return v, true
+		}
+		v, ok := dot[name]
+		return v, ok
+	})
+	f.variables(dot, src.Environ)
+	f.commandLine(src.Overrides)
 	f.warnUnknown()
 	return f
 }
 
-// A variable is a name of a source with its text.
-type variable struct {
-	name string // canonical
-	setting
+func (f *flat) commandLine(texts map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		f.assign(name, texts[name], FromCommandLine, "")
+	}
 }
 
-// variables returns the settings of the environment and of `.env`, one per
-// canonical name, sections before what is nested in them.
-func (f *flat) variables(src Sources) []variable {
+// variables takes the settings of `.env` and of the environment, one per canonical
+// name, sections before what is nested in them.
+func (f *flat) variables(dot, environ map[string]string) {
 	byName := map[string]setting{}
 	put := func(texts map[string]string, origin Origin) {
 		// Backwards: lower case sorts last, and the canonical spelling wins.
@@ -76,16 +76,13 @@ func (f *flat) variables(src Sources) []variable {
 			}
 		}
 	}
-	put(f.dotEnv(src.DotEnv), FromDotEnv)
-	put(src.Environ, FromEnvironment)
-	vars := make([]variable, 0, len(byName))
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		vars = append(vars, variable{name, byName[name]})
+	put(dot, FromDotEnv)
+	put(environ, FromEnvironment)
+	names := slices.Sorted(maps.Keys(byName))
+	slices.SortStableFunc(names, func(a, b string) int { return strings.Count(a, "__") - strings.Count(b, "__") })
+	for _, name := range names {
+		f.assign(name, byName[name].text, byName[name].origin, "")
 	}
-	slices.SortStableFunc(vars, func(a, b variable) int {
-		return strings.Count(a.name, "__") - strings.Count(b.name, "__")
-	})
-	return vars
 }
 
 // isSetting reports whether a name is meant for us. Kubernetes adds link
@@ -118,11 +115,6 @@ func (f *flat) dotEnv(text []byte) map[string]string {
 		return nil
 	}
 	return vars
-}
-
-// variable takes one named text: a leaf, or a section as JSON.
-func (f *flat) variable(name, text string, origin Origin) {
-	f.assign(strings.ToUpper(name), text, origin, "")
 }
 
 // assign takes a value at a canonical name. via is the variable whose JSON it

@@ -17,8 +17,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/caarlos0/env/v11"
 )
 
 // An Origin says where a value came from. The name of the variable follows in
@@ -92,29 +90,13 @@ func (e *ValueError) Error() string {
 	return b.String()
 }
 
-// Errors are all that is wrong with a configuration. errors.As finds a
-// *ValueError in it.
-type Errors []error
-
-// Error has one line per problem.
-func (e Errors) Error() string {
-	lines := make([]string, len(e))
-	for i, err := range e {
-		lines[i] = err.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap returns the single problems.
-func (e Errors) Unwrap() []error { return e }
-
 // A validator checks what one value cannot show; its errors name the variable.
 type validator interface{ Validate() error }
 
 // Load parses the sources into T, a struct composed of the rooms' configs with
 // `env`, `envPrefix`, `envDefault` and the tags of this package (see [Schema]).
 //
-// Every problem is in the error, an [Errors], not only the first. Struct and
+// Every problem is in the error, joined, not only the first. Struct and
 // Effective are never nil, so that what is right can be shown beside what is
 // wrong; a setting in error has its default.
 func Load[T any](src Sources) (*T, *Effective, error) {
@@ -125,42 +107,17 @@ func Load[T any](src Sources) (*T, *Effective, error) {
 	}
 	f := flatten(schema, src)
 	derive(f)
-	v := normalize(schema, f)
+	root := reflect.ValueOf(cfg).Elem()
+	v := understand(schema, f, root)
 	errs := slices.Concat(f.errs, v.errs)
-	if err := env.ParseWithOptions(cfg, env.Options{Environment: v.environ, FuncMap: schema.parsers()}); err != nil {
-		errs = append(errs, internalErrors(err, v)...)
-	}
-	errs = append(errs, news(validate(reflect.ValueOf(cfg).Elem()), errs)...)
+	errs = append(errs, news(validate(root), errs)...)
 	f.explainMissing(errs)
 	eff := &Effective{
 		Rows: v.rows, Ignored: f.ignoredList(), Notices: slices.Concat(f.notices, v.notices, remarks(v)),
 		secrets: longEnough(slices.Concat(v.secrets, f.secrets)), foreign: foreignSecrets(src.Environ),
 	}
 	hideSecrets(eff.Rows, errs, eff.Secrets())
-	if len(errs) > 0 {
-		return cfg, eff, Errors(errs)
-	}
-	return cfg, eff, nil
-}
-
-// internalErrors keeps what the parser found and normalize did not: nothing,
-// unless a struct has a type or tag that this package does not know.
-func internalErrors(err error, v *values) []error {
-	var all env.AggregateError
-	if !errors.As(err, &all) {
-		return []error{err}
-	}
-	var out []error
-	for _, e := range all.Errors {
-		var unset env.VarIsNotSetError
-		var empty env.EmptyVarError
-		switch {
-		case errors.As(e, &unset) && v.missing[unset.Key], errors.As(e, &empty) && v.missing[empty.Key]:
-		default:
-			out = append(out, e)
-		}
-	}
-	return out
+	return cfg, eff, errors.Join(errs...)
 }
 
 // validate calls Validate on the struct and on every struct below it.

@@ -1,15 +1,14 @@
 package ocean
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/caarlos0/env/v11"
 )
 
 // Schema tags. Besides `env`, `envPrefix` and `envDefault`, a field may have
@@ -34,20 +33,18 @@ type schema struct {
 
 // A field is one variable.
 type field struct {
-	name     string // canonical, such as OCEAN__PORT__CLIENT_ID
+	Row            // without a value
+	index    []int // of the struct's field
 	typ      reflect.Type
-	def      string
-	required bool
-	doc      string
-	secret   bool
 	unit     time.Duration
 	min, max string
 	oneof    []string
 	aliases  map[string]string
 	null     string
 	hasNull  bool
-	form     string
-	kind     string // of the tag `type`
+	text     bool                              // any text is a value, so that `null` and spaces are text as well
+	expected string                            // the form that a value must have, for error messages; empty: its parser says that
+	parse    func(text string) (string, error) // to the one canonical text of a value
 }
 
 var (
@@ -55,50 +52,49 @@ var (
 	durationType    = reflect.TypeFor[time.Duration]()
 )
 
-// newSchema walks a struct type as caarlos0/env walks the value.
+// newSchema finds the variables of a struct type and of the structs in it.
 func newSchema(t reflect.Type) (*schema, error) {
 	s := &schema{byName: map[string]*field{}, sections: map[string]bool{}, squashed: map[string]string{}}
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("ocean: %s is not a struct", t)
 	}
-	if err := s.walk(t, ""); err != nil {
+	if err := s.walk(t, "", nil); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *schema) walk(t reflect.Type, prefix string) error {
+func (s *schema) walk(t reflect.Type, prefix string, above []int) error {
 	for f := range t.Fields() {
 		if !f.IsExported() {
 			continue
 		}
 		key, options, _ := strings.Cut(f.Tag.Get("env"), ",")
-		if key == "-" {
-			continue
+		index := append(slices.Clip(above), f.Index...)
+		var err error
+		switch {
+		case key == "-":
+		case key != "":
+			err = s.add(newField(prefix+key, options, f, index))
+		case f.Type.Kind() == reflect.Struct:
+			err = s.walk(f.Type, prefix+f.Tag.Get("envPrefix"), index)
 		}
-		if key == "" {
-			if f.Type.Kind() == reflect.Struct {
-				if err := s.walk(f.Type, prefix+f.Tag.Get("envPrefix")); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		if err := s.add(newField(prefix+key, options, f)); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func newField(name, options string, f reflect.StructField) *field {
+func newField(name, options string, f reflect.StructField, index []int) *field {
 	out := &field{
-		name: name, typ: f.Type, def: f.Tag.Get("envDefault"), doc: f.Tag.Get("doc"),
-		min: f.Tag.Get("min"), max: f.Tag.Get("max"), form: f.Tag.Get("form"), kind: f.Tag.Get("type"),
-		unit: time.Second, aliases: map[string]string{},
+		Row: Row{
+			Variable: name, Default: f.Tag.Get("envDefault"), Meaning: f.Tag.Get("doc"),
+			Required: strings.Contains(options, "required") || strings.Contains(options, "notEmpty"),
+		},
+		index: index, typ: f.Type, min: f.Tag.Get("min"), max: f.Tag.Get("max"), unit: time.Second, aliases: map[string]string{},
 	}
-	out.required = strings.Contains(options, "required") || strings.Contains(options, "notEmpty")
-	out.secret = f.Tag.Get("secret") == "true" || out.base().Name() == "Secret"
+	out.Secret = f.Tag.Get("secret") == "true" || out.base().Name() == "Secret"
 	out.null, out.hasNull = f.Tag.Lookup("null")
 	if list := f.Tag.Get("oneof"); list != "" {
 		out.oneof = strings.Split(list, ",")
@@ -111,22 +107,84 @@ func newField(name, options string, f reflect.StructField) *field {
 	if d, err := time.ParseDuration("1" + f.Tag.Get("unit")); err == nil {
 		out.unit = d
 	}
+	out.Type, out.expected, out.parse = out.form(f.Tag)
+	out.text = out.base().Kind() == reflect.String && len(out.oneof) == 0 && f.Tag.Get("form") == ""
+	if out.Secret {
+		out.Type = "secret"
+	}
 	return out
+}
+
+// form says how the table of variables calls the type of a value, which form the
+// value must have, and how it is read.
+func (f *field) form(tag reflect.StructTag) (name, expected string, parse func(string) (string, error)) {
+	limits := ""
+	switch {
+	case f.min != "" && f.max != "":
+		limits = fmt.Sprintf(" between %s and %s", f.min, f.max)
+	case f.min != "":
+		limits = " of at least " + f.min
+	case f.max != "":
+		limits = " of at most " + f.max
+	}
+	b := f.base()
+	asIs := func(text string) (string, error) { return text, nil }
+	switch {
+	case len(f.oneof) > 0:
+		return strings.Join(f.oneof, " | "), "one of " + strings.Join(f.oneof, ", "), f.enum
+	case tag.Get("form") == "url":
+		return "URL", "an http or https URL such as https://example.com", httpURL
+	case tag.Get("form") == "lower":
+		return "text", "a text", func(text string) (string, error) { return strings.ToLower(text), nil }
+	case b == durationType:
+		return "duration", fmt.Sprintf("a duration%s such as 90s or 15m (bare digits are %s)", limits, unitName(f.unit)), f.duration
+	case f.isList():
+		return "list", `a list such as ["a","b"] or a,b`, list
+	case reflect.PointerTo(b).Implements(textUnmarshaler):
+		return cmp.Or(tag.Get("type"), strings.ToLower(b.Name())), "", asIs
+	case b.Kind() == reflect.Bool:
+		return "boolean", "true or false", boolean
+	case b.Kind() == reflect.String:
+		return "text", "a text", asIs
+	}
+	return "integer", "a whole number" + limits, f.integer
+}
+
+// set stores a canonical text in the struct.
+func (f *field) set(cfg reflect.Value, text string) error {
+	to := cfg.FieldByIndex(f.index)
+	if f.typ.Kind() == reflect.Pointer {
+		to.Set(reflect.New(f.base()))
+		to = to.Elem()
+	}
+	if f.base() == durationType {
+		d, err := time.ParseDuration(text)
+		to.SetInt(int64(d))
+		return err
+	}
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](to.Addr()); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	if to.Kind() == reflect.String {
+		to.SetString(text)
+		return nil
+	}
+	return json.Unmarshal([]byte(text), to.Addr().Interface())
 }
 
 // add records a field and the sections above it. Two fields of one name, or of
 // names that differ in underscores only, are a mistake in the structs.
 func (s *schema) add(f *field) error {
-	if s.byName[f.name] != nil {
-		return fmt.Errorf("ocean: variable %s is declared twice", f.name)
+	if s.byName[f.Variable] != nil {
+		return fmt.Errorf("ocean: variable %s is declared twice", f.Variable)
 	}
-	if other, ok := s.squashed[squash(f.name)]; ok {
-		return fmt.Errorf("ocean: variables %s and %s differ in underscores only", f.name, other)
+	if other, ok := s.squashed[squash(f.Variable)]; ok {
+		return fmt.Errorf("ocean: variables %s and %s differ in underscores only", f.Variable, other)
 	}
 	s.fields = append(s.fields, f)
-	s.byName[f.name] = f
-	s.squashed[squash(f.name)] = f.name
-	parts := strings.Split(f.name, "__")
+	s.byName[f.Variable] = f
+	s.squashed[squash(f.Variable)] = f.Variable
+	parts := strings.Split(f.Variable, "__")
 	for i := 1; i < len(parts); i++ {
 		s.sections[strings.Join(parts[:i], "__")] = true
 	}
@@ -146,71 +204,8 @@ func (f *field) base() reflect.Type {
 	return f.typ
 }
 
-// isText reports whether any text is a value, so that `null` and spaces are
-// text as well.
-func (f *field) isText() bool {
-	return f.base().Kind() == reflect.String && len(f.oneof) == 0 && f.form == ""
-}
-
-func (f *field) isCustom() bool {
-	return f.base() != durationType && !f.isList() && reflect.PointerTo(f.base()).Implements(textUnmarshaler)
-}
-
 // isList reports whether the value is a list of texts. A type that parses
 // itself gets the list as JSON, which it has to understand.
 func (f *field) isList() bool {
 	return f.base().Kind() == reflect.Slice && f.base().Elem().Kind() == reflect.String
-}
-
-// typeName is the type as the table of variables names it.
-func (f *field) typeName() string {
-	b := f.base()
-	switch {
-	case f.secret:
-		return "secret"
-	case len(f.oneof) > 0:
-		return strings.Join(f.oneof, " | ")
-	case f.form == "url":
-		return "URL"
-	case b == durationType:
-		return "duration"
-	case f.isList():
-		return "list"
-	case f.kind != "":
-		return f.kind
-	case f.isCustom() && b.Kind() != reflect.String:
-		return strings.ToLower(b.Name())
-	}
-	switch b.Kind() { //nolint:exhaustive // the rest is text
-	case reflect.Bool:
-		return "boolean"
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return "integer"
-	case reflect.Float32, reflect.Float64:
-		return "number"
-	}
-	return "text"
-}
-
-// parsers are the functions that caarlos0/env needs for the canonical texts of
-// normalize: its own split lists at commas and integers at 32 bits.
-func (s *schema) parsers() map[reflect.Type]env.ParserFunc {
-	out := map[reflect.Type]env.ParserFunc{
-		reflect.TypeFor[int](): func(text string) (any, error) { return strconv.Atoi(text) },
-	}
-	for _, f := range s.fields {
-		if !f.isList() {
-			continue
-		}
-		t := f.base()
-		out[t] = func(text string) (any, error) {
-			v := reflect.New(t)
-			if err := json.Unmarshal([]byte(text), v.Interface()); err != nil {
-				return nil, fmt.Errorf("list: %w", err)
-			}
-			return v.Elem().Interface(), nil
-		}
-	}
-	return out
 }

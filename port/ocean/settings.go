@@ -257,14 +257,11 @@ type Application struct {
 	Port        int    `env:"PORT" envDefault:"8000" min:"0" max:"65535" doc:"Port on which the process listens, on all interfaces."`
 }
 
-// levelCritical is above every level that slog names.
-const levelCritical = slog.LevelError + 4
-
 // Level is the threshold for slog.
 func (a *Application) Level() slog.Level {
 	switch a.LogLevel {
 	case "CRITICAL":
-		return levelCritical
+		return port.LevelCritical
 	case "ERROR":
 		return slog.LevelError
 	case "WARNING":

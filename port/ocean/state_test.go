@@ -176,7 +176,7 @@ func TestSweepState(t *testing.T) {
 	t.Parallel()
 	keep := []string{"origins", "origins-live", "mapping.json", "hooks-state.json", "hooks", "other-123", "mapping.json.bak", "origins-old"}
 	dir := state(t, append(slices.Clone(keep[:4]), "hooks/", "other-123", "mapping.json.bak", "origins-old",
-		"origins-12", "origins-live-99", "mapping.json-4", "hooks-state.json.77", ".writable-5", "waiting-1234")...)
+		"origins-12", "origins-live-99", "gitops-7", "mapping.json-4", "hooks-state.json.77", ".writable-5", "waiting-1234")...)
 	must(t, SweepState(dir))
 	left, err := os.ReadDir(dir)
 	must(t, err)

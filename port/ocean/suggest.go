@@ -17,8 +17,8 @@ func (s *schema) suggest(name string) string {
 	last := name[strings.LastIndex(name, "__")+1:]
 	best, bestDistance := "", 1+len(last)/6 // a slip or two, more in long names
 	for _, f := range s.fields {
-		if d := levenshtein.ComputeDistance(name, f.name); d < bestDistance || (d == bestDistance && best == "") {
-			best, bestDistance = f.name, d
+		if d := levenshtein.ComputeDistance(name, f.Variable); d < bestDistance || (d == bestDistance && best == "") {
+			best, bestDistance = f.Variable, d
 		}
 	}
 	if best == "" {
@@ -34,17 +34,17 @@ func (s *schema) sameWords(name string) string {
 	wanted := words(name[section:])
 	best, bestShare := "", 0.5
 	for _, f := range s.fields {
-		if !strings.HasPrefix(f.name, name[:section]) || strings.Contains(f.name[section:], "__") {
+		if !strings.HasPrefix(f.Variable, name[:section]) || strings.Contains(f.Variable[section:], "__") {
 			continue
 		}
-		have, common := words(f.name[section:]), 0
+		have, common := words(f.Variable[section:]), 0
 		for w := range wanted {
 			if have[w] {
 				common++
 			}
 		}
 		if share := float64(common) / float64(len(wanted)+len(have)-common); share > bestShare {
-			best, bestShare = f.name, share
+			best, bestShare = f.Variable, share
 		}
 	}
 	return best

@@ -1,7 +1,7 @@
 package ocean
 
 import (
-	"encoding"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,69 +14,65 @@ import (
 	"time"
 )
 
-// values are the settings as caarlos0/env takes them: one canonical text each.
+// values are the settings as they were understood.
 type values struct {
-	environ map[string]string
-	missing map[string]bool
+	texts   map[string]string // canonical, secrets included
 	secrets []string
 	rows    []Row
 	notices []Notice
 	errs    []error
 }
 
-// normalize checks every setting and writes it in the one form that the struct
-// parser understands. Defaults pass the same way.
-func normalize(s *schema, f *flat) *values {
-	v := &values{environ: map[string]string{}, missing: map[string]bool{}}
+// understand checks every setting and stores it in the struct. Defaults pass the
+// same way.
+func understand(s *schema, f *flat, cfg reflect.Value) *values {
+	v := &values{texts: map[string]string{}}
 	for _, fd := range s.fields {
-		v.take(fd, f.values)
+		v.take(fd, f.values, cfg)
 	}
 	return v
 }
 
-func (v *values) take(fd *field, settings map[string]setting) {
+func (v *values) take(fd *field, settings map[string]setting, cfg reflect.Value) {
 	row := fd.row()
-	set, ok := settings[fd.name]
-	if ok && set.text == "null" && (set.null || !fd.isText()) {
+	set, ok := settings[fd.Variable]
+	if ok && set.text == "null" && (set.null || !fd.text) {
 		if ok = fd.hasNull; ok {
 			set.text = fd.null
 		}
 	}
 	if ok {
-		text, err := v.accept(fd, set)
+		text, err := v.accept(fd, set, cfg)
 		if err == nil {
-			v.keep(fd, row, set.origin, text)
+			v.keep(row, set.origin, text)
 			return
 		}
 		v.errs = append(v.errs, err)
-		v.missing[fd.name] = true
 		row.Problem = true
-	} else if fd.required && fd.def == "" {
-		v.missing[fd.name] = true
-		e := &ValueError{Variable: fd.name, Expected: strings.TrimSuffix(fd.doc, ".")}
-		if fd.doc == "" {
-			e.Expected = fd.expected()
-		}
-		v.errs = append(v.errs, e)
+	} else if fd.Required && fd.Default == "" {
+		v.errs = append(v.errs, &ValueError{Variable: fd.Variable, Expected: cmp.Or(strings.TrimSuffix(fd.Meaning, "."), fd.expected)})
 		row.Problem = true
 	}
-	if fd.def == "" {
+	if fd.Default == "" {
 		v.rows = append(v.rows, row)
 		return
 	}
-	text, err := canonical(fd, fd.def)
-	if err != nil {
-		v.errs = append(v.errs, fmt.Errorf("ocean: default of %s: %w", fd.name, err))
-		text = fd.def
+	text, err := fd.parse(fd.Default)
+	if err == nil {
+		err = fd.set(cfg, text)
 	}
-	v.keep(fd, row, FromDefault, text)
+	if err != nil {
+		v.errs = append(v.errs, fmt.Errorf("ocean: default of %s: %w", fd.Variable, err))
+		text = fd.Default
+	}
+	v.keep(row, FromDefault, text)
 }
 
-func (v *values) keep(fd *field, row Row, origin Origin, text string) {
-	v.environ[fd.name] = text
+func (v *values) keep(row Row, origin Origin, text string) {
+	v.texts[row.Variable] = text
 	row.Origin, row.Value = origin, text
 	switch {
-	case fd.secret:
+	case row.Secret:
 		v.secrets = append(v.secrets, text)
 		row.Value = redacted
 	case strings.Contains(text, "://"):
@@ -111,38 +107,36 @@ var goList = regexp.MustCompile(`^\[[^",]*\]$`)
 // exponent is a number as a chart prints it when it is a million or more.
 var exponent = regexp.MustCompile(`^[0-9](\.[0-9]+)?e\+[0-9]{2,}$`)
 
-// accept makes the text canonical, and adds a notice about repairs that may lose
-// something.
-func (v *values) accept(fd *field, set setting) (string, error) {
-	text := strings.TrimSpace(set.text)
-	if fd.isText() {
-		text = set.text
+// accept stores a setting and returns its canonical text. It adds a notice about
+// repairs that may lose something.
+func (v *values) accept(fd *field, set setting, cfg reflect.Value) (string, error) {
+	text := set.text
+	if !fd.text {
+		text = strings.TrimSpace(text)
 	}
-	out, err := canonical(fd, text)
+	out, err := fd.parse(text)
+	if err == nil {
+		err = fd.set(cfg, out)
+	}
 	if err != nil {
-		e := &ValueError{Variable: fd.name, Origin: set.origin, Expected: fd.expected()}
-		if fd.secret {
+		e := &ValueError{Variable: fd.Variable, Origin: set.origin, Expected: fd.expected}
+		if fd.Secret {
 			v.secrets = append(v.secrets, text)
 		}
-		if !fd.secret && !strings.Contains(text, "@") { // a URL may hold a password
+		if !fd.Secret && !strings.Contains(text, "@") { // a URL may hold a password
 			e.Got = clip(text)
 		}
-		if fd.isCustom() && !fd.secret && len(fd.oneof) == 0 {
+		if e.Expected == "" {
 			e.Expected = strings.TrimPrefix(strings.TrimPrefix(err.Error(), "expected "), "want ")
 		}
 		return "", e
 	}
+	note := func(text string) { v.notices = append(v.notices, Notice{slog.LevelWarn, fd.Variable, text}) }
 	switch {
 	case fd.isList() && goList.MatchString(text) && !json.Valid([]byte(text)):
-		v.notices = append(v.notices, Notice{
-			slog.LevelWarn, fd.name,
-			`is a list without quotes; it was split at spaces. If an entry holds a space, write JSON such as ["a","two words"]`,
-		})
-	case fd.secret && exponent.MatchString(text):
-		v.notices = append(v.notices, Notice{
-			slog.LevelWarn, fd.name,
-			"looks like a number that the chart rounded (such as 1e+06); quote it in the values file",
-		})
+		note(`is a list without quotes; it was split at spaces. If an entry holds a space, write JSON such as ["a","two words"]`)
+	case fd.Secret && exponent.MatchString(text):
+		note("looks like a number that the chart rounded (such as 1e+06); quote it in the values file")
 	}
 	return out, nil
 }
@@ -154,71 +148,6 @@ func clip(s string) string {
 		return string(r[:most]) + "…"
 	}
 	return s
-}
-
-// canonical is the one text of a value. Its error says what is wrong with it
-// only for types that parse themselves.
-func canonical(fd *field, text string) (string, error) {
-	if len(fd.oneof) > 0 {
-		return enum(fd, text)
-	}
-	b := fd.base()
-	switch {
-	case fd.form == "url":
-		return httpURL(text)
-	case fd.form == "lower":
-		return strings.ToLower(text), nil
-	case b == durationType:
-		return duration(fd, text)
-	case fd.isCustom():
-		u, _ := reflect.TypeAssert[encoding.TextUnmarshaler](reflect.New(b))
-		return text, u.UnmarshalText([]byte(text))
-	case fd.isList():
-		return list(text)
-	}
-	switch b.Kind() { //nolint:exhaustive // the rest is text
-	case reflect.Bool:
-		return boolean(text)
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return integer(fd, text)
-	case reflect.Float32, reflect.Float64:
-		return number(fd, text)
-	}
-	return text, nil
-}
-
-// expected is the form that a value must have, for error messages.
-func (f *field) expected() string {
-	b := f.base()
-	limits := ""
-	switch {
-	case f.min != "" && f.max != "":
-		limits = fmt.Sprintf(" between %s and %s", f.min, f.max)
-	case f.min != "":
-		limits = " of at least " + f.min
-	case f.max != "":
-		limits = " of at most " + f.max
-	}
-	switch {
-	case len(f.oneof) > 0:
-		return "one of " + strings.Join(f.oneof, ", ")
-	case f.form == "url":
-		return "an http or https URL such as https://example.com"
-	case b == durationType:
-		return fmt.Sprintf("a duration%s such as 90s or 15m (bare digits are %s)", limits, unitName(f.unit))
-	case f.isList():
-		return `a list such as ["a","b"] or a,b`
-	}
-	switch f.typeName() {
-	case "boolean":
-		return "true or false"
-	case "integer":
-		return "a whole number" + limits
-	case "number":
-		return "a number" + limits
-	}
-	return "a text"
 }
 
 func unitName(unit time.Duration) string {
@@ -237,13 +166,13 @@ func unitName(unit time.Duration) string {
 // errForm says that a text does not have the form that expected describes.
 var errForm = errors.New("not of the expected form")
 
-func enum(fd *field, text string) (string, error) {
-	for _, v := range fd.oneof {
+func (f *field) enum(text string) (string, error) {
+	for _, v := range f.oneof {
 		if strings.EqualFold(v, text) {
 			return v, nil
 		}
 	}
-	if v, ok := fd.aliases[strings.ToLower(text)]; ok {
+	if v, ok := f.aliases[strings.ToLower(text)]; ok {
 		return v, nil
 	}
 	return "", errForm
@@ -262,41 +191,25 @@ func boolean(text string) (string, error) {
 
 // integer takes decimal digits, and a whole number in exponent form: charts
 // print a million as 1e+06.
-func integer(fd *field, text string) (string, error) {
+func (f *field) integer(text string) (string, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		f, ferr := strconv.ParseFloat(text, 64)
-		if ferr != nil || f != float64(int64(f)) || f > 1<<53 || f < -(1<<53) || strings.ContainsAny(text, "xX_pP") {
+		x, ferr := strconv.ParseFloat(text, 64)
+		if ferr != nil || x != float64(int64(x)) || x > 1<<53 || x < -(1<<53) || strings.ContainsAny(text, "xX_pP") {
 			return "", errForm
 		}
-		n = int64(f)
+		n = int64(x)
 	}
-	if !within(fd, float64(n)) || !fits(fd.base(), n) {
+	if !f.within(float64(n)) {
 		return "", errForm
 	}
 	return strconv.FormatInt(n, 10), nil
 }
 
-func fits(t reflect.Type, n int64) bool {
-	switch t.Kind() { //nolint:exhaustive // integers only
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return !reflect.Zero(t).OverflowInt(n)
-	}
-	return n >= 0 && !reflect.Zero(t).OverflowUint(uint64(n))
-}
-
-func number(fd *field, text string) (string, error) {
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || f != f || !within(fd, f) {
-		return "", errForm
-	}
-	return strconv.FormatFloat(f, 'g', -1, 64), nil
-}
-
-func within(fd *field, n float64) bool {
-	lo, errLo := strconv.ParseFloat(fd.min, 64)
-	hi, errHi := strconv.ParseFloat(fd.max, 64)
-	null, errNull := strconv.ParseFloat(fd.null, 64)
+func (f *field) within(n float64) bool {
+	lo, errLo := strconv.ParseFloat(f.min, 64)
+	hi, errHi := strconv.ParseFloat(f.max, 64)
+	null, errNull := strconv.ParseFloat(f.null, 64)
 	if errNull == nil && n == null {
 		return true
 	}
@@ -305,13 +218,13 @@ func within(fd *field, n float64) bool {
 
 // duration takes a bare number in the unit of the variable, Go's forms, and the
 // days and weeks that Ocean takes. Range tags are durations.
-func duration(fd *field, text string) (string, error) {
-	d, err := parseDuration(text, fd.unit)
+func (f *field) duration(text string) (string, error) {
+	d, err := parseDuration(text, f.unit)
 	if err != nil {
 		return "", err
 	}
-	lo, errLo := time.ParseDuration(fd.min)
-	hi, errHi := time.ParseDuration(fd.max)
+	lo, errLo := time.ParseDuration(f.min)
+	hi, errHi := time.ParseDuration(f.max)
 	if d < 0 || (errLo == nil && d < lo) || (errHi == nil && d > hi) {
 		return "", errForm
 	}

@@ -8,21 +8,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// lookup is what `{{ from env NAME }}` reads: the environment, then `.env`.
-func lookup(src Sources) func(string) (string, bool) {
-	var dot map[string]string
-	return func(name string) (string, bool) {
-		if v, ok := src.Environ[name]; ok {
-			return v, true
-		}
-		if dot == nil {
-			dot = (&flat{}).dotEnv(src.DotEnv)
-		}
-		v, ok := dot[name]
-		return v, ok
-	}
-}
-
 // yaml takes `config.yaml`: keys in camelCase or snake_case below the prefix
 // OCEAN.
 func (f *flat) yaml(text []byte, env func(string) (string, bool)) {

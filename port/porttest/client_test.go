@@ -186,7 +186,7 @@ func roundTrip(t bubble) {
 		t.Errorf("Search = %v", found)
 	}
 	var stale []string
-	for ref, err := range t.c.Owned(ctx, port.OwnedQuery{}) {
+	for ref, err := range t.c.Owned(ctx, time.Time{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +244,7 @@ func TestClientRoundTripUnderFaults(t *testing.T) {
 			t.Run(name+" "+route, func(t *testing.T) {
 				withClient(t, porttest.Options{}, func(t bubble) {
 					t.srv.AddBlueprint(serviceBlueprint, projectBlueprint)
-					if _, err := t.c.Organization(t.Context()); err != nil { // Port has been reached
+					if _, err := t.c.Blueprint(t.Context(), "service"); err != nil { // Port has been reached
 						t.Fatal(err)
 					}
 					t.srv.Fault(fault(route).Times(1))

@@ -13,7 +13,7 @@ type Claim struct {
 	Key        string
 	Deliveries []Delivery
 
-	slot    int32
+	slot    *slot
 	epoch   int
 	attempt int
 }
@@ -77,13 +77,12 @@ func (s *Spool) await(ctx context.Context) (*Claim, []node, error) {
 			return nil, nil, ErrClosed
 		}
 		if !s.held {
-			if i := s.pop(); i != none {
+			if next := s.pop(); next != nil {
 				count := maxClaim
-				if s.index.keys[i].alone > 0 {
+				if next.alone > 0 {
 					count = 1
 				}
-				c := &Claim{slot: i, epoch: s.epoch, attempt: int(s.index.keys[i].attempts) + 1}
-				return c, s.index.peek(i, count, maxClaimRaw), nil
+				return &Claim{slot: next, epoch: s.epoch, attempt: int(next.attempts) + 1}, next.peek(count, maxClaimRaw), nil
 			}
 		}
 		s.readable.Wait()
@@ -92,9 +91,9 @@ func (s *Spool) await(ctx context.Context) (*Claim, []node, error) {
 
 // pop takes the next key. Strangers come first when they may, which is seldom:
 // behind the others they would never come while there is much to do.
-func (s *Spool) pop() int32 {
+func (s *Spool) pop() *slot {
 	x := &s.index.strangers
-	if x.ready > 0 {
+	if len(x.ready) > 0 {
 		defer s.schedule()
 		if x.busy < s.cfg.Strangers && s.strangers.take(time.Now()) {
 			return s.index.pop(x)
@@ -167,7 +166,7 @@ func (s *Spool) Finish(c *Claim, err error) Outcome {
 	if c.epoch != s.epoch {
 		return Outcome{Retried: len(c.Deliveries)}
 	}
-	now, slot := time.Now(), &s.index.keys[c.slot]
+	now, slot := time.Now(), c.slot
 	if err != nil {
 		slot.attempts++
 	}
@@ -238,7 +237,7 @@ func (s *Spool) release(c *Claim, due time.Time) {
 	if due.IsZero() {
 		s.readable.Signal()
 	}
-	if !due.IsZero() || s.index.strangers.ready > 0 {
+	if !due.IsZero() || len(s.index.strangers.ready) > 0 {
 		s.schedule()
 	}
 }
@@ -248,7 +247,7 @@ func (s *Spool) release(c *Claim, due time.Time) {
 func (s *Spool) schedule() {
 	now := time.Now()
 	n, next := s.index.promote(now)
-	if x := &s.index.strangers; x.ready > 0 && x.busy < s.cfg.Strangers {
+	if x := &s.index.strangers; len(x.ready) > 0 && x.busy < s.cfg.Strangers {
 		if at := s.strangers.next(now); !at.After(now) {
 			n++
 		} else if next.IsZero() || at.Before(next) {

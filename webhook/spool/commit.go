@@ -222,7 +222,7 @@ func (s *Spool) enter(puts []put) {
 			s.readable.Signal()
 		}
 	}
-	if s.index.strangers.ready > 0 {
+	if len(s.index.strangers.ready) > 0 {
 		s.schedule()
 	}
 }

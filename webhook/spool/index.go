@@ -2,56 +2,44 @@ package spool
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 )
 
 // index is what the spool knows about waiting deliveries without reading them:
-// 24 bytes per delivery and about 90 per key. Keys stand there as a 64-bit hash;
-// two keys of one hash share a slot, and whoever reads the records tells them
-// apart.
-//
-// Slots and nodes are numbers in two slices, with a free list each: half the
-// size of pointers, and nothing for the garbage collector to follow.
+// 24 bytes per delivery and about a hundred per key. Keys stand there as a 64-bit
+// hash; two keys of one hash share a slot, and whoever reads the records tells
+// them apart.
 type index struct {
-	slots map[uint64]int32
-	keys  []slot
-	nodes []node
-
-	freeSlot, freeNode int32
-	known, strangers   lane
-	delayed            delayHeap
+	slots            map[uint64]*slot // by hash
+	known, strangers lane
+	delayed          delayHeap
 }
 
 // A lane is one of the two classes of keys: those that something speaks for, and
 // strangers.
 type lane struct {
-	head, tail  int32 // slots that are ready
-	ready, busy int   // slots
-	count       int   // deliveries, those with a worker included
-	bytes       int64 // of their records
+	ready []*slot // the oldest first
+	busy  int     // slots
+	count int     // deliveries, those with a worker included
+	bytes int64   // of their records
 }
-
-// none ends every list.
-const none int32 = -1
 
 type node struct {
 	id     uint64
 	at     uint32 // seconds since 1970
 	raw    uint32 // bytes of the body
 	stored uint32 // bytes of the record
-	next   int32
 }
 
 type slot struct {
-	hash       uint64
-	due        int64 // of a delayed slot: nanoseconds since 1970
-	head, tail int32
-	prev, next int32 // in the list of ready slots; next also in that of free ones
-	count      int32
-	attempts   uint16 // failed ones in a row
-	alone      uint16 // so many deliveries are to be handled one by one
-	state      slotState
-	stranger   bool
+	hash     uint64
+	due      int64  // of a delayed slot: nanoseconds since 1970
+	nodes    []node // the oldest first; never changed in place, so that claims can share them
+	attempts uint16 // failed ones in a row
+	alone    uint16 // so many deliveries are to be handled one by one
+	state    slotState
+	stranger bool
 }
 
 type slotState uint8
@@ -62,16 +50,7 @@ const (
 	delayed
 )
 
-func newIndex() *index {
-	x := &index{}
-	x.reset()
-	return x
-}
-
-func (x *index) reset() {
-	*x = index{slots: map[uint64]int32{}, freeSlot: none, freeNode: none, known: lane{head: none, tail: none}, strangers: lane{head: none, tail: none}}
-	x.delayed.x = x
-}
+func newIndex() *index { return &index{slots: map[uint64]*slot{}} }
 
 // lane is the one of a slot.
 func (x *index) lane(s *slot) *lane {
@@ -87,198 +66,121 @@ func (x *index) bytes() int64 { return x.known.bytes + x.strangers.bytes }
 // add appends a delivery to its key. It reports whether the key became ready. A
 // key stays a stranger until a delivery comes that something speaks for.
 func (x *index) add(hash uint64, n node, stranger bool) bool {
-	i, known := x.slots[hash]
+	s, known := x.slots[hash]
 	switch {
 	case !known:
-		i = x.newSlot(hash)
-		x.keys[i].stranger = stranger
-		x.slots[hash] = i
-	case !stranger && x.keys[i].stranger:
-		x.befriend(i)
+		s = &slot{hash: hash, stranger: stranger}
+		x.slots[hash] = s
+		x.pushReady(s)
+	case !stranger && s.stranger:
+		x.befriend(s)
 	}
-	j := x.newNode(n)
-	s := &x.keys[i]
-	if s.count == 0 {
-		s.head = j
-	} else {
-		x.nodes[s.tail].next = j
-	}
-	s.tail = j
-	s.count++
+	s.nodes = append(s.nodes, n)
 	l := x.lane(s)
 	l.count++
 	l.bytes += int64(n.stored)
-	if !known {
-		x.pushReady(i)
-	}
 	return !known
 }
 
 // befriend moves a stranger to the known ones.
-func (x *index) befriend(i int32) {
-	s := &x.keys[i]
-	isReady := s.state == ready
-	if isReady {
-		x.unlink(i)
+func (x *index) befriend(s *slot) {
+	from, to := &x.strangers, &x.known
+	for _, n := range s.nodes {
+		from.bytes -= int64(n.stored)
+		to.bytes += int64(n.stored)
 	}
-	bytes := int64(0)
-	for j := s.head; j != none; j = x.nodes[j].next {
-		bytes += int64(x.nodes[j].stored)
-	}
-	x.strangers.count -= int(s.count)
-	x.strangers.bytes -= bytes
-	x.known.count += int(s.count)
-	x.known.bytes += bytes
-	if s.state == busy {
-		x.strangers.busy--
-		x.known.busy++
-	}
+	from.count -= len(s.nodes)
+	to.count += len(s.nodes)
 	s.stranger = false
-	if isReady {
-		x.pushReady(i)
+	switch s.state {
+	case ready:
+		i := slices.Index(from.ready, s)
+		from.ready = slices.Delete(from.ready, i, i+1)
+		x.pushReady(s)
+	case busy:
+		from.busy--
+		to.busy++
+	case delayed:
 	}
 }
 
-func (x *index) newSlot(hash uint64) int32 {
-	i := x.freeSlot
-	if i == none {
-		i = int32(len(x.keys))
-		x.keys = append(x.keys, slot{})
-	} else {
-		x.freeSlot = x.keys[i].next
-	}
-	x.keys[i] = slot{hash: hash, head: none, tail: none, prev: none, next: none}
-	return i
-}
-
-func (x *index) newNode(n node) int32 {
-	n.next = none
-	i := x.freeNode
-	if i == none {
-		x.nodes = append(x.nodes, n)
-		return int32(len(x.nodes) - 1)
-	}
-	x.freeNode = x.nodes[i].next
-	x.nodes[i] = n
-	return i
-}
-
-func (x *index) pushReady(i int32) {
-	s := &x.keys[i]
+func (x *index) pushReady(s *slot) {
 	l := x.lane(s)
-	s.state, s.prev, s.next = ready, l.tail, none
-	if l.tail == none {
-		l.head = i
-	} else {
-		x.keys[l.tail].next = i
-	}
-	l.tail = i
-	l.ready++
+	s.state, l.ready = ready, append(l.ready, s)
 }
 
-// unlink takes a slot out of the list of its lane.
-func (x *index) unlink(i int32) {
-	s := &x.keys[i]
-	l := x.lane(s)
-	if s.prev == none {
-		l.head = s.next
-	} else {
-		x.keys[s.prev].next = s.next
+// pop takes the key of a lane that is ready for the longest time; nil when there
+// is none. It belongs to the caller until release.
+func (*index) pop(l *lane) *slot {
+	if len(l.ready) == 0 {
+		return nil
 	}
-	if s.next == none {
-		l.tail = s.prev
-	} else {
-		x.keys[s.next].prev = s.prev
-	}
-	s.prev, s.next = none, none
-	l.ready--
-}
-
-// pop takes the key of a lane that is ready for the longest time; none when
-// there is none. It belongs to the caller until release.
-func (x *index) pop(l *lane) int32 {
-	i := l.head
-	if i == none {
-		return none
-	}
-	x.unlink(i)
-	x.keys[i].state = busy
+	s := l.ready[0]
+	l.ready[0], l.ready = nil, l.ready[1:]
+	s.state = busy
 	l.busy++
-	return i
+	return s
 }
 
 // peek lists the oldest deliveries of a slot: at least one, and more while they
 // are at most count and together at most raw bytes.
-func (x *index) peek(i int32, count int, raw int64) []node {
-	out := make([]node, 0, min(count, int(x.keys[i].count)))
-	for j := x.keys[i].head; j != none; j = x.nodes[j].next {
-		n := x.nodes[j]
-		if raw -= int64(n.raw); len(out) > 0 && (len(out) == count || raw < 0) {
-			break
+func (s *slot) peek(count int, raw int64) []node {
+	for i, n := range s.nodes {
+		if raw -= int64(n.raw); i > 0 && (i == count || raw < 0) {
+			return s.nodes[:i:i]
 		}
-		out = append(out, n)
 	}
-	return out
+	return slices.Clip(s.nodes)
 }
 
 // remove takes deliveries out of a slot; ids are in its order.
-func (x *index) remove(i int32, ids []uint64) {
-	s := &x.keys[i]
-	l, prev := x.lane(s), none
-	for j := s.head; j != none && len(ids) > 0; {
-		n := &x.nodes[j]
-		next := n.next
+func (x *index) remove(s *slot, ids []uint64) {
+	l := x.lane(s)
+	var stay []node // before the last of ids
+	for len(ids) > 0 && len(s.nodes) > 0 {
+		n := s.nodes[0]
+		s.nodes = s.nodes[1:]
 		if n.id != ids[0] {
-			prev, j = j, next
+			stay = append(stay, n)
 			continue
 		}
 		ids = ids[1:]
-		if prev == none {
-			s.head = next
-		} else {
-			x.nodes[prev].next = next
-		}
-		if s.tail == j {
-			s.tail = prev
-		}
-		s.count--
 		l.count--
 		l.bytes -= int64(n.stored)
-		n.next, x.freeNode = x.freeNode, j
-		j = next
+	}
+	if len(stay) > 0 {
+		s.nodes = append(stay, s.nodes...)
 	}
 }
 
 // release gives a popped slot back: to be worked on at once, or at due. A slot
 // without deliveries is forgotten.
-func (x *index) release(i int32, due time.Time) {
-	s := &x.keys[i]
+func (x *index) release(s *slot, due time.Time) {
 	x.lane(s).busy--
 	switch {
-	case s.count == 0:
+	case len(s.nodes) == 0:
 		delete(x.slots, s.hash)
-		s.next, x.freeSlot = x.freeSlot, i
 		if len(x.slots) == 0 {
-			x.reset() // gives the memory of a long queue back
+			*x = *newIndex() // gives the memory of a long queue back
 		}
 	case due.IsZero():
-		x.pushReady(i)
+		x.pushReady(s)
 	default:
 		s.due, s.state = due.UnixNano(), delayed
-		heap.Push(&x.delayed, i)
+		heap.Push(&x.delayed, s)
 	}
 }
 
 // promote makes the slots ready whose time has come. It returns how many, and
 // when the next is due; the zero time when none is.
 func (x *index) promote(now time.Time) (n int, next time.Time) {
-	for len(x.delayed.list) > 0 {
-		i := x.delayed.list[0]
-		if due := x.keys[i].due; due > now.UnixNano() {
-			return n, time.Unix(0, due)
+	for len(x.delayed) > 0 {
+		s := x.delayed[0]
+		if s.due > now.UnixNano() {
+			return n, time.Unix(0, s.due)
 		}
 		heap.Pop(&x.delayed)
-		x.pushReady(i)
+		x.pushReady(s)
 		n++
 	}
 	return n, time.Time{}
@@ -288,28 +190,25 @@ func (x *index) promote(now time.Time) (n int, next time.Time) {
 // waits. It looks at every key.
 func (x *index) oldest() uint32 {
 	var at uint32
-	for _, i := range x.slots {
-		if n := x.nodes[x.keys[i].head]; at == 0 || n.at < at {
-			at = n.at
+	for _, s := range x.slots {
+		if len(s.nodes) > 0 && (at == 0 || s.nodes[0].at < at) {
+			at = s.nodes[0].at
 		}
 	}
 	return at
 }
 
 // delayHeap orders the delayed slots by their time.
-type delayHeap struct {
-	x    *index
-	list []int32
-}
+type delayHeap []*slot
 
-func (h *delayHeap) Len() int           { return len(h.list) }
-func (h *delayHeap) Less(a, b int) bool { return h.x.keys[h.list[a]].due < h.x.keys[h.list[b]].due }
-func (h *delayHeap) Swap(a, b int)      { h.list[a], h.list[b] = h.list[b], h.list[a] }
-func (h *delayHeap) Push(v any)         { h.list = append(h.list, v.(int32)) }
+func (h delayHeap) Len() int           { return len(h) }
+func (h delayHeap) Less(a, b int) bool { return h[a].due < h[b].due }
+func (h delayHeap) Swap(a, b int)      { h[a], h[b] = h[b], h[a] }
+func (h *delayHeap) Push(v any)        { *h = append(*h, v.(*slot)) }
 
 func (h *delayHeap) Pop() any {
-	last := len(h.list) - 1
-	v := h.list[last]
-	h.list = h.list[:last]
+	last := len(*h) - 1
+	v := (*h)[last]
+	(*h)[last], *h = nil, (*h)[:last]
 	return v
 }

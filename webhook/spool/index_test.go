@@ -19,7 +19,7 @@ func modelRun(t *testing.T, r *rand.Rand, steps int) {
 	t.Helper()
 	x := newIndex()
 	model := map[uint64][]uint64{} // ids by key
-	busy := map[int32]bool{}
+	busy := map[*slot]bool{}
 	next, now := uint64(0), time.Unix(1700000000, 0)
 	for range steps {
 		switch r.IntN(4) {
@@ -33,13 +33,13 @@ func modelRun(t *testing.T, r *rand.Rand, steps int) {
 			if r.IntN(2) == 0 {
 				l = &x.strangers
 			}
-			if i := x.pop(l); i != none {
-				busy[i] = true
+			if s := x.pop(l); s != nil {
+				busy[s] = true
 			}
 		case 3:
-			for i := range busy {
-				key := x.keys[i].hash
-				list := x.peek(i, 1+r.IntN(5), 1000)
+			for s := range busy {
+				key := s.hash
+				list := s.peek(1+r.IntN(5), 1000)
 				if len(list) == 0 || list[0].id != model[key][0] {
 					t.Fatalf("peek of %d = %v, want %v first", key, list, model[key])
 				}
@@ -49,7 +49,7 @@ func modelRun(t *testing.T, r *rand.Rand, steps int) {
 						gone = append(gone, n.id)
 					}
 				}
-				x.remove(i, gone)
+				x.remove(s, gone)
 				model[key] = slices.DeleteFunc(model[key], func(id uint64) bool { return slices.Contains(gone, id) })
 				if len(model[key]) == 0 {
 					delete(model, key)
@@ -58,8 +58,8 @@ func modelRun(t *testing.T, r *rand.Rand, steps int) {
 				if r.IntN(2) == 0 {
 					due = now.Add(time.Duration(r.IntN(100)) * time.Second)
 				}
-				x.release(i, due)
-				delete(busy, i)
+				x.release(s, due)
+				delete(busy, s)
 				break
 			}
 		}
@@ -75,7 +75,7 @@ func checkModel(t *testing.T, x *index, model map[uint64][]uint64, busy int) {
 	for key, ids := range model {
 		total += len(ids)
 		var got []uint64
-		for _, n := range x.peek(x.slots[key], len(ids)+1, 1<<40) {
+		for _, n := range x.slots[key].peek(len(ids)+1, 1<<40) {
 			got = append(got, n.id)
 		}
 		if !slices.Equal(got, ids) {
@@ -83,28 +83,26 @@ func checkModel(t *testing.T, x *index, model map[uint64][]uint64, busy int) {
 		}
 	}
 	strangers, ready := 0, 0
-	for key, i := range x.slots {
-		if x.keys[i].stranger {
+	for key, s := range x.slots {
+		if s.stranger {
 			strangers += len(model[key])
 		}
 	}
 	for _, l := range []*lane{&x.known, &x.strangers} {
-		n, last := 0, none
-		for i := l.head; i != none; i = x.keys[i].next {
-			if x.keys[i].prev != last || x.lane(&x.keys[i]) != l {
-				t.Fatalf("slot %d is not where it belongs", i)
+		for _, s := range l.ready {
+			if x.lane(s) != l || s.state != 0 {
+				t.Fatalf("slot %d is not where it belongs", s.hash)
 			}
-			n, last = n+1, i
 		}
-		if n != l.ready || last != l.tail || l.bytes != int64(5*l.count) {
-			t.Fatalf("%d ready slots, want %+v", n, l)
+		if l.bytes != int64(5*l.count) {
+			t.Fatalf("%d bytes of %d deliveries", l.bytes, l.count)
 		}
-		ready += n
+		ready += len(l.ready)
 	}
 	if x.count() != total || x.strangers.count != strangers || len(x.slots) != len(model) || x.known.busy+x.strangers.busy != busy ||
-		ready+busy+len(x.delayed.list) != len(model) {
+		ready+busy+len(x.delayed) != len(model) {
 		t.Fatalf("count %d, strangers %d, slots %d, ready %d, delayed %d; want %d deliveries of %d keys, %d of strangers, %d busy",
-			x.count(), x.strangers.count, len(x.slots), ready, len(x.delayed.list), total, len(model), strangers, busy)
+			x.count(), x.strangers.count, len(x.slots), ready, len(x.delayed), total, len(model), strangers, busy)
 	}
 }
 

@@ -20,7 +20,7 @@ func (s *Spool) Stats() Stats {
 	defer s.mu.Unlock()
 	x := s.index
 	st := Stats{
-		Depth: x.count(), Bytes: x.bytes(), Strangers: x.strangers.count, Working: x.known.busy + x.strangers.busy, Delayed: len(x.delayed.list),
+		Depth: x.count(), Bytes: x.bytes(), Strangers: x.strangers.count, Working: x.known.busy + x.strangers.busy, Delayed: len(x.delayed),
 		DeadLetters: s.deadCount, InMemory: s.lock == nil,
 	}
 	if at := x.oldest(); at > 0 {

@@ -69,12 +69,15 @@ func Run(ctx context.Context, once bool, out io.Writer, serve func(ctx context.C
 	fmt.Fprintf(out, "The service is at %s (health/live, metrics)\n\n", service)
 	var changes sync.WaitGroup
 	defer changes.Wait()
-	changes.Go(func() { change(ctx, out, ado, catalog, service) })
+	changes.Go(func() {
+		change(ctx, out, ado, catalog, func(ctx context.Context) error { return handled(ctx, new(http.Client), service) })
+	})
 	return serve(ctx, environ)
 }
 
-// change changes the organization now and then and says what came of it.
-func change(ctx context.Context, out io.Writer, ado *azuredevopstest.Server, catalog *porttest.Server, service string) {
+// change changes the organization now and then and says what came of it, once
+// handled has waited for the service.
+func change(ctx context.Context, out io.Writer, ado *azuredevopstest.Server, catalog *porttest.Server, handled func(context.Context) error) {
 	tick := time.NewTicker(changeEvery)
 	defer tick.Stop()
 	for {
@@ -89,7 +92,7 @@ func change(ctx context.Context, out io.Writer, ado *azuredevopstest.Server, cat
 		}
 		before := catalog.Writes()
 		what := ado.World().Step()
-		if ado.Settled(ctx) != nil || handled(ctx, service) != nil {
+		if ado.Settled(ctx) != nil || handled(ctx) != nil {
 			return
 		}
 		if written := catalog.Writes() - before; completed(catalog) == resyncs {
@@ -110,7 +113,7 @@ func completed(catalog *porttest.Server) int {
 }
 
 // handled waits until the service has worked on every delivery that it has taken.
-func handled(ctx context.Context, service string) error {
+func handled(ctx context.Context, client *http.Client, service string) error {
 	const look = 100 * time.Millisecond
 	tick := time.NewTicker(look)
 	defer tick.Stop()
@@ -119,7 +122,7 @@ func handled(ctx context.Context, service string) error {
 		if err != nil {
 			return err
 		}
-		res, err := new(http.Client).Do(req)
+		res, err := client.Do(req)
 		if err != nil {
 			return err
 		}

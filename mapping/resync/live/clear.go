@@ -36,8 +36,7 @@ func (u *update) clear(ctx context.Context) {
 // onlySetBy lists the members of an entity that resources of lost kinds set and
 // those of the kinds that still make it do not.
 func (u *update) onlySetBy(ref port.Ref, lost map[string]bool) []string {
-	k := catalog.EntityKey(ref)
-	known, err := u.book.OfEntity(k)
+	known, err := u.book.OfEntity(catalog.EntityKey(ref))
 	if err != nil {
 		return nil
 	}
@@ -46,9 +45,6 @@ func (u *update) onlySetBy(ref port.Ref, lost map[string]bool) []string {
 		if !u.isGone(o) {
 			still[o.Kind] = true
 		}
-	}
-	for _, r := range u.entities[k] {
-		still[r.Kind] = true
 	}
 	kept := map[string]bool{}
 	var members []string

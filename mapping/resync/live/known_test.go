@@ -66,7 +66,7 @@ func TestKnows(t *testing.T) {
 		o.Scope.Organization, o.Ref = orgs[0].Organization(), port.Ref{Blueprint: o.Kind, Identifier: o.Scope.ID}
 		w.Add(o)
 	}
-	if err := w.Commit(func(*origins.Origin) bool { return false }); err != nil {
+	if err := w.Commit(true, func(*origins.Origin) bool { return false }); err != nil {
 		t.Fatal(err)
 	}
 	check(follower(), false)

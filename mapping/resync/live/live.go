@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,6 +31,8 @@ type Config struct {
 	// Mapping returns the mapping; it may be some minutes old.
 	Mapping func(context.Context) (*mapping.Mapping, error)
 	Book    *origins.Book
+	// StateDirectory has what GitOps remembers; empty: it ends with the process.
+	StateDirectory string
 	// Registered tells which organization a subscription belongs to, nil where it
 	// is not known.
 	Registered func(subscription string) *azuredevops.Client
@@ -48,7 +51,7 @@ func New(cfg Config) *Follower {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Follower{cfg: cfg, gitops: gitops.New(gitops.Config{Catalog: cfg.Catalog, Log: cfg.Log})}
+	return &Follower{cfg: cfg, gitops: gitops.New(gitops.Config{Catalog: cfg.Catalog, StateDirectory: cfg.StateDirectory, Log: cfg.Log})}
 }
 
 // work is what deliveries say of one organization.
@@ -57,7 +60,8 @@ type work struct {
 	cause   catalog.Cause
 	changes []azuredevops.Change
 	seen    map[azuredevops.Change]bool
-	pushes  []gitops.Push
+	types   map[string]bool // of the events, which cause names
+	pushes  gitops.Pushes
 }
 
 // Handle brings the catalog in step with what deliveries say has changed. The
@@ -66,29 +70,31 @@ type work struct {
 // again is harmless.
 func (f *Follower) Handle(ctx context.Context, deliveries [][]byte) error {
 	var all []*work
-	var errs []error
+	var malformed, errs []error
 	for _, body := range deliveries {
-		ev, err := azuredevops.ParseEvent(body)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%w: %w", ErrMalformed, err))
-			continue
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		org, err := azuredevops.Resolve(&ev, f.cfg.Organizations, f.cfg.Registered)
+		ev, err := azuredevops.ParseEvent(body)
+		var org *azuredevops.Client
+		if err == nil {
+			org, err = azuredevops.Resolve(&ev, f.cfg.Organizations, f.cfg.Registered)
+		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%w: %w", ErrMalformed, err))
+			malformed = append(malformed, err)
 			continue
 		}
 		all = add(all, org, &ev)
 	}
 	for _, w := range all {
-		if err := f.Relist(ctx, w.org, w.cause, w.changes); err != nil {
-			errs = append(errs, err)
-		}
-		if err := f.push(ctx, w); err != nil {
-			errs = append(errs, err)
-		}
+		w.cause.Type = strings.Join(slices.Sorted(maps.Keys(w.types)), ",")
+		errs = append(errs, f.Relist(ctx, w.org, w.cause, w.changes), f.push(ctx, w))
 	}
-	return errors.Join(errs...)
+	// One that cannot be handled takes no other one's further tries away.
+	if err := errors.Join(errs...); err != nil || len(malformed) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrMalformed, errors.Join(malformed...))
 }
 
 // add adds what an event says to the work in its organization.
@@ -96,25 +102,25 @@ func add(all []*work, org *azuredevops.Client, ev *azuredevops.Event) []*work {
 	i := slices.IndexFunc(all, func(w *work) bool { return w.org == org })
 	if i < 0 {
 		i = len(all)
-		all = append(all, &work{org: org, cause: catalog.Cause{Event: catalog.EventLive, ID: ev.ID, Type: ev.Type}, seen: map[azuredevops.Change]bool{}})
+		all = append(all, &work{
+			org: org, cause: catalog.Cause{Event: catalog.EventLive, ID: ev.ID}, seen: map[azuredevops.Change]bool{}, types: map[string]bool{},
+		})
 	}
 	w := all[i]
-	if !slices.Contains(strings.Split(w.cause.Type, ","), ev.Type) {
-		w.cause.Type += "," + ev.Type
-	}
+	w.types[ev.Type] = true
 	for _, c := range azuredevops.Changes(ev) {
 		if !w.seen[c] {
 			w.seen[c] = true
 			w.changes = append(w.changes, c)
 		}
 	}
-	w.pushes = gitops.Pushes(w.pushes, ev)
+	w.pushes.Add(ev)
 	return all
 }
 
 // push brings in step what the files of pushed repositories declare.
 func (f *Follower) push(ctx context.Context, w *work) error {
-	if len(w.pushes) == 0 {
+	if len(w.pushes.List) == 0 {
 		return nil
 	}
 	m, err := f.cfg.Mapping(ctx)
@@ -122,12 +128,8 @@ func (f *Follower) push(ctx context.Context, w *work) error {
 		return err
 	}
 	var errs []error
-	for _, p := range w.pushes {
-		excluded, err := w.org.Excluded(ctx, p.Project)
-		if err == nil && !excluded {
-			err = f.gitops.Push(ctx, w.org, p, m, w.cause)
-		}
-		if err != nil {
+	for _, p := range w.pushes.List {
+		if err := f.gitops.Push(ctx, w.org, p, m, w.cause); err != nil {
 			errs = append(errs, fmt.Errorf("gitops of repository %s: %w", p.Repository, err))
 		}
 	}

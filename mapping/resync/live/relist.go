@@ -34,7 +34,7 @@ func (f *Follower) Relist(ctx context.Context, org *azuredevops.Client, cause ca
 	opt.CompareFrom = compareFrom
 	u := &update{
 		follower: f, groups: groups, book: f.cfg.Book, snapshot: org.Urgent().Snapshot(), session: f.cfg.Catalog.Begin(opt),
-		done: map[azuredevops.Change]bool{}, made: map[catalog.Key]origins.Origin{}, entities: map[catalog.Key][]*mapping.Resource{},
+		done: map[azuredevops.Change]bool{}, made: map[catalog.Key]origins.Origin{}, gone: map[catalog.Key]origins.Origin{}, entities: map[catalog.Key][]*mapping.Resource{},
 	}
 	settled, err := u.snapshot.Settle(ctx, u.mapped(changes))
 	if err != nil {
@@ -50,7 +50,7 @@ func (f *Follower) Relist(ctx context.Context, org *azuredevops.Client, cause ca
 	u.write(ctx)
 	u.remove(ctx)
 	u.clear(ctx)
-	u.book.Note(nil, u.gone)
+	u.book.Note(nil, slices.Collect(maps.Values(u.gone)))
 	return errors.Join(append(u.errs, u.session.Err())...)
 }
 
@@ -72,7 +72,7 @@ type update struct {
 	layers   []catalog.Layer
 	entities map[catalog.Key][]*mapping.Resource // what made each entity
 	order    []catalog.Key                       // of entities
-	gone     []origins.Origin
+	gone     map[catalog.Key]origins.Origin      // by line
 	errs     []error
 }
 
@@ -208,8 +208,8 @@ func sameBlueprint(a, b *mapping.Resource) bool {
 	return !literalX || !literalY || x == y
 }
 
-// write brings the entities to Port, in the order of the mapping, and those last
-// that Port finds by a search.
+// write brings the entities to Port, in the order of the mapping, and those that
+// Port finds by a search when the others are there to be found.
 func (u *update) write(ctx context.Context) {
 	slices.SortStableFunc(u.layers, func(a, b catalog.Layer) int {
 		if a.Search != b.Search {
@@ -217,8 +217,13 @@ func (u *update) write(ctx context.Context) {
 		}
 		return cmp.Compare(indexOf(a), indexOf(b))
 	})
+	searching := false
 	w := u.session.Writer(slices.ContainsFunc(u.layers, func(l catalog.Layer) bool { return l.Search }))
 	for _, l := range u.layers {
+		if l.Search && !searching {
+			searching = true
+			w.Flush(ctx)
+		}
 		w.Put(ctx, l)
 	}
 	w.Flush(ctx)
@@ -250,10 +255,8 @@ func (u *update) remove(ctx context.Context) {
 			if _, still := u.made[o.Line()]; still {
 				continue
 			}
-			u.gone = append(u.gone, o)
-			if u.entities[o.Entity()] == nil {
-				out = append(out, catalog.Deletion{Ref: o.Ref, Proof: fmt.Sprintf("%s of %s was listed again and does not make it", c.Kind, c.Scope)})
-			}
+			u.gone[o.Line()] = o
+			out = append(out, catalog.Deletion{Ref: o.Ref, Proof: fmt.Sprintf("%s of %s was listed again and does not make it", c.Kind, c.Scope)})
 		}
 	}
 	out = slices.DeleteFunc(out, func(d catalog.Deletion) bool { return !u.orphan(d.Ref) })
@@ -265,7 +268,8 @@ func (u *update) remove(ctx context.Context) {
 	}
 }
 
-// orphan says whether all known origins of an entity are gone.
+// orphan says whether all known origins of an entity are gone. What has just made
+// it is known too.
 func (u *update) orphan(ref port.Ref) bool {
 	known, err := u.book.OfEntity(catalog.EntityKey(ref))
 	if err != nil {
@@ -275,11 +279,16 @@ func (u *update) orphan(ref port.Ref) bool {
 }
 
 func (u *update) isGone(o origins.Origin) bool {
-	return slices.ContainsFunc(u.gone, func(g origins.Origin) bool { return g.Line() == o.Line() })
+	_, gone := u.gone[o.Line()]
+	return gone
 }
 
 // stay keeps the origins of entities that were not deleted, so that the next try,
 // or a resync, finds them.
 func (u *update) stay(refs ...port.Ref) {
-	u.gone = slices.DeleteFunc(u.gone, func(o origins.Origin) bool { return slices.Contains(refs, o.Ref) })
+	kept := map[port.Ref]bool{}
+	for _, ref := range refs {
+		kept[ref] = true
+	}
+	maps.DeleteFunc(u.gone, func(_ catalog.Key, o origins.Origin) bool { return kept[o.Ref] })
 }

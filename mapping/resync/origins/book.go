@@ -150,12 +150,13 @@ func parseJournal(f io.Reader, visit func(change)) error {
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != journalHeader {
 		return errors.New("journal of origins: not a file of this version")
 	}
+	var organization lastKey
 	for {
 		mark, err := r.ReadByte()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		o, err := read(r)
+		o, err := read(r, &organization)
 		if err != nil || mark != '+' && mark != '-' {
 			return fmt.Errorf("journal of origins: damaged: %w", errors.Join(err, io.ErrUnexpectedEOF))
 		}
@@ -298,9 +299,9 @@ func (b *Book) find(hash uint64, fits func(*Origin) bool) ([]Origin, error) {
 	return out, nil
 }
 
-// readOriginAt reads one origin of the file.
+// readAt reads one origin of the file.
 func readAt(f *os.File, offset int64) (*Origin, error) {
-	o, err := read(bufio.NewReaderSize(io.NewSectionReader(f, offset, 7*(maxField+10)), 512))
+	o, err := read(bufio.NewReaderSize(io.NewSectionReader(f, offset, 7*(maxField+10)), 512), &lastKey{})
 	if err != nil {
 		return nil, fmt.Errorf("origins: damaged: %w", err)
 	}

@@ -121,3 +121,155 @@ func FuzzParseJournal(f *testing.F) {
 		_ = parseJournal(bytes.NewReader(b), func(change) {})
 	})
 }
+
+func TestBookKnowsWhetherAResyncHasEnded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	if b.Known() {
+		t.Error("origins of no resync are known")
+	}
+	writeOrigins(t, dir, never, originOf("repository", "p", "a"))
+	if err := b.Turn(time.Now()); err != nil || !b.Known() {
+		t.Errorf("Turn = %v, known %v", err, b.Known())
+	}
+}
+
+// What happened since the resync began stays, also for the next process.
+func TestTurnKeepsWhatIsNewer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	a, c := originOf("repository", "p", "a"), originOf("repository", "p", "c")
+	writeOrigins(t, dir, never, a)
+	begun := time.Now()
+	b.Note([]Origin{c}, []Origin{a})
+	for range 2 {
+		if err := b.Turn(begun); err != nil {
+			t.Fatal(err)
+		}
+		found, err := b.Of("repository", part("p", ""))
+		if got := names(t, found, err); got != "c" {
+			t.Errorf("found %q, want only c", got)
+		}
+		b = Open(dir, slog.New(slog.DiscardHandler))
+	}
+	b.Note([]Origin{a}, nil) // it is back
+	found, err := b.OfEntity(a.Entity())
+	if got := names(t, found, err); got != "a" {
+		t.Errorf("found %q, want a", got)
+	}
+}
+
+// The journal grows by what is new only.
+func TestJournalIsNotWrittenAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	size := func() int64 {
+		info, err := os.Stat(filepath.Join(dir, journalFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	b.Note([]Origin{originOf("branch", "p", "x")}, nil)
+	before := size()
+	b.Note([]Origin{originOf("branch", "p", "x")}, nil)
+	b.Note(nil, nil)
+	if size() != before {
+		t.Errorf("%d bytes after %d", size(), before)
+	}
+	b.Note(nil, []Origin{originOf("branch", "p", "x")})
+	if size() == before {
+		t.Error("an end is not in the journal")
+	}
+}
+
+func TestBookThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		prepare func(t *testing.T, dir string) (state string)
+		want    string
+	}{
+		"damaged file": {func(t *testing.T, dir string) string {
+			t.Helper()
+			writeOrigins(t, dir, never, originOf("branch", "p", "x"))
+			truncate(t, filepath.Join(dir, fileName), 3)
+			return dir
+		}, "the memory of origins cannot be used"},
+		"another version": {func(t *testing.T, dir string) string {
+			t.Helper()
+			for _, name := range []string{fileName, journalFile} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte("something else altogether"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return dir
+		}, "not a file of this version"},
+		"no directory": {func(_ *testing.T, dir string) string { return filepath.Join(dir, "nowhere") }, "the memory of origins cannot be used"},
+		"a directory": {func(t *testing.T, dir string) string {
+			t.Helper()
+			for _, name := range []string{fileName, journalFile} {
+				if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return dir
+		}, "what live events changed is not remembered completely"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			b := Open(tt.prepare(t, t.TempDir()), slog.New(slog.NewTextHandler(&log, nil)))
+			if b.Known() || !strings.Contains(log.String(), tt.want) {
+				t.Errorf("known %v, log %q, want %q", b.Known(), &log, tt.want)
+			}
+			b.Note([]Origin{originOf("branch", "p", "y")}, nil) // it goes on in memory
+			found, err := b.Of("branch", part("p", ""))
+			if got := names(t, found, err); got != "y" {
+				t.Errorf("found %q, want y", got)
+			}
+		})
+	}
+}
+
+// A file that is damaged while it is used is an error and not "nothing found".
+func TestBookDamagedUnderTheHand(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeOrigins(t, dir, never, originOf("branch", "p", "x"))
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	truncate(t, filepath.Join(dir, fileName), 3)
+	if found, err := b.Of("branch", part("p", "")); err == nil {
+		t.Errorf("found %v of a file that cannot be read", found)
+	}
+}
+
+func TestJournalThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	b := Open(t.TempDir(), slog.New(slog.NewTextHandler(&log, nil)))
+	if err := b.journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		b.Note([]Origin{originOf("branch", "p", "x")}, nil)
+		b.Note(nil, []Origin{originOf("branch", "p", "x")})
+	}
+	if n := strings.Count(log.String(), "not remembered beyond this process"); n != 1 {
+		t.Errorf("said %d times, want once: %s", n, &log)
+	}
+}
+
+// truncate cuts bytes off the end of a file.
+func truncate(t *testing.T, path string, n int64) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err == nil {
+		err = os.Truncate(path, info.Size()-n)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

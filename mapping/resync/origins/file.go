@@ -94,11 +94,12 @@ func (o *Origin) append(b []byte) []byte {
 
 // Commit makes the new file the current one. keep decides which origins of the
 // old file are still worth knowing: those of parts that were not read this time.
-func (o *Writer) Commit(keep func(*Origin) bool) error {
+// Where all was read a damaged old file is replaced all the same.
+func (o *Writer) Commit(all bool, keep func(*Origin) bool) error {
 	if o.file == nil {
 		return nil
 	}
-	if err := o.carry(keep); err != nil {
+	if err := o.carry(keep); err != nil && !all {
 		o.Discard()
 		return err
 	}
@@ -180,23 +181,24 @@ func readFile(path string, visit func(*Origin)) error {
 	return parse(f, visit)
 }
 
-// maxOriginField bounds a text of the file in bytes: a larger length is damage.
+// maxField bounds a text of the file in bytes: a larger length is damage.
 const maxField = 1 << 16
 
 func parse(f io.Reader, visit func(*Origin)) error {
 	return parseAt(f, func(o *Origin, _ int64) { visit(o) })
 }
 
-// parseOriginsAt also says where in the file each origin begins.
+// parseAt also says where in the file each origin begins.
 func parseAt(f io.Reader, visit func(o *Origin, offset int64)) error {
 	r := &countingReader{r: bufio.NewReaderSize(f, 64<<10)}
 	head := make([]byte, len(header))
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != header {
 		return errors.New("origins: not a file of this version")
 	}
+	var organization lastKey
 	for {
 		at := r.n
-		o, err := read(r)
+		o, err := read(r, &organization)
 		if errors.Is(err, io.EOF) && r.n == at {
 			return nil
 		}
@@ -207,8 +209,19 @@ func parseAt(f io.Reader, visit func(o *Origin, offset int64)) error {
 	}
 }
 
-// readOrigin reads one origin; io.EOF before its first byte means the end.
-func read(r byteReader) (*Origin, error) {
+// A lastKey finds the key of an organization in a file in which most lines are about
+// the same one. Older versions wrote the address as it was configured.
+type lastKey struct{ written, key string }
+
+func (k *lastKey) of(written string) string {
+	if k.written != written {
+		k.written, k.key = written, azuredevops.OrganizationKey(written)
+	}
+	return k.key
+}
+
+// read reads one origin; io.EOF before its first byte means the end.
+func read(r byteReader, organization *lastKey) (*Origin, error) {
 	var field [7]string
 	for i := range field {
 		n, err := binary.ReadUvarint(r)
@@ -226,7 +239,7 @@ func read(r byteReader) (*Origin, error) {
 	}
 	return &Origin{
 		Kind:  field[0],
-		Scope: azuredevops.Scope{Organization: field[1], Project: field[2], Repository: field[3], ID: field[4]},
+		Scope: azuredevops.Scope{Organization: organization.of(field[1]), Project: field[2], Repository: field[3], ID: field[4]},
 		Ref:   port.Ref{Blueprint: field[5], Identifier: field[6]},
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -26,7 +27,7 @@ func writeOrigins(t *testing.T, dir string, keep func(*Origin) bool, all ...Orig
 	for _, o := range all {
 		w.Add(o)
 	}
-	if err := w.Commit(keep); err != nil {
+	if err := w.Commit(false, keep); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -118,5 +119,109 @@ func TestCovers(t *testing.T) {
 		if got := Covers(tt.outer, inner); got != tt.want {
 			t.Errorf("Covers(%s) = %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+func TestPrevious(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a, b := originOf("repository", "p1", "a"), originOf("repository", "p1", "b")
+	again := a
+	again.Kind = "branch"
+	writeOrigins(t, dir, never, a, b, again)
+	w := NewWriter(dir, slog.New(slog.DiscardHandler))
+	defer w.Discard()
+	other := originOf("x", "y", "z")
+	found, err := w.Previous(map[catalog.Key]bool{a.Entity(): true, other.Entity(): true})
+	if diff := cmp.Diff(map[catalog.Key][]Origin{a.Entity(): {a, again}}, found); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	truncate(t, filepath.Join(dir, fileName), 1)
+	if _, err := w.Previous(map[catalog.Key]bool{a.Entity(): true}); err == nil {
+		t.Error("no error of a damaged file")
+	}
+	if found, err := new(Writer).Previous(map[catalog.Key]bool{a.Entity(): true}); err != nil || len(found) != 0 {
+		t.Errorf("without a directory %v, %v", found, err)
+	}
+}
+
+// A damaged file of the resync before is left alone as long as it may know of
+// what was not read.
+func TestCommitOverADamagedFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeOrigins(t, dir, never, originOf("repository", "p1", "a"))
+	truncate(t, filepath.Join(dir, fileName), 1)
+	for _, all := range []bool{false, true} {
+		w := NewWriter(dir, slog.New(slog.DiscardHandler))
+		w.Add(originOf("repository", "p1", "b"))
+		if err := w.Commit(all, never); (err == nil) != all {
+			t.Errorf("all %v: Commit = %v", all, err)
+		}
+		w.Add(originOf("repository", "p1", "c")) // nothing to write to: no harm
+		if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+			t.Errorf("all %v: %v, %v; want one file", all, files, err)
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"repository p1 repositorys/b": 1}, origins(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOriginsThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(t *testing.T, dir string, w *Writer){
+		"the file is closed": func(t *testing.T, _ string, w *Writer) {
+			t.Helper()
+			if err := w.file.Close(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the place is taken": func(t *testing.T, dir string, _ *Writer) {
+			t.Helper()
+			if err := os.MkdirAll(filepath.Join(dir, fileName, "x"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			w := NewWriter(dir, slog.New(slog.DiscardHandler))
+			spoil(t, dir, w)
+			w.Add(originOf("repository", "p1", string(make([]byte, maxField)))) // more than the buffer holds
+			w.Add(originOf("repository", "p1", "b"))
+			if err := w.Commit(true, never); err == nil {
+				t.Error("no error")
+			}
+			if left, err := filepath.Glob(filepath.Join(dir, fileName+"-*")); err != nil || len(left) > 0 {
+				t.Errorf("left behind %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// Older versions wrote the address of the organization as it was configured.
+func TestOrganizationsOfOlderFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old := originOf("repository", "p1", "a")
+	old.Scope.Organization = "http://Acme.visualstudio.com/DefaultCollection"
+	writeOrigins(t, dir, never, old)
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	found, err := b.Of("repository", part("p1", ""))
+	if err != nil || len(found) != 1 || found[0].Scope.Organization != "https://dev.azure.com/acme" {
+		t.Errorf("found %v, %v", found, err)
+	}
+	old.Ref.Identifier = "b"
+	b.Note([]Origin{old}, nil)
+	b = Open(dir, slog.New(slog.DiscardHandler))
+	if found, err = b.Of("repository", part("p1", "")); err != nil || len(found) != 2 {
+		t.Errorf("found %v, %v; want that of the journal too", found, err)
+	}
+	same := func(*Origin) bool { return true }
+	writeOrigins(t, dir, same, originOf("repository", "p1", "a"))
+	if got := origins(t, dir)["repository p1 repositorys/a"]; got != 1 {
+		t.Errorf("an origin is kept %d times", got)
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
-	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/port"
@@ -15,39 +15,70 @@ import (
 // maxLogged bounds the faults of a push that are logged one by one.
 const maxLogged = 10
 
-// apply writes what is declared now, and deletes what was declared before only.
-func (r *run) apply(ctx context.Context, was []state, now state) (finished bool, err error) {
-	after := r.declared(now.files)
-	entities, faults, errs := r.complete(ctx, after.entries, now.commit)
-	if len(entities) > 0 {
-		r.wrote = now.commit
+// apply writes what is declared now, and deletes what is remembered and not declared
+// any more. unread says why some of the entities are not known. What could not be
+// deleted is left.
+func (r *run) apply(ctx context.Context, entities []port.Entity, after spec, unread error) (left bool, err error) {
+	declared, before := refs{}, r.g.memory.of(r.at)
+	for i := range after.entries {
+		declared[after.entries[i].Ref] = struct{}{}
 	}
-	after.faults = append(after.faults, faults...)
-	r.complain(ctx, now.commit, after)
-
-	written := r.write(ctx, entities)
-	errs = append(errs, r.session.Err())
-
-	gone, err := r.gone(ctx, was, after.entries)
-	errs = append(errs, err)
-	if err := errors.Join(errs...); err != nil {
+	both := maps.Clone(declared)
+	maps.Copy(both, before)
+	// Before anything is written: a process that is killed behind the writing has to
+	// know later what to take away, and others have to know what not to.
+	if err := r.remember(ctx, both); err != nil {
 		return false, err
 	}
-	if !after.whole {
-		return false, nil
+	written := r.write(ctx, entities)
+	if err := errors.Join(unread, r.session.Err()); err != nil || !after.whole {
+		return false, err
 	}
-	done, err := r.session.Delete(ctx, gone)
+	done, err := r.withdraw(ctx, declared, before)
 	for _, e := range done.Refusals {
 		r.log.WarnContext(ctx, "entities that are not declared any more were not deleted", "err", e)
 	}
 	if refused := r.session.Refusals(); written > 0 || len(refused) > 0 || len(done.Gone) > 0 {
-		r.log.InfoContext(ctx, "entities of the specs brought to Port", "commit", now.commit,
+		r.log.InfoContext(ctx, "entities of the specs brought to Port", "commit", r.commit,
 			"declared", len(after.entries), "written", written, "reasons_for_refusals", len(refused), "deleted", len(done.Gone))
 	}
-	return true, err
+	return len(done.Failed)+len(done.Referred) > 0, err
 }
 
-// declared is what the specs of a commit declare together.
+// remember notes what the repository declares, in between deletions.
+func (r *run) remember(ctx context.Context, declared refs) error {
+	end, err := r.g.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	r.g.memory.set(r.at, declared)
+	return nil
+}
+
+// withdraw deletes what is remembered of this repository, and neither it nor another
+// one declares. What stays nevertheless is remembered for the next try.
+func (r *run) withdraw(ctx context.Context, declared, before refs) (catalog.Deleted, error) {
+	end, err := r.g.alone(ctx)
+	if err != nil {
+		return catalog.Deleted{}, err
+	}
+	defer end()
+	var gone []catalog.Deletion
+	for ref := range before {
+		if _, still := declared[ref]; !still && !r.g.memory.elsewhere(r.at, ref) {
+			gone = append(gone, catalog.Deletion{Ref: ref, Proof: "applied for repository " + r.at.id + ", whose specs at " + r.commit + " do not declare it"})
+		}
+	}
+	done, err := r.session.Delete(ctx, gone)
+	for _, ref := range slices.Concat(done.Failed, done.Referred) {
+		declared[ref] = struct{}{}
+	}
+	r.g.memory.set(r.at, declared)
+	return done, err
+}
+
+// declared is what the specs declare together.
 func (r *run) declared(files []file) spec {
 	all := spec{whole: true}
 	for _, f := range files {
@@ -69,8 +100,9 @@ func (r *run) declared(files []file) spec {
 // complete puts the files in place that entities refer to. An entity whose file
 // is unknown is worth another try; one whose file is not as it should be is a
 // fault. Neither is written, and neither is taken for gone.
-func (r *run) complete(ctx context.Context, entries []entry, commit string) (out []port.Entity, faults, errs []error) {
-	files := r.references(ctx, entries, commit)
+func (r *run) complete(ctx context.Context, entries []entry) (out []port.Entity, faults []error, err error) {
+	files := r.references(ctx, entries)
+	var errs []error
 	for _, f := range files {
 		if f.err != nil {
 			errs = append(errs, f.err)
@@ -95,7 +127,7 @@ func (r *run) complete(ctx context.Context, entries []entry, commit string) (out
 		}
 		out[at] = r.over(out[at], entity)
 	}
-	return out, faults, errs
+	return out, faults, errors.Join(errs...)
 }
 
 // over lays a later declaration of an entity over an earlier one.
@@ -114,49 +146,15 @@ func (r *run) over(earlier, later port.Entity) port.Entity {
 }
 
 // complain tells people what is wrong with the specs.
-func (r *run) complain(ctx context.Context, commit string, s spec) {
+func (r *run) complain(ctx context.Context, s spec) {
 	for i, fault := range s.faults {
 		if i == maxLogged {
-			r.log.WarnContext(ctx, "further faults in the specs", "commit", commit, "faults", len(s.faults)-i)
+			r.log.WarnContext(ctx, "further faults in the specs", "commit", r.commit, "faults", len(s.faults)-i)
 			break
 		}
-		r.log.WarnContext(ctx, "spec not understood", "commit", commit, "err", fault)
+		r.log.WarnContext(ctx, "spec not understood", "commit", r.commit, "err", fault)
 	}
 	if !s.whole {
-		r.log.WarnContext(ctx, "nothing is deleted: it is not known what the specs declare", "commit", commit)
+		r.log.WarnContext(ctx, "nothing is deleted: it is not known what the specs declare", "commit", r.commit)
 	}
-}
-
-// gone are the entities that were declared before and are not now. What an old
-// commit declared is not known any more when the commit is not there or its spec
-// was never understood. An error means unknown.
-func (r *run) gone(ctx context.Context, was []state, after []entry) ([]catalog.Deletion, error) {
-	seen := map[port.Ref]bool{}
-	for i := range after {
-		seen[after[i].Ref] = true
-	}
-	var out []catalog.Deletion
-	var errs []error
-	r.before = nil // from here on, what may have left something behind
-	for _, s := range was {
-		if errors.Is(s.err, azuredevops.ErrNoCommit) {
-			r.log.WarnContext(ctx, "the commit before the push is not there: what only its specs declared is left as it is", "commit", s.commit)
-			continue
-		}
-		entries := r.declared(s.files).entries
-		if s.err != nil || len(entries) > 0 {
-			r.before = append(r.before, s.commit)
-		}
-		if s.err != nil {
-			errs = append(errs, s.err)
-			continue
-		}
-		for _, e := range entries {
-			if !seen[e.Ref] {
-				seen[e.Ref] = true
-				out = append(out, catalog.Deletion{Ref: e.Ref, Proof: "the specs do not declare it any more"})
-			}
-		}
-	}
-	return out, errors.Join(errs...)
 }

@@ -6,24 +6,19 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
-	"github.com/ado-port/ado-port/mapping"
-	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
 func TestCancelled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	c := b.repo.Push("main", ado.Files{"port.yml": both})
-	m, err := mapping.Parse([]byte(b.mapping), mapping.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b.repo.Push("main", ado.Files{"port.yml": both})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.gitops.Push(ctx, b.org, b.between(nil, c), m, catalog.Cause{Event: catalog.EventLive, ID: "event", Type: "git.push"}); err == nil {
+	if err := b.doIn(ctx, b.push()); err == nil {
 		t.Error("no error of a cancelled context")
 	}
 }
@@ -34,55 +29,43 @@ func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	type faults struct {
 		ado  *ado.Fault
-		port *porttest.Rule
+		port porttest.Rule
 	}
-	rule := func(r porttest.Rule) *porttest.Rule { return &r }
-	at := func(f func(string) *ado.Fault, which string) func(old, now *ado.Commit) faults {
-		return func(old, now *ado.Commit) faults {
-			commit := now
-			if which == "old" {
-				commit = old
-			}
-			return faults{ado: f(itemsRoute).Query("version", commit.ID)}
-		}
-	}
-	status := func(code int) func(string) *ado.Fault {
-		return func(p string) *ado.Fault { return ado.Status(p, code) }
-	}
-	always := func(f faults) func(_, _ *ado.Commit) faults { return func(_, _ *ado.Commit) faults { return f } }
-	for name, fault := range map[string]func(old, now *ado.Commit) faults{
-		"new 500": at(status(500), "new"), "new 503": at(status(503), "new"), "new 403": at(status(403), "new"), "new 401": at(status(401), "new"),
-		"new 404 without a reason": at(func(p string) *ado.Fault { return ado.Answer(p, 404, "application/json", `{}`) }, "new"),
-		"new signed out":           at(ado.SignInHTML, "new"), "new truncated": at(ado.Truncate, "new"), "new reset": at(ado.Reset, "new"),
-		"old 500": at(status(500), "old"), "old truncated": at(ado.Truncate, "old"),
-		"tip 500":       always(faults{ado: ado.Status(refsRoute, 500)}),
-		"tip 404":       always(faults{ado: ado.Status(refsRoute, 404)}),
-		"throttled":     always(faults{ado: ado.RateLimited(itemsRoute, 0)}),
-		"search 500":    always(faults{port: rule(porttest.Status(searchRoute, http.StatusInternalServerError))}),
-		"upsert 500":    always(faults{port: rule(porttest.Status(bulkRoute, http.StatusInternalServerError))}),
-		"delete 500":    always(faults{port: rule(porttest.Status(deleteRoute, http.StatusInternalServerError))}),
-		"nothing found": always(faults{port: rule(porttest.HTML(searchRoute))}),
+	for name, fault := range map[string]faults{
+		"spec 500": {ado: ado.Status(itemsRoute, 500)}, "spec 503": {ado: ado.Status(itemsRoute, 503)}, "spec 403": {ado: ado.Status(itemsRoute, 403)},
+		"spec 401":                  {ado: ado.Status(itemsRoute, 401)},
+		"spec 404 without a reason": {ado: ado.Answer(itemsRoute, 404, "application/json", `{}`)},
+		"no such commit":            {ado: ado.Answer(itemsRoute, 404, "application/json", `{"typeKey":"GitUnresolvableToCommitException","message":"TF401175: no"}`)},
+		"spec signed out":           {ado: ado.SignInHTML(itemsRoute)}, "spec truncated": {ado: ado.Truncate(itemsRoute)}, "spec reset": {ado: ado.Reset(itemsRoute)},
+		"tip 500":        {ado: ado.Status(refsRoute, 500)},
+		"tip 404":        {ado: ado.Status(refsRoute, 404)},
+		"repository 500": {ado: ado.Status(repositoryRoute, 500)},
+		"throttled":      {ado: ado.RateLimited(itemsRoute, 0)},
+		"search 500":     {port: porttest.Status(searchRoute, http.StatusInternalServerError)},
+		"upsert 500":     {port: porttest.Status(bulkRoute, http.StatusInternalServerError)},
+		"delete 500":     {port: porttest.Status(deleteRoute, http.StatusInternalServerError)},
+		"nothing found":  {port: porttest.HTML(searchRoute)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
-				old := b.pushed(ado.Files{"port.yml": both})
-				now := b.repo.Push("main", ado.Files{"port.yml": onlyA + "title: New\n"})
-				f := fault(old, now)
-				if f.ado != nil {
-					b.ado.Fault(f.ado)
+				b.pushed(ado.Files{"port.yml": both})
+				b.repo.Push("main", ado.Files{"port.yml": onlyA + "title: New\n"})
+				time.Sleep(time.Minute) // what is known of the repository is out of date
+				if fault.ado != nil {
+					b.ado.Fault(fault.ado)
+				} else {
+					b.port.Fault(fault.port)
 				}
-				if f.port != nil {
-					b.port.Fault(*f.port)
-				}
-				if err := b.do(b.between(old, now)); err == nil {
+				if err := b.do(b.push()); err == nil {
 					t.Errorf("no error\n%s", b.log.String())
 				}
 				b.want("service/a tool/b")
 				b.ado.ClearFaults()
 				b.port.ClearFaults()
-				b.mustDo(b.between(old, now))
+				b.restart()
+				b.mustDo(b.push())
 				b.want("service/a")
 				if e, _ := b.port.Entity("service", "a"); e.Title != "New" {
 					t.Errorf("title = %s", e.Title)
@@ -92,22 +75,22 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// A push that was begun is not forgotten when further ones come to it.
+// What a push has written that did not come to its end is taken away by a later
+// one, also of another process.
 func TestBegunPush(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.pushed(ado.Files{"port.yml": onlyA})
-		old := b.repo.Branch("main")
 		b.port.Fault(porttest.Status(searchRoute, 500).After(2)) // after the comparisons
-		now := b.repo.Push("main", ado.Files{"port.yml": onlyB + "---\n{identifier: c, blueprint: service}\n"})
-		if err := b.do(b.between(old, now)); err == nil {
+		b.repo.Push("main", ado.Files{"port.yml": onlyB + "---\n{identifier: c, blueprint: service}\n"})
+		if err := b.do(b.push()); err == nil {
 			t.Error("no error")
 		}
 		b.want("service/a service/c tool/b")
 		b.port.ClearFaults()
-		last := b.repo.Push("main", ado.Files{"port.yml": onlyB})
-		b.mustDo(b.between(old, last)) // both in one
+		b.restart()
+		b.pushed(ado.Files{"port.yml": onlyB})
 		b.want("tool/b")
 	})
 }
@@ -117,10 +100,10 @@ func TestUnreadableReference(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		old := b.pushed(ado.Files{"port.yml": both + "- {identifier: gone, blueprint: tool}\n", "doc.md": "x"})
-		now := b.repo.Push("main", ado.Files{"port.yml": onlyA + "properties: {doc: file://doc.md}\n---\n" + onlyB + "title: B\n"})
+		b.pushed(ado.Files{"port.yml": both + "- {identifier: gone, blueprint: tool}\n", "doc.md": "x"})
+		b.repo.Push("main", ado.Files{"port.yml": onlyA + "properties: {doc: file://doc.md}\n---\n" + onlyB + "title: B\n"})
 		b.ado.Fault(ado.Status(itemsRoute, 500).Query("path", "/doc.md"))
-		if err := b.do(b.between(old, now)); err == nil {
+		if err := b.do(b.push()); err == nil {
 			t.Error("no error")
 		}
 		b.want("service/a tool/b tool/gone")
@@ -128,7 +111,7 @@ func TestUnreadableReference(t *testing.T) {
 			t.Error("b does not depend on the file")
 		}
 		b.ado.ClearFaults()
-		b.mustDo(b.between(old, now))
+		b.mustDo(b.push())
 		b.want("service/a tool/b")
 		if e, _ := b.port.Entity("service", "a"); e.Property("doc") != `"x"` {
 			t.Errorf("doc = %s", e.Property("doc"))
@@ -172,21 +155,6 @@ func TestHalfUnderstood(t *testing.T) {
 	b.want("service/a")
 }
 
-// An old commit that is not there any more holds nothing back.
-func TestForcedPush(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	b.pushed(ado.Files{"port.yml": both})
-	p := b.between(nil, b.repo.Push("main", ado.Files{"port.yml": onlyA + "title: New\n"}))
-	p.Old = strings.Repeat("1", 40)
-	b.mustDo(p)
-	b.want("service/a tool/b")
-	b.logged("is not there")
-	if e, _ := b.port.Entity("service", "a"); e.Title != "New" {
-		t.Errorf("title = %q", e.Title)
-	}
-}
-
 func TestRefusedEntities(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -198,4 +166,7 @@ func TestRefusedEntities(t *testing.T) {
 	b.pushed(ado.Files{"port.yml": onlyB})
 	b.want("service/a tool/b")
 	b.logged("were not deleted")
+	b.port.ClearFaults()
+	b.pushed(ado.Files{"README.md": "x"}) // it is remembered, and tried again
+	b.want("tool/b")
 }

@@ -2,8 +2,11 @@ package gitops_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,11 +23,12 @@ const (
 	blueprint = `{"identifier":%q,"title":"T","schema":{"properties":{"lang":{"type":"string"},"doc":{"type":"string"},"on":{"type":"boolean"},` +
 		`"config":{"type":"object"}},"required":[]},"relations":{"uses":{"target":"service","many":true,"required":false}}}`
 
-	itemsRoute  = "GET /{project}/_apis/git/repositories/{repository}/items"
-	refsRoute   = "GET /{project}/_apis/git/repositories/{repository}/refs"
-	bulkRoute   = "POST /v1/blueprints/{blueprint}/entities/bulk"
-	searchRoute = "POST /v1/entities/search"
-	deleteRoute = "POST /v1/blueprints/{blueprint}/bulk/entities/delete"
+	itemsRoute      = "GET /{project}/_apis/git/repositories/{repository}/items"
+	repositoryRoute = "GET /{project}/_apis/git/repositories/{repository}"
+	refsRoute       = "GET /{project}/_apis/git/repositories/{repository}/refs"
+	bulkRoute       = "POST /v1/blueprints/{blueprint}/entities/bulk"
+	searchRoute     = "POST /v1/entities/search"
+	deleteRoute     = "POST /v1/blueprints/{blueprint}/bulk/entities/delete"
 
 	asGitOps   = "port-ocean/azure-devops/mine/1.2.3/gitops"
 	asExporter = "port-ocean/azure-devops/mine/1.2.3/exporter"
@@ -38,6 +42,7 @@ type bench struct {
 	repo    *ado.Repository
 	port    *porttest.Server
 	org     *azuredevops.Client
+	config  gitops.Config
 	gitops  *gitops.Gitops
 	mapping string
 	log     bytes.Buffer
@@ -52,10 +57,10 @@ func newBench(t *testing.T) *bench {
 	b.port = porttest.NewUnstarted(porttest.Options{KeepBodies: true})
 	t.Cleanup(b.port.Close)
 	b.port.AddBlueprint(fmt.Sprintf(blueprint, "service"), fmt.Sprintf(blueprint, "tool"))
-	log := slog.New(slog.NewTextHandler(&b.log, nil))
 	var err error
 	b.org, err = azuredevops.New(azuredevops.ClientConfig{
 		OrganizationURL: b.ado.OrganizationURL(), Credential: azuredevops.PersonalAccessToken("the-secret"), Transport: b.ado.Transport(),
+		ExcludedTags: []string{"left-out"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +72,8 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.gitops = gitops.New(gitops.Config{Catalog: catalog.New(catalog.Config{Port: api}), Log: log})
+	b.config = gitops.Config{Catalog: catalog.New(catalog.Config{Port: api}), StateDirectory: t.TempDir(), Log: slog.New(slog.NewTextHandler(&b.log, nil))}
+	b.restart()
 	t.Cleanup(func() {
 		if strings.Contains(b.log.String(), "the-secret") {
 			t.Error("a secret is in the log")
@@ -76,31 +82,60 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// between is the push from one commit of main to another.
-func (b *bench) between(from, to *ado.Commit) gitops.Push {
-	p := gitops.Push{
-		Project: b.repo.Project().ID, Repository: b.repo.ID, DefaultBranch: b.repo.DefaultBranch,
-		Ref: "refs/heads/main", Old: zeros, New: zeros,
+// restart begins a new process with the same state directory.
+func (b *bench) restart() { b.gitops = gitops.New(b.config) }
+
+func (b *bench) memory() string { return filepath.Join(b.config.StateDirectory, "gitops") }
+
+// A told is what a payload says; zero fields are honest.
+type told struct{ project, repository, standard, updates string }
+
+// tell is the push that a delivery tells of; nil: none.
+func tell(t *testing.T, w told) *gitops.Push {
+	t.Helper()
+	body := fmt.Sprintf(`{"eventType":"git.push","publisherId":"tfs","resource":{"refUpdates":%s,"repository":{"id":%s,"defaultBranch":%q,"project":{"id":%q}}}}`,
+		w.updates, w.repository, w.standard, w.project)
+	ev, err := azuredevops.ParseEvent([]byte(body))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if from != nil {
-		p.Old = from.ID
+	var all gitops.Pushes
+	all.Add(&ev)
+	if len(all.List) == 0 {
+		return nil
 	}
-	if to != nil {
-		p.New = to.ID
-	}
-	return p
+	return all.List[0]
 }
 
-func (b *bench) do(p gitops.Push) error {
+// of is a push to a ref of a repository.
+func (b *bench) of(r *ado.Repository, ref, old, now string) *gitops.Push {
+	b.t.Helper()
+	return tell(b.t, told{
+		r.Project().ID, strconv.Quote(r.ID), "refs/heads/forged", fmt.Sprintf(`[{"name":%q,"oldObjectId":%q,"newObjectId":%q}]`, ref, old, now),
+	})
+}
+
+// push is one to main, whatever the commits.
+func (b *bench) push() *gitops.Push {
+	b.t.Helper()
+	return b.of(b.repo, "refs/heads/main", zeros, strings.Repeat("f", 40))
+}
+
+func (b *bench) do(p *gitops.Push) error {
+	b.t.Helper()
+	return b.doIn(b.t.Context(), p)
+}
+
+func (b *bench) doIn(ctx context.Context, p *gitops.Push) error {
 	b.t.Helper()
 	m, err := mapping.Parse([]byte(b.mapping), mapping.Options{})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.gitops.Push(b.t.Context(), b.org, p, m, catalog.Cause{Event: catalog.EventLive, ID: "event", Type: "git.push"})
+	return b.gitops.Push(ctx, b.org, p, m, catalog.Cause{Event: catalog.EventLive, ID: "event", Type: "git.push"})
 }
 
-func (b *bench) mustDo(p gitops.Push) {
+func (b *bench) mustDo(p *gitops.Push) {
 	b.t.Helper()
 	if err := b.do(p); err != nil {
 		b.t.Fatal(err)
@@ -110,9 +145,8 @@ func (b *bench) mustDo(p gitops.Push) {
 // pushed pushes files and tells GitOps.
 func (b *bench) pushed(files ado.Files) *ado.Commit {
 	b.t.Helper()
-	old := b.repo.Branch("main")
 	c := b.repo.Push("main", files)
-	b.mustDo(b.between(old, c))
+	b.mustDo(b.push())
 	return c
 }
 
@@ -181,8 +215,9 @@ func TestPushFollowsTheSpec(t *testing.T) {
 func TestRemovedSpec(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	c := b.pushed(ado.Files{"port.yml": both, "README.md": "x"})
-	b.mustDo(b.between(c, b.repo.Remove("main", "port.yml")))
+	b.pushed(ado.Files{"port.yml": both, "README.md": "x"})
+	b.repo.Remove("main", "port.yml")
+	b.mustDo(b.push())
 	b.want("")
 }
 
@@ -190,7 +225,7 @@ func TestRemovedSpec(t *testing.T) {
 func TestFileReferences(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	text := "properties: {doc: 'file://./docs/../docs//a.md', config: file:///c.json, lang: 'see file://x'}\n"
+	text := "properties: {doc: 'file://docs/../docs//a.md', config: file:///c.json, lang: 'see file://x'}\n"
 	b.pushed(ado.Files{"port.yml": onlyA + text, "docs/a.md": "# Ä\n", "c.json": `{"n": [1]}`})
 	e, _ := b.port.Entity("service", "a")
 	if e.Property("doc") != `"# Ä\n"` || e.Property("config") != `{"n":[1]}` || e.Property("lang") != `"see file://x"` {
@@ -217,8 +252,8 @@ func TestFileReferences(t *testing.T) {
 	}
 }
 
-// Every path that is configured counts (S50), each once, and what they declare
-// counts together.
+// Every path that is configured counts, each once, and what they declare counts
+// together.
 func TestSpecPaths(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ mapping, want string }{
@@ -252,6 +287,8 @@ func TestMovedBetweenSpecs(t *testing.T) {
 	}
 }
 
+// The branch that counts is the one that the mapping names, or that Azure DevOps
+// calls the default one; what a payload calls so does not matter.
 func TestWatchedBranch(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -261,15 +298,15 @@ func TestWatchedBranch(t *testing.T) {
 		"main":               {`{"resources":[]}`, "refs/heads/main", "refs/heads/dev", true},
 		"not main":           {`{"resources":[]}`, "refs/heads/dev", "refs/heads/dev", false},
 		"default branch":     {`{"useDefaultBranch":true,"branch":"main","resources":[]}`, "refs/heads/dev", "refs/heads/dev", true},
-		"asked for":          {`{"useDefaultBranch":true,"resources":[]}`, "refs/heads/main", "", true},
 		"not the default":    {`{"useDefaultBranch":true,"resources":[]}`, "refs/heads/main", "refs/heads/dev", false},
-		"named":              {`{"useDefaultBranch":false,"branch":"refs/heads/dev","resources":[]}`, "refs/heads/dev", "", true},
-		"with a slash":       {`{"branch":"feature/x","resources":[]}`, "refs/heads/feature/x", "", true},
-		"end of a name":      {`{"branch":"x","resources":[]}`, "refs/heads/feature/x", "", false},
+		"forged default":     {`{"useDefaultBranch":true,"resources":[]}`, "refs/heads/forged", "refs/heads/main", false},
+		"named":              {`{"useDefaultBranch":false,"branch":"refs/heads/dev","resources":[]}`, "refs/heads/dev", "refs/heads/main", true},
+		"with a slash":       {`{"branch":"feature/x","resources":[]}`, "refs/heads/feature/x", "refs/heads/main", true},
+		"end of a name":      {`{"branch":"x","resources":[]}`, "refs/heads/feature/x", "refs/heads/main", false},
 		"tag":                {`{"resources":[]}`, "refs/tags/main", "refs/heads/main", false},
-		"branch like a tag":  {`{"branch":"refs/tags/v1","resources":[]}`, "refs/tags/v1", "", false},
+		"branch like a tag":  {`{"branch":"refs/tags/v1","resources":[]}`, "refs/tags/v1", "refs/heads/main", false},
 		"ref without prefix": {`{"resources":[]}`, "main", "refs/heads/main", false},
-		"nothing":            {`{"useDefaultBranch":true,"resources":[]}`, "refs/heads/", "refs/heads/", false},
+		"nothing":            {`{"useDefaultBranch":true,"resources":[]}`, "refs/heads/", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -278,17 +315,27 @@ func TestWatchedBranch(t *testing.T) {
 			if strings.HasPrefix(tt.ref, "refs/") && tt.ref != "refs/heads/" {
 				b.repo.Push(tt.ref, ado.Files{"port.yml": onlyA})
 			}
+			b.repo.DefaultBranch = tt.standard
 			b.mapping = tt.mapping
-			p := gitops.Push{
-				Project: b.repo.Project().ID, Repository: b.repo.ID, DefaultBranch: tt.standard, Ref: tt.ref,
-				Old: zeros, New: "1111111111111111111111111111111111111111",
-			}
-			if c := b.repo.Branch(tt.ref); c != nil {
-				p.New = c.ID
-			}
-			b.mustDo(p)
+			b.mustDo(b.of(b.repo, tt.ref, zeros, strings.Repeat("1", 40)))
 			b.want(map[bool]string{true: "service/a"}[tt.want])
 		})
+	}
+}
+
+// A push to a branch that does not count costs at most the question which one does.
+func TestOtherBranchesCostNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.repo.Push("main", ado.Files{"port.yml": onlyA})
+	b.mustDo(b.of(b.repo, "refs/heads/dev", zeros, zeros))
+	if n := len(b.ado.Requests()); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+	b.mapping = `{"useDefaultBranch":true,"resources":[]}`
+	b.mustDo(b.of(b.repo, "refs/heads/dev", zeros, zeros))
+	if n := b.ado.Calls(refsRoute) + b.ado.Calls(itemsRoute); n != 0 {
+		t.Errorf("%d requests for refs and files", n)
 	}
 }
 
@@ -300,34 +347,80 @@ func TestDeletedBranch(t *testing.T) {
 	c := b.pushed(ado.Files{"port.yml": both})
 	b.repo.Push("other", ado.Files{"README.md": "x"})
 	b.repo.DeleteBranch("main")
-	b.mustDo(b.between(c, nil))
+	b.mustDo(b.of(b.repo, "refs/heads/main", c.ID, zeros))
 	b.want("service/a tool/b")
-	late := b.between(c, c) // a delivery from before
-	b.mustDo(late)
+	b.mustDo(b.push()) // from before
 	b.want("service/a tool/b")
-	b.mustDo(b.between(nil, b.repo.Push("main", ado.Files{"port.yml": onlyA})))
+	b.pushed(ado.Files{"port.yml": onlyA})
 	b.want("service/a")
 }
 
-// Deliveries may be late, coalesced or repeated: the specs count as they are now.
-func TestLateAndCoalesced(t *testing.T) {
+// A repository that is gone, disabled or left out is done: no later try would change
+// anything.
+func TestGoneRepository(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*bench){
+		"deleted":     func(b *bench) { b.repo.Delete() },
+		"disabled":    func(b *bench) { b.repo.SetDisabled(true) },
+		"gone before": func(b *bench) { b.repo.Delete(); b.restart() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.pushed(ado.Files{"port.yml": both})
+			end(b)
+			b.mustDo(b.push())
+			b.want("service/a tool/b")
+			b.logged("gone or left out")
+		})
+	}
+	b := newBench(t)
+	b.repo.Project().Tags = []string{"left-out"}
+	b.pushed(ado.Files{"port.yml": both})
+	b.want("")
+	b = newBench(t)
+	b.mustDo(tell(t, told{project: strings.Repeat("1", 8) + "-1111-1111-1111-111111111111", repository: strconv.Quote(b.repo.ID), updates: "[]"}))
+	b.logged("gone or left out")
+}
+
+// Deliveries may be late, coalesced, replayed or forged: the specs count as they are
+// now, and the same tip is no work.
+func TestLateForgedAndReplayed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	one := b.pushed(ado.Files{"port.yml": both})
 	two := b.repo.Push("main", ado.Files{"port.yml": onlyB})
 	three := b.repo.Push("main", ado.Files{"port.yml": onlyA})
-	b.mustDo(b.between(one, two)) // by now it is three
+	b.mustDo(b.of(b.repo, "refs/heads/main", one.ID, two.ID)) // by now it is three
 	b.want("service/a")
-	b.mustDo(b.between(two, three))
-	b.mustDo(b.between(one, three))
+	evil := b.repo.Push("evil", ado.Files{"port.yml": "{identifier: evil, blueprint: tool}"})
+	files, writes := b.ado.Calls(itemsRoute), len(b.port.Requests())
+	for _, p := range [][2]string{{two.ID, three.ID}, {one.ID, three.ID}, {two.ID, evil.ID}, {evil.ID, three.ID}, {zeros, zeros}, {"", "x"}} {
+		b.mustDo(b.of(b.repo, "refs/heads/main", p[0], p[1]))
+	}
 	b.want("service/a")
-	four := b.repo.Push("main", ado.Files{"port.yml": both})
-	five := b.repo.Push("main", ado.Files{"port.yml": onlyB})
-	_ = four
-	b.mustDo(b.between(three, five))
-	b.want("tool/b")
-	b.mustDo(b.between(two, three)) // driven once more
-	b.want("tool/b")
+	if b.ado.Calls(itemsRoute) != files || len(b.port.Requests()) != writes {
+		t.Error("the same tip was read or written again")
+	}
+	b.restart()
+	b.mustDo(b.push())
+	b.want("service/a")
+}
+
+// An old commit of a payload is no authority, be it of this repository or of another.
+func TestForeignOldCommit(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	other := b.repo.Project().AddRepository("other")
+	theirs := other.Push("main", ado.Files{"port.yml": "{identifier: theirs, blueprint: tool}"})
+	b.mustDo(b.of(other, "refs/heads/main", zeros, theirs.ID))
+	aside := b.repo.Push("aside", ado.Files{"port.yml": "{identifier: aside, blueprint: tool}"})
+	b.port.PutEntity(asGitOps, `{"identifier":"aside","blueprint":"tool"}`)
+	for _, old := range []string{theirs.ID, aside.ID, strings.Repeat("1", 40)} {
+		b.repo.Push("main", ado.Files{"port.yml": onlyA, "x": old})
+		b.mustDo(b.of(b.repo, "refs/heads/main", old, zeros))
+	}
+	b.want("service/a tool/aside tool/theirs")
 }
 
 func TestForeignEntitiesAreKept(t *testing.T) {
@@ -347,14 +440,19 @@ func TestForeignEntitiesAreKept(t *testing.T) {
 	}
 }
 
-// Entities that the Python integration has written are ours.
-func TestOtherLayoutIsOurs(t *testing.T) {
+// After an upgrade from the Python integration nothing is remembered: the first push
+// applies what is declared and deletes nothing; from then on its entities are ours.
+func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	c := b.repo.Push("main", ado.Files{"port.yml": both})
-	b.port.PutEntity("port-ocean/azure-devops/0.12.2/mine/gitops", `{"identifier":"b","blueprint":"tool"}`)
-	b.mustDo(b.between(c, b.repo.Push("main", ado.Files{"port.yml": onlyA})))
-	b.want("service/a")
+	for _, e := range []string{`{"identifier":"b","blueprint":"tool"}`, `{"identifier":"old","blueprint":"tool"}`} {
+		b.port.PutEntity("port-ocean/azure-devops/0.12.2/mine/gitops", e)
+	}
+	b.repo.Push("main", ado.Files{"port.yml": "{identifier: old, blueprint: tool}"})
+	b.pushed(ado.Files{"port.yml": both})
+	b.want("service/a tool/b tool/old")
+	b.pushed(ado.Files{"port.yml": onlyA})
+	b.want("service/a tool/old")
 }
 
 func TestRelatedEntitiesAreKept(t *testing.T) {

@@ -3,7 +3,6 @@ package gitops
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 
@@ -21,9 +20,14 @@ const (
 	maxReferenceBytes = 32 << 20
 )
 
-// inside is a path from the root of a repository without "." and "..". False when
-// it leads out of the repository, or names the root.
-func inside(path string) (string, bool) {
+// inside is the path from the root of a repository that a path in a file of the
+// folder leads to, without "." and "..". One that begins with "./" or "../" counts
+// from the folder, as Port's documentation has it, every other from the root. False
+// when it leads out of the repository, or names the root.
+func inside(folder, path string) (string, bool) {
+	if strings.HasPrefix(path, "./") || strings.HasPrefix(path, "../") {
+		path = folder + "/" + path
+	}
 	var out []string
 	for s := range strings.SplitSeq(path, "/") {
 		switch {
@@ -39,14 +43,7 @@ func inside(path string) (string, bool) {
 	return strings.Join(out, "/"), len(out) > 0
 }
 
-// A state is what the specs of a commit are.
-type state struct {
-	commit string
-	files  []file // one for each path of a spec
-	err    error  // why one of them is unknown
-}
-
-// A file is the content of a path at a commit.
+// A file is the content of a path at the tip of the branch.
 type file struct {
 	path   string
 	absent bool
@@ -54,45 +51,20 @@ type file struct {
 	text   []byte
 }
 
-// found tells whether there is a spec.
-func (s state) found() bool {
-	return slices.ContainsFunc(s.files, func(f file) bool { return !f.absent })
-}
-
-// states reads the specs of the commits before the push, and of the one after it.
-func (r *run) states(ctx context.Context) (was []state, now state) {
-	was = make([]state, len(r.before))
-	var g errgroup.Group
-	g.SetLimit(reads)
-	for i, commit := range r.before {
-		g.Go(func() error {
-			was[i] = r.state(ctx, commit)
-			return nil
-		})
-	}
-	now = r.state(ctx, r.push.New)
-	_ = g.Wait() // no work returns an error
-	return was, now
-}
-
-// state reads the specs of a commit.
-func (r *run) state(ctx context.Context, commit string) state {
-	s := state{commit: commit, files: make([]file, len(r.paths))}
+// specs reads the specs.
+func (r *run) specs(ctx context.Context) ([]file, error) {
+	out := make([]file, len(r.paths))
 	var errs []error
 	for i, path := range r.paths {
-		f, err := r.read(ctx, path, commit)
-		s.files[i] = f
-		if err != nil {
-			errs = append(errs, err)
-		}
+		f, err := r.read(ctx, path)
+		out[i], errs = f, append(errs, err)
 	}
-	s.err = errors.Join(errs...)
-	return s
+	return out, errors.Join(errs...)
 }
 
 // read tells apart what is absent, what is there and what is unknown.
-func (r *run) read(ctx context.Context, path, commit string) (file, error) {
-	b, err := r.org.FileAt(ctx, r.push.Project, r.push.Repository, path, commit)
+func (r *run) read(ctx context.Context, path string) (file, error) {
+	b, err := r.org.FileAt(ctx, r.push.Project, r.push.Repository, path, r.commit)
 	switch {
 	case errors.Is(err, azuredevops.ErrNotFound):
 		return file{path: path, absent: true}, nil
@@ -109,7 +81,7 @@ type reference struct {
 }
 
 // references reads the files that entities refer to, each once.
-func (r *run) references(ctx context.Context, entries []entry, commit string) map[string]reference {
+func (r *run) references(ctx context.Context, entries []entry) map[string]reference {
 	out := map[string]reference{}
 	var mu sync.Mutex
 	var g errgroup.Group
@@ -118,7 +90,7 @@ func (r *run) references(ctx context.Context, entries []entry, commit string) ma
 	paths := filesOf(entries)
 	for _, path := range paths[:min(len(paths), maxReferences)] {
 		g.Go(func() error {
-			f, err := r.read(ctx, path, commit)
+			f, err := r.read(ctx, path)
 			mu.Lock()
 			defer mu.Unlock()
 			if size += len(f.text); size > maxReferenceBytes {

@@ -46,7 +46,7 @@ type property struct {
 }
 
 // parseSpec reads a file: documents of YAML, or JSON, each one an entity or a list
-// of entities in the form of Port's API. path is for messages.
+// of entities in the form of Port's API.
 func parseSpec(path string, text []byte) spec {
 	s := spec{whole: true}
 	docs, err := content.Documents(text)
@@ -54,9 +54,10 @@ func parseSpec(path string, text []byte) spec {
 		return spec{faults: []error{fmt.Errorf("%s: %w", path, err)}}
 	}
 	n := 0
+	folder := path[:max(0, strings.LastIndexByte(path, '/'))]
 	one := func(v gjson.Result) {
 		n++
-		s.add(parseEntry(path+", entity "+strconv.Itoa(n), v))
+		s.add(parseEntry(folder, path+", entity "+strconv.Itoa(n), v))
 	}
 	for _, d := range docs {
 		v := gjson.ParseBytes(d)
@@ -85,7 +86,7 @@ func (s *spec) add(e entry) {
 
 // parseEntry reads an entity. Which one it is is told even if the rest is not
 // understood.
-func parseEntry(where string, v gjson.Result) entry {
+func parseEntry(folder, where string, v gjson.Result) entry {
 	e := entry{where: where, members: map[string][]byte{}}
 	if !v.IsObject() {
 		e.fault = errors.New("want an object with identifier and blueprint")
@@ -107,7 +108,7 @@ func parseEntry(where string, v gjson.Result) entry {
 		}
 	}
 	e.search = v.Get("team").IsObject()
-	e.fault = errors.Join(e.readProperties(v.Get("properties")), e.readRelations(v.Get("relations")))
+	e.fault = errors.Join(e.readProperties(folder, v.Get("properties")), e.readRelations(v.Get("relations")))
 	return e
 }
 
@@ -123,7 +124,7 @@ func nameOf(v gjson.Result) string {
 	}
 }
 
-func (e *entry) readProperties(v gjson.Result) (err error) {
+func (e *entry) readProperties(folder string, v gjson.Result) (err error) {
 	if !v.Exists() || v.Type == gjson.Null {
 		return nil
 	}
@@ -133,7 +134,7 @@ func (e *entry) readProperties(v gjson.Result) (err error) {
 	v.ForEach(func(name, val gjson.Result) bool {
 		p := property{name: name.Str, value: []byte(val.Raw)}
 		if path, ok := strings.CutPrefix(val.Str, filePrefix); ok && val.Type == gjson.String {
-			if p.file, ok = inside(path); !ok {
+			if p.file, ok = inside(folder, path); !ok {
 				err = fmt.Errorf("properties.%s: %s is not a file in the repository", name.Str, val.Str)
 			}
 		}
@@ -184,7 +185,7 @@ func filesOf(entries []entry) []string {
 }
 
 // entity is the entry with its files in place. Members that it does not name are
-// left out, but for properties (export.md 7).
+// left out, but for properties.
 func (e *entry) entity(files map[string]reference) (port.Entity, error) {
 	out := port.Entity{Blueprint: e.Blueprint, Identifier: e.Identifier, Search: e.search, Relations: e.relations}
 	b := gjson.AppendJSONString([]byte(`{"identifier":`), e.Identifier)

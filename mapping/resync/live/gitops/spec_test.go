@@ -13,11 +13,16 @@ import (
 func TestInside(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
-		"a": "a", "/a": "a", "./a/./b//c": "a/b/c", "a/../b": "b", "a/b/../../c": "c", "../a": "", "a/../../b": "", "/..": "", "": "", "/": "",
-		".": "", "a/..": "", "...": "...", "..a/b..": "..a/b..", `..\a`: `..\a`,
+		"a": "a", "/a": "a", "./a/./b//c": "f/g/a/b/c", "a/../b": "b", "a/b/../../c": "c", "../a": "f/a", "../../a": "a", "../../../a": "", "a/../../b": "",
+		"/..": "", "": "", "/": "", ".": "", "./": "f/g", "a/..": "", "...": "...", "..a/b..": "..a/b..", `..\a`: `..\a`,
 	} {
-		if got, ok := inside(path); got != want || ok != (want != "") {
+		if got, ok := inside("f/g", path); got != want || ok != (want != "") {
 			t.Errorf("inside(%q) = %q, %t, want %q", path, got, ok, want)
+		}
+	}
+	for path, want := range map[string]string{"./a": "a", "../a": "", "a": "a"} {
+		if got, ok := inside("", path); got != want || ok != (want != "") {
+			t.Errorf("at the root: inside(%q) = %q, %t, want %q", path, got, ok, want)
 		}
 	}
 }
@@ -34,7 +39,7 @@ func FuzzSpec(f *testing.F) {
 		f.Add(s, "x")
 	}
 	f.Fuzz(func(t *testing.T, text, content string) {
-		s := parseSpec("port.yml", []byte(text))
+		s := parseSpec("deep/port.yml", []byte(text))
 		if !s.whole && len(s.faults) == 0 {
 			t.Errorf("%q: incomplete without a fault", text)
 		}
