@@ -26,7 +26,6 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
-	"github.com/ado-port/ado-port/mapping/jq"
 	"github.com/ado-port/ado-port/mapping/resync/live"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
@@ -321,7 +320,6 @@ func TestGeneratedTables(t *testing.T) {
 	for _, part := range []struct{ document, name, text string }{
 		{"deploy/CONFIGURATION.md", "config", variablesTable(rows)},
 		{"deploy/CONFIGURATION.md", "ignored", ignoredTable(without)},
-		{"deploy/MAPPING.md", "jq-differences", "- " + strings.Join(jq.Differences(), "\n- ")},
 	} {
 		old, err := os.ReadFile(part.document)
 		if err != nil {

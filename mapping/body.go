@@ -67,75 +67,57 @@ func listOfObjects(val []byte) bool {
 // eachElement calls yield for the raw elements of an encoded list until it
 // returns false, as far as the list can be read.
 func eachElement(d []byte, yield func(raw []byte) bool) {
-	i := skipSpace(d, 0)
-	if i >= len(d) || d[i] != '[' {
-		return
-	}
-	if i = skipSpace(d, i+1); i < len(d) && d[i] == ']' {
-		return
-	}
-	for {
-		end := skipValue(d, i)
-		if end <= i {
-			return
-		}
-		if !yield(d[i:end]) {
-			return
-		}
-		if i = skipSpace(d, end); i >= len(d) {
-			return
-		}
-		switch d[i] {
-		case ']':
-			return
-		case ',':
-			i = skipSpace(d, i+1)
-		default:
-			return
-		}
-	}
+	eachValue(d, '[', ']', func(_, raw []byte) bool { return yield(raw) })
 }
 
 // eachMember calls yield for the members of an encoded object: key with its
 // quotes and value, both raw. It reports whether the object was read to its end.
 func eachMember(d []byte, yield func(key, val []byte) bool) bool {
+	return eachValue(d, '{', '}', yield)
+}
+
+func eachValue(d []byte, begin, end byte, yield func(key, val []byte) bool) bool {
 	i := skipSpace(d, 0)
-	if i >= len(d) || d[i] != '{' {
+	if i >= len(d) || d[i] != begin {
 		return false
 	}
-	if i = skipSpace(d, i+1); i < len(d) && d[i] == '}' {
+	if i = skipSpace(d, i+1); i < len(d) && d[i] == end {
 		return true
 	}
 	for {
-		if i >= len(d) || d[i] != '"' {
+		var key []byte
+		if begin == '{' {
+			if key, i = readKey(d, i); i < 0 {
+				return false
+			}
+		}
+		after := skipValue(d, i)
+		if after <= i {
 			return false
 		}
-		keyEnd := skipString(d, i)
-		if keyEnd < 0 {
-			return false
+		if !yield(key, d[i:after]) {
+			return true
 		}
-		key := d[i:keyEnd]
-		if i = skipSpace(d, keyEnd); i >= len(d) || d[i] != ':' {
-			return false
+		if i = skipSpace(d, after); i >= len(d) || d[i] != ',' {
+			return i < len(d) && d[i] == end
 		}
 		i = skipSpace(d, i+1)
-		end := skipValue(d, i)
-		if end <= i {
-			return false
-		}
-		if !yield(key, d[i:end]) {
-			return true
-		}
-		if i = skipSpace(d, end); i >= len(d) {
-			return false
-		}
-		switch d[i] {
-		case '}':
-			return true
-		case ',':
-			i = skipSpace(d, i+1)
-		default:
-			return false
-		}
 	}
+}
+
+// readKey reads the key at i, with its quotes, and what is between it and its
+// value; next is -1 when there is none.
+func readKey(d []byte, i int) (key []byte, next int) {
+	if i >= len(d) || d[i] != '"' {
+		return nil, -1
+	}
+	after := skipString(d, i)
+	if after < 0 {
+		return nil, -1
+	}
+	colon := skipSpace(d, after)
+	if colon >= len(d) || d[colon] != ':' {
+		return nil, -1
+	}
+	return d[i:after], skipSpace(d, colon+1)
 }

@@ -146,7 +146,7 @@ func (m *Mapping) readBlocks(list []any, opt Options) {
 	if opt.Environ != nil {
 		environ = opt.Environ()
 	}
-	compiler := jq.NewCompiler(jq.Options{Environ: environ, RegexpTimeout: opt.RegexpTimeout, Timeout: min(10*time.Second, cmp.Or(opt.ItemTimeout, defaultTimeout)/2)})
+	compiler := jq.NewCompiler(jq.Options{Environ: environ, Timeout: min(10*time.Second, cmp.Or(opt.ItemTimeout, defaultTimeout)/2)})
 	for i, v := range list {
 		b := &builder{opt: opt, compiler: compiler, scan: newScan(), index: i}
 		r, err := b.build(v)

@@ -15,7 +15,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(workItemMapping())
 	f.Add(`{"resources":[{"selector":{"query":true},"port":{"itemsToParse":".a","entity":{"mappings":{"identifier":{"combinator":"1","rules":[{}]},"blueprint":5,"properties":{"a":[[{}]]}}}}}]}`)
 	f.Fuzz(func(t *testing.T, doc string) {
-		m, err := mapping.Parse([]byte(doc), mapping.Options{ItemTimeout: 50 * time.Millisecond, RegexpTimeout: 20 * time.Millisecond})
+		m, err := mapping.Parse([]byte(doc), mapping.Options{ItemTimeout: 50 * time.Millisecond})
 		if err != nil {
 			return
 		}

@@ -27,9 +27,6 @@ type Options struct {
 	// ItemTimeout bounds one record: 0 means 120 s. One expression may take 10 s,
 	// or half of that if it is less.
 	ItemTimeout time.Duration
-	// RegexpTimeout bounds one match of a backtracking regular expression: 0
-	// means 1 s.
-	RegexpTimeout time.Duration
 }
 
 // A Mapping is a parsed and compiled mapping document. It is read-only and safe

@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -104,22 +105,12 @@ func (r *Report) Merge(other *Report) {
 	}
 }
 
-// List returns the reports sorted by path.
-func (r *Report) List() []*ExpressionReport {
-	list := make([]*ExpressionReport, 0, len(r.Expressions))
-	for _, x := range r.Expressions {
-		list = append(list, x)
-	}
-	slices.SortFunc(list, func(a, b *ExpressionReport) int { return strings.Compare(a.Path, b.Path) })
-	return list
-}
-
 // Lines are the report for people, one line per expression, sorted by path.
 // They show expressions and identifiers, never values of records.
 func (r *Report) Lines() []string {
 	var lines []string
-	for _, x := range r.List() {
-		lines = append(lines, x.String())
+	for _, path := range slices.Sorted(maps.Keys(r.Expressions)) {
+		lines = append(lines, r.Expressions[path].String())
 	}
 	return lines
 }

@@ -96,18 +96,11 @@ func (n *scanNode) object(d []byte, i int, slots []slot) (end int, repeated bool
 		return i + 1, false
 	}
 	for {
-		if i >= len(d) || d[i] != '"' {
+		var key []byte
+		if key, i = readKey(d, i); i < 0 {
 			return -1, false
 		}
-		after := skipString(d, i)
-		if after < 0 {
-			return -1, false
-		}
-		c := n.find(d[i+1 : after-1])
-		if i = skipSpace(d, after); i >= len(d) || d[i] != ':' {
-			return -1, false
-		}
-		i = skipSpace(d, i+1)
+		c := n.find(key[1 : len(key)-1])
 		if c == nil {
 			i = skipValue(d, i)
 		} else {

@@ -69,14 +69,6 @@ type Memory struct {
 	resync  uint32 // number of complete resyncs, and a start
 	full    bool   // something did not fit
 	stopped bool   // after an error of the disk, and after Close
-	stats   Stats
-}
-
-// Stats are counts since Open.
-type Stats struct {
-	Hits, Misses int64
-	Entries      int
-	Bytes        int64 // of the data file
 }
 
 // OpenIn opens the memory below a state directory. Where that is not possible the
@@ -142,25 +134,18 @@ func (m *Memory) Get(key string) (value []byte, ok bool) {
 	defer m.gate.RUnlock()
 	name := nameOf(key)
 	rec, s, found := m.find(name)
-	if found && rec == nil {
+	if !found {
+		return nil, false
+	}
+	if rec == nil {
 		rec = make([]byte, s.size)
 		if _, err := m.file.ReadAt(rec, s.offset()); err != nil {
 			rec = nil
 		}
 	}
-	if found {
-		var other bool
-		value, other, ok = m.reader.value(rec, name)
-		if !ok && !other {
-			m.forget(name, s)
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if ok {
-		m.stats.Hits++
-	} else {
-		m.stats.Misses++
+	value, other, ok := m.reader.value(rec, name)
+	if !ok && !other {
+		m.forget(name, s)
 	}
 	return value, ok
 }
@@ -293,19 +278,4 @@ func (m *Memory) Close() error {
 	err = errors.Join(err, m.file.Close(), m.lock.Close())
 	m.file = nil
 	return err
-}
-
-// Stats are counts since Open.
-func (m *Memory) Stats() Stats {
-	if m == nil {
-		return Stats{}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := m.stats
-	s.Bytes = m.end
-	if m.index != nil {
-		s.Entries = m.index.len()
-	}
-	return s
 }

@@ -82,7 +82,7 @@ func TestValues(t *testing.T) {
 	check(m, "before writing")
 	end(t, m, true)
 	check(m, "written")
-	if s := m.Stats(); s.Entries != 4 || s.Hits != 8 || s.Misses != 2 || s.Bytes > 10000 {
+	if s := m.Stats(); s.Entries != 4 || s.Bytes > 10000 {
 		t.Errorf("stats = %+v", s)
 	}
 	if err := m.Close(); err != nil {

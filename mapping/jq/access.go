@@ -7,42 +7,19 @@ import (
 	"unicode/utf8"
 )
 
-// field is `.name`: the case that mappings are made of.
-type field struct {
-	target node
+// fieldOne is `.name`: the case that mappings are made of.
+type fieldOne struct {
+	index
+	target single
 	name   string
 }
 
 func newField(target node, name string) node {
+	n := index{target, constant{name}}
 	if t, ok := target.(single); ok {
-		return fieldOne{t, name}
+		return fieldOne{n, t, name}
 	}
-	return field{target, name}
-}
-
-func (n field) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.target.eval(r, e, in, func(t any) error {
-		v, err := getField(t, n.name)
-		if err != nil {
-			return err
-		}
-		return out(v)
-	})
-}
-
-func (n field) paths(r *run, e *env, in place, out func(place) error) error {
-	return evalPaths(n.target, r, e, in, func(p place) error {
-		p, err := p.down(r, n.name)
-		if err != nil {
-			return err
-		}
-		return out(p)
-	})
-}
-
-type fieldOne struct {
-	target single
-	name   string
+	return n
 }
 
 func (n fieldOne) one(r *run, e *env, in any) (any, error) {
@@ -51,14 +28,6 @@ func (n fieldOne) one(r *run, e *env, in any) (any, error) {
 		return nil, err
 	}
 	return getField(t, n.name)
-}
-
-func (n fieldOne) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
-}
-
-func (n fieldOne) paths(r *run, e *env, in place, out func(place) error) error {
-	return field{n.target, n.name}.paths(r, e, in, out)
 }
 
 func getField(t any, name string) (any, error) {
@@ -74,35 +43,23 @@ func getField(t any, name string) (any, error) {
 
 // down follows one step of a path.
 func (p place) down(r *run, key any) (place, error) {
-	if !p.ok {
+	if p.path == computed {
 		return place{}, errorf("Invalid path expression near attempt to access element %s of %s", shortText(key), shortText(p.val))
 	}
 	v, err := getIndex(r, p.val, key)
-	if err != nil {
-		return place{}, err
+	if err != nil || p.path == nil {
+		return place{val: v}, err
 	}
-	return place{path: &step{p.path, key}, val: v, ok: true}, nil
+	return place{v, &step{p.path, key}}, nil
 }
 
-// index is `.[key]` with any key.
+// index is `.[key]` with any key, which sees the input of the whole.
 type index struct{ target, key node }
 
-func (n index) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.key.eval(r, e, in, func(k any) error {
-		return n.target.eval(r, e, in, func(t any) error {
-			v, err := getIndex(r, t, k)
-			if err != nil {
-				return err
-			}
-			return out(v)
-		})
-	})
-}
-
-func (n index) paths(r *run, e *env, in place, out func(place) error) error {
-	return n.key.eval(r, e, in.val, func(k any) error {
-		return evalPaths(n.target, r, e, in, func(p place) error {
-			p, err := p.down(r, k)
+func (n index) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.key, r, e, in.plain(), func(k place) error {
+		return eval(n.target, r, e, in, func(t place) error {
+			p, err := t.down(r, k.val)
 			if err != nil {
 				return err
 			}
@@ -111,7 +68,18 @@ func (n index) paths(r *run, e *env, in place, out func(place) error) error {
 	})
 }
 
-type indexOne struct{ target, key single }
+type indexOne struct {
+	index
+	target, key single
+}
+
+func newIndex(target, key node) node {
+	n := index{target, key}
+	if singles(target, key) {
+		return indexOne{n, target.(single), key.(single)}
+	}
+	return n
+}
 
 func (n indexOne) one(r *run, e *env, in any) (any, error) {
 	k, err := n.key.one(r, e, in)
@@ -123,28 +91,6 @@ func (n indexOne) one(r *run, e *env, in any) (any, error) {
 		return nil, err
 	}
 	return getIndex(r, t, k)
-}
-
-func (n indexOne) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
-}
-
-func (n indexOne) paths(r *run, e *env, in place, out func(place) error) error {
-	return index{n.target, n.key}.paths(r, e, in, out)
-}
-
-// sliceKey makes the key object of `.[from:to]`.
-type sliceKey struct{ from, to node }
-
-func (n sliceKey) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.from.eval(r, e, in, func(from any) error {
-		return n.to.eval(r, e, in, func(to any) error {
-			o := newObject(2)
-			o.set("start", from)
-			o.set("end", to)
-			return out(o)
-		})
-	})
 }
 
 // getIndex is `t[key]` for every pair of types.
@@ -287,77 +233,57 @@ func indicesOfList(r *run, list, sub []any) (any, error) {
 // iterate is `.[]`.
 type iterate struct{ target node }
 
-func (n iterate) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.target.eval(r, e, in, func(t any) error { return each(r, t, out) })
+func (n iterate) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.target, r, e, in, func(t place) error { return t.each(r, out) })
+}
+
+// elements are the values of a list or object.
+func elements(t any) ([]any, error) {
+	switch t := t.(type) {
+	case []any:
+		return t, nil
+	case *Object:
+		return t.vals, nil
+	}
+	if t == nil {
+		return nil, errorf("Cannot iterate over null")
+	}
+	return nil, errorf("Cannot iterate over %s", describe(t))
 }
 
 func each(r *run, t any, out func(any) error) error {
-	var vals []any
-	switch t := t.(type) {
-	case []any:
-		vals = t
-	case *Object:
-		vals = t.vals
-	default:
-		return errorf("Cannot iterate over %s", describeShort(t))
+	return place{val: t}.each(r, func(p place) error { return out(p.val) })
+}
+
+func (p place) each(r *run, out func(place) error) error {
+	if p.path == computed {
+		return errorf("Invalid path expression near attempt to iterate through %s", shortText(p.val))
 	}
-	for _, v := range vals {
+	vals, err := elements(p.val)
+	if err != nil {
+		return err
+	}
+	for i, v := range vals {
 		if err := r.tick(); err != nil {
 			return err
 		}
-		if err := out(v); err != nil {
+		sub := place{val: v}
+		if o, ok := p.val.(*Object); ok && p.path != nil {
+			sub.path = &step{p.path, o.keys[i]}
+		} else if p.path != nil {
+			sub.path = &step{p.path, float64(i)}
+		}
+		if err := out(sub); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func describeShort(v any) string {
-	if v == nil {
-		return "null"
-	}
-	return describe(v)
-}
-
-func (n iterate) paths(r *run, e *env, in place, out func(place) error) error {
-	return evalPaths(n.target, r, e, in, func(p place) error { return p.each(r, out) })
-}
-
-func (p place) each(r *run, out func(place) error) error {
-	if !p.ok {
-		return errorf("Invalid path expression near attempt to iterate through %s", shortText(p.val))
-	}
-	var i int
-	return each(r, p.val, func(v any) error {
-		key := any(float64(i))
-		if o, ok := p.val.(*Object); ok {
-			key = o.keys[i]
-		}
-		i++
-		return out(place{path: &step{p.path, key}, val: v, ok: true})
-	})
 }
 
 // recurse is `..`.
 type recurse struct{}
 
-func (n recurse) eval(r *run, e *env, in any, out func(any) error) error {
-	if err := out(in); err != nil {
-		return err
-	}
-	switch in.(type) {
-	case []any, *Object:
-		if err := r.enter(); err != nil {
-			return err
-		}
-		err := each(r, in, func(v any) error { return n.eval(r, e, v, out) })
-		r.leave()
-		return err
-	}
-	return nil
-}
-
-func (n recurse) paths(r *run, e *env, in place, out func(place) error) error {
+func (n recurse) eval(r *run, e *env, in place, out func(place) error) error {
 	if err := out(in); err != nil {
 		return err
 	}
@@ -366,56 +292,34 @@ func (n recurse) paths(r *run, e *env, in place, out func(place) error) error {
 		if err := r.enter(); err != nil {
 			return err
 		}
-		err := in.each(r, func(p place) error { return n.paths(r, e, p, out) })
+		err := in.each(r, func(p place) error { return n.eval(r, e, p, out) })
 		r.leave()
 		return err
 	}
 	return nil
 }
 
-// optional is `…?` after an index: only that one step may fail.
+// optionalStep is `…?` behind an index: only that one step may fail.
 func optionalStep(n node) node {
 	switch n := n.(type) {
 	case fieldOne:
-		return stepOf{n.target, func(t node) node { return newField(t, n.name) }}.build()
-	case field:
-		return stepOf{n.target, func(t node) node { return newField(t, n.name) }}.build()
-	case iterate:
-		return stepOf{n.target, func(t node) node { return iterate{t} }}.build()
-	case index:
-		return optionalIndex(n)
+		return optionalIndex{n.index}
 	case indexOne:
-		return optionalIndex{n.target, n.key}
+		return optionalIndex{n.index}
+	case index:
+		return optionalIndex{n}
+	case iterate:
+		return newPipe(n.target, try{body: iterate{identity{}}})
 	}
 	return try{body: n}
 }
 
-type stepOf struct {
-	target node
-	last   func(node) node
-}
+type optionalIndex struct{ index }
 
-func (s stepOf) build() node { return newPipe(s.target, try{body: s.last(identity{})}) }
-
-// optionalIndex is `target[key]?`: key sees the input of the whole.
-type optionalIndex struct{ target, key node }
-
-func (n optionalIndex) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.key.eval(r, e, in, func(k any) error {
-		return n.target.eval(r, e, in, func(t any) error {
-			v, err := getIndex(r, t, k)
-			if err != nil {
-				return nil //nolint:nilerr // that is what `?` is for
-			}
-			return out(v)
-		})
-	})
-}
-
-func (n optionalIndex) paths(r *run, e *env, in place, out func(place) error) error {
-	return n.key.eval(r, e, in.val, func(k any) error {
-		return evalPaths(n.target, r, e, in, func(p place) error {
-			p, err := p.down(r, k)
+func (n optionalIndex) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.key, r, e, in.plain(), func(k place) error {
+		return eval(n.target, r, e, in, func(t place) error {
+			p, err := t.down(r, k.val)
 			if err != nil {
 				return nil //nolint:nilerr // that is what `?` is for
 			}

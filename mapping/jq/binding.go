@@ -8,10 +8,6 @@ type variable struct{ hops int }
 //nolint:unparam // the signature is that of the interface single
 func (n variable) one(_ *run, e *env, _ any) (any, error) { return e.up(n.hops).val, nil }
 
-func (n variable) eval(_ *run, e *env, _ any, out func(any) error) error {
-	return out(e.up(n.hops).val)
-}
-
 // A pattern is the left side of a binding: a variable, or a list or object of
 // patterns. Variables are numbered by slot.
 type pattern struct {
@@ -58,11 +54,11 @@ func (p *pattern) bindMembers(r *run, e *env, in, v any, slots []any, i int, nex
 	}
 	m := p.members[i]
 	rest := func() error { return p.bindMembers(r, e, in, v, slots, i+1, next) }
-	return m.key.eval(r, e, in, func(k any) error {
-		if _, ok := k.(string); !ok {
-			return errorf("Cannot index %s with %s", typeName(v), typeName(k))
+	return eval(m.key, r, e, place{val: in}, func(k place) error {
+		if _, ok := k.val.(string); !ok {
+			return errorf("Cannot index %s with %s", typeName(v), typeName(k.val))
 		}
-		sub, err := getIndex(r, v, k)
+		sub, err := getIndex(r, v, k.val)
 		if err != nil {
 			return err
 		}
@@ -111,17 +107,17 @@ type bindNode struct {
 	body   node
 }
 
-func (n bindNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.source.eval(r, e, in, func(v any) error {
-		return n.shield(out, func(out func(any) error) error {
-			return n.ps.bind(r, e, in, v, func(e *env) error { return n.body.eval(r, e, in, out) })
+func (n bindNode) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.source, r, e, in.plain(), func(v place) error {
+		return n.shield(out, func(out func(place) error) error {
+			return n.ps.bind(r, e, in.val, v.val, func(e *env) error { return eval(n.body, r, e, in, out) })
 		})
 	})
 }
 
 // shield keeps errors of the receiver from being taken for those of an
 // alternative pattern.
-func (n bindNode) shield(out func(any) error, gen func(func(any) error) error) error {
+func (n bindNode) shield(out func(place) error, gen func(func(place) error) error) error {
 	if len(n.ps.alts) == 1 {
 		return gen(out)
 	}
@@ -132,20 +128,18 @@ func (n bindNode) shield(out func(any) error, gen func(func(any) error) error) e
 	return own
 }
 
-func (n bindNode) paths(r *run, e *env, in place, out func(place) error) error {
-	return n.source.eval(r, e, in.val, func(v any) error {
-		return n.ps.bind(r, e, in.val, v, func(e *env) error { return evalPaths(n.body, r, e, in, out) })
-	})
+// bindOne is `source as $x | body` with one output.
+type bindOne struct {
+	bindNode
+	source, body single
 }
 
-// bindOne is `source as $x | body` with one output.
-type bindOne struct{ source, body single }
-
 func newBind(source node, ps patterns, body node) node {
+	n := bindNode{source, ps, body}
 	if len(ps.alts) == 1 && ps.alts[0].slot >= 0 && singles(source, body) {
-		return bindOne{source.(single), body.(single)}
+		return bindOne{n, source.(single), body.(single)}
 	}
-	return bindNode{source, ps, body}
+	return n
 }
 
 func (n bindOne) one(r *run, e *env, in any) (any, error) {
@@ -156,18 +150,6 @@ func (n bindOne) one(r *run, e *env, in any) (any, error) {
 	return n.body.one(r, &env{parent: e, val: v}, in)
 }
 
-func (n bindOne) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
-}
-
-func (n bindOne) paths(r *run, e *env, in place, out func(place) error) error {
-	v, err := n.source.one(r, e, in.val)
-	if err != nil {
-		return err
-	}
-	return evalPaths(n.body, r, &env{parent: e, val: v}, in, out)
-}
-
 // reduceNode is `reduce source as $x (start; update)`: the last output of
 // update is the next state, none is null.
 type reduceNode struct {
@@ -176,29 +158,12 @@ type reduceNode struct {
 	start, update node
 }
 
-func (n reduceNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.start.eval(r, e, in, func(state any) error {
-		err := n.source.eval(r, e, in, func(v any) error {
-			return n.ps.bind(r, e, in, v, func(e *env) error {
-				var last any
-				err := n.update.eval(r, e, state, func(v any) error { last = v; return r.tick() })
-				state = last
-				return err
-			})
-		})
-		if err != nil {
-			return err
-		}
-		return out(state)
-	})
-}
-
-func (n reduceNode) paths(r *run, e *env, in place, out func(place) error) error {
-	return evalPaths(n.start, r, e, in, func(state place) error {
-		err := n.source.eval(r, e, in.val, func(v any) error {
-			return n.ps.bind(r, e, in.val, v, func(e *env) error {
-				last := place{}
-				err := evalPaths(n.update, r, e, state, func(p place) error { last = p; return r.tick() })
+func (n reduceNode) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.start, r, e, in, func(state place) error {
+		err := eval(n.source, r, e, in.plain(), func(v place) error {
+			return n.ps.bind(r, e, in.val, v.val, func(e *env) error {
+				last := in.other(nil)
+				err := eval(n.update, r, e, state, func(p place) error { last = p; return r.tick() })
 				state = last
 				return err
 			})
@@ -217,26 +182,13 @@ type foreachNode struct {
 	start, update, extract node
 }
 
-func (n foreachNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.start.eval(r, e, in, func(state any) error {
-		return n.source.eval(r, e, in, func(v any) error {
-			return n.ps.bind(r, e, in, v, func(e *env) error {
-				return n.update.eval(r, e, state, func(v any) error {
-					state = v
-					return n.extract.eval(r, e, v, out)
-				})
-			})
-		})
-	})
-}
-
-func (n foreachNode) paths(r *run, e *env, in place, out func(place) error) error {
-	return evalPaths(n.start, r, e, in, func(state place) error {
-		return n.source.eval(r, e, in.val, func(v any) error {
-			return n.ps.bind(r, e, in.val, v, func(e *env) error {
-				return evalPaths(n.update, r, e, state, func(p place) error {
+func (n foreachNode) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.start, r, e, in, func(state place) error {
+		return eval(n.source, r, e, in.plain(), func(v place) error {
+			return n.ps.bind(r, e, in.val, v.val, func(e *env) error {
+				return eval(n.update, r, e, state, func(p place) error {
 					state = p
-					return evalPaths(n.extract, r, e, p, out)
+					return eval(n.extract, r, e, p, out)
 				})
 			})
 		})
@@ -246,18 +198,10 @@ func (n foreachNode) paths(r *run, e *env, in place, out func(place) error) erro
 // labelNode is `label $name | body`.
 type labelNode struct{ body node }
 
-func (n labelNode) eval(r *run, e *env, in any, out func(any) error) error {
+func (n labelNode) eval(r *run, e *env, in place, out func(place) error) error {
 	cell := &env{parent: e}
-	return cell.landed(n.body.eval(r, cell, in, out))
-}
-
-func (n labelNode) paths(r *run, e *env, in place, out func(place) error) error {
-	cell := &env{parent: e}
-	return cell.landed(evalPaths(n.body, r, cell, in, out))
-}
-
-func (e *env) landed(err error) error {
-	if b, ok := err.(*breakError); ok && b.label == e { //nolint:errorlint // never wrapped
+	err := eval(n.body, r, cell, in, out)
+	if b, ok := err.(*breakError); ok && b.label == cell { //nolint:errorlint // never wrapped
 		return nil
 	}
 	return err
@@ -265,10 +209,6 @@ func (e *env) landed(err error) error {
 
 type breakNode struct{ hops int }
 
-func (n breakNode) eval(_ *run, e *env, _ any, _ func(any) error) error {
-	return &breakError{e.up(n.hops)}
-}
-
-func (n breakNode) paths(_ *run, e *env, _ place, _ func(place) error) error {
+func (n breakNode) eval(_ *run, e *env, _ place, _ func(place) error) error {
 	return &breakError{e.up(n.hops)}
 }

@@ -4,7 +4,6 @@ package jq
 
 // A funcDef is a function defined in jq.
 type funcDef struct {
-	name   string
 	params []string // `$x` parameters are bound as value and as function
 	body   node
 }
@@ -15,18 +14,10 @@ type defNode struct {
 	body node
 }
 
-func (n defNode) bind(e *env) *env {
+func (n defNode) eval(r *run, e *env, in place, out func(place) error) error {
 	cell := &env{parent: e}
 	cell.fn = &closure{n.def, cell}
-	return cell
-}
-
-func (n defNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.body.eval(r, n.bind(e), in, out)
-}
-
-func (n defNode) paths(r *run, e *env, in place, out func(place) error) error {
-	return evalPaths(n.body, r, n.bind(e), in, out)
+	return eval(n.body, r, cell, in, out)
 }
 
 // call calls a function defined in jq: one in scope, hops away, or a built-in.
@@ -43,22 +34,12 @@ func (n call) target(e *env) *closure {
 	return e.up(n.hops).fn
 }
 
-func (n call) eval(r *run, e *env, in any, out func(any) error) error {
+func (n call) eval(r *run, e *env, in place, out func(place) error) error {
 	if err := r.enter(); err != nil {
 		return err
 	}
 	c := n.target(e)
-	err := n.bind(r, c, e, in, c.env, 0, func(inner *env) error { return c.def.body.eval(r, inner, in, out) })
-	r.leave()
-	return err
-}
-
-func (n call) paths(r *run, e *env, in place, out func(place) error) error {
-	if err := r.enter(); err != nil {
-		return err
-	}
-	c := n.target(e)
-	err := n.bind(r, c, e, in.val, c.env, 0, func(inner *env) error { return evalPaths(c.def.body, r, inner, in, out) })
+	err := n.bind(r, c, e, in.val, c.env, 0, func(inner *env) error { return eval(c.def.body, r, inner, in, out) })
 	r.leave()
 	return err
 }
@@ -73,8 +54,8 @@ func (n call) bind(r *run, c *closure, caller *env, in any, inner *env, i int, n
 	if c.def.params[i][0] != '$' {
 		return n.bind(r, c, caller, in, inner, i+1, next)
 	}
-	return n.args[i].body.eval(r, caller, in, func(v any) error {
-		return n.bind(r, c, caller, in, &env{parent: inner, val: v}, i+1, next)
+	return eval(n.args[i].body, r, caller, place{val: in}, func(v place) error {
+		return n.bind(r, c, caller, in, &env{parent: inner, val: v.val}, i+1, next)
 	})
 }
 
@@ -84,27 +65,18 @@ type heavy struct {
 	weight int
 }
 
-func (n heavy) eval(r *run, e *env, in any, out func(any) error) error {
+func (n heavy) eval(r *run, e *env, in place, out func(place) error) error {
 	err := r.nest(n.weight)
 	if err == nil {
-		err = n.body.eval(r, e, in, out)
-	}
-	r.depth -= n.weight
-	return err
-}
-
-func (n heavy) paths(r *run, e *env, in place, out func(place) error) error {
-	err := r.nest(n.weight)
-	if err == nil {
-		err = evalPaths(n.body, r, e, in, out)
+		err = eval(n.body, r, e, in, out)
 	}
 	r.depth -= n.weight
 	return err
 }
 
 type heavyOne struct {
-	body   single
-	weight int
+	heavy
+	body single
 }
 
 func (n heavyOne) one(r *run, e *env, in any) (v any, err error) {
@@ -113,12 +85,4 @@ func (n heavyOne) one(r *run, e *env, in any) (v any, err error) {
 	}
 	r.depth -= n.weight
 	return v, err
-}
-
-func (n heavyOne) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
-}
-
-func (n heavyOne) paths(r *run, e *env, in place, out func(place) error) error {
-	return heavy{n.body, n.weight}.paths(r, e, in, out)
 }

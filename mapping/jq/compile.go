@@ -1,7 +1,6 @@
 package jq
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/itchyny/gojq"
@@ -42,146 +41,126 @@ type compiler struct {
 	// root says that the expression at hand sees the program's input, which is
 	// read through Input and not passed along.
 	root bool
+	err  error // the first one; what comes after it does not matter
+}
+
+// fail notes an error and stands in for the node that cannot be made.
+func (c *compiler) fail(format string, args ...any) node {
+	if c.err == nil {
+		c.err = fmt.Errorf(format, args...)
+	}
+	return empty{}
 }
 
 // inner compiles something whose input is not the program's.
-func (c *compiler) inner(f func() error) error {
+func (c *compiler) inner(f func() node) node {
 	was := c.root
 	c.root = false
-	err := f()
+	n := f()
 	c.root = was
-	return err
+	return n
 }
 
 // passed compiles a node that uses its input itself: at the root it gets the
 // whole input through a pipe.
-func (c *compiler) passed(f func() (node, error)) (n node, err error) {
-	at := c.root
-	err = c.inner(func() (err error) { n, err = f(); return err })
-	if err != nil || !at {
-		return n, err
+func (c *compiler) passed(f func() node) node {
+	n := c.inner(f)
+	if _, ok := n.(constant); ok || !c.root {
+		return n
 	}
-	if k, ok := n.(constant); ok {
-		return k, nil
-	}
-	return newPipe(rootWhole{}, n), nil
+	return newPipe(rootWhole{}, n)
 }
 
-func (c *compiler) query(q *gojq.Query, s *scope) (node, error) {
-	if c.depth++; c.depth > maxSource {
-		return nil, errors.New("nests too deep")
-	}
+func (c *compiler) query(q *gojq.Query, s *scope) node {
+	c.depth++
 	defer func() { c.depth-- }()
 	c.deepest = max(c.deepest, c.depth)
-	if len(q.Imports) > 0 || q.Meta != nil {
-		return nil, errors.New("modules are not available")
-	}
-	if len(q.FuncDefs) > 0 {
+	switch {
+	case c.err != nil:
+		return empty{}
+	case c.depth > maxSource:
+		return c.fail("nests too deep")
+	case len(q.Imports) > 0 || q.Meta != nil:
+		return c.fail("modules are not available")
+	case len(q.FuncDefs) > 0:
 		return c.definitions(q, s)
-	}
-	if q.Term != nil {
+	case q.Term != nil:
 		return c.term(q.Term, s)
-	}
-	if q.Left == nil || q.Right == nil {
-		return nil, errors.New("missing query")
-	}
-	if len(q.Patterns) > 0 {
-		return c.binding(q.Left, q.Patterns, s, func(inner *scope) (node, error) { return c.query(q.Right, inner) })
+	case q.Left == nil || q.Right == nil:
+		return c.fail("missing query")
+	case len(q.Patterns) > 0:
+		source := c.query(q.Left, s)
+		ps, inner := c.patterns(q.Patterns, s)
+		return newBind(source, ps, c.query(q.Right, inner))
 	}
 	return c.operator(q, s)
 }
 
-func (c *compiler) operator(q *gojq.Query, s *scope) (node, error) {
+func (c *compiler) operator(q *gojq.Query, s *scope) node {
 	switch q.Op {
 	case gojq.OpPipe:
 		return c.pipe(q, s)
 	case gojq.OpAssign, gojq.OpModify, gojq.OpUpdateAlt,
 		gojq.OpUpdateAdd, gojq.OpUpdateSub, gojq.OpUpdateMul, gojq.OpUpdateDiv, gojq.OpUpdateMod:
-		return c.passed(func() (node, error) { return c.update(q, s) })
+		return c.passed(func() node { return c.update(q, s) })
 	default: // works on the values of both sides
 	}
-	l, err := c.query(q.Left, s)
-	if err != nil {
-		return nil, err
-	}
-	r, err := c.query(q.Right, s)
-	if err != nil {
-		return nil, err
-	}
+	l, r := c.query(q.Left, s), c.query(q.Right, s)
 	switch q.Op {
 	case gojq.OpComma:
-		return comma{l, r}, nil
+		return comma{l, r}
 	case gojq.OpAlt:
-		return newAlternative(l, r), nil
+		return newAlternative(l, r)
 	case gojq.OpAnd, gojq.OpOr:
 		if singles(l, r) {
-			return logicOne{l.(single), r.(single), q.Op == gojq.OpOr}, nil
+			return logicOne{l.(single), r.(single), q.Op == gojq.OpOr}
 		}
-		return logic{l, r, q.Op == gojq.OpOr}, nil
+		return logic{l, r, q.Op == gojq.OpOr}
 	default:
 		if operator(q.Op) == nil {
-			return nil, fmt.Errorf("operator %s is not available", q.Op)
+			return c.fail("operator %s is not available", q.Op)
 		}
-		return newBinary(q.Op, l, r), nil
+		return newBinary(q.Op, l, r)
 	}
 }
 
-func (c *compiler) pipe(q *gojq.Query, s *scope) (node, error) {
-	l, err := c.query(q.Left, s)
-	if err != nil {
-		return nil, err
-	}
+func (c *compiler) pipe(q *gojq.Query, s *scope) node {
+	l := c.query(q.Left, s)
 	if _, ok := l.(rootWhole); ok { // `. | f`
 		return c.query(q.Right, s)
 	}
-	var r node
-	err = c.inner(func() (err error) { r, err = c.query(q.Right, s); return err })
-	if err != nil {
-		return nil, err
-	}
-	return newPipe(l, r), nil
+	return newPipe(l, c.inner(func() node { return c.query(q.Right, s) }))
 }
 
 // update compiles the assignments.
-func (c *compiler) update(q *gojq.Query, s *scope) (node, error) {
-	l, err := c.query(q.Left, s)
-	if err != nil {
-		return nil, err
-	}
-	r, err := c.query(q.Right, s)
-	if err != nil {
-		return nil, err
-	}
+func (c *compiler) update(q *gojq.Query, s *scope) node {
+	l, r := c.query(q.Left, s), c.query(q.Right, s)
 	switch q.Op {
 	case gojq.OpAssign:
-		return assign{l, r}, nil
+		return assign{l, r}
 	case gojq.OpModify:
-		return modify{l, r}, nil
+		return modify{l, r}
 	case gojq.OpUpdateAlt:
-		return modifyOp{l, r, orElse}, nil
+		return modifyOp{l, r, orElse}
 	default:
-		return modifyOp{l, r, operator(q.Op)}, nil
+		return modifyOp{l, r, operator(q.Op)}
 	}
 }
 
 // optional compiles an expression that may be absent.
-func (c *compiler) optional(q *gojq.Query, s *scope, absent node) (node, error) {
+func (c *compiler) optional(q *gojq.Query, s *scope, absent node) node {
 	if q == nil {
-		return absent, nil
+		return absent
 	}
 	return c.query(q, s)
 }
 
-func (c *compiler) term(t *gojq.Term, s *scope) (node, error) {
-	var err error
+func (c *compiler) term(t *gojq.Term, s *scope) node {
 	n, done := c.rootPath(t)
 	step := false // the last step was an index: `?` covers only it
 	if n == nil {
-		n, err = c.head(t, s)
+		n = c.head(t, s)
 		step = t.Type == gojq.TermTypeIndex
-	}
-	if err != nil {
-		return nil, err
 	}
 	for _, suffix := range t.SuffixList[done:] {
 		switch {
@@ -192,13 +171,10 @@ func (c *compiler) term(t *gojq.Term, s *scope) (node, error) {
 		case suffix.Iter:
 			n, step = iterate{n}, true
 		default:
-			if n, err = c.index(n, suffix.Index, s); err != nil {
-				return nil, err
-			}
-			step = true
+			n, step = c.index(n, suffix.Index, s), true
 		}
 	}
-	return n, nil
+	return n
 }
 
 // rootPath reads the plain path at the start of a term, if the term begins with
@@ -247,31 +223,31 @@ func PlainStep(x *gojq.Index) (string, bool) {
 	return str.Str, len(str.Queries) == 0 && len(x.Start.Term.SuffixList) == 0 && len(x.Start.FuncDefs) == 0
 }
 
-func (c *compiler) head(t *gojq.Term, s *scope) (node, error) {
+func (c *compiler) head(t *gojq.Term, s *scope) node {
 	switch t.Type {
 	case gojq.TermTypeIdentity:
-		return c.identity(), nil
+		return c.identity()
 	case gojq.TermTypeRecurse:
-		return c.passed(func() (node, error) { return recurse{}, nil })
+		return c.passed(func() node { return recurse{} })
 	case gojq.TermTypeNull:
-		return constant{nil}, nil
+		return constant{nil}
 	case gojq.TermTypeTrue:
-		return constant{true}, nil
+		return constant{true}
 	case gojq.TermTypeFalse:
-		return constant{false}, nil
+		return constant{false}
 	case gojq.TermTypeIndex:
 		return c.index(c.identity(), t.Index, s)
 	case gojq.TermTypeFunc:
 		if t.Func.Name[0] == '$' {
 			return c.variable(t.Func.Name, s)
 		}
-		return c.passed(func() (node, error) { return c.call(t.Func, s) })
+		return c.passed(func() node { return c.call(t.Func, s) })
 	case gojq.TermTypeNumber:
 		v, ok := parseNumber(t.Number, true)
 		if !ok {
-			return nil, fmt.Errorf("invalid number %s", t.Number)
+			return c.fail("invalid number %s", t.Number)
 		}
-		return constant{v}, nil
+		return constant{v}
 	case gojq.TermTypeString:
 		return c.str(t.Str, formats["@text"], s)
 	case gojq.TermTypeQuery:
@@ -292,115 +268,87 @@ func (c *compiler) identity() node {
 	return identity{}
 }
 
-func (c *compiler) structure(t *gojq.Term, s *scope) (node, error) {
+func (c *compiler) structure(t *gojq.Term, s *scope) node {
 	switch t.Type {
 	case gojq.TermTypeObject:
 		return c.object(t.Object, s)
 	case gojq.TermTypeArray:
-		body, err := c.optional(t.Array.Query, s, empty{})
-		return collect{body}, err
+		return collect{c.optional(t.Array.Query, s, empty{})}
 	case gojq.TermTypeIf:
 		return c.conditional(t.If, s)
 	case gojq.TermTypeTry:
-		return c.try(t.Try, s)
+		body := c.query(t.Try.Body, s)
+		return try{body, c.inner(func() node { return c.optional(t.Try.Catch, s, nil) })}
 	case gojq.TermTypeReduce:
 		return c.reduce(t.Reduce, s)
 	case gojq.TermTypeForeach:
 		return c.foreach(t.Foreach, s)
 	case gojq.TermTypeLabel:
-		body, err := c.query(t.Label.Body, s.variable("*"+t.Label.Ident))
-		return labelNode{body}, err
+		return labelNode{c.query(t.Label.Body, s.variable("*"+t.Label.Ident))}
 	case gojq.TermTypeBreak:
 		hops, found := s.find("*"+t.Break, 0)
 		if found == nil {
-			return nil, fmt.Errorf("label %s is not defined", t.Break)
+			return c.fail("label %s is not defined", t.Break)
 		}
-		return breakNode{hops}, nil
+		return breakNode{hops}
 	default:
-		return nil, errors.New("unknown term")
+		return c.fail("unknown term")
 	}
 }
 
-func (c *compiler) unary(u *gojq.Unary, s *scope) (node, error) {
-	n, err := c.term(u.Term, s)
-	if err != nil || u.Op != gojq.OpSub {
-		return n, err
+func (c *compiler) unary(u *gojq.Unary, s *scope) node {
+	n := c.term(u.Term, s)
+	if u.Op != gojq.OpSub {
+		return n
 	}
 	if k, ok := n.(constant); ok && isNumber(k.v) {
-		return constant{negate(k.v)}, nil
+		return constant{negate(k.v)}
 	}
 	return newPipe(n, newNative(func(_ *run, in any, _ []any) (any, error) {
 		if !isNumber(in) {
 			return nil, errorf("%s cannot be negated", describe(in))
 		}
 		return negate(in), nil
-	}, nil)), nil
+	}, nil))
 }
 
-func (c *compiler) index(target node, x *gojq.Index, s *scope) (node, error) {
+func (c *compiler) index(target node, x *gojq.Index, s *scope) node {
+	if name, ok := PlainStep(x); ok {
+		return newField(target, name)
+	}
 	switch {
-	case x.Name != "":
-		return newField(target, x.Name), nil
-	case x.Str != nil && len(x.Str.Queries) == 0:
-		return newField(target, x.Str.Str), nil
 	case x.Str != nil:
-		key, err := c.str(x.Str, formats["@text"], s)
-		return newIndex(target, key), err
+		return newIndex(target, c.str(x.Str, formats["@text"], s))
 	case !x.IsSlice:
-		key, err := c.query(x.Start, s)
-		if err != nil {
-			return nil, err
-		}
+		key := c.query(x.Start, s)
 		if k, ok := key.(constant); ok {
 			if name, ok := k.v.(string); ok {
-				return newField(target, name), nil
+				return newField(target, name)
 			}
 		}
-		return newIndex(target, key), nil
+		return newIndex(target, key)
 	}
-	from, err := c.optional(x.Start, s, constant{nil})
-	if err != nil {
-		return nil, err
-	}
-	to, err := c.optional(x.End, s, constant{nil})
-	return newIndex(target, newSliceKey(from, to)), err
+	from, to := c.optional(x.Start, s, constant{nil}), c.optional(x.End, s, constant{nil})
+	return newIndex(target, newObjectNode([]member{{constant{"start"}, from}, {constant{"end"}, to}}))
 }
 
-func newIndex(target, key node) node {
-	if singles(target, key) {
-		return indexOne{target.(single), key.(single)}
-	}
-	return index{target, key}
-}
-
-func newSliceKey(from, to node) node {
-	if singles(from, to) {
-		return newObjectNode([]member{{constant{"start"}, from}, {constant{"end"}, to}})
-	}
-	return sliceKey{from, to}
-}
-
-func (c *compiler) str(str *gojq.String, format func(*run, any) (string, error), s *scope) (node, error) {
+func (c *compiler) str(str *gojq.String, format func(*run, any) (string, error), s *scope) node {
 	if len(str.Queries) == 0 {
-		return constant{str.Str}, nil
+		return constant{str.Str}
 	}
 	n := interpolation{format: format}
 	for _, q := range str.Queries {
 		// Pieces of text are strings, expressions are queries in parentheses.
 		if q.Term != nil && q.Term.Type == gojq.TermTypeString && len(q.Term.SuffixList) == 0 && q.Term.Str.Queries == nil {
 			n.parts = append(n.parts, part{text: q.Term.Str.Str})
-			continue
+		} else {
+			n.parts = append(n.parts, part{expr: c.query(q, s)})
 		}
-		expr, err := c.query(q, s)
-		if err != nil {
-			return nil, err
-		}
-		n.parts = append(n.parts, part{expr: expr})
 	}
-	return newInterpolation(n), nil
+	return newInterpolation(n)
 }
 
-func (c *compiler) format(t *gojq.Term, s *scope) (node, error) {
+func (c *compiler) format(t *gojq.Term, s *scope) node {
 	f, ok := formats[t.Format]
 	if !ok {
 		name := t.Format[1:]
@@ -409,46 +357,15 @@ func (c *compiler) format(t *gojq.Term, s *scope) (node, error) {
 	if t.Str != nil {
 		return c.str(t.Str, f, s)
 	}
-	return c.passed(func() (node, error) {
-		return newNative(func(r *run, in any, _ []any) (any, error) {
-			v, err := f(r, in)
-			return v, err
-		}, nil), nil
+	return c.passed(func() node {
+		return newNative(func(r *run, in any, _ []any) (any, error) { return asAny(f(r, in)) }, nil)
 	})
 }
 
-func (c *compiler) conditional(i *gojq.If, s *scope) (node, error) {
-	cond, err := c.query(i.Cond, s)
-	if err != nil {
-		return nil, err
-	}
-	then, err := c.query(i.Then, s)
-	if err != nil {
-		return nil, err
-	}
-	var otherwise node
+func (c *compiler) conditional(i *gojq.If, s *scope) node {
+	cond, then := c.query(i.Cond, s), c.query(i.Then, s)
 	if len(i.Elif) > 0 {
-		next := &gojq.If{Cond: i.Elif[0].Cond, Then: i.Elif[0].Then, Elif: i.Elif[1:], Else: i.Else}
-		otherwise, err = c.conditional(next, s)
-	} else {
-		if i.Else == nil {
-			otherwise = c.identity()
-		} else {
-			otherwise, err = c.query(i.Else, s)
-		}
+		return newIf(cond, then, c.conditional(&gojq.If{Cond: i.Elif[0].Cond, Then: i.Elif[0].Then, Elif: i.Elif[1:], Else: i.Else}, s))
 	}
-	if err != nil {
-		return nil, err
-	}
-	return newIf(cond, then, otherwise), nil
-}
-
-func (c *compiler) try(t *gojq.Try, s *scope) (node, error) {
-	body, err := c.query(t.Body, s)
-	if err != nil {
-		return nil, err
-	}
-	n := try{body: body}
-	err = c.inner(func() (err error) { n.handler, err = c.optional(t.Catch, s, nil); return err })
-	return n, err
+	return newIf(cond, then, c.optional(i.Else, s, c.identity()))
 }

@@ -8,27 +8,27 @@ type member struct{ key, val node }
 // sameKey stands for the value of `{"\(f)"}`: what the input has under each key.
 type sameKey struct{ single }
 
-func (n objectNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.from(r, e, in, newObject(len(n.members)), 0, out)
+func (n objectNode) eval(r *run, e *env, in place, out func(place) error) error {
+	return n.from(r, e, in.plain(), newObject(len(n.members)), 0, func(o *Object) error { return out(in.with(o)) })
 }
 
-func (n objectNode) from(r *run, e *env, in any, o *Object, i int, out func(any) error) error {
+func (n objectNode) from(r *run, e *env, in place, o *Object, i int, out func(*Object) error) error {
 	if i == len(n.members) {
 		return out(o)
 	}
 	m := n.members[i]
-	return m.key.eval(r, e, in, func(k any) error {
-		name, ok := k.(string)
+	return eval(m.key, r, e, in, func(k place) error {
+		name, ok := k.val.(string)
 		if !ok {
-			return errorf("Cannot use %s as object key", describe(k))
+			return errorf("Cannot use %s as object key", describe(k.val))
 		}
 		val := m.val
 		if same, ok := val.(sameKey); ok {
-			val = field{same.single, name}
+			val = newField(same.single, name)
 		}
-		return val.eval(r, e, in, func(v any) error {
+		return eval(val, r, e, in, func(v place) error {
 			next := o.clone(1) // one for each combination
-			next.set(name, v)
+			next.set(name, v.val)
 			if err := r.growArray(0, 4, o.Len()); err != nil {
 				return err
 			}
@@ -66,7 +66,7 @@ func (n objectOne) one(r *run, e *env, in any) (any, error) {
 		}
 		val := m.val
 		if same, ok := val.(sameKey); ok {
-			val = fieldOne{same.single, name}
+			val = fieldOne{target: same.single, name: name}
 		}
 		v, err := val.one(r, e, in)
 		if err != nil {
@@ -75,10 +75,6 @@ func (n objectOne) one(r *run, e *env, in any) (any, error) {
 		o.set(name, v)
 	}
 	return o, r.growArray(0, 4+2*len(n.members), 0)
-}
-
-func (n objectOne) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
 }
 
 // interpolation is a string with `\(…)`, perhaps with a format. The last
@@ -94,11 +90,11 @@ type part struct {
 	expr node
 }
 
-func (n interpolation) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.from(r, e, in, len(n.parts)-1, "", out)
+func (n interpolation) eval(r *run, e *env, in place, out func(place) error) error {
+	return n.from(r, e, in.plain(), len(n.parts)-1, "", func(s string) error { return out(in.with(s)) })
 }
 
-func (n interpolation) from(r *run, e *env, in any, i int, tail string, out func(any) error) error {
+func (n interpolation) from(r *run, e *env, in place, i int, tail string, out func(string) error) error {
 	if i < 0 {
 		return out(tail)
 	}
@@ -106,8 +102,8 @@ func (n interpolation) from(r *run, e *env, in any, i int, tail string, out func
 	if p.expr == nil {
 		return n.from(r, e, in, i-1, p.text+tail, out)
 	}
-	return p.expr.eval(r, e, in, func(v any) error {
-		s, err := n.format(r, v)
+	return eval(p.expr, r, e, in, func(v place) error {
+		s, err := n.format(r, v.val)
 		if err != nil {
 			return err
 		}
@@ -147,8 +143,4 @@ func (n interpolationOne) one(r *run, e *env, in any) (any, error) {
 		buf = append(buf, s...)
 	}
 	return string(buf), r.growString(len(buf))
-}
-
-func (n interpolationOne) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
 }

@@ -202,7 +202,7 @@ func (d *decoder) str() (string, error) {
 		case c == '"':
 			d.i = i + 1
 			s := d.s[start:i]
-			if !ascii && !utf8.ValidString(s) {
+			if !ascii {
 				s = toValidUTF8(s)
 			}
 			return s, nil
@@ -228,7 +228,7 @@ func (d *decoder) escaped(start int) (string, error) {
 		switch c := d.s[d.i]; {
 		case c == '"':
 			d.i++
-			return d.plainEscaped(buf)
+			return toValidUTF8(string(buf)), nil
 		case c < ' ':
 			return "", d.fail("control characters from U+0000 through U+001F must be escaped")
 		case c == '\\':
@@ -242,13 +242,6 @@ func (d *decoder) escaped(start int) (string, error) {
 		}
 	}
 	return "", d.fail("unterminated string")
-}
-
-func (d *decoder) plainEscaped(buf []byte) (string, error) {
-	if utf8.Valid(buf) {
-		return string(buf), nil
-	}
-	return toValidUTF8(string(buf)), nil
 }
 
 func (d *decoder) escape(buf []byte) ([]byte, error) {

@@ -93,8 +93,6 @@ func appendResultNumber(dst []byte, v any) []byte {
 		return append(dst, '0') // never -0
 	case math.IsInf(f, 0):
 		return strconv.AppendFloat(dst, math.Copysign(math.MaxFloat64, f), 'g', -1, 64)
-	case f == math.Trunc(f) && math.Abs(f) < 1e21:
-		return strconv.AppendFloat(dst, f, 'f', -1, 64)
 	case math.Abs(f) < 1e-6 || math.Abs(f) >= 1e21:
 		return strconv.AppendFloat(dst, f, 'e', -1, 64)
 	}

@@ -43,9 +43,9 @@ func (*breakError) Error() string { return "break" }
 
 // guard runs a generator and tells its own failure apart from that of the
 // receiver of its outputs: only the former may be caught.
-func guard(gen func(out func(any) error) error, out func(any) error) (own, down error) {
-	own = gen(func(v any) error {
-		if err := out(v); err != nil {
+func guard(gen func(out func(place) error) error, out func(place) error) (own, down error) {
+	own = gen(func(p place) error {
+		if err := out(p); err != nil {
 			down = err
 			return errDown
 		}

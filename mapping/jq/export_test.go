@@ -9,8 +9,8 @@ import (
 // the first one.
 func (p *Program) Outputs(ctx context.Context, v any) (all []any, err error) {
 	r := &run{ctx: ctx, prog: p, input: p.Value(v)}
-	err = p.body.eval(r, nil, nil, func(v any) error {
-		all = append(all, v)
+	err = eval(p.body, r, nil, place{}, func(v place) error {
+		all = append(all, v.val)
 		return nil
 	})
 	if errors.Is(err, errHalt) {

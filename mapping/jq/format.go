@@ -2,6 +2,7 @@ package jq
 
 import (
 	"encoding/base64"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -53,56 +54,19 @@ var (
 	shellEscapes = strings.NewReplacer("'", `'\''`, "\x00", `\0`)
 )
 
-const upperHex = "0123456789ABCDEF"
-
-func escapeURI(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.~", c) >= 0 {
-			b.WriteByte(c)
-			continue
-		}
-		b.WriteByte('%')
-		b.WriteByte(upperHex[c>>4])
-		b.WriteByte(upperHex[c&15])
-	}
-	return b.String()
-}
+// escapeURI: a query has a plus for a space.
+func escapeURI(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func formatUnescape(r *run, v any) (string, error) {
 	s, err := textOf(r, v)
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			b.WriteByte(s[i])
-			continue
-		}
-		if i+2 >= len(s) || unhex(s[i+1]) < 0 || unhex(s[i+2]) < 0 {
-			return "", errorf("%s is not a valid uri encoding", describe(v))
-		}
-		b.WriteByte(byte(unhex(s[i+1])<<4 | unhex(s[i+2])))
-		i += 2
-	}
-	if !utf8.ValidString(b.String()) {
+	plain, err := url.PathUnescape(s)
+	if err != nil || !utf8.ValidString(plain) {
 		return "", errorf("%s is not a valid uri encoding", describe(v))
 	}
-	return b.String(), nil
-}
-
-func unhex(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
+	return plain, nil
 }
 
 func formatRow(r *run, v any, name, sep string, quote func(string) string) (string, error) {

@@ -232,27 +232,12 @@ func containsSame(r *run, a, b any, depth int) (bool, error) {
 	return equal(r, a, b)
 }
 
-func addAll(r *run, in any, _ []any) (any, error) {
-	var vals []any
-	switch v := in.(type) {
-	case []any:
-		vals = v
-	case *Object:
-		vals = v.vals
-	default:
-		return nil, errorf("Cannot iterate over %s", describeShort(in))
-	}
-	var sum any
-	for _, v := range vals {
-		if err := r.tick(); err != nil {
-			return nil, err
-		}
-		var err error
-		if sum, err = add(r, sum, v); err != nil {
-			return nil, err
-		}
-	}
-	return sum, nil
+func addAll(r *run, in any, _ []any) (sum any, err error) {
+	err = each(r, in, func(v any) (err error) {
+		sum, err = add(r, sum, v)
+		return err
+	})
+	return sum, err
 }
 
 // joinFunc is join/1: null is nothing, numbers and booleans are their text.
@@ -358,25 +343,13 @@ func flatten(r *run, in, depth any) (any, error) {
 }
 
 func reverse(r *run, in any, _ []any) (any, error) {
-	switch v := in.(type) {
-	case []any:
-		v = slices.Clone(v)
-		slices.Reverse(v)
-		return v, r.growArray(0, 2, len(v))
-	case nil:
+	if list, ok := in.([]any); ok {
+		list = slices.Clone(list)
+		slices.Reverse(list)
+		return list, r.growArray(0, 2, len(list))
+	}
+	if n, err := lengthOf(in); err == nil && toFloat(n) == 0 {
 		return []any{}, nil
-	case *Object:
-		if v.Len() == 0 {
-			return []any{}, nil
-		}
-	case float64:
-		if v == 0 {
-			return []any{}, nil
-		}
-	case string:
-		if v == "" {
-			return []any{}, nil
-		}
 	}
 	return nil, errorf("Cannot index %s with number", typeName(in))
 }

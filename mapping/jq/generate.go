@@ -6,25 +6,16 @@ package jq
 // selectNode is select/1.
 type selectNode struct{ cond node }
 
-func (n selectNode) eval(r *run, e *env, in any, out func(any) error) error {
+func (n selectNode) eval(r *run, e *env, in place, out func(place) error) error {
 	if c, ok := n.cond.(single); ok {
-		v, err := c.one(r, e, in)
+		v, err := c.one(r, e, in.val)
 		if err != nil || !truthy(v) {
 			return err
 		}
 		return out(in)
 	}
-	return n.cond.eval(r, e, in, func(c any) error {
-		if truthy(c) {
-			return out(in)
-		}
-		return nil
-	})
-}
-
-func (n selectNode) paths(r *run, e *env, in place, out func(place) error) error {
-	return n.cond.eval(r, e, in.val, func(c any) error {
-		if truthy(c) {
+	return eval(n.cond, r, e, in.plain(), func(c place) error {
+		if truthy(c.val) {
 			return out(in)
 		}
 		return nil
@@ -34,25 +25,13 @@ func (n selectNode) paths(r *run, e *env, in place, out func(place) error) error
 // recurseNode is recurse/1.
 type recurseNode struct{ next node }
 
-func (n recurseNode) eval(r *run, e *env, in any, out func(any) error) error {
+func (n recurseNode) eval(r *run, e *env, in place, out func(place) error) error {
 	if err := r.enter(); err != nil {
 		return err
 	}
 	err := out(in)
 	if err == nil {
-		err = n.next.eval(r, e, in, func(v any) error { return n.eval(r, e, v, out) })
-	}
-	r.leave()
-	return err
-}
-
-func (n recurseNode) paths(r *run, e *env, in place, out func(place) error) error {
-	if err := r.enter(); err != nil {
-		return err
-	}
-	err := out(in)
-	if err == nil {
-		err = evalPaths(n.next, r, e, in, func(p place) error { return n.paths(r, e, p, out) })
+		err = eval(n.next, r, e, in, func(p place) error { return n.eval(r, e, p, out) })
 	}
 	r.leave()
 	return err
@@ -61,48 +40,21 @@ func (n recurseNode) paths(r *run, e *env, in place, out func(place) error) erro
 // firstNode is first/1.
 type firstNode struct{ body node }
 
-func (n firstNode) eval(r *run, e *env, in any, out func(any) error) error {
-	v, found, err := first(n.body, r, e, in)
+func (n firstNode) eval(r *run, e *env, in place, out func(place) error) error {
+	p, found, err := firstOutput(n.body, r, e, in)
 	if err != nil || !found {
 		return err
 	}
-	return out(v)
-}
-
-func (n firstNode) paths(r *run, e *env, in place, out func(place) error) error {
-	var got place
-	found := false
-	stop := &breakError{&env{}}
-	err := evalPaths(n.body, r, e, in, func(p place) error {
-		got, found = p, true
-		return stop
-	})
-	if err != nil && err != error(stop) { //nolint:errorlint // identity is what is asked
-		return err
-	}
-	if !found {
-		return nil
-	}
-	return out(got)
+	return out(p)
 }
 
 // lastNode is last/1.
 type lastNode struct{ body node }
 
-func (n lastNode) eval(r *run, e *env, in any, out func(any) error) error {
-	var last any
-	found := false
-	err := n.body.eval(r, e, in, func(v any) error { last, found = v, true; return r.tick() })
-	if err != nil || !found {
-		return err
-	}
-	return out(last)
-}
-
-func (n lastNode) paths(r *run, e *env, in place, out func(place) error) error {
+func (n lastNode) eval(r *run, e *env, in place, out func(place) error) error {
 	var last place
 	found := false
-	err := evalPaths(n.body, r, e, in, func(p place) error { last, found = p, true; return r.tick() })
+	err := eval(n.body, r, e, in, func(p place) error { last, found = p, true; return r.tick() })
 	if err != nil || !found {
 		return err
 	}
@@ -127,26 +79,22 @@ func (n untilNode) one(r *run, e *env, in any) (any, error) {
 	}
 }
 
-func (n untilNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
-}
-
 // whileNode is while/2.
 type whileNode struct{ cond, next single }
 
-func (n whileNode) eval(r *run, e *env, in any, out func(any) error) error {
-	for {
+func (n whileNode) eval(r *run, e *env, in place, out func(place) error) error {
+	for v := in.val; ; {
 		if err := r.tick(); err != nil {
 			return err
 		}
-		c, err := n.cond.one(r, e, in)
+		c, err := n.cond.one(r, e, v)
 		if err != nil || !truthy(c) {
 			return err
 		}
-		if err := out(in); err != nil {
+		if err := out(in.with(v)); err != nil {
 			return err
 		}
-		if in, err = n.next.one(r, e, in); err != nil {
+		if v, err = n.next.one(r, e, v); err != nil {
 			return err
 		}
 	}
@@ -156,23 +104,12 @@ func (n whileNode) eval(r *run, e *env, in any, out func(any) error) error {
 // time.
 type repeatNode struct{ body node }
 
-func (n repeatNode) eval(r *run, e *env, in any, out func(any) error) error {
+func (n repeatNode) eval(r *run, e *env, in place, out func(place) error) error {
 	for {
 		if err := r.tick(); err != nil {
 			return err
 		}
-		if err := n.body.eval(r, e, in, out); err != nil {
-			return err
-		}
-	}
-}
-
-func (n repeatNode) paths(r *run, e *env, in place, out func(place) error) error {
-	for {
-		if err := r.tick(); err != nil {
-			return err
-		}
-		if err := evalPaths(n.body, r, e, in, out); err != nil {
+		if err := eval(n.body, r, e, in, out); err != nil {
 			return err
 		}
 	}
@@ -181,20 +118,20 @@ func (n repeatNode) paths(r *run, e *env, in place, out func(place) error) error
 // rangeNode is range/3.
 type rangeNode struct{ from, to, by node }
 
-func (n rangeNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.from.eval(r, e, in, func(from any) error {
-		return n.to.eval(r, e, in, func(to any) error {
-			return n.by.eval(r, e, in, func(by any) error {
-				if !isNumber(from) || !isNumber(to) || !isNumber(by) {
+func (n rangeNode) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.from, r, e, in.plain(), func(from place) error {
+		return eval(n.to, r, e, in.plain(), func(to place) error {
+			return eval(n.by, r, e, in.plain(), func(by place) error {
+				if !isNumber(from.val) || !isNumber(to.val) || !isNumber(by.val) {
 					return errorf("Range bounds must be numeric")
 				}
-				return countTo(r, toFloat(from), toFloat(to), toFloat(by), out)
+				return countTo(r, toFloat(from.val), toFloat(to.val), toFloat(by.val), func(v float64) error { return out(in.with(v)) })
 			})
 		})
 	})
 }
 
-func countTo(r *run, from, to, by float64, out func(any) error) error {
+func countTo(r *run, from, to, by float64, out func(float64) error) error {
 	for v := from; by > 0 && v < to || by < 0 && v > to; v += by {
 		if err := r.tick(); err != nil {
 			return err
@@ -213,19 +150,15 @@ type quantifier struct {
 }
 
 func (n quantifier) one(r *run, e *env, in any) (any, error) {
-	_, found, err := first(node(pipe{n.gen, pipe{n.cond, testNode{n.all}}}), r, e, in)
+	_, found, err := first(pipe{n.gen, pipe{n.cond, testNode{n.all}}}, r, e, in)
 	return found != n.all, err
-}
-
-func (n quantifier) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
 }
 
 // testNode lets pass what decides a quantifier.
 type testNode struct{ all bool }
 
-func (n testNode) eval(_ *run, _ *env, in any, out func(any) error) error {
-	if truthy(in) == n.all {
+func (n testNode) eval(_ *run, _ *env, in place, out func(place) error) error {
+	if truthy(in.val) == n.all {
 		return nil
 	}
 	return out(in)
@@ -252,23 +185,23 @@ func newNative(fn func(*run, any, []any) (any, error), args []node) node {
 	return native{fn, args}
 }
 
-func (n native) eval(r *run, e *env, in any, out func(any) error) error {
+func (n native) eval(r *run, e *env, in place, out func(place) error) error {
 	return n.from(r, e, in, make([]any, len(n.args)), len(n.args)-1, out)
 }
 
-func (n native) from(r *run, e *env, in any, vals []any, i int, out func(any) error) error {
+func (n native) from(r *run, e *env, in place, vals []any, i int, out func(place) error) error {
 	if i < 0 {
-		if err := r.work(size(in)); err != nil {
+		if err := r.work(size(in.val)); err != nil {
 			return err
 		}
-		v, err := n.fn(r, in, vals)
+		v, err := n.fn(r, in.val, vals)
 		if err != nil {
 			return err
 		}
-		return out(v)
+		return out(in.with(v))
 	}
-	return n.args[i].eval(r, e, in, func(v any) error {
-		vals[i] = v
+	return eval(n.args[i], r, e, in.plain(), func(p place) error {
+		vals[i] = p.val
 		return n.from(r, e, in, vals, i-1, out)
 	})
 }
@@ -305,8 +238,4 @@ func size(v any) int {
 		return 1 + v.Len()>>3
 	}
 	return 1
-}
-
-func (n nativeOne) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
 }

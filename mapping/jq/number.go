@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"bytes"
 	"math"
 	"math/big"
 	"strconv"
@@ -118,45 +119,18 @@ func pythonFloat(f float64) string {
 
 // writePlain writes digits with the point before the last frac ones.
 func writePlain(b *strings.Builder, digits string, frac int) {
-	if len(digits) <= frac {
-		b.WriteString("0.")
-		b.WriteString(strings.Repeat("0", frac-len(digits)))
-		b.WriteString(digits)
-		return
-	}
-	b.WriteString(digits[:len(digits)-frac])
-	b.WriteByte('.')
-	b.WriteString(digits[len(digits)-frac:])
+	digits = strings.Repeat("0", max(0, frac+1-len(digits))) + digits
+	b.WriteString(digits[:len(digits)-frac] + "." + digits[len(digits)-frac:])
 }
 
 // newNumber makes a value of a valid JSON number. Short integers are doubles at
 // once: their text is the canonical one.
 func newNumber(text string, literal bool) any {
-	if n := len(text); n <= 15 && text[0] != '-' || n <= 16 && text[0] == '-' && text != "-0" {
-		if i, ok := smallInt(text); ok {
-			return float64(i)
-		}
+	if s := strings.TrimPrefix(text, "-"); len(s) <= 15 && text != "-0" && digits(s) == len(s) {
+		i, _ := strconv.Atoi(text) // digits
+		return float64(i)
 	}
 	return &Number{text: text, literal: literal}
-}
-
-func smallInt(text string) (int64, bool) {
-	s, neg := text, false
-	if s[0] == '-' {
-		s, neg = s[1:], true
-	}
-	var v int64
-	for i := range len(s) {
-		c := s[i] - '0'
-		if c > 9 {
-			return 0, false
-		}
-		v = v*10 + int64(c)
-	}
-	if neg {
-		v = -v
-	}
-	return v, len(s) > 0
 }
 
 func toFloat(v any) float64 {
@@ -200,50 +174,13 @@ func appendFloat(dst []byte, f float64) []byte {
 	}
 	var buf [32]byte
 	s := strconv.AppendFloat(buf[:0], f, 'e', -1, 64)
-	return appendDigits(dst, s)
-}
-
-// appendDigits turns "-d.ddde±xx" into the form of jq.
-func appendDigits(dst, s []byte) []byte {
-	if s[0] == '-' {
-		dst, s = append(dst, '-'), s[1:]
+	mantissa, exponent, _ := bytes.Cut(s, []byte("e"))
+	exp, _ := strconv.Atoi(string(exponent)) // written by AppendFloat
+	digits := max(1, len(bytes.TrimPrefix(mantissa, []byte("-")))-1)
+	if exp < -4 || exp >= digits+15 {
+		return append(dst, s...)
 	}
-	e := len(s) - 1
-	for s[e] != 'e' {
-		e--
-	}
-	exp, _ := strconv.Atoi(string(s[e+1:])) // written by AppendFloat
-	digits := append([]byte{s[0]}, s[min(2, e):e]...)
-	point := exp + 1
-	switch {
-	case point <= -4 || point > len(digits)+15:
-		dst = append(dst, digits[0])
-		if len(digits) > 1 {
-			dst = append(append(dst, '.'), digits[1:]...)
-		}
-		dst = append(dst, 'e')
-		if exp >= 0 {
-			dst = append(dst, '+')
-		}
-		if exp > -10 && exp < 0 { // two digits at least, as C prints them
-			return append(append(dst, "-0"...), byte('0'-exp))
-		}
-		return strconv.AppendInt(dst, int64(exp), 10)
-	case point <= 0:
-		dst = append(dst, "0."...)
-		for range -point {
-			dst = append(dst, '0')
-		}
-		return append(dst, digits...)
-	case point >= len(digits):
-		dst = append(dst, digits...)
-		for range point - len(digits) {
-			dst = append(dst, '0')
-		}
-		return dst
-	}
-	dst = append(dst, digits[:point]...)
-	return append(append(dst, '.'), digits[point:]...)
+	return strconv.AppendFloat(dst, f, 'f', -1, 64)
 }
 
 // SameNumber compares two JSON numbers by value, exactly.

@@ -22,14 +22,14 @@ func newBinary(op gojq.Operator, l, r node) node {
 	return binary{l, r, f}
 }
 
-func (n binary) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.right.eval(r, e, in, func(b any) error {
-		return n.left.eval(r, e, in, func(a any) error {
-			v, err := n.op(r, a, b)
+func (n binary) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.right, r, e, in.plain(), func(b place) error {
+		return eval(n.left, r, e, in.plain(), func(a place) error {
+			v, err := n.op(r, a.val, b.val)
 			if err != nil {
 				return err
 			}
-			return out(v)
+			return out(in.with(v))
 		})
 	})
 }
@@ -49,10 +49,6 @@ func (n binaryOne) one(r *run, e *env, in any) (any, error) {
 		return nil, err
 	}
 	return n.op(r, a, b)
-}
-
-func (n binaryOne) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
 }
 
 func operator(op gojq.Operator) func(*run, any, any) (any, error) {

@@ -104,10 +104,10 @@ func (c *Compiler) Compile(src string) (*Program, error) {
 		return nil, fmt.Errorf("syntax error: %w", err)
 	}
 	p := &Program{shared: c.shared}
-	c.comp.prog, c.comp.root, c.comp.depth = p, true, 0
-	p.body, err = c.comp.query(q, nil)
-	if err != nil {
-		return nil, err
+	c.comp.prog, c.comp.root, c.comp.depth, c.comp.err = p, true, 0, nil
+	p.body = c.comp.query(q, nil)
+	if c.comp.err != nil {
+		return nil, c.comp.err
 	}
 	return p, nil
 }
@@ -206,17 +206,11 @@ func (p *Program) addPath(path []string) int {
 type rootPath struct{ index int }
 
 func (n rootPath) one(r *run, _ *env, _ any) (any, error) { return r.input.Path(n.index) }
-func (n rootPath) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
-}
 
 // rootWhole is the program's input.
 type rootWhole struct{}
 
 func (n rootWhole) one(r *run, _ *env, _ any) (any, error) { return r.input.Whole() }
-func (n rootWhole) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
-}
 
 // Value makes an Input of a decoded value, for p.
 func (p *Program) Value(v any) Input { return valueInput{p, v} }

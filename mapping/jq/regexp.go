@@ -14,17 +14,10 @@ import (
 type expression struct {
 	fast  *regexp.Regexp // nil: not expressible
 	noEnd bool           // fast differs on texts that end with a newline
-	slow  func() (*regexp2.Regexp, error)
+	slow  *regexp2.Regexp
 	names []string // of the groups, from 1; empty: no name
 	keep  int      // group that marks the start of the match (\K); 0: none
 }
-
-// A found match: offsets in bytes of the whole and of each group, -1 where a
-// group took no part.
-type found struct{ span []int }
-
-func (m found) start() int { return m.span[0] }
-func (m found) end() int   { return m.span[1] }
 
 // flags of a match.
 type matchFlags struct {
@@ -90,63 +83,56 @@ func newExpression(pattern string, f matchFlags, timeout time.Duration) (*expres
 	}
 	e := &expression{names: t.names, keep: t.keep}
 	if t.fast && !t.canBeEmpty {
-		if re, err := regexp.Compile(t.goOut.String()); err == nil {
+		if re, err := regexp.Compile(t.out); err == nil {
 			if f.longest {
 				re.Longest()
 			}
 			e.fast, e.noEnd = re, t.dollar
 		}
 	}
-	slow := t.out.String()
-	build := func() (*regexp2.Regexp, error) {
-		re, err := regexp2.Compile(slow, regexp2.None)
-		if err == nil {
-			re.MatchTimeout = timeout
-		}
-		return re, err
-	}
 	if e.fast != nil && !e.noEnd {
 		return e, nil
 	}
-	re, err := build()
-	e.slow = func() (*regexp2.Regexp, error) { return re, err }
-	return e, err
+	re, err := regexp2.Compile(t.out, regexp2.None)
+	if err != nil {
+		return nil, err
+	}
+	re.MatchTimeout = timeout
+	e.slow = re
+	return e, nil
 }
 
-// find lists the matches, one unless global.
-func (e *expression) find(r *run, s string, f matchFlags) ([]found, error) {
+func (e *expression) isFast(s string) bool {
+	return e.fast != nil && !(e.noEnd && strings.HasSuffix(s, "\n"))
+}
+
+// find lists the matches, one unless global, as offsets in bytes of the whole and
+// of each group, -1 where a group took no part.
+func (e *expression) find(r *run, s string, f matchFlags) ([][]int, error) {
 	if err := r.work(1 + len(s)>>6); err != nil {
 		return nil, err
 	}
-	if e.fast == nil || e.noEnd && strings.HasSuffix(s, "\n") {
+	if !e.isFast(s) {
 		return e.findSlow(r, s, f)
 	}
 	n := 1
 	if f.global {
 		n = maxArray + 1
 	}
-	spans := e.fast.FindAllStringSubmatchIndex(s, n)
-	all := make([]found, len(spans))
-	for i, span := range spans {
-		all[i] = found{span}
-	}
+	all := e.fast.FindAllStringSubmatchIndex(s, n)
 	return all, r.growArray(len(all), 0, len(all)*(3+len(e.names)))
 }
 
 // findSlow looks at the clock after each match, which can take long.
-func (e *expression) findSlow(r *run, s string, f matchFlags) ([]found, error) {
-	re, err := e.slow()
-	if err != nil {
-		return nil, err
-	}
+func (e *expression) findSlow(r *run, s string, f matchFlags) ([][]int, error) {
 	if err := r.growArray(0, 0, len(s)); err != nil {
 		return nil, err
 	}
 	runes := []rune(s)
 	offsets := byteOffsets(s, len(runes))
-	var all []found
+	var all [][]int
 	for at := 0; at <= len(runes); {
-		m, err := re.FindRunesMatchStartingAt(runes, at)
+		m, err := e.slow.FindRunesMatchStartingAt(runes, at)
 		if late := r.look(); late != nil {
 			return nil, late
 		}
@@ -157,15 +143,11 @@ func (e *expression) findSlow(r *run, s string, f matchFlags) ([]found, error) {
 			break
 		}
 		span := e.spanOf(m, offsets)
-		if m.Length == 0 {
-			at = m.Index + 1
-		} else {
-			at = m.Index + m.Length
-		}
+		at = m.Index + max(m.Length, 1)
 		if f.skipEmpty && span[0] == span[1] {
 			continue
 		}
-		all = append(all, found{span})
+		all = append(all, span)
 		if err := r.growArray(len(all), 0, 3+len(span)); err != nil {
 			return nil, err
 		}
@@ -224,7 +206,7 @@ func testFunc(r *run, in, re, flags any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.fast != nil && !(e.noEnd && strings.HasSuffix(s, "\n")) {
+	if e.isFast(s) {
 		return e.fast.MatchString(s), r.work(1 + len(s)>>6)
 	}
 	f.global = false
@@ -266,8 +248,8 @@ func splitPattern(r *run, in, re, flags any) (any, error) {
 	parts := make([]any, 0, len(all)+1)
 	from := 0
 	for _, m := range all {
-		parts = append(parts, s[min(from, m.start()):m.start()])
-		from = m.end()
+		parts = append(parts, s[min(from, m[0]):m[0]])
+		from = m[1]
 	}
 	parts = append(parts, s[from:])
 	return parts, r.growArray(len(parts), 2*len(parts), 0)
@@ -288,12 +270,12 @@ func (c *runeCounter) at(offset int) float64 {
 	return float64(c.runs)
 }
 
-func (e *expression) matchObject(s string, m found, c *runeCounter) any {
+func (e *expression) matchObject(s string, m []int, c *runeCounter) any {
 	captures := make([]any, len(e.names))
 	o := newObject(4)
-	o.set("offset", c.at(m.start()))
-	o.set("length", float64(utf8.RuneCountInString(s[m.start():m.end()])))
-	o.set("string", s[m.start():m.end()])
+	o.set("offset", c.at(m[0]))
+	o.set("length", float64(utf8.RuneCountInString(s[m[0]:m[1]])))
+	o.set("string", s[m[0]:m[1]])
 	o.set("captures", captures)
 	for i, name := range e.names {
 		var named any
@@ -301,7 +283,7 @@ func (e *expression) matchObject(s string, m found, c *runeCounter) any {
 			named = name
 		}
 		g := newObject(4)
-		from, to := m.span[2*i+2], m.span[2*i+3]
+		from, to := m[2*i+2], m[2*i+3]
 		switch {
 		case from < 0:
 			g.set("offset", -1.0)
@@ -346,15 +328,15 @@ func captured(m any) any {
 }
 
 // groups is captured without the detour of a match object.
-func (e *expression) groups(s string, m found) *Object {
+func (e *expression) groups(s string, m []int) *Object {
 	o := newObject(len(e.names))
 	for i, name := range e.names {
 		if name == "" {
 			continue
 		}
 		var v any
-		if from := m.span[2*i+2]; from >= 0 {
-			v = s[from:m.span[2*i+3]]
+		if from := m[2*i+2]; from >= 0 {
+			v = s[from:m[2*i+3]]
 		}
 		o.set(name, v)
 	}

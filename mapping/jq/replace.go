@@ -59,10 +59,6 @@ func (n replaceText) one(r *run, _ *env, in any) (any, error) {
 	return strings.Replace(s, n.old, n.with, times), nil
 }
 
-func (n replaceText) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
-}
-
 // replaceLiteral replaces what a pattern matches by plain text.
 type replaceLiteral struct {
 	pattern, with string
@@ -85,9 +81,9 @@ func (n replaceLiteral) one(r *run, _ *env, in any) (any, error) {
 	var b strings.Builder
 	from := 0
 	for _, m := range all {
-		b.WriteString(s[min(from, m.start()):m.start()])
+		b.WriteString(s[min(from, m[0]):m[0]])
 		b.WriteString(n.with)
-		from = m.end()
+		from = m[1]
 		if b.Len() > maxString {
 			break
 		}
@@ -96,13 +92,10 @@ func (n replaceLiteral) one(r *run, _ *env, in any) (any, error) {
 	return b.String(), r.growString(b.Len())
 }
 
-func (n replaceLiteral) eval(r *run, e *env, in any, out func(any) error) error {
-	return evalOne(n, r, e, in, out)
-}
-
-func (n replaceNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.re.eval(r, e, in, func(re any) error {
-		return n.flags.eval(r, e, in, func(flags any) error {
+func (n replaceNode) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.re, r, e, in.plain(), func(re place) error {
+		return eval(n.flags, r, e, in.plain(), func(f place) error {
+			flags := f.val
 			if n.extra != "" {
 				s, ok := flags.(string)
 				if !ok && flags != nil {
@@ -110,7 +103,7 @@ func (n replaceNode) eval(r *run, e *env, in any, out func(any) error) error {
 				}
 				flags = s + n.extra
 			}
-			return n.replace(r, e, in, re, flags, out)
+			return n.replace(r, e, in.val, re.val, flags, func(v any) error { return out(in.with(v)) })
 		})
 	})
 }
@@ -127,15 +120,15 @@ func (n replaceNode) replace(r *run, e *env, in, re, flags any, out func(any) er
 	var results []any
 	from := 0
 	for _, m := range all {
-		gap := s[min(from, m.start()):m.start()]
+		gap := s[min(from, m[0]):m[0]]
 		i := 0
-		err := n.str.eval(r, e, x.groups(s, m), func(v any) error {
+		err := eval(n.str, r, e, place{val: x.groups(s, m)}, func(v place) error {
 			if i == len(results) {
 				results = append(results, nil)
 			}
 			sum, err := add(r, results[i], gap)
 			if err == nil {
-				sum, err = add(r, sum, v)
+				sum, err = add(r, sum, v.val)
 			}
 			results[i] = sum
 			i++
@@ -144,7 +137,7 @@ func (n replaceNode) replace(r *run, e *env, in, re, flags any, out func(any) er
 		if err != nil {
 			return err
 		}
-		from = m.end()
+		from = m[1]
 	}
 	if results == nil {
 		return out(s)

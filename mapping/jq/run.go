@@ -178,68 +178,79 @@ func (e *env) up(hops int) *env {
 	return e
 }
 
-// A place is a value and the path that leads to it. Without ok it is a computed
-// value, and no path expression may go on from it.
+// A place is a value and, in path expressions, where it comes from.
 type place struct {
-	path *step
 	val  any
-	ok   bool
+	path *step // nil: nobody asks; computed: no path leads to the value
 }
 
+// A step is the last one of a path. That of the whole input has no parent.
 type step struct {
 	parent *step
 	key    any
 }
 
+// computed stands for the path of a calculated value: no path goes on from it.
+var computed = new(step)
+
 func (s *step) keys() []any {
 	n := 0
-	for p := s; p != nil; p = p.parent {
+	for p := s; p.parent != nil; p = p.parent {
 		n++
 	}
 	keys := make([]any, n)
-	for p := s; p != nil; p = p.parent {
+	for p := s; p.parent != nil; p = p.parent {
 		n--
 		keys[n] = p.key
 	}
 	return keys
 }
 
-// A node is a compiled expression. eval sends every output to out and stops at
-// its first error.
-type node interface {
-	eval(r *run, e *env, in any, out func(any) error) error
+// plain is the value for a part of which nobody asks the path.
+func (p place) plain() place { return place{val: p.val} }
+
+// with is a value that was calculated from that of p; null is identical to null.
+func (p place) with(v any) place {
+	if v == nil && p.val == nil && p.path != computed {
+		return p
+	}
+	return p.other(v)
 }
 
-// A single is a node with exactly one output or an error.
+// other is a value that has nothing to do with that of p.
+func (p place) other(v any) place {
+	if p.path == nil {
+		return place{val: v}
+	}
+	return place{v, computed}
+}
+
+// A node is a compiled expression: a single, a generator, or both when paths can
+// go through it.
+type node any
+
+// A generator has any number of outputs. It sends each to out and stops at its
+// first error.
+type generator interface {
+	eval(r *run, e *env, in place, out func(place) error) error
+}
+
+// A single has exactly one output or an error.
 type single interface {
-	node
 	one(r *run, e *env, in any) (any, error)
 }
 
-// A pather is a node that can say where its outputs come from.
-type pather interface {
-	paths(r *run, e *env, in place, out func(place) error) error
-}
-
-func evalOne(s single, r *run, e *env, in any, out func(any) error) error {
-	v, err := s.one(r, e, in)
+// eval sends the outputs of any node to out.
+func eval(n node, r *run, e *env, in place, out func(place) error) error {
+	s, one := n.(single)
+	if g, ok := n.(generator); ok && (!one || in.path != nil) {
+		return g.eval(r, e, in, out)
+	}
+	v, err := s.one(r, e, in.val)
 	if err != nil {
 		return err
 	}
-	return out(v)
-}
-
-// evalPaths are the outputs of any node as places.
-func evalPaths(n node, r *run, e *env, in place, out func(place) error) error {
-	if p, ok := n.(pather); ok {
-		return p.paths(r, e, in, out)
-	}
-	return n.eval(r, e, in.val, func(v any) error {
-		if v == nil && in.val == nil && in.ok { // null is identical to null
-			return out(in)
-		}
-		return out(place{val: v})
-	})
+	return out(in.with(v))
 }
 
 // singles says whether every node is a single.

@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -9,13 +10,12 @@ import (
 // A timeParser is strptime of the GNU C library in the C locale. s is what is
 // left to read.
 type timeParser struct {
-	s                                        string
-	year, month, day, hour, min, sec         int // month from 0, year in full
-	wday, yday                               int
-	haveYear, haveMonth, haveDay             bool
-	haveWday, haveYday, wantDays, pm, isHalf bool
-	century                                  int
-	haveCentury, shortYear                   bool
+	s                                string
+	year, month, day, hour, min, sec int // month from 0, year in full
+	wday, yday, century              int
+
+	haveMonth, haveDay, haveWday, haveYday, haveCentury bool
+	wantDays, pm, isHalf, shortYear                     bool
 }
 
 var composite = map[byte]string{
@@ -24,9 +24,6 @@ var composite = map[byte]string{
 }
 
 func (p *timeParser) format(f string) bool {
-	if p.year == 0 && !p.haveYear {
-		p.year = 1900
-	}
 	for i := 0; i < len(f); i++ {
 		switch c := f[i]; {
 		case isSpace(c):
@@ -51,33 +48,54 @@ func (p *timeParser) format(f string) bool {
 
 func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
-func (p *timeParser) skipSpace() {
-	for p.s != "" && isSpace(p.s[0]) {
-		p.s = p.s[1:]
-	}
+func (p *timeParser) skipSpace() { p.s = strings.TrimLeft(p.s, " \t\n\v\f\r") }
+
+// numeric are the directives of numbers: the bounds, the most digits, what to do
+// with one.
+var numeric = map[byte]struct {
+	lo, hi, width int
+	set           func(p *timeParser, v int)
+}{
+	'H': {0, 23, 2, (*timeParser).setHour},
+	'k': {0, 23, 2, (*timeParser).setHour},
+	'I': {1, 12, 2, func(p *timeParser, v int) { p.hour, p.isHalf = v%12, true }},
+	'l': {1, 12, 2, func(p *timeParser, v int) { p.hour, p.isHalf = v%12, true }},
+	'M': {0, 59, 2, func(p *timeParser, v int) { p.min = v }},
+	'S': {0, 61, 2, func(p *timeParser, v int) { p.sec = v }},
+	'd': {1, 31, 2, (*timeParser).setDay},
+	'e': {1, 31, 2, (*timeParser).setDay},
+	'm': {1, 12, 2, func(p *timeParser, v int) { p.setMonth(v - 1) }},
+	'j': {1, 366, 3, func(p *timeParser, v int) { p.yday, p.haveYday = v-1, true }},
+	'Y': {0, 9999, 4, func(p *timeParser, v int) { p.year, p.wantDays, p.haveCentury = v, true, false }},
+	'y': {0, 99, 2, func(p *timeParser, v int) {
+		if p.year = 1900 + v; v < 69 {
+			p.year += 100
+		}
+		p.wantDays, p.shortYear = true, true
+	}},
+	'C': {0, 99, 2, func(p *timeParser, v int) { p.century, p.haveCentury, p.wantDays = v, true, true }},
+	'u': {1, 7, 1, func(p *timeParser, v int) { p.setWeekday(v % 7) }},
+	'w': {0, 6, 1, (*timeParser).setWeekday},
+	'g': {0, 99, 2, (*timeParser).ignore},
+	'U': {0, 99, 2, (*timeParser).ignore},
+	'V': {0, 99, 2, (*timeParser).ignore},
+	'W': {0, 99, 2, (*timeParser).ignore},
+	'G': {0, 9999, 4, (*timeParser).ignore},
 }
+
+func (p *timeParser) setHour(v int)    { p.hour, p.isHalf = v, false }
+func (p *timeParser) setDay(v int)     { p.day, p.haveDay, p.wantDays = v, true, true }
+func (p *timeParser) setMonth(v int)   { p.month, p.haveMonth, p.wantDays = v, true, true }
+func (p *timeParser) setWeekday(v int) { p.wday, p.haveWday = v, true }
+func (p *timeParser) ignore(int)       {}
 
 // number reads up to width digits behind blanks.
 func (p *timeParser) number(lo, hi, width int) (int, bool) {
-	for p.s != "" && p.s[0] == ' ' {
-		p.s = p.s[1:]
-	}
-	n, v := 0, 0
-	for n < len(p.s) && n < width && p.s[n] >= '0' && p.s[n] <= '9' {
-		v = v*10 + int(p.s[n]-'0')
-		n++
-	}
-	if n == 0 || v < lo || v > hi {
-		return 0, false
-	}
+	p.s = strings.TrimLeft(p.s, " ")
+	n := min(digits(p.s), width)
+	v, err := strconv.Atoi(p.s[:n])
 	p.s = p.s[n:]
-	return v, true
-}
-
-func (p *timeParser) into(dst *int, lo, hi, width int) bool {
-	v, ok := p.number(lo, hi, width)
-	*dst = v
-	return ok
+	return v, err == nil && v >= lo && v <= hi
 }
 
 func (p *timeParser) name(count int, name func(int) string) (int, bool) {
@@ -93,114 +111,61 @@ func (p *timeParser) name(count int, name func(int) string) (int, bool) {
 	return 0, false
 }
 
-func (p *timeParser) directive(c byte) (ok bool) {
+// The half of the day; zones and offsets (Z, ±hh, ±hhmm, ±hh:mm) are skipped.
+var (
+	halfOfDay  = regexp.MustCompile(`^(?i:[ap]m)`)
+	zoneName   = regexp.MustCompile(`^[A-Za-z]*`)
+	zoneOffset = regexp.MustCompile(`^(?:Z|[+-]\d\d(?::?\d\d)?)`)
+)
+
+// take reads what a pattern matches.
+func (p *timeParser) take(re *regexp.Regexp) (text string, ok bool) {
+	at := re.FindStringIndex(p.s)
+	if at == nil {
+		return "", false
+	}
+	text, p.s = p.s[:at[1]], p.s[at[1]:]
+	return text, true
+}
+
+func (p *timeParser) directive(c byte) bool {
 	if f, found := composite[c]; found {
 		return p.format(f)
 	}
+	if d, found := numeric[c]; found {
+		v, ok := p.number(d.lo, d.hi, d.width)
+		d.set(p, v)
+		return ok
+	}
 	switch c {
 	case 'a', 'A':
-		p.wday, ok = p.name(7, func(i int) string { return time.Weekday(i).String() })
-		p.haveWday = true
+		day, ok := p.name(7, func(i int) string { return time.Weekday(i).String() })
+		p.setWeekday(day)
 		return ok
 	case 'b', 'B', 'h':
-		p.month, ok = p.name(12, func(i int) string { return time.Month(i + 1).String() })
-		p.haveMonth, p.wantDays = true, true
+		month, ok := p.name(12, func(i int) string { return time.Month(i + 1).String() })
+		p.setMonth(month)
 		return ok
-	case 'H', 'k':
-		p.isHalf = false
-		return p.into(&p.hour, 0, 23, 2)
-	case 'I', 'l':
-		ok = p.into(&p.hour, 1, 12, 2)
-		p.hour %= 12
-		p.isHalf = true
-		return ok
-	case 'M':
-		return p.into(&p.min, 0, 59, 2)
-	case 'S':
-		return p.into(&p.sec, 0, 61, 2)
 	case 'n', 't':
 		p.skipSpace()
 		return true
 	case '%':
-		ok = strings.HasPrefix(p.s, "%")
-		p.s = strings.TrimPrefix(p.s, "%")
+		rest, ok := strings.CutPrefix(p.s, "%")
+		p.s = rest
 		return ok
-	}
-	return p.date(c)
-}
-
-func (p *timeParser) date(c byte) (ok bool) {
-	switch c {
-	case 'd', 'e':
-		p.haveDay, p.wantDays = true, true
-		return p.into(&p.day, 1, 31, 2)
-	case 'm':
-		ok = p.into(&p.month, 1, 12, 2)
-		p.month--
-		p.haveMonth, p.wantDays = true, true
-		return ok
-	case 'j':
-		ok = p.into(&p.yday, 1, 366, 3)
-		p.yday--
-		p.haveYday = true
-		return ok
-	case 'Y':
-		p.haveYear, p.wantDays, p.haveCentury = true, true, false
-		return p.into(&p.year, 0, 9999, 4)
-	case 'y':
-		ok = p.into(&p.year, 0, 99, 2)
-		if p.year += 1900; p.year < 1969 {
-			p.year += 100
-		}
-		p.haveYear, p.wantDays, p.shortYear = true, true, true
-		return ok
-	case 'C':
-		p.haveCentury, p.wantDays = true, true
-		return p.into(&p.century, 0, 99, 2)
-	}
-	return p.other(c)
-}
-
-func (p *timeParser) other(c byte) (ok bool) {
-	var ignored int
-	switch c {
 	case 'p', 'P':
-		if len(p.s) < 2 {
-			return false
-		}
-		p.pm = false
-		switch strings.ToUpper(p.s[:2]) {
-		case "AM":
-		case "PM":
-			p.pm = true
-		default:
-			return false
-		}
-		p.s = p.s[2:]
-		return true
+		half, ok := p.take(halfOfDay)
+		p.pm = strings.EqualFold(half, "pm")
+		return ok
 	case 's':
 		return p.epoch()
-	case 'u':
-		ok = p.into(&p.wday, 1, 7, 1)
-		p.wday %= 7
-		p.haveWday = true
-		return ok
-	case 'w':
-		p.haveWday = true
-		return p.into(&p.wday, 0, 6, 1)
-	case 'g', 'U', 'V', 'W':
-		return p.into(&ignored, 0, 99, 2)
-	case 'G':
-		return p.into(&ignored, 0, 9999, 4)
 	case 'z':
-		return p.offset()
+		p.skipSpace()
+		_, ok := p.take(zoneOffset)
+		return ok
 	case 'Z':
-		n := 0
-		for n < len(p.s) && (p.s[n]|0x20 >= 'a' && p.s[n]|0x20 <= 'z') {
-			n++
-		}
-		p.s = p.s[n:]
-		return true
+		_, ok := p.take(zoneName)
+		return ok
 	}
 	return false
 }
@@ -213,31 +178,11 @@ func (p *timeParser) epoch() bool {
 		return false
 	}
 	p.s = p.s[n:]
-	p.year, p.month, p.day = t.Year(), int(t.Month())-1, t.Day()
+	p.year = t.Year()
+	p.setMonth(int(t.Month()) - 1)
+	p.setDay(t.Day())
 	p.hour, p.min, p.sec = t.Clock()
-	p.haveYear, p.haveMonth, p.haveDay, p.wantDays, p.isHalf = true, true, true, true, false
-	return true
-}
-
-// offset reads Z, ±hh, ±hhmm or ±hh:mm and forgets it.
-func (p *timeParser) offset() bool {
-	p.skipSpace()
-	if strings.HasPrefix(p.s, "Z") {
-		p.s = p.s[1:]
-		return true
-	}
-	if p.s == "" || p.s[0] != '+' && p.s[0] != '-' {
-		return false
-	}
-	rest := p.s[1:]
-	if digits(rest) < 2 {
-		return false
-	}
-	rest = rest[2:]
-	if sub := strings.TrimPrefix(rest, ":"); digits(sub) >= 2 {
-		rest = sub[2:]
-	}
-	p.s = rest
+	p.isHalf = false
 	return true
 }
 

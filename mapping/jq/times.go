@@ -127,7 +127,7 @@ func strptime(in, format any) (any, error) {
 	if !ok1 || !ok2 {
 		return nil, errorf("strptime/1 requires string inputs and arguments")
 	}
-	p := timeParser{s: s}
+	p := timeParser{s: s, year: 1900}
 	if !p.format(f) || strings.Trim(p.s, " \t\n\v\f\r") != "" {
 		return nil, errorf("date %q does not match format %q", s, f)
 	}

@@ -9,13 +9,14 @@ import (
 )
 
 // A translator rewrites a pattern of Oniguruma (Perl syntax, UTF-8) for the
-// backtracking engine, whose syntax is that of .NET, and for Go's where it can.
+// backtracking engine, whose syntax is that of .NET, so that Go's reads the same
+// where it can.
 type translator struct {
 	src string
 	i   int
 
-	out, goOut strings.Builder
-	fast       bool // goOut means the same
+	out        string
+	fast       bool // out means the same to Go's engine
 	dollar     bool // … except on texts that end with a newline
 	canBeEmpty bool
 	names      []string
@@ -28,13 +29,13 @@ type translator struct {
 const (
 	wordClass  = `\p{L}\p{M}\p{N}\p{Pc}`
 	digitClass = `\p{Nd}`
-	spaceClass = `\t-\r \x{85}\p{Z}`
+	spaceClass = "\\t-\\r \u0085\\p{Z}"
 )
 
 // An atom is what a quantifier applies to.
 type atom struct {
-	net, re2 string
-	empty    bool // can match nothing
+	text  string
+	empty bool // can match nothing
 }
 
 func (t *translator) run(options string) error {
@@ -47,24 +48,11 @@ func (t *translator) run(options string) error {
 	if t.i < len(t.src) {
 		return errors.New("unmatched close parenthesis")
 	}
-	prefix := ""
-	if flags := strings.ReplaceAll(dedupe(options), "x", ""); flags != "" {
-		prefix = "(?" + flags + ")"
+	t.out, t.canBeEmpty = seq.text, seq.empty
+	if flags := strings.ReplaceAll(options, "x", ""); flags != "" {
+		t.out = "(?" + flags + ")" + t.out
 	}
-	t.out.WriteString(prefix + seq.net)
-	t.goOut.WriteString(prefix + seq.re2)
-	t.canBeEmpty = seq.empty
 	return nil
-}
-
-func dedupe(s string) string {
-	out := ""
-	for _, c := range s {
-		if !strings.ContainsRune(out, c) {
-			out += string(c)
-		}
-	}
-	return out
 }
 
 func (t *translator) isExtended() bool { return t.extended[len(t.extended)-1] }
@@ -82,11 +70,9 @@ func (t *translator) alternatives() (atom, error) {
 			return all, err
 		}
 		if !first {
-			all.net += "|"
-			all.re2 += "|"
+			all.text += "|"
 		}
-		all.net += seq.net
-		all.re2 += seq.re2
+		all.text += seq.text
 		all.empty = all.empty || seq.empty
 		if t.i >= len(t.src) || t.src[t.i] != '|' {
 			return all, nil
@@ -105,20 +91,16 @@ func (t *translator) sequence() (atom, error) {
 		if a, err = t.quantified(a); err != nil {
 			return seq, err
 		}
-		seq.net += a.net
-		seq.re2 += a.re2
+		seq.text += a.text
 		seq.empty = seq.empty && a.empty
 	}
 	return seq, nil
 }
 
-// both is an atom spelled the same for both engines.
-func both(s string, empty bool) atom { return atom{s, s, empty} }
-
 // slow is an atom that only the backtracking engine has.
 func (t *translator) slow(s string, empty bool) atom {
 	t.fast = false
-	return atom{net: s, empty: empty}
+	return atom{s, empty}
 }
 
 func (t *translator) atom() (atom, error) {
@@ -134,14 +116,14 @@ func (t *translator) atom() (atom, error) {
 		return atom{}, errors.New("target of repeat operator is not specified")
 	case '.':
 		t.i++
-		return both(".", false), nil
+		return atom{".", false}, nil
 	case '^':
 		t.i++
-		return both("^", true), nil
+		return atom{"^", true}, nil
 	case '$':
 		t.i++
 		t.dollar = true
-		return both("$", true), nil
+		return atom{"$", true}, nil
 	}
 	if t.isExtended() {
 		if c == '#' {
@@ -150,11 +132,11 @@ func (t *translator) atom() (atom, error) {
 			} else {
 				t.i = len(t.src)
 			}
-			return both("", true), nil
+			return atom{"", true}, nil
 		}
 		if isSpace(c) {
 			t.i++
-			return both("", true), nil
+			return atom{"", true}, nil
 		}
 	}
 	return t.literal(), nil
@@ -167,16 +149,14 @@ func (t *translator) literal() atom {
 }
 
 func literalRune(r rune) atom {
-	if r < utf8.RuneSelf && strings.ContainsRune(`\.+*?()|[]{}^$# `+"\t\n\v\f\r-", r) {
-		switch r {
-		case ' ', '#', '-':
-			return atom{`\` + string(r), string(r), false}
-		case '\n', '\t', '\v', '\f', '\r':
-			return both(fmt.Sprintf(`\x%02x`, r), false)
-		}
-		return both(`\`+string(r), false)
+	switch r {
+	case '\n', '\t', '\v', '\f', '\r':
+		return atom{fmt.Sprintf(`\x%02x`, r), false}
 	}
-	return both(string(r), false)
+	if strings.ContainsRune(`\.+*?()|[]{}^$`, r) {
+		return atom{`\` + string(r), false}
+	}
+	return atom{string(r), false}
 }
 
 // quantified reads the quantifiers behind an atom; possessive ones become
@@ -187,14 +167,13 @@ func (t *translator) quantified(a atom) (atom, error) {
 		if !ok {
 			return a, nil
 		}
-		if a.net == "" && a.re2 == "" {
+		if a.text == "" {
 			return a, errors.New("target of repeat operator is not specified")
 		}
 		if n > 0 {
-			a.net, a.re2 = "(?:"+a.net+")", "(?:"+a.re2+")"
+			a.text = "(?:" + a.text + ")"
 		}
-		a.net += q
-		a.re2 += q
+		a.text += q
 		a.empty = a.empty || least == 0
 		if t.i >= len(t.src) {
 			return a, nil
@@ -202,12 +181,11 @@ func (t *translator) quantified(a atom) (atom, error) {
 		switch {
 		case t.src[t.i] == '?':
 			t.i++
-			a.net += "?"
-			a.re2 += "?"
+			a.text += "?"
 		case t.src[t.i] == '+' && q[0] != '{':
 			t.i++
 			t.fast = false
-			a.net = "(?>" + a.net + ")"
+			a.text = "(?>" + a.text + ")"
 		}
 	}
 	return a, nil
@@ -246,25 +224,25 @@ func (t *translator) group() (atom, error) {
 	switch {
 	case !strings.HasPrefix(rest, "(?"):
 		t.names = append(t.names, "")
-		return t.body(1, fmt.Sprintf("(?<%d>", len(t.names)), "(", false)
+		return t.body(1, "(", false)
 	case strings.HasPrefix(rest, "(?#"):
 		end := strings.IndexByte(rest, ')')
 		if end < 0 {
 			return atom{}, errors.New("end pattern in group")
 		}
 		t.i += end + 1
-		return both("", true), nil
+		return atom{"", true}, nil
 	case strings.HasPrefix(rest, "(?:"):
-		return t.body(3, "(?:", "(?:", false)
+		return t.body(3, "(?:", false)
 	case strings.HasPrefix(rest, "(?="), strings.HasPrefix(rest, "(?!"):
 		t.fast = false
-		return t.body(3, rest[:3], "", true)
+		return t.body(3, rest[:3], true)
 	case strings.HasPrefix(rest, "(?<="), strings.HasPrefix(rest, "(?<!"):
 		t.fast = false
-		return t.body(4, rest[:4], "", true)
+		return t.body(4, rest[:4], true)
 	case strings.HasPrefix(rest, "(?>"):
 		t.fast = false
-		return t.body(3, "(?>", "", false)
+		return t.body(3, "(?>", false)
 	case strings.HasPrefix(rest, "(?<"):
 		return t.named(rest, '>')
 	case strings.HasPrefix(rest, "(?'"):
@@ -279,11 +257,11 @@ func (t *translator) named(rest string, end byte) (atom, error) {
 		return atom{}, errors.New("group name is empty")
 	}
 	t.names = append(t.names, rest[3:3+n])
-	return t.body(4+n, fmt.Sprintf("(?<%d>", len(t.names)), "(", false)
+	return t.body(4+n, "(", false)
 }
 
 // body reads a group whose opening is skip bytes long.
-func (t *translator) body(skip int, net, re2 string, empty bool) (atom, error) {
+func (t *translator) body(skip int, open string, empty bool) (atom, error) {
 	t.i += skip
 	t.extended = append(t.extended, t.isExtended())
 	in, err := t.alternatives()
@@ -295,7 +273,7 @@ func (t *translator) body(skip int, net, re2 string, empty bool) (atom, error) {
 		return atom{}, errors.New("end pattern with unmatched parenthesis")
 	}
 	t.i++
-	return atom{net + in.net + ")", re2 + in.re2 + ")", empty || in.empty}, nil
+	return atom{open + in.text + ")", empty || in.empty}, nil
 }
 
 // options reads (?imsx-imsx) and (?imsx-imsx:…).
@@ -322,7 +300,7 @@ func (t *translator) options(rest string) (atom, error) {
 	if rest[end] == ':' {
 		outer := t.isExtended()
 		set()
-		a, err := t.body(end+1, "(?"+spec+":", "(?"+spec+":", false)
+		a, err := t.body(end+1, "(?"+spec+":", false)
 		t.extended[len(t.extended)-1] = outer
 		return a, err
 	}
@@ -330,5 +308,5 @@ func (t *translator) options(rest string) (atom, error) {
 	set()
 	t.i += end + 1
 	in, err := t.alternatives()
-	return atom{"(?" + spec + ":" + in.net + ")", "(?" + spec + ":" + in.re2 + ")", in.empty}, err
+	return atom{"(?" + spec + ":" + in.text + ")", in.empty}, err
 }

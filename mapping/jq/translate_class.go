@@ -1,8 +1,11 @@
 package jq
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,16 +29,16 @@ func (t *translator) escape() (atom, error) {
 	switch c {
 	case 'w', 'd', 's':
 		t.i += 2
-		return classAtom("[", escapedClasses[c][0]), nil
+		return atom{"[" + escapedClasses[c][0] + "]", false}, nil
 	case 'W', 'D', 'S':
 		t.i += 2
-		return classAtom("[^", escapedClasses[c|0x20][0]), nil
+		return atom{"[^" + escapedClasses[c|0x20][0] + "]", false}, nil
 	case 'b', 'B', 'G', 'Z':
 		t.i += 2
 		return t.slow(`\`+string(c), true), nil
 	case 'A', 'z':
 		t.i += 2
-		return both(`\`+string(c), true), nil
+		return atom{`\` + string(c), true}, nil
 	case 'K':
 		t.i += 2
 		t.keep = keepGroup
@@ -48,17 +51,17 @@ func (t *translator) escape() (atom, error) {
 		return t.slow(`(?>\r\n|\P{M}\p{M}*|\p{M}+)`, false), nil
 	case 'N':
 		t.i += 2
-		return both(`[^\n]`, false), nil
+		return atom{`[^\n]`, false}, nil
 	case 'O':
 		t.i += 2
-		return atom{`[\s\S]`, `[\s\S]`, false}, nil
+		return atom{`[\s\S]`, false}, nil
 	case 'Q':
 		return t.quoted(), nil
 	case 'k', 'g':
 		return t.reference(c)
 	case 'p', 'P':
 		if p, ok, err := t.property(); ok || err != nil {
-			return classAtom("[", p), err
+			return atom{"[" + p + "]", false}, err
 		}
 		t.i++
 		return t.literal(), nil
@@ -70,13 +73,6 @@ func (t *translator) escape() (atom, error) {
 	return literalRune(r), err
 }
 
-func classAtom(open, body string) atom {
-	return atom{open + netClass(body) + "]", open + body + "]", false}
-}
-
-// netClass spells \x{…} for .NET.
-func netClass(body string) string { return strings.ReplaceAll(body, `\x{85}`, `\u0085`) }
-
 // quoted is \Q…\E.
 func (t *translator) quoted() atom {
 	rest := t.src[t.i+2:]
@@ -85,11 +81,9 @@ func (t *translator) quoted() atom {
 	if closed {
 		t.i += 2
 	}
-	a := both("", text == "")
+	a := atom{empty: text == ""}
 	for _, r := range text {
-		l := literalRune(r)
-		a.net += l.net
-		a.re2 += l.re2
+		a.text += literalRune(r).text
 	}
 	return a
 }
@@ -154,43 +148,22 @@ var posix = map[string]string{
 	"space": spaceClass, "upper": `\p{Lu}`, "xdigit": `0-9A-Fa-f`, "word": wordClass, "ascii": `\x00-\x7f`,
 }
 
-var longCategories = map[string]string{
-	"letter": "L", "uppercaseletter": "Lu", "lowercaseletter": "Ll", "titlecaseletter": "Lt", "modifierletter": "Lm",
-	"otherletter": "Lo", "mark": "M", "nonspacingmark": "Mn", "spacingmark": "Mc", "enclosingmark": "Me",
-	"number": "N", "decimalnumber": "Nd", "letternumber": "Nl", "othernumber": "No", "punctuation": "P",
-	"connectorpunctuation": "Pc", "dashpunctuation": "Pd", "openpunctuation": "Ps", "closepunctuation": "Pe",
-	"initialpunctuation": "Pi", "finalpunctuation": "Pf", "otherpunctuation": "Po", "symbol": "S",
-	"mathsymbol": "Sm", "currencysymbol": "Sc", "modifiersymbol": "Sk", "othersymbol": "So",
-	"separator": "Z", "spaceseparator": "Zs", "lineseparator": "Zl", "paragraphseparator": "Zp",
-	"other": "C", "control": "Cc", "format": "Cf", "privateuse": "Co",
-}
-
-// scriptClass lists the ranges of a script: the backtracking engine knows only
-// some by name.
-func scriptClass(name string) (string, bool) {
-	for known, table := range unicode.Scripts {
-		if !strings.EqualFold(strings.ReplaceAll(known, "_", ""), name) {
-			continue
-		}
-		var b strings.Builder
-		add := func(lo, hi, stride rune) {
-			for r := lo; stride > 1 && r <= hi; r += stride {
-				b.WriteString(classRune(r))
-			}
-			if stride == 1 {
-				b.WriteString(classRune(lo) + "-" + classRune(hi))
+// unicodeClass is a category or script under the name that both engines know.
+func unicodeClass(plain string) (string, bool) {
+	for _, names := range []iter.Seq[string]{maps.Keys(unicode.CategoryAliases), maps.Keys(unicode.Categories), maps.Keys(unicode.Scripts)} {
+		for name := range names {
+			if plainName(name) == plain {
+				return `\p{` + cmp.Or(unicode.CategoryAliases[name], name) + `}`, true
 			}
 		}
-		for _, r := range table.R16 {
-			add(rune(r.Lo), rune(r.Hi), rune(r.Stride))
-		}
-		for _, r := range table.R32 {
-			add(rune(r.Lo), rune(r.Hi), rune(r.Stride))
-		}
-		return b.String(), true
 	}
 	return "", false
 }
+
+var nameSigns = strings.NewReplacer("_", "", " ", "", "-", "")
+
+// plainName is the name of a property without what does not count in it.
+func plainName(name string) string { return strings.ToLower(nameSigns.Replace(name)) }
 
 // property reads \p{Name}, \P{Name} and \p{^Name}; the result goes into a class.
 func (t *translator) property() (string, bool, error) {
@@ -204,19 +177,13 @@ func (t *translator) property() (string, bool, error) {
 		negated = !negated
 	}
 	t.i += end + 1
-	plain := strings.ToLower(strings.NewReplacer("_", "", " ", "", "-", "").Replace(name))
-	if short, isLong := longCategories[plain]; isLong {
-		plain = strings.ToLower(short)
-	}
-	var body string
-	var ok bool
-	if len(plain) <= 2 && plain != "" {
-		body, ok = `\p{`+strings.ToUpper(plain[:1])+plain[1:]+`}`, strings.Contains("lmnpszc", plain[:1])
-	} else if body, ok = posix[plain]; !ok {
-		body, ok = scriptClass(plain)
-	}
-	if plain == "any" {
+	plain := plainName(name)
+	body, ok := posix[plain]
+	switch {
+	case plain == "any":
 		body, ok = `\s\S`, true
+	case !ok:
+		body, ok = unicodeClass(plain)
 	}
 	if !ok {
 		return "", false, fmt.Errorf("invalid character property name {%s}", name)
@@ -259,7 +226,7 @@ func (t *translator) class() (atom, error) {
 		}
 		if t.src[t.i] == ']' && !first {
 			t.i++
-			return classAtom(open, body), nil
+			return atom{open + body + "]", false}, nil
 		}
 		item, err := t.classItem()
 		if err != nil {
@@ -372,7 +339,7 @@ func (t *translator) char() (rune, error) {
 		return t.code(rest[2:end], 16, end+2)
 	case rest[0] == 'x':
 		n := 1
-		for n < len(rest) && n < 3 && unhex(rest[n]) >= 0 {
+		for n < len(rest) && n < 3 && strings.IndexByte("0123456789abcdefABCDEF", rest[n]) >= 0 {
 			n++
 		}
 		return t.code("0"+rest[1:n], 16, n+1)

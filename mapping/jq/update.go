@@ -3,20 +3,20 @@ package jq
 // pathNode is path/1.
 type pathNode struct{ body node }
 
-func (n pathNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return eachPath(r, e, n.body, in, func(p place) error {
+func (n pathNode) eval(r *run, e *env, in place, out func(place) error) error {
+	return eachPath(r, e, n.body, in.val, func(p place) error {
 		keys := p.path.keys()
 		if err := r.growArray(0, len(keys)+2, 0); err != nil {
 			return err
 		}
-		return out(keys)
+		return out(in.with(keys))
 	})
 }
 
 // eachPath calls out for every place of body; computed values are an error.
 func eachPath(r *run, e *env, body node, in any, out func(place) error) error {
-	return evalPaths(body, r, e, place{val: in, ok: true}, func(p place) error {
-		if !p.ok {
+	return eval(body, r, e, place{in, new(step)}, func(p place) error {
+		if p.path == computed {
 			return errorf("Invalid path expression with result %s", shortText(p.val))
 		}
 		return out(p)
@@ -26,13 +26,22 @@ func eachPath(r *run, e *env, body node, in any, out func(place) error) error {
 // getpathNode is getpath/1, which also works inside path expressions.
 type getpathNode struct{ arg node }
 
-func (n getpathNode) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.arg.eval(r, e, in, func(path any) error {
-		v, err := getPath(r, in, path)
-		if err != nil {
+func (n getpathNode) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.arg, r, e, in.plain(), func(path place) error {
+		v, err := getPath(r, in.val, path.val)
+		switch {
+		case err != nil:
 			return err
+		case in.path == nil:
+			return out(place{val: v})
+		case in.path == computed:
+			return errorf("Invalid path expression near attempt to access %s", shortText(in.val))
 		}
-		return out(v)
+		p := place{v, in.path}
+		for _, k := range path.val.([]any) {
+			p.path = &step{p.path, k}
+		}
+		return out(p)
 	})
 }
 
@@ -56,53 +65,28 @@ func getPath(r *run, v, path any) (any, error) {
 	return v, nil
 }
 
-func (n getpathNode) paths(r *run, e *env, in place, out func(place) error) error {
-	return n.arg.eval(r, e, in.val, func(path any) error {
-		v, err := getPath(r, in.val, path)
-		if err != nil {
-			return err
-		}
-		if !in.ok {
-			return errorf("Invalid path expression near attempt to access %s", shortText(in.val))
-		}
-		p := place{path: in.path, val: v, ok: true}
-		for _, k := range path.([]any) {
-			p.path = &step{p.path, k}
-		}
-		return out(p)
-	})
-}
-
 // assign is `left = right`.
 type assign struct{ left, right node }
 
-func (n assign) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.right.eval(r, e, in, func(val any) error {
-		v := in
+func (n assign) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.right, r, e, in.plain(), func(val place) error {
+		v := in.val
 		u := &updater{r: r}
-		err := eachPath(r, e, n.left, in, func(p place) (err error) {
-			v, err = u.set(v, p.path.keys(), val)
+		err := eachPath(r, e, n.left, in.val, func(p place) (err error) {
+			v, err = u.set(v, p.path.keys(), val.val)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		return out(v)
+		return out(in.with(v))
 	})
 }
 
 // modify is `left |= right`: the first output of right, none deletes.
 type modify struct{ left, right node }
 
-func (n modify) eval(r *run, e *env, in any, out func(any) error) error {
-	v, err := n.update(r, e, in)
-	if err != nil {
-		return err
-	}
-	return out(v)
-}
-
-func (n modify) update(r *run, e *env, in any) (any, error) {
+func (n modify) one(r *run, e *env, in any) (any, error) {
 	gone := []any{}
 	v, err := updateEach(r, e, n.left, in, func(old any, keys []any) (any, bool, error) {
 		val, found, err := first(n.right, r, e, old)
@@ -146,20 +130,21 @@ func first(n node, r *run, e *env, in any) (v any, found bool, err error) {
 		v, err = s.one(r, e, in)
 		return v, err == nil, err
 	}
-	return firstOutput(n, r, e, in)
+	p, found, err := firstOutput(n, r, e, place{val: in})
+	return p.val, found, err
 }
 
 // firstOutput is a function of its own so that first needs no memory.
-func firstOutput(n node, r *run, e *env, in any) (v any, found bool, err error) {
+func firstOutput(n node, r *run, e *env, in place) (p place, found bool, err error) {
 	stop := &breakError{&env{}} // its own value: generators nest
-	err = n.eval(r, e, in, func(got any) error {
-		v, found = got, true
+	err = eval(n, r, e, in, func(got place) error {
+		p, found = got, true
 		return stop
 	})
 	if err == error(stop) { //nolint:errorlint // identity is what is asked
 		err = nil
 	}
-	return v, found, err
+	return p, found, err
 }
 
 // modifyOp is `left op= right`.
@@ -168,16 +153,16 @@ type modifyOp struct {
 	op          func(r *run, a, b any) (any, error)
 }
 
-func (n modifyOp) eval(r *run, e *env, in any, out func(any) error) error {
-	return n.right.eval(r, e, in, func(b any) error {
-		v, err := updateEach(r, e, n.left, in, func(a any, _ []any) (any, bool, error) {
-			a, err := n.op(r, a, b)
+func (n modifyOp) eval(r *run, e *env, in place, out func(place) error) error {
+	return eval(n.right, r, e, in.plain(), func(b place) error {
+		v, err := updateEach(r, e, n.left, in.val, func(a any, _ []any) (any, bool, error) {
+			a, err := n.op(r, a, b.val)
 			return a, true, err
 		})
 		if err != nil {
 			return err
 		}
-		return out(v)
+		return out(in.with(v))
 	})
 }
 
