@@ -215,7 +215,7 @@ const stateRetry = 2 * time.Second
 // directory that was named can be used: another place is not where the next start
 // would look. It returns nil then, and at the end of ctx.
 func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
-	a := &app{cfg: cfg, state: cfg.Ocean.StateDirectory}
+	a := &app{cfg: cfg, waiting: true}
 	a.log, _ = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker}, p.err, p.terminal, false)
 	if err := a.newServer(ctx); err != nil {
 		return err
@@ -234,7 +234,7 @@ func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if _, err := ocean.StateDirectory(a.state, p.environ, a.log); err == nil {
+		if _, err := ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err == nil {
 			return nil
 		}
 	}
@@ -340,6 +340,7 @@ type app struct {
 	log     *slog.Logger
 	shipper *port.LogShipper // nil when logs stay here
 	state   string           // directory for what survives a restart; empty: none
+	waiting bool             // for that directory: nothing but the server is there
 	port    *port.Client
 	orgs    []*azuredevops.Client
 	source  *resync.Source
@@ -474,6 +475,9 @@ func (a *app) newServer(ctx context.Context) error {
 	if a.state != "" {
 		wc.Directory = filepath.Join(a.state, "hooks")
 		wc.Used, wc.Lost = a.keeper.WasAlive(), a.wake
+	}
+	if a.waiting {
+		wc.Ready = func() bool { return false }
 	}
 	if a.follow != nil {
 		wc.Handler = deliveries{a.follow}

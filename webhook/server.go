@@ -304,6 +304,9 @@ func (s *Server) ready() bool {
 	default:
 		return false
 	}
+	if s.cfg.Ready != nil && !s.cfg.Ready() {
+		return false
+	}
 	sp := s.store()
 	return !s.unusable.Load() && (sp == nil || sp.Failing() == nil)
 }

@@ -68,6 +68,8 @@ type Config struct {
 	// waiting for it. nil, or no Secret: there is no POST /resync.
 	Resync func()
 
+	Ready func() bool // besides being able to store deliveries; nil: nothing is
+
 	Registry *prometheus.Registry // gets the metrics and is what /metrics shows; nil: an own one
 	Log      *slog.Logger         // nil: nothing is logged
 }

@@ -120,7 +120,7 @@ func (s *Summary) ofUnwritten() string {
 	for _, bp := range sortedKeys(s.Unwritten) {
 		parts = append(parts, fmt.Sprintf("%d of %s", s.Unwritten[bp], bp))
 	}
-	return "; deleted were also " + strings.Join(parts, ", ") + ", which no block of the mapping writes any more"
+	return "; among the deleted " + strings.Join(parts, ", ") + ", which no block of the mapping writes any more"
 }
 
 func pluralEntities(n int) string {

@@ -28,7 +28,7 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 	var help strings.Builder
-	if err := ocean.WriteHelp(&help, rows, without); err != nil || !strings.Contains(help.String(), "  OCEAN__DATABASE__*\n        there is no database.") || !strings.Contains(help.String(), "  CLIENT_TIMEOUT\n        duration, default 60s.\n        Longest time") {
+	if err := ocean.WriteHelp(&help, rows, without); err != nil || !strings.Contains(help.String(), "  OCEAN__DATABASE__*\n        there is no database.") || !strings.Contains(help.String(), "  CLIENT_TIMEOUT\n        duration, default 60s.\n        Time within") {
 		t.Errorf("help = %s, %v", help.String(), err)
 	}
 }

@@ -86,7 +86,7 @@ func holdsSpool(dir string) bool {
 
 // stateFolders and stateFiles are what this program keeps in the state directory.
 var (
-	stateFolders = []string{"hooks", "memory", "records"}
+	stateFolders = []string{"hooks", "memory"}
 	stateFiles   = []string{"origins", "origins-live", "gitops", "mapping.json", "hooks-state.json", "hooks-alive"}
 )
 

@@ -95,7 +95,7 @@ func (g *Gitops) Push(ctx context.Context, org *azuredevops.Client, p *Push, m *
 		return nil
 	}
 	r := &run{
-		g: g, org: org, push: p, at: repository{org.Organization(), p.Repository}, name: name, mapping: m,
+		g: g, org: org, push: p, at: repository{org.Key(), p.Repository}, name: name, mapping: m,
 		session: g.catalog.Begin(options(m, cause)), log: log.With("branch", name),
 	}
 	if r.paths = r.specPaths(ctx); len(r.paths) == 0 {
