@@ -112,28 +112,33 @@ func from(obj []byte, name string) []byte {
 	return nil
 }
 
-// Fields yields the members of an object in their order: the name as it is spelled,
-// without quotes, and the value. Anything else has none.
-func Fields(obj []byte) iter.Seq2[[]byte, []byte] {
-	return func(yield func(name, value []byte) bool) {
-		i := SkipSpace(obj, 0)
-		if i >= len(obj) || obj[i] != '{' {
+// Walk calls visit for every member of an object, in their order, with the name as it
+// is spelled, without quotes, and the text that begins with the value. visit returns
+// the length of the value, see [SkipValue], or less than 0 to stop. Anything else
+// has no members.
+func Walk(obj []byte, visit func(name, value []byte) int) {
+	i := SkipSpace(obj, 0)
+	if i >= len(obj) || obj[i] != '{' {
+		return
+	}
+	for i = SkipSpace(obj, i+1); i < len(obj) && obj[i] == '"'; {
+		end := SkipString(obj, i)
+		from := SkipSpace(obj, SkipSpace(obj, end)+1) // behind the colon
+		n := visit(obj[i+1:end-1], obj[from:])
+		if n < 0 {
 			return
 		}
-		for i = SkipSpace(obj, i+1); i < len(obj) && obj[i] == '"'; {
-			end := SkipString(obj, i)
-			name := obj[i+1 : end-1]
-			from := SkipSpace(obj, SkipSpace(obj, end)+1) // behind the colon
-			end = SkipValue(obj, from)
-			if !yield(name, obj[from:end:end]) {
-				return
-			}
-			i = SkipSpace(obj, end)
-			if i < len(obj) && obj[i] == ',' {
-				i = SkipSpace(obj, i+1)
-			}
-		}
+		i = next(obj, from+n)
 	}
+}
+
+// next returns the index of what follows the comma at or behind i, or of what is
+// there instead of one.
+func next(b []byte, i int) int {
+	if i = SkipSpace(b, i); i < len(b) && b[i] == ',' {
+		i = SkipSpace(b, i+1)
+	}
+	return i
 }
 
 // Has tells whether an object has a member, be it null.
@@ -186,12 +191,23 @@ func Elements(b []byte) iter.Seq[[]byte] {
 			if !yield(b[i:end:end]) {
 				return
 			}
-			i = SkipSpace(b, end)
-			if i < len(b) && b[i] == ',' {
-				i = SkipSpace(b, i+1)
-			}
+			i = next(b, end)
 		}
 	}
+}
+
+// Visit is Elements for a visitor that says why it stops. It also returns the length
+// of the array that b begins with.
+func Visit(b []byte, visit func(element []byte) error) (length int, err error) {
+	i := SkipSpace(b, 1)
+	for i < len(b) && b[i] != ']' {
+		end := SkipValue(b, i)
+		if err := visit(b[i:end:end]); err != nil {
+			return 0, err
+		}
+		i = next(b, end)
+	}
+	return min(i+1, len(b)), nil
 }
 
 // Objects yields the objects in the array under key, see [Array]. Whatever else is in

@@ -17,62 +17,72 @@ import (
 // would be deleted.
 func CheckList(body []byte, key, id string) error { return checkList(body, key, id, false) }
 
-// checkList is CheckList; with nulls an element may also be null.
-func checkList(body []byte, key, id string, nulls bool) error {
+// checkList is CheckList; with nulls an element may also be null. It looks at every
+// byte once: lists are large.
+func checkList(body []byte, key, id string, nulls bool) (err error) {
 	names := strings.Split(key, "|")
-	lists := make([][]byte, len(names))
-	var count []byte
-	for name, value := range rawjson.Fields(body) {
-		into := &count
-		switch i := slices.Index(names, string(name)); {
-		case i >= 0:
-			into = &lists[i]
-		case string(name) == "message" || string(name) == "typeKey":
-			return fmt.Errorf("%w: an error in place of a list: %s", ErrMalformed, FirstLine(rawjson.Text(body, "message")))
-		case string(name) != "count":
-			continue
-		}
-		if *into != nil {
-			return fmt.Errorf("%w: two members %q", ErrMalformed, name)
-		}
-		*into = value
-	}
-	n := -1
-	for _, list := range lists {
-		if len(list) == 0 || list[0] != '[' {
-			continue
-		}
-		got, err := countElements(list, id, nulls)
+	found, n, want := map[string]bool{}, -1, 0
+	rawjson.Walk(body, func(field, value []byte) int {
+		name := string(field)
+		isList := slices.Contains(names, name)
 		switch {
-		case err != nil:
-			return err
+		case name == "message" || name == "typeKey":
+			err = fmt.Errorf("%w: an error in place of a list: %s", ErrMalformed, FirstLine(rawjson.Text(body, "message")))
+		case !isList && name != "count":
+			return rawjson.SkipValue(value, 0)
+		case found[name]:
+			err = fmt.Errorf("%w: two members %q", ErrMalformed, name)
+		}
+		if err != nil {
+			return -1
+		}
+		found[name] = true
+		if !isList || value[0] != '[' {
+			length := rawjson.SkipValue(value, 0)
+			if !isList {
+				want, _ = strconv.Atoi(string(bytes.Trim(value[:length], `"`))) // what is no number promises nothing
+			}
+			return length
+		}
+		got, length, wrong := countElements(value, id, nulls)
+		switch {
+		case wrong != nil:
+			err = wrong
 		case n >= 0 && got != n:
-			return fmt.Errorf("%w: %d elements under one name and %d under another", ErrMalformed, n, got)
+			err = fmt.Errorf("%w: %d elements under one name and %d under another", ErrMalformed, n, got)
+		}
+		if err != nil {
+			return -1
 		}
 		n = got
-	}
-	if n < 0 {
+		return length
+	})
+	switch {
+	case err != nil:
+		return err
+	case n < 0:
 		return fmt.Errorf("%w: no list %q in the answer", ErrMalformed, key)
-	}
-	if want, err := strconv.Atoi(string(bytes.Trim(count, `"`))); err == nil && want > n {
+	case want > n:
 		return fmt.Errorf("%w: %d elements of %d", ErrMalformed, n, want)
 	}
 	return nil
 }
 
-// countElements counts the elements of a list of objects that each have an id.
-func countElements(list []byte, id string, nulls bool) (n int, err error) {
-	for e := range rawjson.Elements(list) {
+// countElements counts the elements of a list of objects that each have an id, and
+// says how long the list is that text begins with.
+func countElements(text []byte, id string, nulls bool) (n, length int, err error) {
+	length, err = rawjson.Visit(text, func(e []byte) error {
 		n++
 		switch {
 		case nulls && string(e) == "null":
 		case e[0] != '{':
-			return n, fmt.Errorf("%w: element %d of the list is no object", ErrMalformed, n)
+			return fmt.Errorf("%w: element %d of the list is no object", ErrMalformed, n)
 		case idOf(e, id) == "":
-			return n, fmt.Errorf("%w: element %d of the list has no %s", ErrMalformed, n, cmp.Or(id, "id"))
+			return fmt.Errorf("%w: element %d of the list has no %s", ErrMalformed, n, cmp.Or(id, "id"))
 		}
-	}
-	return n, nil
+		return nil
+	})
+	return n, length, err
 }
 
 // idOf is the member of an object that tells it apart, "id" where none is named;
