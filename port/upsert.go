@@ -216,7 +216,19 @@ func bulkReader(entities []Entity) io.Reader {
 		parts = append(parts, strings.NewReader(before), bytes.NewReader(entities[i].Body))
 		before = ","
 	}
-	return io.MultiReader(append(parts, strings.NewReader(bulkClose))...)
+	return filling{io.MultiReader(append(parts, strings.NewReader(bulkClose))...)}
+}
+
+// filling fills what it is given to read into: the connection is written to in as
+// many pieces as are read, each a call of the system.
+type filling struct{ r io.Reader }
+
+func (f filling) Read(p []byte) (int, error) {
+	n, err := io.ReadFull(f.r, p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil // the next read says io.EOF
+	}
+	return n, err
 }
 
 // parseBulk reads the answer to a bulk. Its lists name entities by index;

@@ -99,11 +99,11 @@ func (send Sender) OffsetPages(ctx context.Context, rq *Request, key, topName, s
 
 // List fetches a list that has no pages.
 func (send Sender) List(ctx context.Context, rq *Request, key string) (*Page, error) {
-	return send.Page(ctx, rq, key, 1, &Guard{})
+	return send.Page(ctx, rq, key, 1, nil)
 }
 
 // Page fetches page n of a list and checks that it is one. Everything that reads a
-// list gets it from here.
+// list gets it from here. A list without further pages needs no guard.
 func (send Sender) Page(ctx context.Context, rq *Request, key string, n int, guard *Guard) (*Page, error) {
 	p, err := send(ctx, rq)
 	if err != nil {
@@ -114,7 +114,7 @@ func (send Sender) Page(ctx context.Context, rq *Request, key string, n int, gua
 		return nil, err
 	}
 	err = checkList(p.Body, key, rq.ID, rq.Nulls)
-	if err == nil {
+	if err == nil && guard != nil {
 		err = guard.page(p, key)
 	}
 	if err != nil {

@@ -72,9 +72,6 @@ const (
 	tlsTimeout  = 15 * time.Second
 	idleTimeout = 90 * time.Second
 	idlePerHost = 32 // connections that stay open between requests
-	// A bulk is written in small pieces: a buffer that takes many of them saves a
-	// call of the system for each.
-	writeBuffer = 32 << 10
 	// An HTTP/2 connection that a firewall has dropped silently is noticed
 	// after these two instead of when the requests on it time out.
 	pingAfter   = 30 * time.Second
@@ -98,7 +95,6 @@ func (n *Network) transport(verify bool) *http.Transport {
 		MaxIdleConns:          2 * idlePerHost,
 		MaxIdleConnsPerHost:   idlePerHost,
 		IdleConnTimeout:       idleTimeout,
-		WriteBufferSize:       writeBuffer,
 		ExpectContinueTimeout: time.Second,
 	}
 }
