@@ -162,7 +162,7 @@ func TestDeliveriesShareACommit(t *testing.T) {
 		}
 		senders.Wait()
 		go func() {
-			for range commits { //nolint:revive // what closing commits is not of interest
+			for range commits {
 			}
 		}()
 		if err := s.Close(); err != nil {
