@@ -418,6 +418,9 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if err := ocean.SweepState(a.state); err != nil {
 		a.log.WarnContext(ctx, "temporary files of an earlier process are left", "err", err)
 	}
+	if cfg.Ocean.WantsActions() {
+		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
+	}
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {

@@ -87,7 +87,7 @@ func servers(t *testing.T) (*azuredevopstest.Server, *porttest.Server, map[strin
 	p.AddWorkItem("Bug", "Totals are wrong")
 	ado := azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat})
 	t.Cleanup(ado.Close)
-	catalog := porttest.New(porttest.Options{ClientID: "cid", ClientSecret: "port-secret-that-nobody-may-see"})
+	catalog := porttest.New(porttest.Options{ClientID: "cid", ClientSecret: "port-secret-that-nobody-may-see", KeepBodies: true})
 	t.Cleanup(catalog.Close)
 	return ado, catalog, map[string]string{
 		"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "port-secret-that-nobody-may-see", "OCEAN__PORT__BASE_URL": catalog.URL,
@@ -123,6 +123,22 @@ func TestOnceFillsAnEmptyCatalog(t *testing.T) {
 	agent := e[0].Datasource
 	if !strings.HasPrefix(agent, "port-ocean/azure-devops/my-azure-devops-integration/") || !strings.HasSuffix(agent, "/exporter") {
 		t.Errorf("entities are written as %q", agent)
+	}
+}
+
+// Nothing is claimed that does not run: Port would hand out runs that wait for ever.
+func TestActionsAreNotClaimed(t *testing.T) {
+	t.Parallel()
+	_, catalog, environ := servers(t)
+	environ["OCEAN__ACTIONS_PROCESSOR__ENABLED"] = "true"
+	code, _, errs := start(t, t.Context(), nil, environ)
+	if code != exitGood || !strings.Contains(errs, "self-service actions are not run") {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	for _, r := range catalog.Requests() {
+		if strings.Contains(string(r.Body), `"actionsProcessingEnabled":true`) {
+			t.Errorf("Port was told that actions are processed: %s", r.Body)
+		}
 	}
 }
 

@@ -103,6 +103,11 @@ func (s *Settings) Schedule() func(now time.Time) time.Time {
 	}
 }
 
+// WantsActions says whether anything asks for self-service actions to be run here.
+func (s *Settings) WantsActions() bool {
+	return s.ActionsProcessor.Enabled || s.EventListener.Type == ListenActionsOnly || override(s.EventListener.ShouldRunActions, false)
+}
+
 // Lookback is how far an incremental resync looks back, 0 where full ones are wanted.
 func (i *Integration) Lookback() time.Duration {
 	if !i.Incremental {
