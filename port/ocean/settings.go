@@ -42,7 +42,7 @@ type Settings struct {
 	// StrictExit makes ONCE exit with 1 after a failed resync.
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails, or completes with problems; otherwise 0, as the Python integration does."`
 	// StateDirectory is what [StateDirectory] uses.
-	StateDirectory string `env:"STATE_DIRECTORY" doc:"Directory for what survives a restart. A named one is the one that is used, or an error; otherwise it is XDG_STATE_HOME/ado-port, HOME/.local/state/ado-port or /tmp/ocean/ado-port."`
+	StateDirectory string `env:"STATE_DIRECTORY" doc:"Directory for what survives a restart. A named one is the one that is used: while it cannot be, a service waits and answers deliveries 503, and ONCE ends with 1. Otherwise it is XDG_STATE_HOME/ado-port, HOME/.local/state/ado-port or /tmp/ocean/ado-port."`
 	// StateMemoryBytes bounds the memory of what cannot have changed; 0 switches it off.
 	StateMemoryBytes int64 `env:"STATE_MEMORY_BYTES" envDefault:"268435456" min:"0" doc:"Most bytes on disk for what cannot have changed since the last resync (files by object id, timelines of finished builds, results of finished test runs) and need not be read again; 0 switches this off."`
 
