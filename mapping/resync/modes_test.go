@@ -39,7 +39,7 @@ func TestLearnWritesNothingAndDeletesWhatIsGone(t *testing.T) {
 	}
 	states := len(b.port.Integration().States)
 	sum, err := b.runner().Learn(t.Context())
-	if err != nil || sum.State != resync.StateCompleted || sum.Total.Deleted != 1 || sum.Total.Upserted != 0 {
+	if err != nil || sum.State != resync.StateCompleted || sum.Total.Deleted != 1 || sum.Total.Written != 0 {
 		t.Errorf("Learn = %+v, %v", sum, err)
 	}
 	b.want("repo", "note", "alpha-api Alpha, beta-api Beta, beta-web Beta")
@@ -286,7 +286,7 @@ func TestSearchInAnUnknownBlueprint(t *testing.T) {
 	b.mapping = doc(strings.Replace(searching, `\"repo\"`, `\"nowhere\"`, 1), repositories)
 	sum := b.resync(resync.StateCompleted)
 	b.want("repo", "note", everything)
-	if sum.Total.Failed != 4 || len(sum.Refused) != 1 {
+	if sum.Total.Refused != 4 || len(sum.Refused) != 1 {
 		t.Errorf("refused %+v, want 4 entities of a blueprint that is not there", sum.Refused)
 	}
 }

@@ -147,7 +147,7 @@ func TestResyncFollowsTheOrganization(t *testing.T) {
 	b := newBench(t)
 	sum := b.resync(resync.StateCompleted)
 	b.want("repo", "note", everything)
-	if c := sum.Total; c.Listed != 4 || c.Mapped != 4 || c.Upserted != 4 || c.Deleted != 0 {
+	if c := sum.Total; c.Listed != 4 || c.Mapped != 4 || c.Written != 4 || c.Deleted != 0 {
 		t.Errorf("first resync counts %+v", c)
 	}
 	writes := b.port.Writes()
@@ -160,7 +160,7 @@ func TestResyncFollowsTheOrganization(t *testing.T) {
 	b.world.Repository(repository(t, b, "beta-web")).Rename("beta-site")
 	sum = b.resync(resync.StateCompleted)
 	b.want("repo", "note", "alpha-api Alpha, alpha-new Alpha, alpha-web Alpha, beta-api Beta, beta-site Beta")
-	if c := sum.Total; c.Upserted != 2 || c.Deleted != 1 || c.Unchanged != 3 {
+	if c := sum.Total; c.Written != 2 || c.Deleted != 1 || c.Unchanged != 3 {
 		t.Errorf("third resync counts %+v", c)
 	}
 }
@@ -232,8 +232,8 @@ func TestDeletionBrake(t *testing.T) {
 	b.mapping = `{"entityDeletionThreshold":0.7,` + b.mapping[1:]
 	sum := b.resync(resync.StateCompleted)
 	b.want("repo", "note", everything)
-	if sum.OverThreshold != 3 {
-		t.Errorf("braked %d, want 3", sum.OverThreshold)
+	if held(sum, resync.HoldThreshold) != 3 {
+		t.Errorf("%d over the threshold, want 3", held(sum, resync.HoldThreshold))
 	}
 	b.mapping = strings.Replace(b.mapping, "0.7", "0.75", 1)
 	b.resync(resync.StateCompleted)
@@ -312,8 +312,8 @@ func TestRefusedEntitiesAreTriedAgainWhenTheirTargetsExist(t *testing.T) {
 			t.Errorf("%s has no project", e.Identifier)
 		}
 	}
-	if sum.Total.Failed != 0 {
-		t.Errorf("%d entities refused at the end: %+v", sum.Total.Failed, sum.Refused)
+	if sum.Total.Refused != 0 {
+		t.Errorf("%d entities refused at the end: %+v", sum.Total.Refused, sum.Refused)
 	}
 }
 

@@ -49,6 +49,9 @@ type Config struct {
 	Interval time.Duration
 	// Heartbeat is the time between two signs of life during a resync (default 10 s).
 	Heartbeat time.Duration
+	// DeletionBrake is the share of a blueprint's entities above which they are not
+	// deleted while the blocks that write it stay the same (default 0.9; 1: none).
+	DeletionBrake float64
 	// Grace bounds the time for finishing what is under way after the end of
 	// the context (default 5 s).
 	Grace time.Duration
@@ -67,8 +70,9 @@ type Observer interface {
 
 // A Runner runs resyncs, one at a time. Safe for concurrent use.
 type Runner struct {
-	cfg     Config
-	running sync.Mutex // held by a resync
+	cfg       Config
+	running   sync.Mutex // held by a resync
+	completed completed
 
 	mu      sync.Mutex
 	cancel  context.CancelCauseFunc // of the running resync
@@ -91,7 +95,10 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Grace <= 0 {
 		cfg.Grace = 5 * time.Second
 	}
-	return &Runner{cfg: cfg}, nil
+	if cfg.DeletionBrake <= 0 {
+		cfg.DeletionBrake = defaultBrake
+	}
+	return &Runner{cfg: cfg, completed: completed{dir: cfg.StateDirectory, log: cfg.Log}}, nil
 }
 
 // A mode is what a run does with the records that it lists.
@@ -121,6 +128,8 @@ func (r *Runner) Once(ctx context.Context, interval time.Duration, strict bool) 
 	switch {
 	case strict && sum.State == StateFailed:
 		return fmt.Errorf("the resync failed: %s", sum.Reason())
+	case strict && sum.Held() > 0:
+		return fmt.Errorf("not everything that is gone was deleted: %s", sum.Reason())
 	case strict && len(sum.LeftOut) > 0:
 		return fmt.Errorf("the mapping is not used completely: %s", sum.Reason())
 	}
@@ -196,12 +205,11 @@ type run struct {
 	origins   *origins.Writer
 	reports   *reporter
 
-	mu            sync.Mutex
-	doubt         map[string]string // blueprints that must not be cleaned, and why
-	failures      []string          // what went wrong outside of listings
-	kept          int               // stale entities that may still exist
-	overThreshold int               // stale entities of which there are too many
+	mu       sync.Mutex
+	doubt    map[string]string // blueprints that must not be cleaned, and why
+	failures []string          // what went wrong outside of listings
 
+	notDeleted   map[string]*NotDeleted           // by hold, blueprint and reason
 	knownOrigins map[catalog.Key][]origins.Origin // of stale entities
 	gone         map[catalog.Key]struct{}         // deleted entities
 	unwritten    map[string]int                   // those of blueprints that no resource writes any more
@@ -210,12 +218,13 @@ type run struct {
 	portCalls    int64
 	// unauthorized says that Azure DevOps refused the credentials for a whole organization.
 	unauthorized atomic.Bool
+	dropped      atomic.Bool // entities on their way were lost
 }
 
 func (r *Runner) newRun(now time.Time, m mode) *run {
 	run := &run{
 		runner: r, mode: m, cfg: &r.cfg, log: r.cfg.Log, id: uuid.NewString(), started: now, window: time.Duration(r.interval.Load()),
-		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, unwritten: map[string]int{}, former: map[string]*Former{},
+		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, unwritten: map[string]int{}, former: map[string]*Former{}, notDeleted: map[string]*NotDeleted{},
 	}
 	run.before, run.portCalls = run.usage(), run.cfg.Port.Calls()
 	return run
@@ -258,6 +267,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	r.transfer(ctx, load)
 	r.session.RetryRefused(load)
 	if err := r.session.Lost(); err != nil {
+		r.dropped.Store(true)
 		r.problem(load, "entities that had to wait", err)
 	}
 	if ctx.Err() == nil && r.mode != incremental {

@@ -192,19 +192,7 @@ func (s *Source) keep(doc []byte) {
 	if s.cfg.StateDirectory == "" {
 		return
 	}
-	path := filepath.Join(s.cfg.StateDirectory, lastMapping)
-	f, err := os.CreateTemp(s.cfg.StateDirectory, lastMapping+"-*")
-	if err == nil {
-		_, err = f.Write(doc)
-		err = errors.Join(err, f.Close())
-		if err == nil {
-			err = os.Rename(f.Name(), path)
-		}
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}
-	if err != nil {
+	if err := replaceFile(s.cfg.StateDirectory, lastMapping, doc); err != nil {
 		s.cfg.Log.Warn("the mapping is not kept for a start without Port", "err", err)
 	}
 }
