@@ -347,10 +347,11 @@ type app struct {
 	memory  *memory.Memory // nil when there is none
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
-	follow  *live.Follower  // nil where events are not followed
-	keeper  *hooks.Keeper   // nil: there is no public address
-	server  *webhook.Server // nil: nobody listens
-	woken   chan struct{}   // a resync is asked for by POST /resync, or by lost events
+	follow  *live.Follower                // nil where events are not followed
+	keeper  *hooks.Keeper                 // nil: there is no public address
+	server  *webhook.Server               // nil: nobody listens
+	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	woken   chan struct{}                 // a resync is asked for by POST /resync, or by lost events
 }
 
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
@@ -421,6 +422,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if cfg.Ocean.WantsActions() {
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
 	}
+	a.planned = cfg.Ocean.Schedule(time.Now())
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
@@ -437,7 +439,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	a.runner, err = resync.New(resync.Config{
 		Organizations: a.orgs, Port: a.port, Catalog: into, Mapping: a.source.Fresh, Book: a.book,
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
-		Schedule: cfg.Ocean.Schedule(), Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
+		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
 	})
@@ -594,7 +596,7 @@ func (a *app) run(ctx context.Context) error {
 		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
 	}
 	if listen.Resyncs() {
-		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.cfg.Ocean.Schedule()
+		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.planned
 	}
 	if listen.Type == ocean.ListenKafka {
 		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())
