@@ -29,7 +29,7 @@ func TestFiguresAddUp(t *testing.T) {
 			if pick(r, true, false, false) {
 				b.ado.Fault(ado.Status(pick(r, reposRoute, itemsRoute), 404).In(pick(r, "Alpha", "Beta")))
 			}
-			sum, err := b.runner().Full(t.Context())
+			sum, err := b.runner().Full(t.Context(), "test")
 			if err != nil {
 				t.Fatal(err)
 			}

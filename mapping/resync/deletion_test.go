@@ -149,7 +149,7 @@ func TestStoppedResyncDiscardsOrigins(t *testing.T) {
 	b.mapping = doc(projects)
 	ctx, cancel := context.WithCancel(t.Context())
 	b.port.Fault(porttest.Do(bulk, cancel))
-	if sum, err := b.runner().Full(ctx); sum.State != resync.StateAborted || !errors.Is(err, context.Canceled) {
+	if sum, err := b.runner().Full(ctx, "test"); sum.State != resync.StateAborted || !errors.Is(err, context.Canceled) {
 		t.Fatalf("Full = %s, %v", sum.State, err)
 	}
 	book := origins.Open(b.state, slog.New(slog.DiscardHandler))

@@ -267,7 +267,7 @@ func TestSearchesSeeWhatWasWrittenBefore(t *testing.T) {
 			b.mapping = doc(tt.first, searching)
 			r := b.runner()
 			b.port.Fault(append(tt.faults, porttest.Slow(bulk, 50*time.Millisecond).When(about("project")))...)
-			if sum, err := r.Full(t.Context()); err != nil || sum.State != resync.StateCompleted {
+			if sum, err := r.Full(t.Context(), "test"); err != nil || sum.State != resync.StateCompleted {
 				t.Errorf("Full = %+v, %v", sum, err)
 			}
 			for _, e := range b.port.Entities("repo") {

@@ -117,7 +117,7 @@ func (b *bench) runner() *resync.Runner {
 // resync runs one resync in a process of its own, as it were.
 func (b *bench) resync(want resync.State) *resync.Summary {
 	b.t.Helper()
-	sum, err := b.runner().Full(b.t.Context())
+	sum, err := b.runner().Full(b.t.Context(), "test")
 	if err != nil || sum.State != want {
 		b.t.Fatalf("Full = %s, %v; want %s\n%+v", sum.State, err, want, sum)
 	}
@@ -326,7 +326,7 @@ func TestChangedMappingEndsTheResync(t *testing.T) {
 		b.port.Fault(porttest.Do(bulk, func() { close(begun); <-open }).Times(1))
 		first := make(chan error)
 		go func() {
-			_, err := r.Full(t.Context())
+			_, err := r.Full(t.Context(), "test")
 			first <- err
 		}()
 		<-begun
@@ -339,7 +339,7 @@ func TestChangedMappingEndsTheResync(t *testing.T) {
 		if changed != errors.Is(err, resync.ErrSuperseded) || !changed && err != nil {
 			t.Errorf("changed %v: the resync ended with %v", changed, err)
 		}
-		if sum, err := r.Full(t.Context()); err != nil || sum.State != resync.StateCompleted {
+		if sum, err := r.Full(t.Context(), "test"); err != nil || sum.State != resync.StateCompleted {
 			t.Errorf("changed %v: the next one ended %s, %v", changed, sum.State, err)
 		}
 	}
@@ -354,7 +354,7 @@ func TestStoppedResyncDeletesNothingAndSaysSo(t *testing.T) {
 	r := b.runner()
 	b.ado.Fault(ado.Slow(reposRoute, time.Hour).In("Beta")) // never answers: the stop has to end that
 	b.port.Fault(porttest.Do(ownedRoute, cancel))
-	sum, err := r.Full(ctx)
+	sum, err := r.Full(ctx, "test")
 	if !errors.Is(err, context.Canceled) || sum.State != resync.StateAborted {
 		t.Errorf("Full = %s, %v, want %s and the reason", sum.State, err, resync.StateAborted)
 	}

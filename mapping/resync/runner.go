@@ -75,7 +75,8 @@ type Runner struct {
 	completed completed
 
 	mu      sync.Mutex
-	cancel  context.CancelCauseFunc // of the running resync
+	id      string                  // of the running resync
+	cancel  context.CancelCauseFunc // of it
 	mapping *mapping.Mapping        // that it uses; nil before it has one
 
 	interval atomic.Int64 // of incremental runs, in nanoseconds
@@ -110,17 +111,30 @@ const (
 	learn            // write nothing: learn the origins, and delete what is provably gone
 )
 
-// Full runs a full resync, behind one that is running. The summary is never nil.
+// Causes of a resync that the runner knows itself.
+const (
+	CauseOnce     = "once"
+	CauseLearning = "learning"
+)
+
+func (m mode) String() string {
+	return [...]string{full: "full", incremental: "incremental", learn: "learning"}[m]
+}
+
+// Full runs a full resync, behind one that is running. cause is one of few words for
+// people, such as "schedule". The summary is never nil.
 // The error is ErrSuperseded, ctx's cause, or what kept the resync from starting;
 // what went wrong inside is in the summary.
-func (r *Runner) Full(ctx context.Context) (*Summary, error) { return r.start(ctx, full) }
+func (r *Runner) Full(ctx context.Context, cause string) (*Summary, error) {
+	return r.start(ctx, full, cause)
+}
 
 // Once runs one resync, an incremental one that looks back for interval unless that
 // is 0. With strict a failed one is an error, and one
 // whose mapping could not be used completely; otherwise it is none, as in the
 // Python integration. A stop is a good end.
 func (r *Runner) Once(ctx context.Context, interval time.Duration, strict bool) error {
-	run := r.Full
+	run := func(ctx context.Context) (*Summary, error) { return r.Full(ctx, CauseOnce) }
 	if interval > 0 {
 		run = func(ctx context.Context) (*Summary, error) { return r.Incremental(ctx, interval) }
 	}
@@ -139,24 +153,36 @@ func (r *Runner) Once(ctx context.Context, interval time.Duration, strict bool) 
 // Learn lists everything without writing entities, so that live events know what
 // came from where: for a service that has no origins of a resync and shall not
 // begin with one. Entities that are provably gone are deleted.
-func (r *Runner) Learn(ctx context.Context) (*Summary, error) { return r.start(ctx, learn) }
+func (r *Runner) Learn(ctx context.Context) (*Summary, error) {
+	return r.start(ctx, learn, CauseLearning)
+}
 
 // Reconsider ends a running resync when the mapping is another one by now: what it
-// still does would be done again. The caller has another one run.
-func (r *Runner) Reconsider(ctx context.Context) {
+// still does would be done again. It reports whether that is so, and the caller has
+// another one run.
+func (r *Runner) Reconsider(ctx context.Context) (changed bool) {
 	r.mu.Lock()
 	used, cancel := r.mapping, r.cancel
 	r.mu.Unlock()
 	if used == nil {
-		return
+		return false
 	}
-	if m, err := r.cfg.Mapping(ctx); err == nil && m != used {
+	m, err := r.cfg.Mapping(ctx)
+	if changed = err == nil && m != used; changed {
 		cancel(ErrSuperseded)
 	}
+	return changed
+}
+
+// Running is the id of the resync that runs, or "".
+func (r *Runner) Running() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.id
 }
 
 // start runs a resync in a mode.
-func (r *Runner) start(ctx context.Context, m mode) (*Summary, error) {
+func (r *Runner) start(ctx context.Context, m mode, cause string) (*Summary, error) {
 	r.running.Lock()
 	defer r.running.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -164,10 +190,12 @@ func (r *Runner) start(ctx context.Context, m mode) (*Summary, error) {
 	if err := context.Cause(ctx); err != nil {
 		return &Summary{State: StateAborted}, err
 	}
-	r.uses(nil, cancel)
-	defer r.uses(nil, nil)
 	run := r.newRun(time.Now(), m)
-	run.cancel = cancel
+	run.cancel, run.cause = cancel, cause
+	r.uses(run.id, nil, cancel)
+	defer r.uses("", nil, nil)
+	ctx = port.LogContext(ctx, slog.String("resync_id", run.id))
+	run.log.InfoContext(ctx, "resync started", "cause", cause, "mode", m.String())
 	defer r.cfg.Catalog.Watch()()
 	sum, err := run.full(ctx)
 	if r.cfg.Observer != nil && m != learn {
@@ -180,10 +208,10 @@ func (r *Runner) start(ctx context.Context, m mode) (*Summary, error) {
 }
 
 // uses notes what the running resync works with.
-func (r *Runner) uses(m *mapping.Mapping, cancel context.CancelCauseFunc) {
+func (r *Runner) uses(id string, m *mapping.Mapping, cancel context.CancelCauseFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.mapping, r.cancel = m, cancel
+	r.id, r.mapping, r.cancel = id, m, cancel
 }
 
 // run is one resync.
@@ -194,6 +222,7 @@ type run struct {
 	cfg     *Config
 	log     *slog.Logger
 	id      string
+	cause   string
 	started time.Time
 	window  time.Duration // how far an incremental run without a cursor looks back
 	mapping *mapping.Mapping
@@ -242,7 +271,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	m, err := r.cfg.Mapping(ctx)
 	if err == nil {
 		r.mapping = m
-		r.runner.uses(m, r.cancel)
+		r.runner.uses(r.id, m, r.cancel)
 		err = r.plan(ctx)
 	}
 	if err == nil && r.mode == incremental {

@@ -26,6 +26,7 @@ const (
 // A Summary is what a resync did.
 type Summary struct {
 	ID       string        `json:"id"`
+	Cause    string        `json:"cause"`
 	State    State         `json:"state"`
 	Started  time.Time     `json:"started"`
 	Duration time.Duration `json:"duration"`
@@ -149,7 +150,7 @@ func (r *run) settle() {
 }
 
 func (r *run) summary() *Summary {
-	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started)}
+	s := &Summary{ID: r.id, Cause: r.cause, Started: r.started, Duration: time.Since(r.started)}
 	s.PortCalls = r.cfg.Port.Calls() - r.portCalls
 	used := r.usage()
 	for _, u := range used {
