@@ -4,13 +4,30 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"io"
 )
 
 // CommandOptions say what the hooks command does; the zero value lists.
 type CommandOptions struct {
 	Repair, Cleanup bool
-	JSON            bool // instead of text
+	Yes             bool                       // to what Cleanup asks
+	Ask             func(question string) bool // unless Yes
+	Bad             bool                       // list only what is not as it should be
+	OldURLs         []string                   // of KeeperConfig
+	JSON            bool                       // instead of text
+}
+
+// Register adds the flags.
+func (o *CommandOptions) Register(fs *flag.FlagSet) {
+	fs.BoolVar(&o.Repair, "repair", false, "mend what can be mended; also what --cleanup has removed")
+	fs.BoolVar(&o.Cleanup, "cleanup", false, "remove the subscriptions of this installation, after a question")
+	fs.BoolVar(&o.Yes, "yes", false, "do not ask")
+	fs.BoolVar(&o.Bad, "bad", false, "show only those that are not as they should be")
+	fs.Func("old-url", "also those that deliver to an `address` of before", func(url string) error {
+		o.OldURLs = append(o.OldURLs, url)
+		return nil
+	})
 }
 
 // shown is what the command tells of an organization.
