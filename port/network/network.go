@@ -60,11 +60,7 @@ func New(cfg Config) (*Network, error) {
 }
 
 // Port returns a new transport for Port.
-func (n *Network) Port() *http.Transport {
-	t := n.transport(!n.cfg.UnverifiedPort)
-	t.WriteBufferSize = bulkBuffer
-	return t
-}
+func (n *Network) Port() *http.Transport { return n.transport(!n.cfg.UnverifiedPort) }
 
 // ThirdParty returns a new transport for Azure DevOps and everybody else.
 func (n *Network) ThirdParty() *http.Transport { return n.transport(!n.cfg.UnverifiedThirdParty) }
@@ -80,9 +76,6 @@ const (
 	// after these two instead of when the requests on it time out.
 	pingAfter   = 30 * time.Second
 	pingTimeout = 15 * time.Second
-	// bulkBuffer holds most requests that write entities. The net package makes a
-	// buffer for each that is larger.
-	bulkBuffer = 64 << 10
 )
 
 func (n *Network) transport(verify bool) *http.Transport {
