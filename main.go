@@ -45,6 +45,7 @@ import (
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
 	"github.com/mattn/go-isatty"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
@@ -59,6 +60,7 @@ import (
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/webhook"
+	"github.com/ado-port/ado-port/webhook/status"
 )
 
 // version is ours, in the User-Agent and in what Port shows; a build sets it
@@ -215,7 +217,8 @@ const stateRetry = 2 * time.Second
 // directory that was named can be used: another place is not where the next start
 // would look. It returns nil then, and at the end of ctx.
 func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
-	a := &app{cfg: cfg, waiting: true}
+	a := newBareApp(cfg)
+	a.waiting = true
 	a.log, _ = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker}, p.err, p.terminal, false)
 	if err := a.newServer(ctx); err != nil {
 		return err
@@ -351,12 +354,21 @@ type app struct {
 	keeper  *hooks.Keeper   // nil: there is no public address
 	server  *webhook.Server // nil: nobody listens
 	woken   chan struct{}   // a resync is asked for by POST /resync, or by lost events
+	build   status.Build
+	metrics *prometheus.Registry
+}
+
+// newBareApp is an app without parts.
+func newBareApp(cfg *config) *app {
+	a := &app{cfg: cfg, woken: make(chan struct{}, 1), build: status.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.build)
+	return a
 }
 
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
 // mapping. open opens the memory of Azure DevOps; nil: there is none.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, open func(dir string, log *slog.Logger) *memory.Memory) (*app, error) {
-	a := &app{cfg: cfg, woken: make(chan struct{}, 1)}
+	a := newBareApp(cfg)
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
@@ -374,7 +386,7 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), p.masker, a.log
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, net.Port(), p.masker, a.log, a.metrics
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
@@ -383,7 +395,7 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
 		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
-		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"),
+		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -468,6 +480,7 @@ func (a *app) newServer(ctx context.Context) error {
 	wc := webhook.Config{
 		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
+		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
 	}
 	if cfg.Ocean.Metrics.Port > 0 {
 		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
@@ -490,6 +503,21 @@ func (a *app) newServer(ctx context.Context) error {
 	}
 	a.server, err = webhook.New(wc)
 	return err
+}
+
+// status is what /status.json shows: what the rooms know.
+func (a *app) status() *status.Document {
+	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
+	if a.waiting {
+		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
+		return status.New(a.build, section("stateDirectory", func() any { return state() }))
+	}
+	state := status.WatchState(a.metrics, a.state)
+	return status.New(
+		a.build, section("stateDirectory", func() any { return state() }),
+		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
+		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+	)
 }
 
 // envelope reads what the server needs to know of a delivery.
@@ -530,7 +558,7 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
 	return hooks.NewKeeper(hooks.KeeperConfig{
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
-		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername,
+		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
 		Wanted: a.wanted, Resync: a.wake, Log: a.component("hooks"),
 		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
