@@ -44,6 +44,7 @@ import (
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
 	"github.com/mattn/go-isatty"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
@@ -59,6 +60,7 @@ import (
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/webhook"
+	"github.com/ado-port/ado-port/webhook/status"
 )
 
 // version is ours, in the User-Agent and in what Port shows; a build sets it
@@ -199,7 +201,8 @@ func (p process) serve(ctx context.Context, stronger, weaker map[string]string) 
 // awaitState answers deliveries with 503, and that it is not ready, until the state
 // directory that was named can be used. It returns nil then, and at the end of ctx.
 func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
-	a := &app{cfg: cfg, waiting: true}
+	a := newBareApp(cfg)
+	a.waiting = true
 	a.log, _ = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker}, p.err, p.terminal, false)
 	if err := a.newServer(ctx); err != nil {
 		return err
@@ -324,6 +327,15 @@ type app struct {
 	server  *webhook.Server               // nil: nobody listens
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
 	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
+	build   status.Build
+	metrics *prometheus.Registry
+}
+
+// newBareApp is an app without parts.
+func newBareApp(cfg *config) *app {
+	a := &app{cfg: cfg, woken: make(chan string, 1), build: status.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.build)
+	return a
 }
 
 // uses says what a command needs of the state directory.
@@ -335,7 +347,7 @@ type uses struct {
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
 // mapping.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
-	a := &app{cfg: cfg, woken: make(chan string, 1)}
+	a := newBareApp(cfg)
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
@@ -355,7 +367,7 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), p.masker, a.log
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, net.Port(), p.masker, a.log, a.metrics
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
@@ -364,7 +376,7 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
 		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
-		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"),
+		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -456,6 +468,7 @@ func (a *app) newServer(ctx context.Context) error {
 	wc := webhook.Config{
 		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
+		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
 	}
 	if cfg.Ocean.Metrics.Port > 0 {
 		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
@@ -480,6 +493,21 @@ func (a *app) newServer(ctx context.Context) error {
 	return err
 }
 
+// status is what /status.json shows: what the rooms know.
+func (a *app) status() *status.Document {
+	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
+	if a.waiting {
+		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
+		return status.New(a.build, section("stateDirectory", func() any { return state() }))
+	}
+	state := status.WatchState(a.metrics, a.state)
+	return status.New(
+		a.build, section("stateDirectory", func() any { return state() }),
+		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
+		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+	)
+}
+
 // envelope reads what the server needs to know of a delivery.
 func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	ev, err := azuredevops.ParseEvent(body)
@@ -502,7 +530,7 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
 	return hooks.NewKeeper(hooks.KeeperConfig{
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
-		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername,
+		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
 		Wanted: a.wanted, Resync: a.missed, Log: a.component("hooks"),
 		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {

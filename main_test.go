@@ -958,14 +958,14 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	// The server has yet to look at the directory when it begins to answer.
 	asking, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for asking.Err() == nil && status(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/ready", "") != http.StatusServiceUnavailable {
+	for asking.Err() == nil && statusOf(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/ready", "") != http.StatusServiceUnavailable {
 		runtime.Gosched()
 	}
-	if got := status(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/live", ""); got != http.StatusOK || asking.Err() != nil {
+	if got := statusOf(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/live", ""); got != http.StatusOK || asking.Err() != nil {
 		t.Errorf("/health/live is answered %d, and /health/ready: %v", got, asking.Err())
 	}
 	event := `{"eventType":"git.push","resource":{"repository":{"id":"` + b.repository.ID + `","project":{"id":"` + b.project.ID + `"}}}}`
-	if got := status(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hookRoute, event); got != 503 {
+	if got := statusOf(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hookRoute, event); got != 503 {
 		t.Errorf("a delivery is answered %d, want 503", got)
 	}
 	if err := os.Remove(dir); err != nil {
@@ -978,8 +978,8 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	}
 }
 
-// status asks the service, as Azure DevOps where there is a body.
-func status(t *testing.T, method, url, body string) int {
+// statusOf asks the service, as Azure DevOps where there is a body.
+func statusOf(t *testing.T, method, url, body string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {

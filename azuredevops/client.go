@@ -120,6 +120,15 @@ func (c *Client) Urgent() *Client {
 	return &u
 }
 
+// HealthOf is how organizations answer, by client.
+func HealthOf(clients []*Client) []rest.Health {
+	out := make([]rest.Health, len(clients))
+	for i, c := range clients {
+		out[i] = c.Health()
+	}
+	return out
+}
+
 // Projects lists the projects as a resync would now: those without an excluded
 // tag. A *ScopeError stands for a project whose tags could not be read, or, at the
 // end, for the rest of the organization.
