@@ -109,12 +109,7 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 	default:
 		sum.State = StateCompleted
 	}
-	if r.reports != nil {
-		r.reports.end(sum.State)
-	}
-	if r.mode == full {
-		r.setState(load, string(sum.State))
-	}
+	r.reports.end(load, sum.State)
 	sum.log(ctx, r)
 	return sum, err
 }
