@@ -350,14 +350,14 @@ type app struct {
 	follow  *live.Follower                // nil where events are not followed
 	keeper  *hooks.Keeper                 // nil: there is no public address
 	server  *webhook.Server               // nil: nobody listens
+	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	woken   chan struct{}                 // a resync is asked for by POST /resync, or by lost events
 }
 
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
 // mapping. open opens the memory of Azure DevOps; nil: there is none.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, open func(dir string, log *slog.Logger) *memory.Memory) (*app, error) {
-	a := &app{cfg: cfg, woken: make(chan struct{}, 1)}
+	a := &app{cfg: cfg, woken: make(chan string, 1)}
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
@@ -443,7 +443,8 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		Organizations: a.orgs, Port: a.port, Catalog: into, Mapping: a.source.Fresh, Book: a.book,
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
 		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
-		Observer: resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
+		Observer:      resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
 	})
 	if err != nil {
 		return nil, err
@@ -482,7 +483,7 @@ func (a *app) newServer(ctx context.Context) error {
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
 		wc.Directory = filepath.Join(a.state, "hooks")
-		wc.Used, wc.Lost = a.keeper.WasAlive(), a.wake
+		wc.Used, wc.Lost = a.keeper.WasAlive(), a.missed
 	}
 	if a.waiting {
 		wc.Ready = func() bool { return false }
@@ -491,7 +492,7 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Handler = deliveries{a.follow}
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = a.wake
+		wc.Resync = func() { a.wake("POST /resync") }
 	}
 	a.server, err = webhook.New(wc)
 	return err
@@ -537,7 +538,7 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: a.wanted, Resync: a.wake, Log: a.component("hooks"),
+		Wanted: a.wanted, Resync: a.missed, Log: a.component("hooks"),
 		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
 			return a.follow.Relist(ctx, org, gap, changes)
 		},
@@ -557,12 +558,14 @@ func (a *app) wanted(ctx context.Context) (hooks.Wanted, error) {
 }
 
 // wake asks for a resync; one request waits at most.
-func (a *app) wake() {
+func (a *app) wake(cause string) {
 	select {
-	case a.woken <- struct{}{}:
+	case a.woken <- cause:
 	default:
 	}
 }
+
+func (a *app) missed() { a.wake("missed deliveries") }
 
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
@@ -585,7 +588,7 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	if i := a.port.Installed(); i != nil {
-		a.source.Use(i.Config)
+		a.source.Use(ctx, i.Config)
 	}
 	if listen.Type == ocean.ListenOnce {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
@@ -594,7 +597,7 @@ func (a *app) run(ctx context.Context) error {
 		parts.Go(func() { a.followEvents(serving) })
 	}
 	lc := listener.Config{
-		Resync: func(ctx context.Context) error { _, err := a.runner.Full(ctx); return err }, Asked: a.runner.Reconsider,
+		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
 	}
 	if listen.Resyncs() {

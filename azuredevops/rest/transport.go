@@ -179,7 +179,7 @@ func (t *transport) attempt(r *http.Request, c *call, tried *attempts) (*http.Re
 		return nil, t.broken(ctx, req, err)
 	}
 	defer resp.Body.Close()
-	t.limit.observe(round, resp.StatusCode, resp.Header)
+	t.limit.observe(r.Context(), round, resp.StatusCode, resp.Header)
 	clocks.answered(resp.Body)
 	resp.Body = clocks
 	err = t.finish(ctx, req, resp, c, clocks)

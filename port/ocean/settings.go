@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,6 +42,8 @@ type Settings struct {
 	ProcessingMode string `env:"PROCESSING_MODE" envDefault:"dsp" oneof:"dsp,ocean-core" doc:"Accepted for the chart's sake: records are always mapped here and ocean-core is reported."`
 	// StrictExit makes ONCE exit with 1 after a failed resync.
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails, or completes with problems; otherwise 0, as the Python integration does."`
+	// DeletionBrake is above 0 and at most 1.
+	DeletionBrake Share `env:"DELETION_BRAKE_PER_BLUEPRINT" envDefault:"0.9" type:"number" doc:"Share of the entities of one blueprint, of at least 20, above which a resync deletes none of them, unless the mapping of the blueprint has changed since the last complete resync; 1 switches this off."`
 	// StateDirectory is what [StateDirectory] uses.
 	StateDirectory string `env:"STATE_DIRECTORY" doc:"Directory for what survives a restart. A named one is the one that is used: while it cannot be, a service waits and answers deliveries 503, and ONCE ends with 1. Otherwise it is XDG_STATE_HOME/ado-port, HOME/.local/state/ado-port or /tmp/ocean/ado-port."`
 	// StateMemoryBytes bounds the memory of what cannot have changed; 0 switches it off.
@@ -284,6 +287,19 @@ type SSL struct {
 type Verification struct {
 	Verify bool `env:"VERIFY" envDefault:"true" doc:"Verify certificates and host names in this direction."`
 	Strict bool `env:"X509__STRICT" envDefault:"true" doc:"Accepted; it has no counterpart here, where chain and host name are always verified the same way."`
+}
+
+// A Share is a number above 0 and at most 1.
+type Share float64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Share) UnmarshalText(text []byte) error {
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(f > 0 && f <= 1) {
+		return errors.New("want a number above 0, at most 1")
+	}
+	*s = Share(f)
+	return nil
 }
 
 // Application are the variables below APPLICATION__.
