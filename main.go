@@ -151,13 +151,17 @@ func (p process) load(stronger, weaker map[string]string) (*config, *ocean.Effec
 	return cfg, eff, err
 }
 
-// clients are what a command needs that is not the service: its log stays here.
+// clients are what a command needs that is not the service: its log stays here, and
+// tells of faults only.
 func (p process) clients(ctx context.Context, use uses) (*app, error) {
 	cfg, eff, err := p.load(nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Application.HTTPLogging = false
+	if cfg.Application.Level() == slog.LevelInfo {
+		cfg.Application.LogLevel = "WARNING"
+	}
 	return newClients(ctx, p, cfg, eff, use)
 }
 
@@ -221,17 +225,19 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
 	return func(ctx context.Context, kind string) error {
-		cfg, eff, err := p.load(nil, nil)
-		if eff == nil || err != nil && !opt.Offline() {
-			return err
-		}
-		opt.Kind, opt.JSON, opt.Source = kind, *asJSON, p.sourceConfig(cfg, eff)
-		if !opt.Offline() {
-			a, err := newClients(ctx, p, cfg, eff, uses{})
+		opt.Kind, opt.JSON = kind, *asJSON
+		if opt.Offline() {
+			cfg, eff, err := p.load(nil, nil)
+			if eff == nil {
+				return err
+			}
+			opt.Source = resync.NewSource(p.sourceConfig(cfg, eff))
+		} else {
+			a, err := p.clients(ctx, uses{})
 			if err != nil {
 				return err
 			}
-			opt.Organizations, opt.Source.Read = a.orgs, a.readMapping
+			opt.Organizations, opt.Source = a.orgs, a.source
 		}
 		return preview.Map(ctx, opt, p.out)
 	}
@@ -322,7 +328,14 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 		return nil, err
 	}
 	sc := p.sourceConfig(cfg, eff)
-	sc.Read, sc.StateDirectory, sc.Log = a.readMapping, a.state, a.log
+	sc.StateDirectory, sc.Log = a.state, a.log
+	sc.Read = func(ctx context.Context) (json.RawMessage, error) {
+		i, err := a.port.Integration(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return i.Config, nil
+	}
 	a.source = resync.NewSource(sc)
 	return a, nil
 }
@@ -334,15 +347,6 @@ func (p process) sourceConfig(cfg *config, eff *ocean.Effective) resync.SourceCo
 		sc.Environ = func() []string { return eff.JQEnviron(p.environ) }
 	}
 	return sc
-}
-
-// readMapping asks Port for the mapping.
-func (a *app) readMapping(ctx context.Context) (json.RawMessage, error) {
-	i, err := a.port.Integration(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return i.Config, nil
 }
 
 func (a *app) component(name string) *slog.Logger { return a.log.With("component", name) }

@@ -32,7 +32,7 @@ type MapOptions struct {
 	JSON     bool   // a line per record and block, instead of text
 
 	Kind          string
-	Source        resync.SourceConfig // Read asks Port
+	Source        *resync.Source // of the mapping in Port, and of how a file is used
 	Organizations []*azuredevops.Client
 	Directory     string    // of relative names of files
 	Input         io.Reader // standard input
@@ -75,11 +75,12 @@ func Map(ctx context.Context, o MapOptions, out io.Writer) error {
 	if o.JSON {
 		v.out = jsonWriter{out}
 	}
+	read := o.Source.Fresh
 	if o.Mapping != "" {
-		v.Source.Read = func(context.Context) (json.RawMessage, error) { return resync.ReadMapping(o.path(o.Mapping)) }
+		read = func(context.Context) (*mapping.Mapping, error) { return o.Source.ReadFile(o.path(o.Mapping)) }
 	}
 	var err error
-	if v.mapping, err = resync.NewSource(v.Source).Fresh(ctx); err != nil {
+	if v.mapping, err = read(ctx); err != nil {
 		return err
 	}
 	switch o.From {

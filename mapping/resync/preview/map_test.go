@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -21,10 +23,10 @@ import (
 )
 
 // source is a mapping of these blocks.
-func source(blocks ...string) resync.SourceConfig {
-	return resync.SourceConfig{Read: func(context.Context) (json.RawMessage, error) {
+func source(blocks ...string) *resync.Source {
+	return resync.NewSource(resync.SourceConfig{Read: func(context.Context) (json.RawMessage, error) {
 		return json.RawMessage(`{"resources":[` + strings.Join(blocks, ",") + `]}`), nil
-	}}
+	}})
 }
 
 func block(kind, query, mappings, more string) string {
@@ -56,7 +58,7 @@ func show(t *testing.T, o preview.MapOptions) (string, error) {
 }
 
 // from is what shows the records of a text.
-func from(o preview.MapOptions, kind string, m resync.SourceConfig, records string) preview.MapOptions {
+func from(o preview.MapOptions, kind string, m *resync.Source, records string) preview.MapOptions {
 	o.Kind, o.Source, o.From, o.Input = kind, m, "-", strings.NewReader(records)
 	return o
 }
@@ -99,7 +101,7 @@ func TestMapShowsWhatAResyncWrites(t *testing.T) {
 	}
 	runner, err := resync.New(resync.Config{
 		Organizations: []*azuredevops.Client{client}, Port: api, Catalog: catalog.New(catalog.Config{Port: api}),
-		Mapping: resync.NewSource(m).Fresh,
+		Mapping: m.Fresh,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -227,6 +229,33 @@ func TestMapUnread(t *testing.T) {
 	_, err = show(t, preview.MapOptions{Resource: -1, Kind: "project", Source: source(block("project", "true", good, "")), Organizations: []*azuredevops.Client{client}})
 	if !errors.Is(err, azuredevops.ErrUnauthorized) {
 		t.Errorf("error %v, want that nobody is signed in", err)
+	}
+}
+
+// A mapping may come from a file, as a document or as a list of blocks.
+func TestMapReadsFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"list.yaml":     "- kind: repository\n  selector: {query: true}\n  port: {entity: {mappings: {identifier: .id, blueprint: '\"repo\"'}}}\n",
+		"document.json": `{"resources":[` + block("repository", "true", good, "") + `]}`,
+		"bad.yaml":      "resources: none",
+		"torn.yaml":     "resources: [",
+		"empty.yaml":    "",
+		"records.json":  `{"id":"1"}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		"list.yaml": "", "document.json": "", "bad.yaml": "resources: want a list", "torn.yaml": "torn.yaml: ", "empty.yaml": "want an object", "none.yaml": "no such file",
+	} {
+		o := preview.MapOptions{Resource: -1, JSON: true, Kind: "repository", Source: source(), Directory: dir, Mapping: name, From: filepath.Join(dir, "records.json")}
+		out, err := show(t, o)
+		if want == "" && (err != nil || !strings.Contains(out, `"identifier":"1"`)) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: error %v, want %q\n%s", name, err, want, out)
+		}
 	}
 }
 
