@@ -118,7 +118,7 @@ func (c *Command) parse(fs *flag.FlagSet, args []string) (operand string, err er
 	for {
 		if err := fs.Parse(args); err != nil {
 			if name, ok := strings.CutPrefix(err.Error(), undefined); ok {
-				err = fmt.Errorf("unknown flag --%s%s", name, didYouMean("--"+name, flagNames(fs)))
+				err = fmt.Errorf("unknown flag %s%s", dashed(name), didYouMean("--"+name, flagNames(fs)))
 			}
 			return "", err
 		}
