@@ -38,11 +38,13 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	_ "time/tzdata" // the image has no zone files, and CRON_TZ=… names zones
 
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
 	"github.com/mattn/go-isatty"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
@@ -58,6 +60,7 @@ import (
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/webhook"
+	"github.com/ado-port/ado-port/webhook/status"
 )
 
 // version is ours, in the User-Agent and in what Port shows; a build sets it
@@ -192,7 +195,8 @@ func (p process) serve(ctx context.Context, stronger, weaker map[string]string) 
 // awaitState answers deliveries with 503, and that it is not ready, until the state
 // directory that was named can be used. It returns nil then, and at the end of ctx.
 func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
-	a := &app{cfg: cfg, waiting: true}
+	a := newBareApp(cfg)
+	a.waiting = true
 	a.log, _ = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker}, p.err, p.terminal, false)
 	if err := a.newServer(ctx); err != nil {
 		return err
@@ -278,10 +282,20 @@ type app struct {
 	memory  *memory.Memory // nil when there is none
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
-	follow  *live.Follower  // nil where events are not followed
-	keeper  *hooks.Keeper   // nil: there is no public address
-	server  *webhook.Server // nil: nobody listens
-	woken   chan struct{}   // a resync is asked for by POST /resync, or by lost events
+	follow  *live.Follower                // nil where events are not followed
+	keeper  *hooks.Keeper                 // nil: there is no public address
+	server  *webhook.Server               // nil: nobody listens
+	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
+	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	build   status.Build
+	metrics *prometheus.Registry
+}
+
+// newBareApp is an app without parts.
+func newBareApp(cfg *config) *app {
+	a := &app{cfg: cfg, woken: make(chan string, 1), build: status.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.build)
+	return a
 }
 
 // uses says what a command needs of the state directory.
@@ -293,7 +307,7 @@ type uses struct {
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
 // mapping.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
-	a := &app{cfg: cfg, woken: make(chan struct{}, 1)}
+	a := newBareApp(cfg)
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
@@ -313,7 +327,10 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), p.masker, a.log
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, net.Port(), p.masker, a.log, a.metrics
+	if cfg.Ocean.Metrics.Enabled {
+		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, net.ThirdParty()
+	}
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
@@ -322,7 +339,7 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
 		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
-		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"),
+		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -363,6 +380,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if cfg.Ocean.WantsActions() {
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
 	}
+	a.planned = cfg.Ocean.Schedule(time.Now())
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
@@ -379,8 +397,9 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	a.runner, err = resync.New(resync.Config{
 		Organizations: a.orgs, Port: a.port, Catalog: into, Mapping: a.source.Fresh, Book: a.book,
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
-		Schedule: cfg.Ocean.Schedule(), Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
-		Observer: resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
+		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
+		Observer:      resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
 	})
 	if err != nil {
 		return nil, err
@@ -410,6 +429,7 @@ func (a *app) newServer(ctx context.Context) error {
 	wc := webhook.Config{
 		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
+		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
 	}
 	if cfg.Ocean.Metrics.Port > 0 {
 		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
@@ -419,7 +439,7 @@ func (a *app) newServer(ctx context.Context) error {
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
 		wc.Directory = filepath.Join(a.state, "hooks")
-		wc.Used, wc.Lost = a.keeper.WasAlive(), a.wake
+		wc.Used, wc.Lost = a.keeper.WasAlive(), a.missed
 	}
 	if a.waiting {
 		wc.Ready = func() bool { return false }
@@ -428,10 +448,25 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = a.wake
+		wc.Resync = func() { a.wake("POST /resync") }
 	}
 	a.server, err = webhook.New(wc)
 	return err
+}
+
+// status is what /status.json shows: what the rooms know.
+func (a *app) status() *status.Document {
+	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
+	if a.waiting {
+		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
+		return status.New(a.build, section("stateDirectory", func() any { return state() }))
+	}
+	state := status.WatchState(a.metrics, a.state)
+	return status.New(
+		a.build, section("stateDirectory", func() any { return state() }),
+		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
+		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+	)
 }
 
 // envelope reads what the server needs to know of a delivery.
@@ -456,9 +491,9 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
 	return hooks.NewKeeper(hooks.KeeperConfig{
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
-		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername,
+		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: a.wanted, Resync: a.wake, Log: a.component("hooks"),
+		Wanted: a.wanted, Resync: a.missed, Log: a.component("hooks"),
 		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
 			return a.follow.Relist(ctx, org, gap, changes)
 		},
@@ -478,12 +513,14 @@ func (a *app) wanted(ctx context.Context) (hooks.Wanted, error) {
 }
 
 // wake asks for a resync; one request waits at most.
-func (a *app) wake() {
+func (a *app) wake(cause string) {
 	select {
-	case a.woken <- struct{}{}:
+	case a.woken <- cause:
 	default:
 	}
 }
+
+func (a *app) missed() { a.wake("missed deliveries") }
 
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
@@ -506,7 +543,7 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	if i := a.port.Installed(); i != nil {
-		a.source.Use(i.Config)
+		a.source.Use(ctx, i.Config)
 	}
 	if listen.Type == ocean.ListenOnce {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
@@ -515,11 +552,11 @@ func (a *app) run(ctx context.Context) error {
 		parts.Go(func() { a.followEvents(serving) })
 	}
 	lc := listener.Config{
-		Resync: func(ctx context.Context) error { _, err := a.runner.Full(ctx); return err }, Asked: a.runner.Reconsider,
+		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
 	}
 	if listen.Resyncs() {
-		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.cfg.Ocean.Schedule()
+		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.planned
 	}
 	if listen.Type == ocean.ListenKafka {
 		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())

@@ -106,7 +106,7 @@ func TestMapShowsWhatAResyncWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum, err := runner.Full(t.Context()); err != nil || sum.State != resync.StateCompleted {
+	if sum, err := runner.Full(t.Context(), "test"); err != nil || sum.State != resync.StateCompleted {
 		t.Fatalf("the resync ended as %+v, %v", sum, err)
 	}
 	for kind, blueprint := range map[string]string{"repository": "repo", "work-item": "item"} {
