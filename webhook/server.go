@@ -319,6 +319,15 @@ func (s *Server) spoolStats() (spool.Stats, bool) {
 	return sp.Stats(), true
 }
 
+// Working counts the objects whose deliveries are being handled. A nil server has none.
+func (s *Server) Working() int {
+	if s == nil {
+		return 0
+	}
+	st, _ := s.spoolStats()
+	return st.Working
+}
+
 // store is the open spool; nil when there is none yet.
 func (s *Server) store() *spool.Spool {
 	s.mu.Lock()

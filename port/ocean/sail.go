@@ -18,6 +18,10 @@ func SailFlags(args []string) (overrides, fallbacks map[string]string, err error
 			return nil
 		})
 	}
+	fs.BoolFunc("verbose", "", func(string) error {
+		overrides["OCEAN__VERBOSE"] = "true"
+		return nil
+	})
 	takes := func(into map[string]string, variable string, names ...string) {
 		for _, name := range names {
 			fs.Func(name, "", func(value string) error {
