@@ -21,6 +21,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,8 +44,8 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
-	"github.com/mattn/go-isatty"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/term"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
@@ -90,10 +91,11 @@ type process struct {
 	dir      string // working directory
 	in       io.Reader
 	out, err io.Writer
-	screen   io.Writer    // err without the masker, for a display that draws; nil: err is no terminal
-	masker   *port.Masker // before out and err; knows the secrets once they are read
-	terminal bool         // err is a terminal
-	answers  bool         // in is a terminal: somebody answers questions
+	screen   io.Writer                  // err without the masker, for a display that draws; nil: err is no terminal
+	size     func() (columns, rows int) // of that terminal
+	masker   *port.Masker               // before out and err; knows the secrets once they are read
+	terminal bool                       // err is a terminal
+	answers  bool                       // in is a terminal: somebody answers questions
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -109,10 +111,20 @@ func main() {
 	}
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isatty.IsTerminal(os.Stderr.Fd()), answers: isatty.IsTerminal(os.Stdin.Fd()),
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
+}
+
+// terminalSize is that of a usual terminal where it cannot be told.
+func terminalSize() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || columns < 1 || rows < 1 {
+		return 80, 24
+	}
+	return columns, rows
 }
 
 // run is main without the process. It returns the exit code.
@@ -287,15 +299,20 @@ type app struct {
 	server  *webhook.Server               // nil: nobody listens
 	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build   status.Build
+	build   ocean.Build
 	metrics *prometheus.Registry
 }
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: make(chan string, 1), build: status.ReadBuild(version)}
-	a.metrics = status.NewRegistry(a.build)
+	a := &app{cfg: cfg, woken: make(chan string, 1), build: ocean.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.statusBuild())
 	return a
+}
+
+// statusBuild is what the program was built from, as status shows it.
+func (a *app) statusBuild() status.Build {
+	return status.Build{Version: a.build.Version, Commit: a.build.Commit, Go: a.build.Go}
 }
 
 // uses says what a command needs of the state directory.
@@ -399,7 +416,8 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
 		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
-		Observer:      resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		Observer: resync.NewObserver(p.out, resync.Screen{Writer: p.screen, Size: p.size, Clean: p.masker.Line, Color: p.environ["NO_COLOR"] == ""},
+			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
 	})
 	if err != nil {
 		return nil, err
@@ -459,11 +477,11 @@ func (a *app) status() *status.Document {
 	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
 	if a.waiting {
 		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
-		return status.New(a.build, section("stateDirectory", func() any { return state() }))
+		return status.New(a.statusBuild(), section("stateDirectory", func() any { return state() }))
 	}
 	state := status.WatchState(a.metrics, a.state)
 	return status.New(
-		a.build, section("stateDirectory", func() any { return state() }),
+		a.statusBuild(), section("stateDirectory", func() any { return state() }),
 		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
 		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
 	)
@@ -485,7 +503,6 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
 	if base == "" {
-		a.log.Warn("no service hooks are made because OCEAN__BASE_URL is not set: changes arrive with the next resync")
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
 	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
@@ -522,16 +539,50 @@ func (a *app) wake(cause string) {
 
 func (a *app) missed() { a.wake("missed deliveries") }
 
+// announce says in one line what this process is and does.
+func (a *app) announce(ctx context.Context) {
+	var orgs []string
+	for _, c := range a.orgs {
+		orgs = append(orgs, c.Organization())
+	}
+	s := &a.cfg.Ocean
+	address := ""
+	if a.server != nil {
+		address = ":" + strconv.Itoa(a.cfg.Application.Port)
+	}
+	a.log.InfoContext(ctx, "ado-port starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
+		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
+		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
+}
+
+// underWay is what a stop waits for.
+func (a *app) underWay() string {
+	var work []string
+	if id := a.runner.Running(); id != "" {
+		work = append(work, "resync "+id)
+	}
+	if n := a.server.Working(); n > 0 {
+		work = append(work, fmt.Sprintf("live events of %d objects", n))
+	}
+	return cmp.Or(strings.Join(work, " and "), "nothing")
+}
+
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
 func (a *app) run(ctx context.Context) error {
 	defer a.memory.Close()
 	defer a.shipper.Start(ctx, a.port)()
+	a.announce(ctx)
 	listen := &a.cfg.Ocean.EventListener
 	serving, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
+	parts.Go(func() {
+		if <-serving.Done(); ctx.Err() != nil {
+			a.log.InfoContext(ctx, "stopping", "finishing", a.underWay(), "within", a.cfg.Ocean.ShutdownWait)
+		}
+	})
 	if a.server != nil {
 		parts.Go(func() {
 			if err := a.server.Run(serving); err != nil && serving.Err() == nil {

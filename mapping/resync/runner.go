@@ -243,7 +243,7 @@ type run struct {
 	gone         map[catalog.Key]struct{}         // deleted entities
 	unwritten    map[string]int                   // those of blueprints that no resource writes any more
 	former       map[string]*Former               // by the key of an organization that is not configured any more
-	before       map[usageKey]usage               // calls before this resync
+	before       usage                            // what was asked before this resync
 	portCalls    int64
 	// unauthorized says that Azure DevOps refused the credentials for a whole organization.
 	unauthorized atomic.Bool

@@ -42,6 +42,8 @@ type Settings struct {
 	ProcessingMode string `env:"PROCESSING_MODE" envDefault:"dsp" oneof:"dsp,ocean-core" doc:"Accepted for the chart's sake: records are always mapped here and ocean-core is reported."`
 	// StrictExit makes ONCE exit with 1 after a failed resync.
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails, or completes with problems; otherwise 0, as the Python integration does."`
+	// Verbose is what --verbose sets.
+	Verbose bool `env:"VERBOSE" envDefault:"false" doc:"Show every project in the table at the end of a resync, and the expressions that found nothing; --verbose does the same."`
 	// DeletionBrake is above 0 and at most 1.
 	DeletionBrake Share `env:"DELETION_BRAKE_PER_BLUEPRINT" envDefault:"0.9" type:"number" doc:"Share of the entities of one blueprint, of at least 20, above which a resync deletes none of them, unless the mapping of the blueprint has changed since the last complete resync; 1 switches this off."`
 	// StateDirectory is what [StateDirectory] uses.

@@ -53,7 +53,7 @@ func TestDocument(t *testing.T) {
 
 func TestBuild(t *testing.T) {
 	t.Parallel()
-	b := status.ReadBuild("1.2.3")
+	b := status.Build{Version: "1.2.3", Go: "go1"}
 	b.Commit = "abc"
 	reg := status.NewRegistry(b)
 	if got := scrape(reg); !strings.Contains(got, `ado_port_build_info{commit="abc",go="go`) || !strings.Contains(got, "\ngo_goroutines ") || !strings.Contains(got, `version="1.2.3"} 1`) {
