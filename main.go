@@ -350,17 +350,18 @@ type app struct {
 	memory  *memory.Memory // nil when there is none
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
-	follow  *live.Follower  // nil where events are not followed
-	keeper  *hooks.Keeper   // nil: there is no public address
-	server  *webhook.Server // nil: nobody listens
-	woken   chan struct{}   // a resync is asked for by POST /resync, or by lost events
+	follow  *live.Follower                // nil where events are not followed
+	keeper  *hooks.Keeper                 // nil: there is no public address
+	server  *webhook.Server               // nil: nobody listens
+	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
 	build   status.Build
 	metrics *prometheus.Registry
 }
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: make(chan struct{}, 1), build: status.ReadBuild(version)}
+	a := &app{cfg: cfg, woken: make(chan string, 1), build: status.ReadBuild(version)}
 	a.metrics = status.NewRegistry(a.build)
 	return a
 }
@@ -433,6 +434,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if cfg.Ocean.WantsActions() {
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
 	}
+	a.planned = cfg.Ocean.Schedule(time.Now())
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
@@ -449,8 +451,9 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	a.runner, err = resync.New(resync.Config{
 		Organizations: a.orgs, Port: a.port, Catalog: into, Mapping: a.source.Fresh, Book: a.book,
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
-		Schedule: cfg.Ocean.Schedule(), Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
-		Observer: resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
+		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
+		Observer:      resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
 	})
 	if err != nil {
 		return nil, err
@@ -490,7 +493,7 @@ func (a *app) newServer(ctx context.Context) error {
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
 		wc.Directory = filepath.Join(a.state, "hooks")
-		wc.Used, wc.Lost = a.keeper.WasAlive(), a.wake
+		wc.Used, wc.Lost = a.keeper.WasAlive(), a.missed
 	}
 	if a.waiting {
 		wc.Ready = func() bool { return false }
@@ -499,7 +502,7 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Handler = deliveries{a.follow}
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = a.wake
+		wc.Resync = func() { a.wake("POST /resync") }
 	}
 	a.server, err = webhook.New(wc)
 	return err
@@ -560,7 +563,7 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: a.wanted, Resync: a.wake, Log: a.component("hooks"),
+		Wanted: a.wanted, Resync: a.missed, Log: a.component("hooks"),
 		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
 			return a.follow.Relist(ctx, org, gap, changes)
 		},
@@ -580,12 +583,14 @@ func (a *app) wanted(ctx context.Context) (hooks.Wanted, error) {
 }
 
 // wake asks for a resync; one request waits at most.
-func (a *app) wake() {
+func (a *app) wake(cause string) {
 	select {
-	case a.woken <- struct{}{}:
+	case a.woken <- cause:
 	default:
 	}
 }
+
+func (a *app) missed() { a.wake("missed deliveries") }
 
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
@@ -608,7 +613,7 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	if i := a.port.Installed(); i != nil {
-		a.source.Use(i.Config)
+		a.source.Use(ctx, i.Config)
 	}
 	if listen.Type == ocean.ListenOnce {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
@@ -617,11 +622,11 @@ func (a *app) run(ctx context.Context) error {
 		parts.Go(func() { a.followEvents(serving) })
 	}
 	lc := listener.Config{
-		Resync: func(ctx context.Context) error { _, err := a.runner.Full(ctx); return err }, Asked: a.runner.Reconsider,
+		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
 	}
 	if listen.Resyncs() {
-		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.cfg.Ocean.Schedule()
+		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.planned
 	}
 	if listen.Type == ocean.ListenKafka {
 		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())

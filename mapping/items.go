@@ -119,6 +119,7 @@ func (m *mapper) expand(res *Result) error {
 		return err
 	}
 	if list == nil {
+		res.Items++
 		m.lost(res)
 		return nil
 	}

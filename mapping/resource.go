@@ -17,6 +17,7 @@ type Resource struct {
 	Index    int             // position in the document, from 0
 	Kind     string          // as checked by Options.Bind
 	Selector json.RawMessage // the selector object as written, query included
+	Digest   string          // of the whole block: blocks that say the same have the same
 
 	query   *expression
 	items   *items // nil without itemsToParse
@@ -38,7 +39,7 @@ const defaultTimeout = 120 * time.Second
 // A Result is what became of one record.
 type Result struct {
 	Entities []port.Entity
-	Items    int // records after itemsToParse: 1 without it
+	Items    int // records after itemsToParse: 1 without it, or where it gave no list
 	Filtered int // items whose selector was false
 	Faulty   int // items without identifier or blueprint, and records that gave no list of items
 	// SelectorErrors counts the items that may have entities which are not known:

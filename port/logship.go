@@ -63,7 +63,9 @@ func (s *LogShipper) encoder(to io.Writer) slog.Handler {
 		switch {
 		case len(groups) > 0: // of extra
 			switch a.Value.Kind() { //nolint:exhaustive // the rest is as it should be
-			case slog.KindDuration, slog.KindTime:
+			case slog.KindDuration:
+				a.Value = slog.StringValue(durationText(a.Value.Duration()))
+			case slog.KindTime:
 				a.Value = slog.StringValue(a.Value.String())
 			case slog.KindAny:
 				a.Value = slog.AnyValue(s.cfg.Masker.any(a.Value.Any()))

@@ -189,13 +189,13 @@ func next(queue *[]*waiter) *waiter {
 }
 
 // observe learns from an answer to a request of that round.
-func (l *limiter) observe(round, status int, h http.Header) {
+func (l *limiter) observe(ctx context.Context, round, status int, h http.Header) {
 	now := time.Now()
 	pause, slow := throttling(now, status, h)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !slow {
-		l.calm(now, round)
+		l.calm(ctx, now, round)
 		return
 	}
 	if !l.episode.on {
@@ -224,11 +224,11 @@ func (l *limiter) observe(round, status int, h http.Header) {
 }
 
 // calm takes note of an answer without complaint. mu is held.
-func (l *limiter) calm(now time.Time, round int) {
+func (l *limiter) calm(ctx context.Context, now time.Time, round int) {
 	if l.episode.on && round == l.round && !now.Before(l.until) {
 		e := l.episode
 		l.episode = episode{}
-		l.log.Warn("azure devops throttled", "duration", now.Sub(e.start), "resource", e.resource, "answers", e.answers, "waiting", e.waiting, "limit", l.limit)
+		l.log.WarnContext(ctx, "azure devops throttled", "duration", now.Sub(e.start), "resource", e.resource, "answers", e.answers, "waiting", e.waiting, "limit", l.limit)
 	}
 	if l.limit >= l.max {
 		return

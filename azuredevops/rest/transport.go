@@ -192,7 +192,7 @@ func (t *transport) attempt(r *http.Request, c *call, tried *attempts) (good *ht
 	}
 	status = resp.StatusCode
 	defer resp.Body.Close()
-	t.limit.observe(round, resp.StatusCode, resp.Header)
+	t.limit.observe(r.Context(), round, resp.StatusCode, resp.Header)
 	clocks.answered(resp.Body)
 	resp.Body = clocks
 	err = t.finish(ctx, req, resp, c, clocks)

@@ -39,7 +39,7 @@ func TestLearnWritesNothingAndDeletesWhatIsGone(t *testing.T) {
 	}
 	states := len(b.port.Integration().States)
 	sum, err := b.runner().Learn(t.Context())
-	if err != nil || sum.State != resync.StateCompleted || sum.Total.Deleted != 1 || sum.Total.Upserted != 0 {
+	if err != nil || sum.State != resync.StateCompleted || sum.Total.Deleted != 1 || sum.Total.Written != 0 {
 		t.Errorf("Learn = %+v, %v", sum, err)
 	}
 	b.want("repo", "note", "alpha-api Alpha, beta-api Beta, beta-web Beta")
@@ -267,7 +267,7 @@ func TestSearchesSeeWhatWasWrittenBefore(t *testing.T) {
 			b.mapping = doc(tt.first, searching)
 			r := b.runner()
 			b.port.Fault(append(tt.faults, porttest.Slow(bulk, 50*time.Millisecond).When(about("project")))...)
-			if sum, err := r.Full(t.Context()); err != nil || sum.State != resync.StateCompleted {
+			if sum, err := r.Full(t.Context(), "test"); err != nil || sum.State != resync.StateCompleted {
 				t.Errorf("Full = %+v, %v", sum, err)
 			}
 			for _, e := range b.port.Entities("repo") {
@@ -286,7 +286,7 @@ func TestSearchInAnUnknownBlueprint(t *testing.T) {
 	b.mapping = doc(strings.Replace(searching, `\"repo\"`, `\"nowhere\"`, 1), repositories)
 	sum := b.resync(resync.StateCompleted)
 	b.want("repo", "note", everything)
-	if sum.Total.Failed != 4 || len(sum.Refused) != 1 {
+	if sum.Total.Refused != 4 || len(sum.Refused) != 1 {
 		t.Errorf("refused %+v, want 4 entities of a blueprint that is not there", sum.Refused)
 	}
 }

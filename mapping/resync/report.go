@@ -88,15 +88,12 @@ func (p *reporter) kind(b *resource, state string) port.SyncReport {
 	if p == nil {
 		return port.SyncReport{}
 	}
-	var c Counts
-	for _, src := range b.all() {
-		c.Add(src.counter.counts())
-	}
+	c := b.counts()
 	return port.SyncReport{
 		KindIdentifier: b.KindIndex(), EventID: p.run.id, State: state, Blueprint: b.blueprintExpression(),
 		Duration: time.Since(p.run.started), Success: state == port.SyncCompleted,
 		RawExtracted: int(c.Listed), ExtractFailed: len(b.unknowns()), Transformed: int(c.Mapped), FilteredOut: int(c.Filtered),
-		TransformFailed: int(c.Faulty), Loaded: int(c.Upserted), LoadFailed: int(c.Failed), LoadSkipped: int(c.Unchanged),
+		TransformFailed: int(c.Failed + c.Unknown), Loaded: int(c.Written), LoadFailed: int(c.Refused), LoadSkipped: int(c.Unchanged),
 	}
 }
 

@@ -87,7 +87,7 @@ func holdsSpool(dir string) bool {
 // stateFolders and stateFiles are what this program keeps in the state directory.
 var (
 	stateFolders = []string{"hooks", "memory"}
-	stateFiles   = []string{"origins", "origins-live", "gitops", "mapping.json", "hooks-state.json", "hooks-alive"}
+	stateFiles   = []string{"origins", "origins-live", "gitops", "mapping.json", "completed.json", "hooks-state.json", "hooks-alive"}
 )
 
 // prepare makes a directory ready for use, or says why it cannot be used and what
