@@ -228,12 +228,20 @@ func TestCommandLines(t *testing.T) {
 		{"version", exitGood, "ado-port " + version},
 		{"-v", exitGood, "ado-port " + version},
 		{"help", exitGood, "Exit codes"},
-		{"sail -h", exitGood, "Exit codes"},
+		{"sail -h", exitGood, "--log-level"},
 		{"-h", exitGood, "Exit codes"},
-		{"config -h", exitGood, "-output"},
+		{"config -h", exitGood, "--output"},
+		{"help hooks", exitGood, "--old-url"},
+		{"help dance", exitUsage, "want one of"},
+		{"completion bash", exitGood, "complete -F"},
+		{"completion fish", exitUsage, "want one of bash, zsh"},
+		{"map", exitUsage, "KIND is missing"},
+		{"map repositry", exitUsage, "did you mean repository?"},
+		{"hoks", exitUsage, "did you mean hooks?"},
+		{"hooks --cleanup", exitUsage, "say --yes"},
 		{"hooks --help", exitGood, "-old-url"},
 		{"demo -h", exitGood, "-once"},
-		{"ocean sail -h", exitGood, "Exit codes"},
+		{"ocean sail -h", exitGood, "ado-port run --once"},
 		{"ocean sail --once", exitGood, "resync completed"},
 		{"ocean sail -O /app -l DEBUG -p 0", exitGood, "resync completed"},
 		{"run --once", exitGood, "resync completed"},
@@ -311,7 +319,7 @@ func TestDemo(t *testing.T) {
 
 func TestHelpNamesEveryVariable(t *testing.T) {
 	t.Parallel()
-	_, out, _ := start(t, t.Context(), []string{"--help"}, map[string]string{})
+	_, out, _ := start(t, t.Context(), []string{"help", "config"}, map[string]string{})
 	rows, _, err := ocean.Describe[config]()
 	if err != nil {
 		t.Fatal(err)
@@ -774,7 +782,7 @@ func TestBrokenMapping(t *testing.T) {
 
 func TestHandleMalformed(t *testing.T) {
 	t.Parallel()
-	d := deliveries{live.New(live.Config{})}
+	d := webhook.BodiesHandler(live.New(live.Config{}).Handle, live.ErrMalformed)
 	if err := d.Handle(t.Context(), "", []webhook.Delivery{{Body: []byte("{}")}}); !errors.Is(err, webhook.ErrPermanent) {
 		t.Errorf("error %v, want one that is permanent", err)
 	}
@@ -809,7 +817,7 @@ func TestHooksCommand(t *testing.T) {
 	b.environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
 	wants(exitGood, "created", "--repair")
 	wants(exitFailed, "duplicate", "--old-url", old)
-	wants(exitGood, "removed", "--cleanup", "--old-url", old)
+	wants(exitGood, "removed", "--cleanup", "--yes", "--old-url", old)
 	if left := b.ado.Subscriptions(); len(left) != 0 {
 		t.Errorf("left %+v", left)
 	}

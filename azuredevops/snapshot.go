@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/klauspost/compress/flate"
-
+	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
@@ -331,11 +328,7 @@ func pack(b []byte, above int) *packed {
 	if len(b) <= above {
 		return &packed{b: bytes.Clone(b)}
 	}
-	var out bytes.Buffer
-	if err := flate.StatelessDeflate(&out, b, true, nil); err != nil {
-		return &packed{b: bytes.Clone(b)}
-	}
-	return &packed{b: bytes.Clone(out.Bytes()), size: len(b)}
+	return &packed{b: memory.Pack(b), size: len(b)}
 }
 
 // unpack returns memory of its own, or what must not be written to.
@@ -343,21 +336,8 @@ func (p *packed) unpack() ([]byte, error) {
 	if p.size == 0 {
 		return p.b, nil
 	}
-	out := make([]byte, p.size)
-	r, ok := unpackers.Get().(io.Reader)
-	if !ok {
-		r = flate.NewReader(nil)
-	}
-	defer unpackers.Put(r)
-	err := r.(flate.Resetter).Reset(bytes.NewReader(p.b), nil) //nolint:forcetypeassert // flate promises it
-	if err == nil {
-		_, err = io.ReadFull(r, out)
-	}
-	return out, err
+	return memory.Unpack(p.b, p.size)
 }
-
-// unpackers are recycled: each takes 40 kB.
-var unpackers sync.Pool
 
 // kept is what the packed bytes take.
 func (p *packed) kept() int {

@@ -87,7 +87,7 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 // first time it also handles what could not be delivered while no process was
 // there.
 func (k *Keeper) Run(ctx context.Context) {
-	since := k.lastAlive()
+	since, left := k.lastAlive(), false
 	next := time.NewTimer(0)
 	defer next.Stop()
 	alive := time.NewTicker(aliveEvery)
@@ -98,12 +98,23 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-k.again:
 		case <-alive.C:
 			k.noteAlive()
-			continue
+			if !left || !k.removed().IsZero() {
+				continue
+			}
 		case <-ctx.Done():
 			k.noteAlive()
 			return
 		}
 		now := time.Now()
+		next.Reset(reconcileEvery)
+		if at := k.removed(); !at.IsZero() {
+			k.leave(ctx, &left, at)
+			continue
+		}
+		if left { // what happened since then was not delivered
+			left = false
+			k.cfg.Resync()
+		}
 		k.reconcile(ctx)
 		if !since.IsZero() {
 			k.catchUp(ctx, since)
@@ -111,6 +122,15 @@ func (k *Keeper) Run(ctx context.Context) {
 		since = now
 		next.Reset(reconcileEvery)
 	}
+}
+
+// leave leaves subscriptions removed, and says so once.
+func (k *Keeper) leave(ctx context.Context, left *bool, since time.Time) {
+	if !*left {
+		k.cfg.Log.WarnContext(ctx, "service hooks were removed by ado-port hooks --cleanup and are left so; ado-port hooks --repair brings them back", "since", since)
+	}
+	*left = true
+	k.looked.Store(true)
 }
 
 // Repairing says whether subscriptions may still lack their credentials: until
