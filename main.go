@@ -368,6 +368,9 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
 	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, net.Port(), p.masker, a.log, a.metrics
+	if cfg.Ocean.Metrics.Enabled {
+		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, net.ThirdParty()
+	}
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}

@@ -903,6 +903,53 @@ func TestLiveAfterAnOutage(t *testing.T) {
 	b.want(t, "branch", "checkout/feature", "")
 }
 
+// Of an installation that is split, one process is killed in a resync: the pod of the
+// live events leaves it alone, and the next resync is the one that Port shows.
+func TestSplitInstallation(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["OCEAN__EVENT_LISTENER__TYPE"], b.environ["OCEAN__EVENT_LISTENER__APP_HOST"] = "WEBHOOK", b.environ["OCEAN__BASE_URL"]
+	b.environ["OCEAN__SCHEDULED_RESYNC_INTERVAL"] = "60"
+	other := func(listener string) map[string]string {
+		environ := maps.Clone(b.environ)
+		delete(environ, "OCEAN__SCHEDULED_RESYNC_INTERVAL")
+		environ["OCEAN__EVENT_LISTENER__TYPE"], environ["OCEAN__STATE_DIRECTORY"] = listener, t.TempDir()
+		return environ
+	}
+	b.catalog.Fault(porttest.Hang("POST /v1/blueprints/{blueprint}/entities/bulk"))
+	kill := b.child(t)
+	b.until(t, "a resync", func() bool { return len(b.catalog.Integration().States) > 0 })
+	kill()
+	b.catalog.ClearFaults()
+	before := b.catalog.Integration().States
+
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		defer stop()
+		if err := b.ado.Subscribed(ctx, "git.push"); err != nil {
+			t.Error(err)
+		}
+	}()
+	if code, _, errs := start(t, ctx, nil, other("WEBHOOKS_ONLY")); code != exitGood {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	if got := b.catalog.Integration(); len(got.States) != len(before) {
+		t.Errorf("the pod of the live events said %s of a resync", got.States[len(before):])
+	}
+	if code, _, errs := start(t, t.Context(), nil, other("ONCE")); code != exitGood {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	got := b.catalog.Integration()
+	if n := len(got.States); n != len(before)+2 || !strings.Contains(string(got.States[n-1]), `"completed"`) {
+		t.Errorf("states %s", got.States)
+	}
+	for _, want := range []string{`"type":"WEBHOOK"`, `"intervalInMinuets":60`} {
+		if !strings.Contains(string(got.Document), want) {
+			t.Errorf("%s of the killed service is gone: %s", want, got.Document)
+		}
+	}
+}
+
 // completed counts what was said of resyncs, -1 while one is running or before the first.
 func completed(catalog *porttest.Server) int {
 	states := catalog.Integration().States

@@ -56,6 +56,14 @@ func (r *Resource) Blueprint() (id string, literal bool) {
 	return r.part("blueprint").expr.literalString()
 }
 
+// BlueprintExpression is the expression that gives the blueprint, as it is written.
+func (r *Resource) BlueprintExpression() string {
+	if e := r.part("blueprint").expr; e != nil {
+		return e.source
+	}
+	return ""
+}
+
 // Files lists the paths of `file://` mappings, each once.
 func (r *Resource) Files() []string { return r.files }
 

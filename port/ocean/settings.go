@@ -262,10 +262,10 @@ func override(set *bool, otherwise bool) bool {
 
 // Metrics is about the custom metrics webhook.
 type Metrics struct {
-	Enabled bool `env:"ENABLED" envDefault:"false" doc:"Accepted and not used yet; the route /metrics is always there."`
+	Enabled bool `env:"ENABLED" envDefault:"false" doc:"Send the progress of resyncs to OCEAN__METRICS__WEBHOOK_URL; the route /metrics is always there."`
 	// Port is 0 for the main listener.
 	Port       int         `env:"PORT" envDefault:"0" min:"0" max:"65535" doc:"Port on which /metrics is served, and only there; 0 serves it with everything else."`
-	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Accepted and not used yet."`
+	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Address to which every event about a resync is posted that Port gets as well, if OCEAN__METRICS__ENABLED is true. It may hold a token and is never shown."`
 }
 
 // ActionsProcessor is about self-service actions.
