@@ -12,9 +12,9 @@ type Status struct{ run *run }
 
 // KindStatus is how far one resource is.
 type KindStatus struct {
-	Resource string
-	State    string // pending, syncing, completed or failed
-	Counts   Counts
+	Resource string `json:"resource"`
+	State    string `json:"state"` // pending, syncing, completed or failed
+	Counts   Counts `json:"counts"`
 }
 
 // Kinds returns where every resource stands.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/port"
 )
 
 // State is how a resync ended, in Port's words.
@@ -29,12 +30,12 @@ type Summary struct {
 	Cause    string        `json:"cause"`
 	State    State         `json:"state"`
 	Started  time.Time     `json:"started"`
-	Duration time.Duration `json:"duration"`
+	Duration time.Duration `json:"-"`
 	Kinds    []KindSummary `json:"kinds"`
 	Total    Counts        `json:"total"`
 	// Calls and Throttled are those of Azure DevOps during the resync.
 	Calls     int64         `json:"calls"`
-	Throttled time.Duration `json:"throttled"`
+	Throttled time.Duration `json:"-"`
 	PortCalls int64         `json:"portCalls"`
 	// Unread names what could not be listed or mapped, and why.
 	Unread []Unread `json:"unread,omitempty"`
@@ -58,6 +59,9 @@ type Summary struct {
 	// NotDeleted are the entities that stay although nothing made them, and why.
 	NotDeleted []NotDeleted `json:"notDeleted,omitempty"`
 }
+
+// Ended is when the resync ended.
+func (s *Summary) Ended() time.Time { return s.Started.Add(s.Duration) }
 
 func (s *Summary) heldBy(h Hold) bool {
 	return slices.ContainsFunc(s.NotDeleted, func(n NotDeleted) bool { return n.Hold == h })
@@ -87,16 +91,19 @@ type KindSummary struct {
 	Resource string           `json:"resource"` // kind and position, "work-item-5"
 	Kind     string           `json:"kind"`
 	Counts   Counts           `json:"counts"`
-	Projects []ProjectSummary `json:"projects,omitempty"`
+	Projects []ProjectSummary `json:"-"` // there may be thousands
+	// Complete says that all of it was listed and mapped; if not, FirstError is why.
+	Complete   bool   `json:"complete"`
+	FirstError string `json:"firstError,omitempty"`
 }
 
 // ProjectSummary is one project (or the organization) of a resource.
 type ProjectSummary struct {
-	Organization string        `json:"organization"`
-	Project      string        `json:"project"` // name, or id where no name is known; empty: no project
-	Counts       Counts        `json:"counts"`
-	Calls        int64         `json:"calls"`
-	Throttled    time.Duration `json:"throttled"`
+	Organization string
+	Project      string // name, or id where no name is known; empty: no project
+	Counts       Counts
+	Calls        int64
+	Throttled    time.Duration
 }
 
 // Unread is something that several resources could not read, with its reason.
@@ -154,7 +161,10 @@ func (r *run) summary() *Summary {
 	}
 	unread := map[string]*Unread{}
 	for _, b := range r.resources {
-		k := KindSummary{Resource: b.KindIndex(), Kind: b.Kind}
+		k := KindSummary{Resource: b.KindIndex(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
+		if u := b.unknowns(); len(u) > 0 {
+			k.FirstError = r.display(u[0].Scope).String() + ": " + u[0].Reason
+		}
 		for _, src := range b.all() {
 			c := src.counted()
 			k.Counts.Add(c)
