@@ -115,13 +115,6 @@ func main() {
 	os.Exit(code) // the only exit of the program
 }
 
-// Exit codes.
-const (
-	exitGood   = 0
-	exitFailed = 1 // see help
-	exitUsage  = 64
-)
-
 // run is main without the process. It returns the exit code.
 func run(ctx context.Context, p process) int {
 	if p.terminal {
@@ -132,17 +125,7 @@ func run(ctx context.Context, p process) int {
 	defer out.Close()
 	defer log.Close()
 	p.out, p.err = out, log
-	err := p.commands().Run(ctx, p.args)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitGood
-	}
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.err, "ado-port: %s\n", strings.TrimSpace(line))
-	}
-	if errors.Is(err, ocean.ErrUsage) {
-		return exitUsage
-	}
-	return exitFailed
+	return ocean.Exit(p.commands().Run(ctx, p.args), p.err)
 }
 
 // commands are what the program can do; without a name the first one.
@@ -164,14 +147,25 @@ func (p process) load(stronger, weaker map[string]string) (*config, *ocean.Effec
 	if err != nil {
 		return nil, nil, err
 	}
-	src.Overrides, src.Fallbacks = stronger, maps.Clone(weaker)
-	if src.Fallbacks == nil {
-		src.Fallbacks = map[string]string{}
-	}
-	maps.Copy(src.Fallbacks, azuredevops.Ambient(p.environ))
+	src.Overrides, src.Fallbacks = stronger, azuredevops.Ambient(p.environ)
+	maps.Copy(src.Fallbacks, weaker)
 	cfg, eff, err := ocean.Load[config](src)
 	p.masker.Add(eff.Secrets()...)
 	return cfg, eff, err
+}
+
+// clients are what a command needs that is not the service: its log stays here, and
+// tells of faults only.
+func (p process) clients(ctx context.Context, use uses) (*app, error) {
+	cfg, eff, err := p.load(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Application.HTTPLogging = false
+	if cfg.Application.Level() == slog.LevelInfo {
+		cfg.Application.LogLevel = "WARNING"
+	}
+	return newClients(ctx, p, cfg, eff, use)
 }
 
 // service is the integration.
@@ -231,79 +225,45 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 
 // mapRecords shows what the mapping makes of a few records.
 func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
-	var opt preview.MapOptions
+	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
 	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
 	return func(ctx context.Context, kind string) error {
-		in := preview.MapInput{Kind: kind, JSON: *asJSON}
-		cfg, eff, err := p.load(nil, nil)
-		if eff == nil || err != nil && !opt.Offline() {
-			return err
-		}
-		sc := p.sourceConfig(cfg, eff)
-		if !opt.Offline() {
-			a, err := newClients(ctx, p, cfg, eff, uses{})
+		opt.Kind, opt.JSON = kind, *asJSON
+		if opt.Offline() {
+			cfg, eff, err := p.load(nil, nil)
+			if eff == nil {
+				return err
+			}
+			opt.Source = resync.NewSource(p.sourceConfig(cfg, eff))
+		} else {
+			a, err := p.clients(ctx, uses{})
 			if err != nil {
 				return err
 			}
-			in.Organizations, sc.Read = a.orgs, a.readMapping
+			opt.Organizations, opt.Source = a.orgs, a.source
 		}
-		if opt.Mapping != "" {
-			sc.Read = func(context.Context) (json.RawMessage, error) { return resync.ReadMapping(p.path(opt.Mapping)) }
-		}
-		if in.Mapping, err = resync.NewSource(sc).Fresh(ctx); err != nil {
-			return err
-		}
-		if opt.From == "-" {
-			in.Records = p.in
-		} else if opt.From != "" {
-			f, err := os.Open(p.path(opt.From))
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			in.Records = f
-		}
-		return preview.Map(ctx, opt, in, p.out)
+		return preview.Map(ctx, opt, p.out)
 	}
-}
-
-// path is a file that was named on the command line.
-func (p process) path(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(p.dir, name)
 }
 
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
-	var opt hooks.CommandOptions
+	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
 	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
 	return func(ctx context.Context, _ string) error {
-		if opt.JSON = *asJSON; opt.Repair && opt.Cleanup {
-			return fmt.Errorf("hooks takes --repair or --cleanup, not both: %w", ocean.ErrUsage)
+		opt.JSON = *asJSON
+		if err := opt.Check(p.answers); err != nil {
+			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 		}
-		if opt.Cleanup && !opt.Yes && !p.answers {
-			return fmt.Errorf("hooks --cleanup asks before it removes anything, and nobody can answer here; say --yes: %w", ocean.ErrUsage)
-		}
-		opt.Ask = func(question string) bool { return ocean.Ask(p.in, p.err, question) }
-		cfg, eff, err := p.load(nil, nil)
-		if err != nil {
-			return err
-		}
-		cfg.Application.HTTPLogging = false
-		a, err := newClients(ctx, p, cfg, eff, uses{state: true})
+		a, err := p.clients(ctx, uses{state: true})
 		if err != nil {
 			return err
 		}
 		k, err := a.newKeeper(opt.OldURLs...)
 		if err != nil {
 			return err
-		}
-		if k == nil {
-			return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
 		}
 		return k.Command(ctx, opt, p.out)
 	}
@@ -385,7 +345,14 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 		return nil, err
 	}
 	sc := p.sourceConfig(cfg, eff)
-	sc.Read, sc.StateDirectory, sc.Log = a.readMapping, a.state, a.log
+	sc.StateDirectory, sc.Log = a.state, a.log
+	sc.Read = func(ctx context.Context) (json.RawMessage, error) {
+		i, err := a.port.Integration(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return i.Config, nil
+	}
 	a.source = resync.NewSource(sc)
 	return a, nil
 }
@@ -397,15 +364,6 @@ func (p process) sourceConfig(cfg *config, eff *ocean.Effective) resync.SourceCo
 		sc.Environ = func() []string { return eff.JQEnviron(p.environ) }
 	}
 	return sc
-}
-
-// readMapping asks Port for the mapping.
-func (a *app) readMapping(ctx context.Context) (json.RawMessage, error) {
-	i, err := a.port.Integration(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return i.Config, nil
 }
 
 func (a *app) component(name string) *slog.Logger { return a.log.With("component", name) }
