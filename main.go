@@ -297,8 +297,8 @@ type app struct {
 	follow  *live.Follower                // nil where events are not followed
 	keeper  *hooks.Keeper                 // nil: there is no public address
 	server  *webhook.Server               // nil: nobody listens
-	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
 	build   ocean.Build
 	metrics *prometheus.Registry
 }
@@ -306,13 +306,8 @@ type app struct {
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
 	a := &app{cfg: cfg, woken: make(chan string, 1), build: ocean.ReadBuild(version)}
-	a.metrics = status.NewRegistry(a.statusBuild())
+	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
-}
-
-// statusBuild is what the program was built from, as status shows it.
-func (a *app) statusBuild() status.Build {
-	return status.Build{Version: a.build.Version, Commit: a.build.Commit, Go: a.build.Go}
 }
 
 // uses says what a command needs of the state directory.
@@ -398,7 +393,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
 	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
-	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
+	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog"), Registry: a.metrics})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
@@ -418,6 +413,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.out, resync.Screen{Writer: p.screen, Size: p.size, Clean: p.masker.Line, Color: p.environ["NO_COLOR"] == ""},
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
+		Causes: append(listener.Causes(), causeMissed, causePosted), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -466,7 +462,7 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = func() { a.wake("POST /resync") }
+		wc.Resync = func() { a.wake(causePosted) }
 	}
 	a.server, err = webhook.New(wc)
 	return err
@@ -477,13 +473,14 @@ func (a *app) status() *status.Document {
 	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
 	if a.waiting {
 		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
-		return status.New(a.statusBuild(), section("stateDirectory", func() any { return state() }))
+		return status.New(section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }))
 	}
 	state := status.WatchState(a.metrics, a.state)
 	return status.New(
-		a.statusBuild(), section("stateDirectory", func() any { return state() }),
+		section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }),
 		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
 		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+		section("resync", func() any { return a.runner.View() }),
 	)
 }
 
@@ -537,7 +534,13 @@ func (a *app) wake(cause string) {
 	}
 }
 
-func (a *app) missed() { a.wake("missed deliveries") }
+func (a *app) missed() { a.wake(causeMissed) }
+
+// Causes of a resync besides those of the listener.
+const (
+	causeMissed = "missed deliveries"
+	causePosted = "POST /resync"
+)
 
 // announce says in one line what this process is and does.
 func (a *app) announce(ctx context.Context) {
