@@ -24,7 +24,7 @@ type Settings struct {
 	// CreatePortResourcesOrigin is Origin's text; empty means unset.
 	CreatePortResourcesOrigin string `env:"CREATE_PORT_RESOURCES_ORIGIN" oneof:"Empty,Default,Port" alias:"ocean=Default" doc:"Where the default resources come from: this program, Port, or none; unset lets the program decide."`
 	// DefaultResources chooses between the built-in ones.
-	DefaultResources string `env:"DEFAULT_RESOURCES" envDefault:"compatible" oneof:"compatible,corrected" doc:"Which built-in resources a new installation gets: those of Port's own integration, or the same with their mistakes corrected (work items lead to their columns, scorecard and pages show the repositories, every work item type is accepted)."`
+	DefaultResources string `env:"DEFAULT_RESOURCES" oneof:"compatible,corrected" doc:"Which built-in resources a new installation gets: those of Port's own integration, or the same with their mistakes corrected (work items lead to their columns, scorecard and pages show the repositories, every work item type is accepted). Unset, it is corrected for an installation that is made for the first time, and compatible where it or one of its blueprints exists in Port."`
 	// ResourcesPath is relative to the working directory.
 	ResourcesPath string `env:"RESOURCES_PATH" envDefault:".port/resources" doc:"Directory with default resources that replace the built-in ones; ignored when it does not exist."`
 
@@ -144,7 +144,7 @@ func (s *Settings) Distance() time.Duration {
 func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
 	c := port.SetupConfig{
 		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
-		IncrementalSync: s.Integration.Incremental, CheckMapping: check,
+		DefaultResources: s.DefaultResources, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
 	}
 	l := &s.EventListener
 	if c.IncrementalSync != nil && l.Type != ListenOnce {
@@ -158,9 +158,6 @@ func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
 		if l.Type == ListenWebhook {
 			c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
 		}
-	}
-	if s.DefaultResources == "corrected" {
-		c.Resources = port.CorrectedDefaults()
 	}
 	if info, err := os.Stat(s.ResourcesPath); err == nil && info.IsDir() {
 		c.Resources = os.DirFS(s.ResourcesPath)
