@@ -4,15 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/klauspost/compress/flate"
-
+	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
@@ -44,14 +42,21 @@ type Snapshot struct {
 	work         *workParents
 	groups       *memo[*groupList]
 
+	left    *atomic.Int64              // requests that may still be sent; nil is without bound
 	at      *part                      // what is listed; nil means everything
 	current cache[string, *repository] // what live events have read, by id
 }
 
 // Snapshot begins a resync.
 func (c *Client) Snapshot() *Snapshot {
+	projects := newMemo[*projectList]()
+	if c.asked != nil {
+		if m := c.asked.Load(); m != nil && time.Since(m.since) < askedFor {
+			projects = m
+		}
+	}
 	return &Snapshot{
-		c: c, budget: &rest.Budget{}, projects: newMemo[*projectList](), caches: newFileCaches(), shared: newSharedPages(),
+		c: c, budget: &rest.Budget{}, projects: projects, caches: newFileCaches(), shared: newSharedPages(),
 		work: newWorkParents(), groups: newMemo[*groupList](),
 	}
 }
@@ -68,6 +73,9 @@ type lister struct {
 
 // send makes a request on behalf of the kind.
 func (l *lister) send(ctx context.Context, rq *request) (*page, error) {
+	if l.left != nil && l.left.Add(-1) < 0 {
+		return nil, errEnough
+	}
 	rq = l.at.narrowed(rq)
 	if rq.Shared {
 		return l.sendShared(ctx, rq)
@@ -331,11 +339,7 @@ func pack(b []byte, above int) *packed {
 	if len(b) <= above {
 		return &packed{b: bytes.Clone(b)}
 	}
-	var out bytes.Buffer
-	if err := flate.StatelessDeflate(&out, b, true, nil); err != nil {
-		return &packed{b: bytes.Clone(b)}
-	}
-	return &packed{b: bytes.Clone(out.Bytes()), size: len(b)}
+	return &packed{b: memory.Pack(b), size: len(b)}
 }
 
 // unpack returns memory of its own, or what must not be written to.
@@ -343,21 +347,8 @@ func (p *packed) unpack() ([]byte, error) {
 	if p.size == 0 {
 		return p.b, nil
 	}
-	out := make([]byte, p.size)
-	r, ok := unpackers.Get().(io.Reader)
-	if !ok {
-		r = flate.NewReader(nil)
-	}
-	defer unpackers.Put(r)
-	err := r.(flate.Resetter).Reset(bytes.NewReader(p.b), nil) //nolint:forcetypeassert // flate promises it
-	if err == nil {
-		_, err = io.ReadFull(r, out)
-	}
-	return out, err
+	return memory.Unpack(p.b, p.size)
 }
-
-// unpackers are recycled: each takes 40 kB.
-var unpackers sync.Pool
 
 // kept is what the packed bytes take.
 func (p *packed) kept() int {

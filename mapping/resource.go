@@ -71,6 +71,17 @@ func (r *Resource) Files() []string { return r.files }
 // "icon", "team", "properties.x", "relations.y".
 func (r *Resource) Keys() []string { return r.keys }
 
+// Literals are the properties whose value does not depend on the record, as JSON.
+func (r *Resource) Literals() map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	for _, m := range r.part("properties").members {
+		if m.form.expr != nil && m.form.expr.text != nil {
+			out[m.name] = m.form.expr.text
+		}
+	}
+	return out
+}
+
 // UsesSearch says that identifier, team or a relation is a search that Port
 // resolves.
 func (r *Resource) UsesSearch() bool {
@@ -125,14 +136,19 @@ func (r *Resource) finish() {
 // record or a cancelled ctx: then the resource has failed as a whole. The
 // entities share no memory with record.
 func (r *Resource) Map(ctx context.Context, record []byte, files map[string]*string, rep *Report) (Result, error) {
+	if rep == nil {
+		rep = &Report{}
+	}
+	return r.apply(ctx, record, files, rep, nil)
+}
+
+// apply is Map; told, when it is not nil, is told what every expression gave.
+func (r *Resource) apply(ctx context.Context, record []byte, files map[string]*string, rep *Report, told *teller) (Result, error) {
 	m, _ := r.pool.Get().(*mapper)
 	if m == nil {
 		m = &mapper{r: r, slots: make([]slot, r.scan.slots), vals: make([]any, r.scan.slots), have: make([]bool, r.scan.slots)}
 	}
-	if rep == nil {
-		rep = &Report{}
-	}
-	m.ctx, m.files, m.rep = ctx, files, rep
+	m.ctx, m.files, m.rep, m.told = ctx, files, rep, told
 	m.deadline = time.Now().Add(r.timeout)
 	var res Result
 	err := m.record(record, &res)
