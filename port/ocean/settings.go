@@ -157,7 +157,10 @@ func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
 	}
 	if l.Listens() {
 		c.ChangelogDestination = json.RawMessage("{}")
-		if l.Type == ListenWebhook {
+		switch l.Type {
+		case ListenKafka:
+			c.ChangelogDestination = json.RawMessage(`{"type":"KAFKA"}`)
+		case ListenWebhook:
 			c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
 		}
 	}
@@ -240,6 +243,27 @@ func (l *EventListener) Resyncs() bool {
 // Listens reports whether this process runs a resync whenever one is due or asked
 // for, and not just one.
 func (l *EventListener) Listens() bool { return l.Resyncs() && l.Type != ListenOnce }
+
+// Begins reports whether this process begins with a resync. One that Port calls or
+// writes to does so only where the last one has not ended, or there was none.
+func (l *EventListener) Begins(ended bool) bool {
+	return l.Listens() && l.ResyncOnStart && !(ended && l.Called())
+}
+
+// Called reports whether Port itself brings requests here.
+func (l *EventListener) Called() bool { return l.Type == ListenKafka || l.Type == ListenWebhook }
+
+// KafkaAccess says how to sign in to the brokers, empty for not at all, and whether
+// connections are encrypted.
+func (l *EventListener) KafkaAccess() (mechanism string, encrypted bool) {
+	if !l.KafkaSecurity {
+		return "", false
+	}
+	if strings.HasPrefix(l.SecurityProtocol, "SASL_") {
+		mechanism = l.AuthenticationMechanism
+	}
+	return mechanism, strings.HasSuffix(l.SecurityProtocol, "SSL")
+}
 
 // FollowsEvents reports whether this process handles live events: it does not
 // where it ends after one resync.
