@@ -214,7 +214,7 @@ func (s *Source) ReadFile(path string) (*mapping.Mapping, error) {
 	if doc[0] == '[' {
 		doc = append(append([]byte(`{"resources":`), doc...), '}')
 	}
-	m, err := s.parse(doc)
+	m, err := s.Parse(doc)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
