@@ -294,9 +294,11 @@ type app struct {
 	memory  *memory.Memory // nil when there is none
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
-	follow  *live.Follower                // nil where events are not followed
-	keeper  *hooks.Keeper                 // nil: there is no public address
-	server  *webhook.Server               // nil: nobody listens
+	follow  *live.Follower  // nil where events are not followed
+	keeper  *hooks.Keeper   // nil: there is no public address
+	server  *webhook.Server // nil: nobody listens
+	network *network.Network
+	kafka   *listener.Kafka               // nil: Port's topic is not read
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
 	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
 	build   ocean.Build
@@ -325,7 +327,8 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	for _, n := range eff.Notices {
 		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
 	}
-	net, err := network.New(network.Config{
+	var err error
+	a.network, err = network.New(network.Config{
 		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,
 		BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
 	})
@@ -339,9 +342,9 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, net.Port(), p.masker, a.log, a.metrics
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, a.network.Port(), p.masker, a.log, a.metrics
 	if cfg.Ocean.Metrics.Enabled {
-		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, net.ThirdParty()
+		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, a.network.ThirdParty()
 	}
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
@@ -350,7 +353,7 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 		a.memory = memory.OpenIn(a.state, cfg.Ocean.StateMemoryBytes, a.component("memory"))
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
-		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
+		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
 		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
@@ -391,6 +394,14 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	}
 	if cfg.Ocean.WantsActions() {
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
+	}
+	if cfg.Ocean.EventListener.Type == ocean.ListenActionsOnly {
+		a.log.WarnContext(ctx, "this process does nothing until self-service actions exist: its listener is ACTIONS_ONLY")
+	}
+	if cfg.Ocean.EventListener.Type == ocean.ListenKafka {
+		if a.kafka, err = a.newKafka(); err != nil {
+			return nil, err
+		}
 	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog"), Registry: a.metrics})
@@ -496,6 +507,17 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}, nil
 }
 
+// newKafka makes the reader of Port's topic.
+func (a *app) newKafka() (*listener.Kafka, error) {
+	listen := &a.cfg.Ocean.EventListener
+	mechanism, encrypted := listen.KafkaAccess()
+	return listener.NewKafka(listener.KafkaConfig{
+		Brokers: listen.Brokers, Mechanism: mechanism, Dial: a.network.DialPort(encrypted),
+		Topic: a.port.KafkaTopic, Credentials: a.port.KafkaCredentials,
+		Type: a.cfg.Ocean.Integration.Type, Identifier: a.cfg.Ocean.Integration.Identifier, Log: a.component("listener"),
+	})
+}
+
 // newKeeper makes what looks after the subscriptions; nil without a public address.
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
@@ -596,24 +618,28 @@ func (a *app) run(ctx context.Context) error {
 	if err := a.port.SetupWhenReachable(ctx, a.cfg.Ocean.Setup(a.source.Check), listen.Type != ocean.ListenOnce); err != nil || ctx.Err() != nil {
 		return err
 	}
+	var last time.Time
+	begins := false
 	if i := a.port.Installed(); i != nil {
+		began, ended := i.Resynced()
+		last, begins = began, listen.Begins(ended)
 		a.source.Use(ctx, i.Config)
 	}
 	if listen.Type == ocean.ListenOnce {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
 	}
 	if a.follow != nil {
-		parts.Go(func() { a.followEvents(serving) })
+		parts.Go(func() { a.followEvents(serving, begins) })
 	}
 	lc := listener.Config{
 		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
 	}
-	if listen.Resyncs() {
-		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.planned
-	}
-	if listen.Type == ocean.ListenKafka {
-		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())
+	if listen.Listens() {
+		lc.OnStart, lc.Requested, lc.Schedule, lc.Kafka = begins, a.port.ResyncRequest, a.planned, a.kafka
+		if listen.Called() {
+			lc.Since = last
+		}
 	}
 	if err := listener.Run(ctx, lc); ctx.Err() == nil {
 		return err
@@ -623,9 +649,8 @@ func (a *app) run(ctx context.Context) error {
 
 // followEvents begins to handle deliveries. A service that knows no origins and
 // shall not begin with a resync first learns what there is.
-func (a *app) followEvents(ctx context.Context) {
-	listen := &a.cfg.Ocean.EventListener
-	if !a.book.Known() && !(listen.Resyncs() && listen.ResyncOnStart) {
+func (a *app) followEvents(ctx context.Context, begins bool) {
+	if !a.book.Known() && !begins {
 		if _, err := a.runner.Learn(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
 		}
