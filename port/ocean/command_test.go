@@ -38,7 +38,7 @@ func commands(out *bytes.Buffer, ran *string) *ocean.Commands {
 				}
 			}},
 			ocean.ConfigCommand(func() (*ocean.Effective, error) { return &ocean.Effective{}, nil }, out),
-			ocean.VersionCommand("1.2.3", out),
+			ocean.VersionCommand(ocean.ReadBuild("1.2.3"), out),
 		},
 	}
 }

@@ -8,8 +8,6 @@ package status
 import (
 	"encoding/json"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,19 +21,6 @@ type Build struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit,omitempty"`
 	Go      string `json:"go"`
-}
-
-// ReadBuild asks the program what it was built from.
-func ReadBuild(version string) Build {
-	b := Build{Version: version, Go: runtime.Version()}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				b.Commit = s.Value
-			}
-		}
-	}
-	return b
 }
 
 // NewRegistry makes the registry of the process, with what belongs to no room.

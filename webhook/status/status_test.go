@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,7 +54,7 @@ func TestDocument(t *testing.T) {
 
 func TestBuild(t *testing.T) {
 	t.Parallel()
-	b := status.ReadBuild("1.2.3")
+	b := status.Build{Version: "1.2.3", Go: runtime.Version()}
 	b.Commit = "abc"
 	reg := status.NewRegistry(b)
 	if got := scrape(reg); !strings.Contains(got, `ado_port_build_info{commit="abc",go="go`) || !strings.Contains(got, "\ngo_goroutines ") || !strings.Contains(got, `version="1.2.3"} 1`) {
