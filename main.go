@@ -220,9 +220,9 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
 	opt.Register(fs)
-	asJSON := ocean.OutputFlag(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, kind string) error {
-		opt.Kind, opt.JSON = kind, *asJSON
+		opt.Kind = kind
 		if opt.Offline() {
 			cfg, eff, err := p.load(nil, nil)
 			if eff == nil {
@@ -244,9 +244,8 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
 	opt.Register(fs)
-	asJSON := ocean.OutputFlag(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		opt.JSON = *asJSON
 		if err := opt.Check(p.answers); err != nil {
 			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 		}
@@ -469,16 +468,12 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 		a.log.Warn("no service hooks are made because OCEAN__BASE_URL is not set: changes arrive with the next resync")
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
-	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
 	return hooks.NewKeeper(hooks.KeeperConfig{
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
 		Wanted: hooks.WantedBy(a.source.Current), Resync: a.missed, Log: a.component("hooks"),
-		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
-			return a.follow.Relist(ctx, org, gap, changes)
-		},
-		Redeliver: func(ctx context.Context, bodies [][]byte) error { return a.follow.Handle(ctx, bodies) },
+		Relist: a.follow.RelistMissed, Redeliver: a.follow.Handle,
 	})
 }
 

@@ -56,9 +56,10 @@ func (b Build) writeText(w io.Writer) error {
 // VersionCommand shows what the program was built from.
 func VersionCommand(b Build, out io.Writer) Command {
 	return Command{Name: "version", Setup: func(fs *flag.FlagSet) Action {
-		asJSON := OutputFlag(fs)
+		var asJSON bool
+		OutputFlag(fs, &asJSON)
 		return func(context.Context, string) error {
-			if *asJSON {
+			if asJSON {
 				return json.NewEncoder(out).Encode(b)
 			}
 			return b.writeText(out)
