@@ -16,6 +16,11 @@ import (
 	"github.com/ado-port/ado-port/port"
 )
 
+// RelistMissed is Relist for parts of which deliveries were missed.
+func (f *Follower) RelistMissed(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
+	return f.Relist(ctx, org, catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}, changes)
+}
+
 // Relist lists parts of one organization again and brings the catalog in step with
 // them.
 //
