@@ -196,7 +196,7 @@ func (r *Runner) start(ctx context.Context, m mode, cause string) (*Summary, err
 	defer r.uses("", nil, nil)
 	ctx = port.LogContext(ctx, slog.String("resync_id", run.id))
 	run.log.InfoContext(ctx, "resync started", "cause", cause, "mode", m.String())
-	defer r.cfg.Catalog.Watch()()
+	defer r.cfg.Catalog.Watch(ctx)()
 	sum, err := run.full(ctx)
 	if r.cfg.Observer != nil && m != learn {
 		r.cfg.Observer.Ended(sum)
