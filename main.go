@@ -44,6 +44,7 @@ import (
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
 	"github.com/mattn/go-isatty"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
@@ -59,6 +60,7 @@ import (
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/webhook"
+	"github.com/ado-port/ado-port/webhook/status"
 )
 
 // version is ours, in the User-Agent and in what Port shows; a build sets it
@@ -113,13 +115,6 @@ func main() {
 	os.Exit(code) // the only exit of the program
 }
 
-// Exit codes.
-const (
-	exitGood   = 0
-	exitFailed = 1 // see help
-	exitUsage  = 64
-)
-
 // run is main without the process. It returns the exit code.
 func run(ctx context.Context, p process) int {
 	if p.terminal {
@@ -130,17 +125,7 @@ func run(ctx context.Context, p process) int {
 	defer out.Close()
 	defer log.Close()
 	p.out, p.err = out, log
-	err := p.commands().Run(ctx, p.args)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitGood
-	}
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.err, "ado-port: %s\n", strings.TrimSpace(line))
-	}
-	if errors.Is(err, ocean.ErrUsage) {
-		return exitUsage
-	}
-	return exitFailed
+	return ocean.Exit(p.commands().Run(ctx, p.args), p.err)
 }
 
 // commands are what the program can do; without a name the first one.
@@ -162,14 +147,25 @@ func (p process) load(stronger, weaker map[string]string) (*config, *ocean.Effec
 	if err != nil {
 		return nil, nil, err
 	}
-	src.Overrides, src.Fallbacks = stronger, maps.Clone(weaker)
-	if src.Fallbacks == nil {
-		src.Fallbacks = map[string]string{}
-	}
-	maps.Copy(src.Fallbacks, azuredevops.Ambient(p.environ))
+	src.Overrides, src.Fallbacks = stronger, azuredevops.Ambient(p.environ)
+	maps.Copy(src.Fallbacks, weaker)
 	cfg, eff, err := ocean.Load[config](src)
 	p.masker.Add(eff.Secrets()...)
 	return cfg, eff, err
+}
+
+// clients are what a command needs that is not the service: its log stays here, and
+// tells of faults only.
+func (p process) clients(ctx context.Context, use uses) (*app, error) {
+	cfg, eff, err := p.load(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Application.HTTPLogging = false
+	if cfg.Application.Level() == slog.LevelInfo {
+		cfg.Application.LogLevel = "WARNING"
+	}
+	return newClients(ctx, p, cfg, eff, use)
 }
 
 // service is the integration.
@@ -199,7 +195,8 @@ func (p process) serve(ctx context.Context, stronger, weaker map[string]string) 
 // awaitState answers deliveries with 503, and that it is not ready, until the state
 // directory that was named can be used. It returns nil then, and at the end of ctx.
 func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
-	a := &app{cfg: cfg, waiting: true}
+	a := newBareApp(cfg)
+	a.waiting = true
 	a.log, _ = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker}, p.err, p.terminal, false)
 	if err := a.newServer(ctx); err != nil {
 		return err
@@ -228,79 +225,45 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 
 // mapRecords shows what the mapping makes of a few records.
 func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
-	var opt preview.MapOptions
+	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
 	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
 	return func(ctx context.Context, kind string) error {
-		in := preview.MapInput{Kind: kind, JSON: *asJSON}
-		cfg, eff, err := p.load(nil, nil)
-		if eff == nil || err != nil && !opt.Offline() {
-			return err
-		}
-		sc := p.sourceConfig(cfg, eff)
-		if !opt.Offline() {
-			a, err := newClients(ctx, p, cfg, eff, uses{})
+		opt.Kind, opt.JSON = kind, *asJSON
+		if opt.Offline() {
+			cfg, eff, err := p.load(nil, nil)
+			if eff == nil {
+				return err
+			}
+			opt.Source = resync.NewSource(p.sourceConfig(cfg, eff))
+		} else {
+			a, err := p.clients(ctx, uses{})
 			if err != nil {
 				return err
 			}
-			in.Organizations, sc.Read = a.orgs, a.readMapping
+			opt.Organizations, opt.Source = a.orgs, a.source
 		}
-		if opt.Mapping != "" {
-			sc.Read = func(context.Context) (json.RawMessage, error) { return resync.ReadMapping(p.path(opt.Mapping)) }
-		}
-		if in.Mapping, err = resync.NewSource(sc).Fresh(ctx); err != nil {
-			return err
-		}
-		if opt.From == "-" {
-			in.Records = p.in
-		} else if opt.From != "" {
-			f, err := os.Open(p.path(opt.From))
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			in.Records = f
-		}
-		return preview.Map(ctx, opt, in, p.out)
+		return preview.Map(ctx, opt, p.out)
 	}
-}
-
-// path is a file that was named on the command line.
-func (p process) path(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(p.dir, name)
 }
 
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
-	var opt hooks.CommandOptions
+	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
 	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
 	return func(ctx context.Context, _ string) error {
-		if opt.JSON = *asJSON; opt.Repair && opt.Cleanup {
-			return fmt.Errorf("hooks takes --repair or --cleanup, not both: %w", ocean.ErrUsage)
+		opt.JSON = *asJSON
+		if err := opt.Check(p.answers); err != nil {
+			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 		}
-		if opt.Cleanup && !opt.Yes && !p.answers {
-			return fmt.Errorf("hooks --cleanup asks before it removes anything, and nobody can answer here; say --yes: %w", ocean.ErrUsage)
-		}
-		opt.Ask = func(question string) bool { return ocean.Ask(p.in, p.err, question) }
-		cfg, eff, err := p.load(nil, nil)
-		if err != nil {
-			return err
-		}
-		cfg.Application.HTTPLogging = false
-		a, err := newClients(ctx, p, cfg, eff, uses{state: true})
+		a, err := p.clients(ctx, uses{state: true})
 		if err != nil {
 			return err
 		}
 		k, err := a.newKeeper(opt.OldURLs...)
 		if err != nil {
 			return err
-		}
-		if k == nil {
-			return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
 		}
 		return k.Command(ctx, opt, p.out)
 	}
@@ -323,8 +286,17 @@ type app struct {
 	follow  *live.Follower                // nil where events are not followed
 	keeper  *hooks.Keeper                 // nil: there is no public address
 	server  *webhook.Server               // nil: nobody listens
-	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
 	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
+	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	build   status.Build
+	metrics *prometheus.Registry
+}
+
+// newBareApp is an app without parts.
+func newBareApp(cfg *config) *app {
+	a := &app{cfg: cfg, woken: make(chan string, 1), build: status.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.build)
+	return a
 }
 
 // uses says what a command needs of the state directory.
@@ -336,7 +308,7 @@ type uses struct {
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
 // mapping.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
-	a := &app{cfg: cfg, woken: make(chan string, 1)}
+	a := newBareApp(cfg)
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
@@ -356,7 +328,10 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), p.masker, a.log
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, net.Port(), p.masker, a.log, a.metrics
+	if cfg.Ocean.Metrics.Enabled {
+		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, net.ThirdParty()
+	}
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
@@ -365,13 +340,20 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
 		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
-		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"),
+		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
 	sc := p.sourceConfig(cfg, eff)
-	sc.Read, sc.StateDirectory, sc.Log = a.readMapping, a.state, a.log
+	sc.StateDirectory, sc.Log = a.state, a.log
+	sc.Read = func(ctx context.Context) (json.RawMessage, error) {
+		i, err := a.port.Integration(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return i.Config, nil
+	}
 	a.source = resync.NewSource(sc)
 	return a, nil
 }
@@ -383,15 +365,6 @@ func (p process) sourceConfig(cfg *config, eff *ocean.Effective) resync.SourceCo
 		sc.Environ = func() []string { return eff.JQEnviron(p.environ) }
 	}
 	return sc
-}
-
-// readMapping asks Port for the mapping.
-func (a *app) readMapping(ctx context.Context) (json.RawMessage, error) {
-	i, err := a.port.Integration(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return i.Config, nil
 }
 
 func (a *app) component(name string) *slog.Logger { return a.log.With("component", name) }
@@ -460,6 +433,7 @@ func (a *app) newServer(ctx context.Context) error {
 	wc := webhook.Config{
 		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
+		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
 	}
 	if cfg.Ocean.Metrics.Port > 0 {
 		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
@@ -484,6 +458,21 @@ func (a *app) newServer(ctx context.Context) error {
 	return err
 }
 
+// status is what /status.json shows: what the rooms know.
+func (a *app) status() *status.Document {
+	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
+	if a.waiting {
+		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
+		return status.New(a.build, section("stateDirectory", func() any { return state() }))
+	}
+	state := status.WatchState(a.metrics, a.state)
+	return status.New(
+		a.build, section("stateDirectory", func() any { return state() }),
+		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
+		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+	)
+}
+
 // envelope reads what the server needs to know of a delivery.
 func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	ev, err := azuredevops.ParseEvent(body)
@@ -506,7 +495,7 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
 	return hooks.NewKeeper(hooks.KeeperConfig{
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
-		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername,
+		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
 		Wanted: a.wanted, Resync: a.missed, Log: a.component("hooks"),
 		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {

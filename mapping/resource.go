@@ -62,12 +62,31 @@ func (r *Resource) Blueprint() (id string, literal bool) {
 	return r.part("blueprint").expr.literalString()
 }
 
+// BlueprintExpression is the expression that gives the blueprint, as it is written.
+func (r *Resource) BlueprintExpression() string {
+	if e := r.part("blueprint").expr; e != nil {
+		return e.source
+	}
+	return ""
+}
+
 // Files lists the paths of `file://` mappings, each once.
 func (r *Resource) Files() []string { return r.files }
 
 // Keys lists what the block sets besides identifier and blueprint: "title",
 // "icon", "team", "properties.x", "relations.y".
 func (r *Resource) Keys() []string { return r.keys }
+
+// Literals are the properties whose value does not depend on the record, as JSON.
+func (r *Resource) Literals() map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	for _, m := range r.part("properties").members {
+		if m.form.expr != nil && m.form.expr.text != nil {
+			out[m.name] = m.form.expr.text
+		}
+	}
+	return out
+}
 
 // UsesSearch says that identifier, team or a relation is a search that Port
 // resolves.

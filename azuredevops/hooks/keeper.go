@@ -9,12 +9,15 @@ package hooks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/rest"
@@ -41,6 +44,7 @@ type KeeperConfig struct {
 	Resync    func()                                                                 // asks for a resync
 	Redeliver func(ctx context.Context, bodies [][]byte) error                       // handles deliveries that did not arrive
 	Log       *slog.Logger                                                           // nil means none
+	Registry  prometheus.Registerer                                                  // gets the metrics; nil: they are not shown
 }
 
 const (
@@ -70,7 +74,11 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 		k.state = openState(filepath.Join(cfg.StateDirectory, stateFileName), cfg.Log)
 	}
 	for _, c := range cfg.Organizations {
-		k.each = append(k.each, newOrganization(c, cfg, k.state))
+		o := newOrganization(c, cfg, k.state)
+		if err := o.health.register(cfg.Registry); err != nil {
+			return nil, fmt.Errorf("metrics of service hooks: %w", err)
+		}
+		k.each = append(k.each, o)
 	}
 	return k, nil
 }

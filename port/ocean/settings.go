@@ -54,7 +54,9 @@ type Settings struct {
 	// BaseURL is the public address of this process, without trailing slashes.
 	BaseURL string `env:"BASE_URL" form:"url" doc:"Public address of this process; live events need it. OCEAN__INTEGRATION__CONFIG__APP_HOST is its deprecated name."`
 	// PathPrefix is the part of the routes before /integration.
-	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics and /health."`
+	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics, /health and /status.json."`
+	// StatusPage is nil when unset.
+	StatusPage *bool `env:"STATUS_PAGE" doc:"Whether /status.json is served. Without it that depends: with a password of the hooks it is, and asks for it; without one only on the loopback interface, because it names projects."`
 	// EventWorkers is a number of goroutines.
 	EventWorkers int `env:"EVENT_WORKERS_COUNT" envDefault:"1" min:"1" max:"1000" doc:"Least number of workers for live events."`
 	// EventsDebugLogging never shows secrets.
@@ -267,10 +269,10 @@ type Audit struct {
 
 // Metrics is about the custom metrics webhook.
 type Metrics struct {
-	Enabled bool `env:"ENABLED" envDefault:"false" doc:"Accepted and not used yet; the route /metrics is always there."`
+	Enabled bool `env:"ENABLED" envDefault:"false" doc:"Send the progress of resyncs to OCEAN__METRICS__WEBHOOK_URL; the route /metrics is always there."`
 	// Port is 0 for the main listener.
 	Port       int         `env:"PORT" envDefault:"0" min:"0" max:"65535" doc:"Port on which /metrics is served, and only there; 0 serves it with everything else."`
-	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Accepted and not used yet."`
+	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Address to which every event about a resync is posted that Port gets as well, if OCEAN__METRICS__ENABLED is true. It may hold a token and is never shown."`
 }
 
 // ActionsProcessor is about self-service actions.
