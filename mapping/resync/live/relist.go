@@ -84,8 +84,9 @@ type update struct {
 // A source is a resource of the mapping; live events are not counted by it.
 type source struct{ *mapping.Resource }
 
-func (s *source) Members() []string          { return s.Keys() }
-func (s *source) Count(catalog.Outcome, int) {}
+func (s *source) Members() []string               { return s.Keys() }
+func (s *source) Origin() (kind, resource string) { return s.Kind, s.Path() }
+func (s *source) Count(catalog.Outcome, int)      {}
 
 // mapped are the changes of the kinds that the mapping names.
 func (u *update) mapped(changes []azuredevops.Change) []azuredevops.Change {
