@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -122,6 +124,7 @@ type Shared struct {
 	AuthorityHost string // of Entra tokens; empty means https://login.microsoftonline.com
 	Log           *slog.Logger
 	Memory        Memory
+	Registry      prometheus.Registerer
 }
 
 // Clients makes one client per organization of cfg, each with a budget of its
@@ -156,6 +159,7 @@ func Clients(cfg Config, shared Shared) ([]*Client, error) {
 			UserAgent:       shared.UserAgent,
 			Log:             shared.Log,
 			Memory:          shared.Memory,
+			Registry:        shared.Registry,
 
 			PoliciesPerRepository:     cfg.PoliciesPerRepository,
 			PullRequestsPerRepository: cfg.PullRequestsPerRepository,
@@ -210,6 +214,9 @@ func (cfg *Config) organizations() (urls []string, errs []error) {
 	return urls, errs
 }
 
+// UsesToken tells whether we sign in with a personal access token, which has scopes.
+func (cfg *Config) UsesToken() bool { return cfg.method() == rest.SignInPAT }
+
 // method is the way of signing in. auto is the first of these that is set: the
 // personal access token, in Single Account mode only; the client secret, the
 // certificate, the managed identity; the personal access token; the federated
@@ -249,7 +256,7 @@ func (cfg *Config) credential(shared Shared) (Credential, error) {
 		ClientSecret:    Secret(strings.TrimSpace(cfg.ClientSecret.Reveal())),
 		CertificatePath: cfg.ClientCertificatePath, CertificatePassword: cfg.ClientCertificatePassword,
 		FederatedTokenFile: cfg.FederatedTokenFile, AuthorityHost: shared.AuthorityHost,
-		Transport: shared.Transport, Timeout: shared.Timeout / 2, Log: shared.Log,
+		Transport: shared.Transport, Timeout: shared.Timeout / 2, Log: shared.Log, Registry: shared.Registry,
 	}
 	if method == rest.SignInManagedIdentity {
 		ec.ClientID = cfg.ManagedIdentityClientID

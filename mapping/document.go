@@ -1,7 +1,11 @@
 package mapping
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -152,12 +156,29 @@ func (m *Mapping) readBlocks(list []any, opt Options) {
 		r, err := b.build(v)
 		m.Warnings = append(m.Warnings, b.warnings...)
 		if err == nil {
+			r.Digest = digest(v)
 			m.Resources = append(m.Resources, r)
 			m.LeftOut = append(m.LeftOut, b.leftOut...)
 			continue
 		}
 		p := Problem{Index: i, Kind: b.kind, Path: err.path, Reason: err.reason}
+		if err.bad != nil {
+			p.Expression, p.Column = err.bad.source, err.bad.column
+		}
 		p.Blueprints, p.Unknown = b.couldWrite(v)
 		m.Problems = append(m.Problems, p)
 	}
+}
+
+// digest is that of a value, whatever the order of its names.
+func digest(v any) string {
+	var sorted any
+	d := json.NewDecoder(bytes.NewReader(jq.AppendText(nil, v)))
+	d.UseNumber()
+	if err := d.Decode(&sorted); err != nil { // cannot happen to what was decoded
+		sorted = err.Error()
+	}
+	text, _ := json.Marshal(sorted) //nolint:errchkjson // what was decoded can be encoded
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }

@@ -11,6 +11,8 @@
 package mapping
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"time"
 )
@@ -69,6 +71,37 @@ func (m *Mapping) Kinds() []string {
 	return out
 }
 
+// Digests are those of the blocks that write each blueprint, by blueprint. Blocks
+// that compute theirs count for each, and are alone under "".
+func (m *Mapping) Digests() map[string]string {
+	out := map[string]string{}
+	for _, r := range m.Resources {
+		id, literal := r.Blueprint()
+		if !literal {
+			id = ""
+		}
+		if out[id] == "" {
+			out[id] = m.DigestOf(id)
+		}
+	}
+	return out
+}
+
+// DigestOf is the digest of the blocks that may write a blueprint, "" when none does.
+func (m *Mapping) DigestOf(blueprint string) string {
+	var all []byte
+	for _, r := range m.Resources {
+		if id, literal := r.Blueprint(); !literal || id == blueprint {
+			all = append(all, r.Digest...)
+		}
+	}
+	if all == nil {
+		return ""
+	}
+	sum := sha256.Sum256(all)
+	return hex.EncodeToString(sum[:])
+}
+
 // A Problem is a part of the mapping that is not used: a block or, in
 // Mapping.LeftOut, a member of one that is.
 type Problem struct {
@@ -76,6 +109,10 @@ type Problem struct {
 	Kind   string // as written, may be empty
 	Path   string // "resources[3].selector.query"
 	Reason string // for people, without the path
+	// Expression is the one that does not compile, empty when it is something
+	// else; Column the place of a syntax error in it, in characters from 1.
+	Expression string
+	Column     int
 	// Blueprints are those that a rejected block could write. Entities of them
 	// must not be deleted while the block does not run.
 	Blueprints []string

@@ -17,6 +17,7 @@ type Resource struct {
 	Index    int             // position in the document, from 0
 	Kind     string          // as checked by Options.Bind
 	Selector json.RawMessage // the selector object as written, query included
+	Digest   string          // of the whole block: blocks that say the same have the same
 
 	query   *expression
 	items   *items // nil without itemsToParse
@@ -38,7 +39,7 @@ const defaultTimeout = 120 * time.Second
 // A Result is what became of one record.
 type Result struct {
 	Entities []port.Entity
-	Items    int // records after itemsToParse: 1 without it
+	Items    int // records after itemsToParse: 1 without it, or where it gave no list
 	Filtered int // items whose selector was false
 	Faulty   int // items without identifier or blueprint, and records that gave no list of items
 	// SelectorErrors counts the items that may have entities which are not known:
@@ -53,6 +54,14 @@ func (r *Resource) KindIndex() string { return fmt.Sprintf("%s-%d", r.Kind, r.In
 // Blueprint is the blueprint that the block writes when that is a literal.
 func (r *Resource) Blueprint() (id string, literal bool) {
 	return r.part("blueprint").expr.literalString()
+}
+
+// BlueprintExpression is the expression that gives the blueprint, as it is written.
+func (r *Resource) BlueprintExpression() string {
+	if e := r.part("blueprint").expr; e != nil {
+		return e.source
+	}
+	return ""
 }
 
 // Files lists the paths of `file://` mappings, each once.
@@ -127,14 +136,19 @@ func (r *Resource) finish() {
 // record or a cancelled ctx: then the resource has failed as a whole. The
 // entities share no memory with record.
 func (r *Resource) Map(ctx context.Context, record []byte, files map[string]*string, rep *Report) (Result, error) {
+	if rep == nil {
+		rep = &Report{}
+	}
+	return r.apply(ctx, record, files, rep, nil)
+}
+
+// apply is Map; told, when it is not nil, is told what every expression gave.
+func (r *Resource) apply(ctx context.Context, record []byte, files map[string]*string, rep *Report, told *teller) (Result, error) {
 	m, _ := r.pool.Get().(*mapper)
 	if m == nil {
 		m = &mapper{r: r, slots: make([]slot, r.scan.slots), vals: make([]any, r.scan.slots), have: make([]bool, r.scan.slots)}
 	}
-	if rep == nil {
-		rep = &Report{}
-	}
-	m.ctx, m.files, m.rep = ctx, files, rep
+	m.ctx, m.files, m.rep, m.told = ctx, files, rep, told
 	m.deadline = time.Now().Add(r.timeout)
 	var res Result
 	err := m.record(record, &res)

@@ -67,7 +67,7 @@ func loadResources(dir fs.FS) (*resources, error) {
 		if err != nil {
 			return nil, fmt.Errorf("default resources: %w", err)
 		}
-		doc, err := yamlToJSON(raw) // YAML includes JSON
+		doc, err := YAMLToJSON(raw) // YAML includes JSON
 		if err == nil {
 			err = json.Unmarshal(doc, into)
 		}
@@ -155,18 +155,9 @@ func (c *Client) Planned(ctx context.Context, cfg SetupConfig) (mapping json.Raw
 	return r.mapping, blueprints, nil
 }
 
-// MappingDocument is a mapping, written in YAML or JSON, as Port keeps it.
-func MappingDocument(text []byte) (json.RawMessage, error) {
-	doc, err := yamlToJSON(text)
-	if err != nil {
-		return nil, fmt.Errorf("the mapping is neither YAML nor JSON: %w", err)
-	}
-	return doc, nil
-}
-
-// yamlToJSON converts a document and keeps the order of its members, which
+// YAMLToJSON converts a document and keeps the order of its members, which
 // Port shows to users.
-func yamlToJSON(raw []byte) ([]byte, error) {
+func YAMLToJSON(raw []byte) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(raw, &doc); err != nil {
 		return nil, err

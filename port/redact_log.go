@@ -39,6 +39,8 @@ func (m *Masker) Attr(_ []string, a slog.Attr) slog.Attr {
 		case string:
 			a.Value = slog.StringValue(visible(x, false))
 		}
+	case slog.KindDuration:
+		a.Value = slog.StringValue(durationText(a.Value.Duration()))
 	default: // numbers, booleans and times have no text to mask
 	}
 	return a

@@ -111,6 +111,18 @@ func (l *limiter) paused() time.Duration {
 	return l.throttled - max(0, time.Until(l.until))
 }
 
+// A usage is what a limiter does now.
+type usage struct {
+	inFlight, waiting, limit int
+	paused                   time.Duration // so far, all pauses together
+}
+
+func (l *limiter) use() usage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return usage{l.inFlight, l.waiting, l.limit, l.paused()}
+}
+
 // waited books what a waiter waited for pauses. mu is held.
 func (l *limiter) waited(w *waiter) {
 	d := l.paused() - w.paused
@@ -177,13 +189,13 @@ func next(queue *[]*waiter) *waiter {
 }
 
 // observe learns from an answer to a request of that round.
-func (l *limiter) observe(round, status int, h http.Header) {
+func (l *limiter) observe(ctx context.Context, round, status int, h http.Header) {
 	now := time.Now()
 	pause, slow := throttling(now, status, h)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !slow {
-		l.calm(now, round)
+		l.calm(ctx, now, round)
 		return
 	}
 	if !l.episode.on {
@@ -212,11 +224,11 @@ func (l *limiter) observe(round, status int, h http.Header) {
 }
 
 // calm takes note of an answer without complaint. mu is held.
-func (l *limiter) calm(now time.Time, round int) {
+func (l *limiter) calm(ctx context.Context, now time.Time, round int) {
 	if l.episode.on && round == l.round && !now.Before(l.until) {
 		e := l.episode
 		l.episode = episode{}
-		l.log.Warn("azure devops throttled", "duration", now.Sub(e.start), "resource", e.resource, "answers", e.answers, "waiting", e.waiting, "limit", l.limit)
+		l.log.WarnContext(ctx, "azure devops throttled", "duration", now.Sub(e.start), "resource", e.resource, "answers", e.answers, "waiting", e.waiting, "limit", l.limit)
 	}
 	if l.limit >= l.max {
 		return

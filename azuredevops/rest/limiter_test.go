@@ -33,26 +33,26 @@ func TestLimiterGrowsAndHalves(t *testing.T) {
 		t.Errorf("limit = %d at the start", l.limit)
 	}
 	for range 20 {
-		l.observe(l.round, 200, nil)
+		l.observe(t.Context(), l.round, 200, nil)
 	}
 	if l.limit != 15 {
 		t.Errorf("limit = %d after 20 answers, want 15", l.limit)
 	}
 	round := l.round
 	for range 15 { // one burst
-		l.observe(round, 200, headers("X-RateLimit-Delay", "1.5"))
+		l.observe(t.Context(), round, 200, headers("X-RateLimit-Delay", "1.5"))
 	}
 	if l.limit != 7 {
 		t.Errorf("limit = %d after one delayed burst, want 7", l.limit)
 	}
 	for range 7 {
-		l.observe(l.round, 200, nil)
+		l.observe(t.Context(), l.round, 200, nil)
 	}
 	if l.limit != 8 {
 		t.Errorf("limit = %d after a calm round, want 8", l.limit)
 	}
 	for range 10 {
-		l.observe(l.round, 429, nil)
+		l.observe(t.Context(), l.round, 429, nil)
 	}
 	if l.limit != 1 {
 		t.Errorf("limit = %d, want 1 at least", l.limit)
@@ -112,7 +112,7 @@ func TestPauseHoldsForAllAndUrgentGoesFirst(t *testing.T) {
 				mu.Lock()
 				order = append(order, name+"@"+time.Since(start).String())
 				mu.Unlock()
-				l.observe(l.roundNow(), 200, nil)
+				l.observe(t.Context(), l.roundNow(), 200, nil)
 				l.release()
 			})
 			synctest.Wait()
@@ -120,7 +120,7 @@ func TestPauseHoldsForAllAndUrgentGoesFirst(t *testing.T) {
 		enter("bulk1", false)
 		enter("bulk2", false)
 		enter("urgent", true)
-		l.observe(round, 200, headers("Retry-After", "30", "X-RateLimit-Resource", "core/user"))
+		l.observe(t.Context(), round, 200, headers("Retry-After", "30", "X-RateLimit-Resource", "core/user"))
 		l.release()
 		wg.Wait()
 		if got := strings.Join(order, " "); got != "urgent@30s bulk1@30s bulk2@30s" {
@@ -145,7 +145,7 @@ func (l *limiter) roundNow() int {
 func TestLongerPauseReplacesShorter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _ := testLimiter(4)
-		l.observe(0, 429, headers("Retry-After", "5"))
+		l.observe(t.Context(), 0, 429, headers("Retry-After", "5"))
 		done := make(chan time.Duration)
 		start := time.Now()
 		go func() {
@@ -153,8 +153,8 @@ func TestLongerPauseReplacesShorter(t *testing.T) {
 			done <- time.Since(start)
 		}()
 		synctest.Wait()
-		l.observe(0, 429, headers("Retry-After", "12"))
-		l.observe(0, 429, headers("Retry-After", "2"))
+		l.observe(t.Context(), 0, 429, headers("Retry-After", "12"))
+		l.observe(t.Context(), 0, 429, headers("Retry-After", "2"))
 		if d := <-done; d != 12*time.Second {
 			t.Errorf("waited %v, want 12s", d)
 		}
@@ -250,12 +250,12 @@ func TestThrottledByKindAndProject(t *testing.T) {
 		ask("team", "", time.Hour, 2*time.Second) // before any pause
 		ask("team", "", time.Hour, 0)             // for a slot
 		time.Sleep(5 * time.Second)
-		l.observe(0, 429, headers("Retry-After", "10"))
+		l.observe(t.Context(), 0, 429, headers("Retry-After", "10"))
 		ask("build", "p1", time.Hour, 0)
 		time.Sleep(4 * time.Second)
 		ask("build", "p1", time.Hour, 3*time.Second)
 		ask("build", "p2", time.Second, 0)
-		l.observe(1, 200, headers("Retry-After", "8")) // 2 s more
+		l.observe(t.Context(), 1, 200, headers("Retry-After", "8")) // 2 s more
 		time.Sleep(2 * time.Second)
 		ask("branch", "p1", time.Hour, 0) // 6 s for the pause, then 3 s for the slot
 		wg.Wait()

@@ -39,7 +39,7 @@ func (w *Writer) upsertBatch(ctx context.Context, b *batch) {
 func (w *Writer) taken(ctx context.Context, d *draft, identifier string) {
 	l := d.last()
 	if identifier == "" {
-		l.Source.Count(Unmatched, 1)
+		d.count(Kept)
 		return
 	}
 	ref := port.Ref{Blueprint: l.Blueprint, Identifier: identifier}
@@ -49,7 +49,7 @@ func (w *Writer) taken(ctx context.Context, d *draft, identifier string) {
 		w.resMu.Unlock()
 	}
 	w.s.wrote(ctx, ref)
-	l.Source.Count(Written, 1)
+	d.count(Written)
 }
 
 // maxIncluded bounds the names of members that a comparison asks for, in bytes:
@@ -91,7 +91,7 @@ func (w *Writer) differing(ctx context.Context, blueprint string, ids, include [
 		}
 		id := gjson.GetBytes(held, "identifier").String()
 		if d := wanted[id]; d != nil && mapping.Equal(d.body(w.s.opt.Merge), held) {
-			d.last().Source.Count(Unchanged, 1)
+			d.count(Unchanged)
 			delete(wanted, id)
 		}
 	}

@@ -83,7 +83,7 @@ func (s *source) counted() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []string
-	for o, name := range []string{"written", "unchanged", "refused", "kept", "unmatched"} {
+	for o, name := range []string{"written", "unchanged", "merged", "refused", "kept"} {
 		if n := s.of[catalog.Outcome(o)]; n != 0 {
 			out = append(out, fmt.Sprintf("%d %s", n, name))
 		}

@@ -21,9 +21,9 @@ type Outcome int
 const (
 	Written Outcome = iota
 	Unchanged
-	Refused   // by Port, or because Port would
-	Kept      // incomplete, and one is there
-	Unmatched // its search found nothing to write to
+	Merged  // joined to an earlier layer of the entity, and shares its fate
+	Refused // by Port, or because Port would
+	Kept    // left as it is: incomplete, and one is there, or its search found none
 )
 
 // A Layer is what one record says of one entity.
@@ -44,6 +44,15 @@ type draft struct {
 }
 
 func (d *draft) last() *Layer { return &d.layers[len(d.layers)-1] }
+
+// count counts what became of the draft: for its first layer, which the others
+// were joined to.
+func (d *draft) count(o Outcome) {
+	d.layers[0].Source.Count(o, 1)
+	for i := range d.layers[1:] {
+		d.layers[i+1].Source.Count(Merged, 1)
+	}
+}
 
 // size bounds the body in bytes.
 func (d *draft) size() int {

@@ -12,6 +12,7 @@ import (
 // 16 bytes an entity.
 type ownedSet struct {
 	keys   map[Key]struct{} // nil: not asked for, or not answered
+	of     map[string]int   // how many of each blueprint
 	before time.Time
 }
 
@@ -26,15 +27,16 @@ func (o *ownedSet) has(k Key) bool {
 // Afterwards a writer knows what there is to compare, and Delete what is ours.
 // When it fails nothing is known.
 func (s *Session) LoadOwned(ctx context.Context, before time.Time) error {
-	keys := map[Key]struct{}{}
+	keys, of := map[Key]struct{}{}, map[string]int{}
 	for ref, err := range s.c.port.Owned(ctx, before) {
 		if err != nil {
 			s.owned.keys = map[Key]struct{}{} // nothing is compared
 			return err
 		}
 		keys[EntityKey(ref)] = struct{}{}
+		of[ref.Blueprint]++
 	}
-	s.owned = ownedSet{keys: keys, before: before}
+	s.owned = ownedSet{keys: keys, of: of, before: before}
 	return nil
 }
 
@@ -43,6 +45,9 @@ func (s *Session) Owned(k Key) bool { return s.owned.has(k) }
 
 // OwnedCount is how many entities LoadOwned found.
 func (s *Session) OwnedCount() int { return len(s.owned.keys) }
+
+// OwnedOf is how many of them are of a blueprint.
+func (s *Session) OwnedOf(blueprint string) int { return s.owned.of[blueprint] }
 
 // Stale lists what LoadOwned found and made does not know, as Port holds it now:
 // what was written since is not among it.

@@ -67,13 +67,14 @@ func (s *Session) admit(ctx context.Context, l *Layer, known bool) bool {
 
 // refuse notes that an entity was not written.
 func (s *Session) refuse(d *draft, err error) {
-	l := d.last()
+	l := Layer{Entity: d.last().Entity, Source: d.layers[0].Source, Partial: d.last().Partial}
+	l.Body = d.body(s.opt.Merge)
 	reason := err.Error()
 	ee, ok := errors.AsType[*port.EntityError](err)
 	if ok {
 		reason = fmt.Sprintf("%d %s: %s", ee.Status, ee.Code, ee.Message)
 	}
-	l.Source.Count(Refused, 1)
+	d.count(Refused)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.Search {
@@ -90,7 +91,7 @@ func (s *Session) refuse(d *draft, err error) {
 	}
 	x.Entities++
 	if !s.opt.CreateMissing {
-		if err := s.again.add(s.c.temp, *l); err != nil {
+		if err := s.again.add(s.c.temp, l); err != nil {
 			s.lost = append(s.lost, err)
 		}
 	}

@@ -66,6 +66,7 @@ func (w *Writer) Put(ctx context.Context, l Layer) {
 		if found {
 			w.s.doubt(l.Blueprint)
 		}
+		l.Source.Count(Kept, 1)
 		return
 	}
 	held := w.s.owned.has(k)

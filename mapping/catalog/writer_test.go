@@ -29,13 +29,13 @@ func TestLayersOfOneEntity(t *testing.T) {
 		counts string
 		writes int
 	}{
-		"merged":                    {resync(), "", []string{`"properties":{"name":"a","size":1}`, `"properties":{"size":2}`}, `{"name":"a","size":2}`, "1 written", 1},
-		"the last one wins":         {replace, "", []string{`"properties":{"name":"a","size":1}`, `"properties":{"size":2}`}, `{"size":2}`, "1 written", 1},
+		"merged":                    {resync(), "", []string{`"properties":{"name":"a","size":1}`, `"properties":{"size":2}`}, `{"name":"a","size":2}`, "1 written, 1 merged", 1},
+		"the last one wins":         {replace, "", []string{`"properties":{"name":"a","size":1}`, `"properties":{"size":2}`}, `{"size":2}`, "1 written, 1 merged", 1},
 		"differs":                   {resync(), held, []string{`"properties":{"size":2}`}, `{"name":"old","size":2}`, "1 written", 1},
 		"the same":                  {resync(), held, []string{`"properties":{"size":1}`}, `{"name":"old","size":1}`, "1 unchanged", 0},
-		"changed and changed back":  {resync(), held, []string{`"properties":{"size":2}`, `"properties":{"size":1}`}, `{"name":"old","size":1}`, "1 unchanged", 0},
-		"the last one is the same":  {replace, held, []string{`"properties":{"size":2}`, `"properties":{"name":"old","size":1}`}, `{"name":"old","size":1}`, "1 unchanged", 0},
-		"together they differ":      {resync(), held, []string{`"properties":{"name":"old"}`, `"properties":{"size":3}`}, `{"name":"old","size":3}`, "1 written", 1},
+		"changed and changed back":  {resync(), held, []string{`"properties":{"size":2}`, `"properties":{"size":1}`}, `{"name":"old","size":1}`, "1 unchanged, 1 merged", 0},
+		"the last one is the same":  {replace, held, []string{`"properties":{"size":2}`, `"properties":{"name":"old","size":1}`}, `{"name":"old","size":1}`, "1 unchanged, 1 merged", 0},
+		"together they differ":      {resync(), held, []string{`"properties":{"name":"old"}`, `"properties":{"size":3}`}, `{"name":"old","size":3}`, "1 written, 1 merged", 1},
 		"the first one is refused":  {resync(), "", []string{`"properties":{"bad":1}`, `"properties":{"size":3}`}, `{"size":3}`, "1 written, 1 refused", 1},
 		"a value that is not known": {resync(), held, []string{`"properties":{"tier":"tin"}`, `"properties":{"size":3}`}, `{"name":"old","size":3}`, "1 written, 1 refused", 1},
 	} {
@@ -81,7 +81,7 @@ func TestLayersAfterTheComparison(t *testing.T) {
 			synctest.Wait() // the comparison of a full batch has ended
 		}
 		w.Flush(b.Context())
-		b.counts("100 unchanged")
+		b.counts("100 unchanged, 100 merged")
 		if n := b.port.Writes() - before; n != 0 {
 			t.Errorf("%d entities were written and written back", n)
 		}
@@ -161,7 +161,7 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 			w.Put(b.Context(), l)
 		}
 		w.Flush(b.Context())
-		b.counts("")
+		b.counts("3 kept")
 		b.has("service/a", `{"name":"x"}`)
 		if !w.Made(catalog.EntityKey(ref("service/b"))) || w.MadeOf() != 1 || !s.Owned(catalog.EntityKey(ref("service/x"))) {
 			t.Errorf("b made %v, %d of ours made", w.Made(catalog.EntityKey(ref("service/b"))), w.MadeOf())
@@ -317,7 +317,7 @@ func TestSearchedEntities(t *testing.T) {
 		wanted, counts, unsure string
 	}{
 		"found":     {"x", "1 written", ""},
-		"unmatched": {"nobody", "1 unmatched", ""},
+		"unmatched": {"nobody", "1 kept", ""},
 		"refused":   {"bad", "1 refused", "service"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,11 +57,21 @@ func TestRejectedBlocksAndDoubt(t *testing.T) {
 			if got := ids(b, "project"); got != tt.projects {
 				t.Errorf("projects %s, want %s", got, tt.projects)
 			}
-			if kept := len(strings.Fields(tt.repos+" "+tt.projects)) - 4; sum.Kept != kept {
-				t.Errorf("%d kept, want %d", sum.Kept, kept)
+			if kept := len(strings.Fields(tt.repos+" "+tt.projects)) - 4; held(sum, resync.HoldUnread) != kept {
+				t.Errorf("%d not deleted, want %d", held(sum, resync.HoldUnread), kept)
 			}
 		})
 	}
+}
+
+// held counts what was not deleted for a reason.
+func held(sum *resync.Summary, h resync.Hold) (n int) {
+	for _, x := range sum.NotDeleted {
+		if x.Hold == h {
+			n += x.Entities
+		}
+	}
+	return n
 }
 
 func ids(b *bench, blueprint string) string {
@@ -92,8 +102,8 @@ func TestThreshold(t *testing.T) {
 			if !tt.deleted {
 				deleted, over = 0, tt.gone
 			}
-			if sum.Total.Deleted != int64(deleted) || sum.OverThreshold != over || len(b.port.Entities("repo")) != 4-deleted {
-				t.Errorf("%d deleted, %d over the threshold, %d left", sum.Total.Deleted, sum.OverThreshold, len(b.port.Entities("repo")))
+			if sum.Total.Deleted != int64(deleted) || held(sum, resync.HoldThreshold) != over || len(b.port.Entities("repo")) != 4-deleted {
+				t.Errorf("%d deleted, %d over the threshold, %d left", sum.Total.Deleted, held(sum, resync.HoldThreshold), len(b.port.Entities("repo")))
 			}
 		})
 	}
@@ -139,7 +149,7 @@ func TestStoppedResyncDiscardsOrigins(t *testing.T) {
 	b.mapping = doc(projects)
 	ctx, cancel := context.WithCancel(t.Context())
 	b.port.Fault(porttest.Do(bulk, cancel))
-	if sum, err := b.runner().Full(ctx); sum.State != resync.StateAborted || !errors.Is(err, context.Canceled) {
+	if sum, err := b.runner().Full(ctx, "test"); sum.State != resync.StateAborted || !errors.Is(err, context.Canceled) {
 		t.Fatalf("Full = %s, %v", sum.State, err)
 	}
 	book := origins.Open(b.state, slog.New(slog.DiscardHandler))

@@ -82,7 +82,7 @@ func (r *run) list(ctx context.Context, l *listing, org int, snap *azuredevops.S
 		for _, s := range sinks {
 			s.close(ctx)
 			if s.resource.ended() {
-				r.reports.put(r.reports.kind(s.resource, s.resource.state()))
+				r.reports.kindEnded(ctx, s.resource)
 			}
 		}
 	}()
@@ -137,14 +137,14 @@ func (s *sink) unread(ctx context.Context, organization string, err error) {
 // listing.
 func (s *sink) take(ctx context.Context, rec azuredevops.Record) error {
 	src := s.resource.source(rec.Scope)
-	src.counter.listed.Add(1)
 	s.examples.add(rec.JSON)
 	if s.broken {
+		src.add(Counts{Listed: 1, Unknown: 1})
 		return nil
 	}
 	partial := len(rec.Missing) > 0
 	if partial {
-		src.counter.incomplete.Add(1)
+		src.add(Counts{Incomplete: 1})
 		s.resource.fail(rec.Scope, rec.Missing[0].Error(), 1)
 	}
 	res, err := s.resource.Map(ctx, rec.JSON, rec.Files, &s.report)
@@ -153,15 +153,15 @@ func (s *sink) take(ctx context.Context, rec azuredevops.Record) error {
 			return context.Cause(ctx)
 		}
 		s.broken = true
+		src.add(Counts{Listed: 1, Unknown: 1})
 		s.resource.fail(azuredevops.Scope{}, "mapping: "+err.Error(), 0)
 		s.run.log.ErrorContext(ctx, "a resource could not be mapped", "kind", s.resource.Kind, "kind_index", s.resource.Index, "err", err)
 		return nil
 	}
-	src.counter.filtered.Add(int64(res.Filtered))
-	src.counter.faulty.Add(int64(res.Faulty))
-	src.counter.mapped.Add(int64(len(res.Entities)))
+	src.add(Counts{
+		Listed: int64(res.Items), Mapped: int64(len(res.Entities)), Filtered: int64(res.Filtered), Failed: int64(res.Faulty), Unknown: int64(res.SelectorErrors),
+	})
 	if res.SelectorErrors > 0 {
-		src.counter.selector.Add(int64(res.SelectorErrors))
 		s.resource.fail(rec.Scope, "selector.query is neither true nor false, or it hit a limit", 1)
 	}
 	for i := range res.Entities {

@@ -7,14 +7,14 @@ import (
 	"github.com/ado-port/ado-port/azuredevops"
 )
 
-// Incremental writes what has changed since the cursors that Port keeps, or for
-// as long as interval where there is none. It runs the resources of those kinds
+// Incremental writes what has changed since the cursors that Port keeps, or for as
+// long as interval where there is none. It runs the resources of those kinds
 // that can be listed since a time, deletes nothing, and reports nothing to Port
 // but the cursors. A resource that could not be read completely keeps its cursor, so
 // that the next run sees the same again.
 func (r *Runner) Incremental(ctx context.Context, interval time.Duration) (*Summary, error) {
 	r.interval.Store(int64(interval))
-	return r.start(ctx, incremental)
+	return r.start(ctx, incremental, CauseOnce)
 }
 
 // cursors reads since when each resource has to be listed.

@@ -136,6 +136,7 @@ func (l *lane) failed(err error) {
 	if err == nil {
 		return
 	}
+	l.run.dropped.Store(true)
 	for _, b := range l.resources {
 		b.fail(azuredevops.Scope{}, err.Error(), 0)
 	}

@@ -21,10 +21,7 @@ type KindStatus struct {
 func (s *Status) Kinds() []KindStatus {
 	out := make([]KindStatus, len(s.run.resources))
 	for i, b := range s.run.resources {
-		out[i] = KindStatus{Resource: b.KindIndex(), State: b.state()}
-		for _, src := range b.all() {
-			out[i].Counts.Add(src.counter.counts())
-		}
+		out[i] = KindStatus{Resource: b.KindIndex(), State: b.state(), Counts: b.counts()}
 	}
 	return out
 }
@@ -79,7 +76,7 @@ func (t *Terminal) draw(s *Status, before int) int {
 	kinds := s.Kinds()
 	for _, k := range kinds {
 		c := k.Counts
-		fmt.Fprintf(t.screen, "\x1b[2K%-28s %-9s %7d listed %7d written %7d unchanged\n", k.Resource, k.State, c.Listed, c.Upserted, c.Unchanged)
+		fmt.Fprintf(t.screen, "\x1b[2K%-28s %-9s %7d listed %7d written %7d unchanged\n", k.Resource, k.State, c.Listed, c.Written, c.Unchanged)
 	}
 	return len(kinds)
 }

@@ -1,7 +1,6 @@
 package resync
 
 import (
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,9 +40,11 @@ type Unknown struct {
 // A source is one project (or organization) as one resource sees it: the unit
 // of counting.
 type source struct {
-	of      *resource
-	scope   azuredevops.Scope // Organization, Project, ProjectName
-	counter counter
+	of    *resource
+	scope azuredevops.Scope // Organization, Project, ProjectName
+
+	mu     sync.Mutex
+	counts Counts
 }
 
 // Members are those that the resource sets.
@@ -51,54 +52,25 @@ func (s *source) Members() []string { return s.of.Keys() }
 
 // Count counts what became of entities.
 func (s *source) Count(o catalog.Outcome, n int) {
-	c := &s.counter
-	into := map[catalog.Outcome]*atomic.Int64{
-		catalog.Written: &c.upserted, catalog.Unchanged: &c.unchanged, catalog.Refused: &c.failed, catalog.Kept: &c.kept, catalog.Unmatched: &c.unmatched,
+	var c Counts
+	into := map[catalog.Outcome]*int64{
+		catalog.Written: &c.Written, catalog.Unchanged: &c.Unchanged, catalog.Merged: &c.Merged, catalog.Refused: &c.Refused, catalog.Kept: &c.Kept,
 	}
-	into[o].Add(int64(n))
+	*into[o] = int64(n)
+	s.add(c)
 }
 
-// counter counts records and entities of a source; safe for concurrent use.
-type counter struct {
-	listed, mapped, filtered, faulty, selector, incomplete atomic.Int64
-	upserted, unchanged, failed, kept, deleted, unmatched  atomic.Int64
+func (s *source) add(c Counts) {
+	s.mu.Lock()
+	s.counts.Add(c)
+	s.mu.Unlock()
 }
 
-// Counts are the figures of one resource and project, or sums of them.
-type Counts struct {
-	Listed     int64 `json:"listed"`               // records from Azure DevOps
-	Mapped     int64 `json:"mapped"`               // entities made of them
-	Filtered   int64 `json:"filtered,omitempty"`   // left out by the selector
-	Faulty     int64 `json:"faulty,omitempty"`     // without identifier or blueprint, or with a selector that gave no boolean
-	Incomplete int64 `json:"incomplete,omitempty"` // records with something unread
-	Upserted   int64 `json:"upserted,omitempty"`
-	Unchanged  int64 `json:"unchanged,omitempty"`
-	Failed     int64 `json:"failed,omitempty"` // refused by Port
-	Kept       int64 `json:"kept,omitempty"`   // neither written nor deleted because incomplete
-	Deleted    int64 `json:"deleted,omitempty"`
-}
-
-func (c *counter) counts() Counts {
-	return Counts{
-		Listed: c.listed.Load(), Mapped: c.mapped.Load(), Filtered: c.filtered.Load(),
-		Faulty: c.faulty.Load() + c.selector.Load(), Incomplete: c.incomplete.Load(),
-		Upserted: c.upserted.Load(), Unchanged: c.unchanged.Load(), Failed: c.failed.Load(),
-		Kept: c.kept.Load(), Deleted: c.deleted.Load(),
-	}
-}
-
-// Add adds other to c.
-func (c *Counts) Add(other Counts) {
-	c.Listed += other.Listed
-	c.Mapped += other.Mapped
-	c.Filtered += other.Filtered
-	c.Faulty += other.Faulty
-	c.Incomplete += other.Incomplete
-	c.Upserted += other.Upserted
-	c.Unchanged += other.Unchanged
-	c.Failed += other.Failed
-	c.Kept += other.Kept
-	c.Deleted += other.Deleted
+// counted is what the source has counted so far.
+func (s *source) counted() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts
 }
 
 func newResource(m *mapping.Resource) *resource {
@@ -148,6 +120,14 @@ func (r *resource) all() []*source {
 	return append([]*source(nil), r.order...)
 }
 
+// counts is the sum of its sources.
+func (r *resource) counts() (sum Counts) {
+	for _, src := range r.all() {
+		sum.Add(src.counted())
+	}
+	return sum
+}
+
 // begin notes that a listing of the resource has begun; it reports whether this is the first.
 func (r *resource) begin() bool {
 	r.mu.Lock()
@@ -179,13 +159,4 @@ func (r *resource) state() string {
 	default:
 		return "completed"
 	}
-}
-
-// blueprintExpression is what Port shows as the kind's blueprint.
-func (r *resource) blueprintExpression() string {
-	id, literal := r.Blueprint()
-	if !literal {
-		return ""
-	}
-	return strconv.Quote(id)
 }

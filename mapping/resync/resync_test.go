@@ -37,8 +37,9 @@ type bench struct {
 	mapping string
 	state   string
 	grace   time.Duration
-	config  func(*resync.Config) // nil: as below
-	urls    []string             // of the organizations; none: that of ado
+	config  func(*resync.Config)     // nil: as below
+	client  func(*port.ClientConfig) // nil: as below
+	urls    []string                 // of the organizations; none: that of ado
 	log     bytes.Buffer
 }
 
@@ -88,9 +89,13 @@ func (b *bench) runner() *resync.Runner {
 		}
 		clients = append(clients, client)
 	}
-	api, err := port.New(port.ClientConfig{
+	pc := port.ClientConfig{
 		ClientID: "client-id", ClientSecret: "secret", BaseURL: b.port.URL, IntegrationType: "azure-devops", Identifier: "ado", Version: "0.0.1",
-	})
+	}
+	if b.client != nil {
+		b.client(&pc)
+	}
+	api, err := port.New(pc)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -117,7 +122,7 @@ func (b *bench) runner() *resync.Runner {
 // resync runs one resync in a process of its own, as it were.
 func (b *bench) resync(want resync.State) *resync.Summary {
 	b.t.Helper()
-	sum, err := b.runner().Full(b.t.Context())
+	sum, err := b.runner().Full(b.t.Context(), "test")
 	if err != nil || sum.State != want {
 		b.t.Fatalf("Full = %s, %v; want %s\n%+v", sum.State, err, want, sum)
 	}
@@ -147,7 +152,7 @@ func TestResyncFollowsTheOrganization(t *testing.T) {
 	b := newBench(t)
 	sum := b.resync(resync.StateCompleted)
 	b.want("repo", "note", everything)
-	if c := sum.Total; c.Listed != 4 || c.Mapped != 4 || c.Upserted != 4 || c.Deleted != 0 {
+	if c := sum.Total; c.Listed != 4 || c.Mapped != 4 || c.Written != 4 || c.Deleted != 0 {
 		t.Errorf("first resync counts %+v", c)
 	}
 	writes := b.port.Writes()
@@ -160,7 +165,7 @@ func TestResyncFollowsTheOrganization(t *testing.T) {
 	b.world.Repository(repository(t, b, "beta-web")).Rename("beta-site")
 	sum = b.resync(resync.StateCompleted)
 	b.want("repo", "note", "alpha-api Alpha, alpha-new Alpha, alpha-web Alpha, beta-api Beta, beta-site Beta")
-	if c := sum.Total; c.Upserted != 2 || c.Deleted != 1 || c.Unchanged != 3 {
+	if c := sum.Total; c.Written != 2 || c.Deleted != 1 || c.Unchanged != 3 {
 		t.Errorf("third resync counts %+v", c)
 	}
 }
@@ -232,8 +237,8 @@ func TestDeletionBrake(t *testing.T) {
 	b.mapping = `{"entityDeletionThreshold":0.7,` + b.mapping[1:]
 	sum := b.resync(resync.StateCompleted)
 	b.want("repo", "note", everything)
-	if sum.OverThreshold != 3 {
-		t.Errorf("braked %d, want 3", sum.OverThreshold)
+	if held(sum, resync.HoldThreshold) != 3 {
+		t.Errorf("%d over the threshold, want 3", held(sum, resync.HoldThreshold))
 	}
 	b.mapping = strings.Replace(b.mapping, "0.7", "0.75", 1)
 	b.resync(resync.StateCompleted)
@@ -312,8 +317,8 @@ func TestRefusedEntitiesAreTriedAgainWhenTheirTargetsExist(t *testing.T) {
 			t.Errorf("%s has no project", e.Identifier)
 		}
 	}
-	if sum.Total.Failed != 0 {
-		t.Errorf("%d entities refused at the end: %+v", sum.Total.Failed, sum.Refused)
+	if sum.Total.Refused != 0 {
+		t.Errorf("%d entities refused at the end: %+v", sum.Total.Refused, sum.Refused)
 	}
 }
 
@@ -326,7 +331,7 @@ func TestChangedMappingEndsTheResync(t *testing.T) {
 		b.port.Fault(porttest.Do(bulk, func() { close(begun); <-open }).Times(1))
 		first := make(chan error)
 		go func() {
-			_, err := r.Full(t.Context())
+			_, err := r.Full(t.Context(), "test")
 			first <- err
 		}()
 		<-begun
@@ -339,7 +344,7 @@ func TestChangedMappingEndsTheResync(t *testing.T) {
 		if changed != errors.Is(err, resync.ErrSuperseded) || !changed && err != nil {
 			t.Errorf("changed %v: the resync ended with %v", changed, err)
 		}
-		if sum, err := r.Full(t.Context()); err != nil || sum.State != resync.StateCompleted {
+		if sum, err := r.Full(t.Context(), "test"); err != nil || sum.State != resync.StateCompleted {
 			t.Errorf("changed %v: the next one ended %s, %v", changed, sum.State, err)
 		}
 	}
@@ -354,7 +359,7 @@ func TestStoppedResyncDeletesNothingAndSaysSo(t *testing.T) {
 	r := b.runner()
 	b.ado.Fault(ado.Slow(reposRoute, time.Hour).In("Beta")) // never answers: the stop has to end that
 	b.port.Fault(porttest.Do(ownedRoute, cancel))
-	sum, err := r.Full(ctx)
+	sum, err := r.Full(ctx, "test")
 	if !errors.Is(err, context.Canceled) || sum.State != resync.StateAborted {
 		t.Errorf("Full = %s, %v, want %s and the reason", sum.State, err, resync.StateAborted)
 	}

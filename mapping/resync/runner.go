@@ -49,6 +49,9 @@ type Config struct {
 	Interval time.Duration
 	// Heartbeat is the time between two signs of life during a resync (default 10 s).
 	Heartbeat time.Duration
+	// DeletionBrake is the share of a blueprint's entities above which they are not
+	// deleted while the blocks that write it stay the same (default 0.9; 1: none).
+	DeletionBrake float64
 	// Grace bounds the time for finishing what is under way after the end of
 	// the context (default 5 s).
 	Grace time.Duration
@@ -67,11 +70,13 @@ type Observer interface {
 
 // A Runner runs resyncs, one at a time. Safe for concurrent use.
 type Runner struct {
-	cfg     Config
-	running sync.Mutex // held by a resync
+	cfg       Config
+	running   sync.Mutex // held by a resync
+	completed completed
 
 	mu      sync.Mutex
-	cancel  context.CancelCauseFunc // of the running resync
+	id      string                  // of the running resync
+	cancel  context.CancelCauseFunc // of it
 	mapping *mapping.Mapping        // that it uses; nil before it has one
 
 	interval atomic.Int64 // of incremental runs, in nanoseconds
@@ -91,7 +96,10 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Grace <= 0 {
 		cfg.Grace = 5 * time.Second
 	}
-	return &Runner{cfg: cfg}, nil
+	if cfg.DeletionBrake <= 0 {
+		cfg.DeletionBrake = defaultBrake
+	}
+	return &Runner{cfg: cfg, completed: completed{dir: cfg.StateDirectory, log: cfg.Log}}, nil
 }
 
 // A mode is what a run does with the records that it lists.
@@ -103,17 +111,30 @@ const (
 	learn            // write nothing: learn the origins, and delete what is provably gone
 )
 
-// Full runs a full resync, behind one that is running. The summary is never nil.
+// Causes of a resync that the runner knows itself.
+const (
+	CauseOnce     = "once"
+	CauseLearning = "learning"
+)
+
+func (m mode) String() string {
+	return [...]string{full: "full", incremental: "incremental", learn: "learning"}[m]
+}
+
+// Full runs a full resync, behind one that is running. cause is one of few words for
+// people, such as "schedule". The summary is never nil.
 // The error is ErrSuperseded, ctx's cause, or what kept the resync from starting;
 // what went wrong inside is in the summary.
-func (r *Runner) Full(ctx context.Context) (*Summary, error) { return r.start(ctx, full) }
+func (r *Runner) Full(ctx context.Context, cause string) (*Summary, error) {
+	return r.start(ctx, full, cause)
+}
 
 // Once runs one resync, an incremental one that looks back for interval unless that
 // is 0. With strict a failed one is an error, and one
 // whose mapping could not be used completely; otherwise it is none, as in the
 // Python integration. A stop is a good end.
 func (r *Runner) Once(ctx context.Context, interval time.Duration, strict bool) error {
-	run := r.Full
+	run := func(ctx context.Context) (*Summary, error) { return r.Full(ctx, CauseOnce) }
 	if interval > 0 {
 		run = func(ctx context.Context) (*Summary, error) { return r.Incremental(ctx, interval) }
 	}
@@ -121,6 +142,8 @@ func (r *Runner) Once(ctx context.Context, interval time.Duration, strict bool) 
 	switch {
 	case strict && sum.State == StateFailed:
 		return fmt.Errorf("the resync failed: %s", sum.Reason())
+	case strict && sum.Held() > 0:
+		return fmt.Errorf("not everything that is gone was deleted: %s", sum.Reason())
 	case strict && len(sum.LeftOut) > 0:
 		return fmt.Errorf("the mapping is not used completely: %s", sum.Reason())
 	}
@@ -130,24 +153,36 @@ func (r *Runner) Once(ctx context.Context, interval time.Duration, strict bool) 
 // Learn lists everything without writing entities, so that live events know what
 // came from where: for a service that has no origins of a resync and shall not
 // begin with one. Entities that are provably gone are deleted.
-func (r *Runner) Learn(ctx context.Context) (*Summary, error) { return r.start(ctx, learn) }
+func (r *Runner) Learn(ctx context.Context) (*Summary, error) {
+	return r.start(ctx, learn, CauseLearning)
+}
 
 // Reconsider ends a running resync when the mapping is another one by now: what it
-// still does would be done again. The caller has another one run.
-func (r *Runner) Reconsider(ctx context.Context) {
+// still does would be done again. It reports whether that is so, and the caller has
+// another one run.
+func (r *Runner) Reconsider(ctx context.Context) (changed bool) {
 	r.mu.Lock()
 	used, cancel := r.mapping, r.cancel
 	r.mu.Unlock()
 	if used == nil {
-		return
+		return false
 	}
-	if m, err := r.cfg.Mapping(ctx); err == nil && m != used {
+	m, err := r.cfg.Mapping(ctx)
+	if changed = err == nil && m != used; changed {
 		cancel(ErrSuperseded)
 	}
+	return changed
+}
+
+// Running is the id of the resync that runs, or "".
+func (r *Runner) Running() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.id
 }
 
 // start runs a resync in a mode.
-func (r *Runner) start(ctx context.Context, m mode) (*Summary, error) {
+func (r *Runner) start(ctx context.Context, m mode, cause string) (*Summary, error) {
 	r.running.Lock()
 	defer r.running.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -155,10 +190,12 @@ func (r *Runner) start(ctx context.Context, m mode) (*Summary, error) {
 	if err := context.Cause(ctx); err != nil {
 		return &Summary{State: StateAborted}, err
 	}
-	r.uses(nil, cancel)
-	defer r.uses(nil, nil)
 	run := r.newRun(time.Now(), m)
-	run.cancel = cancel
+	run.cancel, run.cause = cancel, cause
+	r.uses(run.id, nil, cancel)
+	defer r.uses("", nil, nil)
+	ctx = port.LogContext(ctx, slog.String("resync_id", run.id))
+	run.log.InfoContext(ctx, "resync started", "cause", cause, "mode", m.String())
 	defer r.cfg.Catalog.Watch()()
 	sum, err := run.full(ctx)
 	if r.cfg.Observer != nil && m != learn {
@@ -171,10 +208,10 @@ func (r *Runner) start(ctx context.Context, m mode) (*Summary, error) {
 }
 
 // uses notes what the running resync works with.
-func (r *Runner) uses(m *mapping.Mapping, cancel context.CancelCauseFunc) {
+func (r *Runner) uses(id string, m *mapping.Mapping, cancel context.CancelCauseFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.mapping, r.cancel = m, cancel
+	r.id, r.mapping, r.cancel = id, m, cancel
 }
 
 // run is one resync.
@@ -185,6 +222,7 @@ type run struct {
 	cfg     *Config
 	log     *slog.Logger
 	id      string
+	cause   string
 	started time.Time
 	window  time.Duration // how far an incremental run without a cursor looks back
 	mapping *mapping.Mapping
@@ -196,12 +234,11 @@ type run struct {
 	origins   *origins.Writer
 	reports   *reporter
 
-	mu            sync.Mutex
-	doubt         map[string]string // blueprints that must not be cleaned, and why
-	failures      []string          // what went wrong outside of listings
-	kept          int               // stale entities that may still exist
-	overThreshold int               // stale entities of which there are too many
+	mu       sync.Mutex
+	doubt    map[string]string // blueprints that must not be cleaned, and why
+	failures []string          // what went wrong outside of listings
 
+	notDeleted   map[string]*NotDeleted           // by hold, blueprint and reason
 	knownOrigins map[catalog.Key][]origins.Origin // of stale entities
 	gone         map[catalog.Key]struct{}         // deleted entities
 	unwritten    map[string]int                   // those of blueprints that no resource writes any more
@@ -210,12 +247,13 @@ type run struct {
 	portCalls    int64
 	// unauthorized says that Azure DevOps refused the credentials for a whole organization.
 	unauthorized atomic.Bool
+	dropped      atomic.Bool // entities on their way were lost
 }
 
 func (r *Runner) newRun(now time.Time, m mode) *run {
 	run := &run{
 		runner: r, mode: m, cfg: &r.cfg, log: r.cfg.Log, id: uuid.NewString(), started: now, window: time.Duration(r.interval.Load()),
-		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, unwritten: map[string]int{}, former: map[string]*Former{},
+		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, unwritten: map[string]int{}, former: map[string]*Former{}, notDeleted: map[string]*NotDeleted{},
 	}
 	run.before, run.portCalls = run.usage(), run.cfg.Port.Calls()
 	return run
@@ -229,11 +267,12 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	defer r.cfg.Port.ForgetBlueprints()
 	if r.mode == full {
 		r.setState(load, port.ResyncRunning)
+		r.reports = r.beginReports(load)
 	}
 	m, err := r.cfg.Mapping(ctx)
 	if err == nil {
 		r.mapping = m
-		r.runner.uses(m, r.cancel)
+		r.runner.uses(r.id, m, r.cancel)
 		err = r.plan(ctx)
 	}
 	if err == nil && r.mode == incremental {
@@ -242,9 +281,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	if err != nil {
 		return r.end(ctx, load, err)
 	}
-	if r.mode == full {
-		r.reports = r.beginReports(load)
-	}
+	r.reports.started()
 	opt := SessionOptions(m, catalog.Cause{Event: r.mode.event(), ID: r.id})
 	opt.ReadOnly = r.mode == learn // an incremental run writes everything that has changed
 	r.session = r.cfg.Catalog.Begin(opt)
@@ -258,9 +295,11 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	r.transfer(ctx, load)
 	r.session.RetryRefused(load)
 	if err := r.session.Lost(); err != nil {
+		r.dropped.Store(true)
 		r.problem(load, "entities that had to wait", err)
 	}
 	if ctx.Err() == nil && r.mode != incremental {
+		r.reports.cleans()
 		r.clean(load)
 	}
 	if r.mode == incremental {

@@ -88,8 +88,8 @@ func TestTable(t *testing.T) {
 	t.Parallel()
 	sum := &resync.Summary{
 		State: resync.StateFailed, Duration: 1234 * time.Millisecond, Calls: 7, Throttled: 2 * time.Second, PortCalls: 3,
-		Total: resync.Counts{Listed: 1, Mapped: 1, Upserted: 1, Deleted: 2},
-		Kinds: []resync.KindSummary{{Resource: "repository-0", Counts: resync.Counts{Listed: 1, Failed: 3, Faulty: 4}, Projects: []resync.ProjectSummary{
+		Total: resync.Counts{Listed: 1, Mapped: 1, Written: 1, Deleted: 2},
+		Kinds: []resync.KindSummary{{Resource: "repository-0", Counts: resync.Counts{Listed: 1, Refused: 3, Failed: 4}, Projects: []resync.ProjectSummary{
 			{Project: "Alpha", Calls: 5, Throttled: time.Second, Counts: resync.Counts{Filtered: 6}}, {},
 		}}},
 		Unread:      []resync.Unread{{Resources: []string{"repository-0"}, Scope: "Beta", Reason: "404"}, {Resources: []string{"user-1"}, Scope: "acme", Reason: "403", Records: 2}},
@@ -97,7 +97,7 @@ func TestTable(t *testing.T) {
 		Rejected:    []string{"resources[3]"},
 		Expressions: []string{"repository-0: title"},
 		Problems:    []string{"a problem"},
-		Kept:        1, OverThreshold: 5,
+		NotDeleted:  []resync.NotDeleted{{Blueprint: "repo", Entities: 1, Reason: "boards of Beta could not be read"}, {Blueprint: "task", Entities: 5, Hold: resync.HoldBrake, Reason: "of the brake"}},
 	}
 	for i := range 45 {
 		sum.Kinds[0].Projects = append(sum.Kinds[0].Projects, resync.ProjectSummary{Project: fmt.Sprint("p", i)})
@@ -109,7 +109,7 @@ func TestTable(t *testing.T) {
 	for _, want := range []string{
 		"… and 7 more", "p37", "not read: Beta (all of it; repository-0): 404\n", "not read: acme (2 records; user-1): 403\n",
 		"mapping block did not run: resources[3]\n", "refused by Port: 1 entity of repo, such as x: 422\n", "refused by Port: 2 entities of task, such as y: 400\n",
-		"mapping: repository-0: title\n", "problem: a problem\n", "kept: 1 entity that nothing made", "kept: 5 entities that are gone",
+		"mapping: repository-0: title\n", "problem: a problem\n", "not deleted: 1 repo entity, because boards of Beta could not be read\n", "not deleted: 5 task entities, because of the brake\n",
 		"resync failed after 1.23s: 1 record listed, 1 entity written, 2 deleted, 7 calls to Azure DevOps, 3 to Port\n",
 	} {
 		if !strings.Contains(text, want) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/port"
 )
 
 // SourceConfig is what a Source works with.
@@ -87,8 +88,8 @@ func (s *Source) Parse(doc []byte) (*mapping.Mapping, error) {
 
 // Use takes over a document that has just been read. The next Fresh returns it.
 // A document that does not parse is left for Fresh to complain about.
-func (s *Source) Use(doc json.RawMessage) {
-	if _, err := s.take(doc); err == nil {
+func (s *Source) Use(ctx context.Context, doc json.RawMessage) {
+	if _, err := s.take(ctx, doc); err == nil {
 		s.mu.Lock()
 		s.unused = true
 		s.mu.Unlock()
@@ -108,7 +109,7 @@ func (s *Source) Fresh(ctx context.Context) (*mapping.Mapping, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the mapping: %w", err)
 	}
-	return s.take(doc)
+	return s.take(ctx, doc)
 }
 
 // Current is the mapping, at most TTL old, or the last one that is known while
@@ -125,7 +126,7 @@ func (s *Source) Current(ctx context.Context) (*mapping.Mapping, error) {
 	doc, err := s.cfg.Read(asking)
 	var m *mapping.Mapping
 	if err == nil {
-		m, err = s.take(doc)
+		m, err = s.take(ctx, doc)
 	}
 	switch {
 	case err == nil:
@@ -133,11 +134,11 @@ func (s *Source) Current(ctx context.Context) (*mapping.Mapping, error) {
 	case known != nil:
 		return known, nil
 	}
-	return s.last(err)
+	return s.last(ctx, err)
 }
 
 // last is the mapping of an earlier process; cause is why Port's cannot be had.
-func (s *Source) last(cause error) (*mapping.Mapping, error) {
+func (s *Source) last(ctx context.Context, cause error) (*mapping.Mapping, error) {
 	if s.cfg.StateDirectory == "" {
 		return nil, cause
 	}
@@ -148,11 +149,11 @@ func (s *Source) last(cause error) (*mapping.Mapping, error) {
 	if err != nil {
 		return nil, errors.Join(cause, err)
 	}
-	return s.take(doc)
+	return s.take(ctx, doc)
 }
 
 // take makes a document the current one.
-func (s *Source) take(doc json.RawMessage) (*mapping.Mapping, error) {
+func (s *Source) take(ctx context.Context, doc json.RawMessage) (*mapping.Mapping, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mapping != nil && string(doc) == s.doc {
@@ -164,9 +165,9 @@ func (s *Source) take(doc json.RawMessage) (*mapping.Mapping, error) {
 		return nil, err
 	}
 	changed := s.mapping != nil
-	s.complain(m)
+	s.complain(ctx, m)
 	s.doc, s.mapping, s.at = string(doc), m, time.Now()
-	s.keep(doc)
+	s.keep(ctx, doc)
 	if changed {
 		for _, f := range s.changed {
 			f()
@@ -176,36 +177,41 @@ func (s *Source) take(doc json.RawMessage) (*mapping.Mapping, error) {
 }
 
 // complain says what of a mapping is not used.
-func (s *Source) complain(m *mapping.Mapping) {
+func (s *Source) complain(ctx context.Context, m *mapping.Mapping) {
 	for _, p := range m.Problems {
-		s.cfg.Log.Error("a block of the mapping does not run", "kind", p.Kind, "path", p.Path, "reason", p.Reason)
+		s.cfg.Log.ErrorContext(ctx, "a block of the mapping does not run", "kind", p.Kind, "path", p.Path, "reason", p.Reason)
 	}
 	for _, p := range m.LeftOut {
-		s.cfg.Log.Error("a member of the mapping is left out; what Port holds for it stays", "kind", p.Kind, "path", p.Path, "reason", p.Reason)
+		s.cfg.Log.ErrorContext(ctx, "a member of the mapping is left out; what Port holds for it stays", "kind", p.Kind, "path", p.Path, "reason", p.Reason)
 	}
 	for _, w := range m.Warnings {
-		s.cfg.Log.Warn("a part of the mapping may not do what it is meant to", "warning", w)
+		s.cfg.Log.WarnContext(ctx, "a part of the mapping may not do what it is meant to", "warning", w)
 	}
 }
 
 // keep writes the document for later processes. Without it they wait for Port.
-func (s *Source) keep(doc []byte) {
+func (s *Source) keep(ctx context.Context, doc []byte) {
 	if s.cfg.StateDirectory == "" {
 		return
 	}
-	path := filepath.Join(s.cfg.StateDirectory, lastMapping)
-	f, err := os.CreateTemp(s.cfg.StateDirectory, lastMapping+"-*")
-	if err == nil {
-		_, err = f.Write(doc)
-		err = errors.Join(err, f.Close())
-		if err == nil {
-			err = os.Rename(f.Name(), path)
-		}
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
+	if err := replaceFile(s.cfg.StateDirectory, lastMapping, doc); err != nil {
+		s.cfg.Log.WarnContext(ctx, "the mapping is not kept for a start without Port", "err", err)
 	}
+}
+
+// ReadMapping reads a mapping from a file, YAML or JSON: the document as Port keeps
+// it, or the list of its resources alone.
+func ReadMapping(path string) (json.RawMessage, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // a file that was named on the command line
 	if err != nil {
-		s.cfg.Log.Warn("the mapping is not kept for a start without Port", "err", err)
+		return nil, err
 	}
+	doc, err := port.YAMLToJSON(text) // YAML includes JSON
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if doc[0] == '[' {
+		doc = append(append([]byte(`{"resources":`), doc...), '}')
+	}
+	return doc, nil
 }

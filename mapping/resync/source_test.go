@@ -63,11 +63,11 @@ func TestFreshMapping(t *testing.T) {
 	}
 	step("the first one", 1, 1, 0)
 	step("the same again", 1, 2, 0)
-	s.Use(json.RawMessage(twoBlocks))
+	s.Use(t.Context(), json.RawMessage(twoBlocks))
 	r.doc = twoBlocks
 	step("what was just read", 2, 2, 1)
 	step("that was once", 2, 3, 1)
-	s.Use(json.RawMessage(broken))
+	s.Use(t.Context(), json.RawMessage(broken))
 	step("not what cannot be used", 2, 4, 1)
 	r.doc = broken
 	step("what cannot be used is an error", -1, 5, 1)

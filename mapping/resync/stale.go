@@ -28,15 +28,8 @@ func (r *run) clean(ctx context.Context) {
 		r.problem(ctx, "listing the entities of this installation", err)
 		return
 	}
-	deletions := r.proven(ctx, stale)
+	deletions := r.allowed(ctx, r.proven(ctx, stale))
 	if len(deletions) == 0 {
-		return
-	}
-	total := r.session.OwnedCount()
-	if rate, limit := float64(len(deletions))/float64(total), r.mapping.EntityDeletionThreshold; rate > limit {
-		r.log.WarnContext(ctx, "nothing is deleted: more entities are gone than entityDeletionThreshold allows",
-			"gone", len(deletions), "of", total, "share", fmt.Sprintf("%.2f", rate), "threshold", limit)
-		r.overThreshold = len(deletions)
 		return
 	}
 	done, err := r.session.Delete(ctx, deletions)
@@ -69,20 +62,14 @@ func (r *run) proven(ctx context.Context, stale []port.Ref) []catalog.Deletion {
 		return nil
 	}
 	r.originsOf(ctx, stale)
-	keptFor := map[string]int{}
 	var out []catalog.Deletion
 	for _, ref := range stale {
 		from := r.knownOrigins[catalog.EntityKey(ref)]
 		if why := r.whyKeep(ref, from); why != "" {
-			keptFor[why]++
-			r.countFormer(from, 0, 1)
+			r.stay(ref, HoldUnread, why)
 			continue
 		}
 		out = append(out, catalog.Deletion{Ref: ref, Proof: proofOf(from)})
-	}
-	for why, n := range keptFor {
-		r.log.WarnContext(ctx, "entities are kept although nothing made them: it is not known whether they still exist", "entities", n, "because", why)
-		r.kept += n
 	}
 	return out
 }
@@ -221,7 +208,7 @@ func (r *run) countDeleted(ref port.Ref) {
 			continue
 		}
 		if b.Kind == kind {
-			b.source(scope).counter.deleted.Add(1)
+			b.source(scope).add(Counts{Deleted: 1})
 			return
 		}
 		if first == nil {
@@ -232,7 +219,7 @@ func (r *run) countDeleted(ref port.Ref) {
 		r.unwritten[ref.Blueprint]++
 		return
 	}
-	first.source(scope).counter.deleted.Add(1)
+	first.source(scope).add(Counts{Deleted: 1})
 }
 
 // remember makes the origins of this resync the current ones. What was not read

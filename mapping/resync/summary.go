@@ -26,6 +26,7 @@ const (
 // A Summary is what a resync did.
 type Summary struct {
 	ID       string        `json:"id"`
+	Cause    string        `json:"cause"`
 	State    State         `json:"state"`
 	Started  time.Time     `json:"started"`
 	Duration time.Duration `json:"duration"`
@@ -54,10 +55,23 @@ type Summary struct {
 	// Former are the organizations that are not configured any more and of which there
 	// were entities.
 	Former []Former `json:"formerOrganizations,omitempty"`
-	// Kept counts stale entities that were not deleted because it is not known
-	// whether they still exist, OverThreshold those that entityDeletionThreshold kept.
-	Kept          int `json:"kept,omitempty"`
-	OverThreshold int `json:"overThreshold,omitempty"`
+	// NotDeleted are the entities that stay although nothing made them, and why.
+	NotDeleted []NotDeleted `json:"notDeleted,omitempty"`
+}
+
+func (s *Summary) heldBy(h Hold) bool {
+	return slices.ContainsFunc(s.NotDeleted, func(n NotDeleted) bool { return n.Hold == h })
+}
+
+// Held counts the entities that are gone for all that is known, and stay because
+// they are too many at once.
+func (s *Summary) Held() (n int) {
+	for _, x := range s.NotDeleted {
+		if x.Hold != HoldUnread {
+			n += x.Entities
+		}
+	}
+	return n
 }
 
 // A Former is an organization that is not configured any more. Its entities are
@@ -95,6 +109,9 @@ type Unread struct {
 
 // end reports the end of the resync to Port and sums up.
 func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
+	if ctx.Err() != nil || r.dropped.Load() {
+		r.settle()
+	}
 	sum := r.summary()
 	switch {
 	case ctx.Err() != nil:
@@ -109,18 +126,26 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 	default:
 		sum.State = StateCompleted
 	}
-	if r.reports != nil {
-		r.reports.end(sum.State)
+	if sum.State == StateCompleted && r.mode != incremental && !sum.heldBy(HoldThreshold) {
+		r.runner.completed.set(ctx, r.mapping)
 	}
-	if r.mode == full {
-		r.setState(load, string(sum.State))
-	}
+	r.reports.end(load, sum.State)
 	sum.log(ctx, r)
 	return sum, err
 }
 
+// settle counts what did not get its turn.
+func (r *run) settle() {
+	for _, b := range r.resources {
+		for _, src := range b.all() {
+			c := src.counted()
+			src.add(Counts{Kept: c.unsettled()})
+		}
+	}
+}
+
 func (r *run) summary() *Summary {
-	s := &Summary{ID: r.id, Started: r.started, Duration: time.Since(r.started), Kept: r.kept, OverThreshold: r.overThreshold}
+	s := &Summary{ID: r.id, Cause: r.cause, Started: r.started, Duration: time.Since(r.started)}
 	s.PortCalls = r.cfg.Port.Calls() - r.portCalls
 	used := r.usage()
 	for _, u := range used {
@@ -131,7 +156,7 @@ func (r *run) summary() *Summary {
 	for _, b := range r.resources {
 		k := KindSummary{Resource: b.KindIndex(), Kind: b.Kind}
 		for _, src := range b.all() {
-			c := src.counter.counts()
+			c := src.counted()
 			k.Counts.Add(c)
 			p := ProjectSummary{Organization: r.display(src.scope).Organization, Project: cmp.Or(src.scope.ProjectName, src.scope.Project), Counts: c}
 			if u, ok := used[usageKey{b.Kind, src.scope.Organization, src.scope.Project}]; ok {
@@ -154,6 +179,9 @@ func (r *run) summary() *Summary {
 	}
 	for _, key := range sortedKeys(unread) {
 		s.Unread = append(s.Unread, *unread[key])
+	}
+	for _, key := range sortedKeys(r.notDeleted) {
+		s.NotDeleted = append(s.NotDeleted, *r.notDeleted[key])
 	}
 	if r.session != nil {
 		s.Refused = r.session.Refusals()
@@ -206,7 +234,7 @@ func (s *Summary) log(ctx context.Context, r *run) {
 	for _, k := range s.Kinds {
 		c := k.Counts
 		r.log.InfoContext(ctx, "resync of a kind ended", "resource", k.Resource, "listed", c.Listed, "mapped", c.Mapped, "filtered", c.Filtered,
-			"faulty", c.Faulty, "incomplete", c.Incomplete, "upserted", c.Upserted, "unchanged", c.Unchanged, "failed", c.Failed, "kept", c.Kept, "deleted", c.Deleted)
+			"failed", c.Failed, "unknown", c.Unknown, "incomplete", c.Incomplete, "written", c.Written, "unchanged", c.Unchanged, "merged", c.Merged, "refused", c.Refused, "kept", c.Kept, "deleted", c.Deleted)
 	}
 	for _, u := range s.Unread {
 		r.log.WarnContext(ctx, "not read, so nothing of it is deleted", "scope", u.Scope, "resources", strings.Join(u.Resources, " "), "records", u.Records, "reason", u.Reason)
@@ -223,12 +251,16 @@ func (s *Summary) log(ctx context.Context, r *run) {
 	for _, bp := range sortedKeys(s.Unwritten) {
 		r.log.InfoContext(ctx, "entities are deleted because no block of the mapping writes their blueprint any more", "blueprint", bp, "entities", s.Unwritten[bp])
 	}
+	for _, n := range s.NotDeleted {
+		r.log.WarnContext(ctx, "not deleted", "entities", n.Entities, "blueprint", n.Blueprint, "sample", n.Sample, "hold", string(n.Hold), "because", n.Reason)
+	}
 	for _, f := range s.Former {
 		r.log.WarnContext(ctx, "entities of an organization that is not configured any more", "organization", f.Organization, "deleted", f.Deleted, "kept", f.Kept)
 	}
 	t := s.Total
 	r.log.InfoContext(ctx, "resync ended", "state", string(s.State), "seconds", s.Duration.Seconds(), "listed", t.Listed, "mapped", t.Mapped,
-		"upserted", t.Upserted, "unchanged", t.Unchanged, "failed", t.Failed, "deleted", t.Deleted, "calls", s.Calls, "throttled_seconds", s.Throttled.Seconds(), "port_calls", s.PortCalls)
+		"filtered", t.Filtered, "failed", t.Failed, "unknown", t.Unknown, "written", t.Written, "unchanged", t.Unchanged, "merged", t.Merged, "refused", t.Refused, "kept", t.Kept,
+		"deleted", t.Deleted, "calls", s.Calls, "throttled_seconds", s.Throttled.Seconds(), "port_calls", s.PortCalls)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -3,6 +3,7 @@ package resync
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -16,7 +17,7 @@ const maxTableProjects = 40
 // of it, the sums, and what needs attention.
 func (s *Summary) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, strings.Join([]string{"kind", "project", "listed", "mapped", "filtered", "failed", "upserted", "unchanged", "deleted", "calls", "throttled", ""}, "\t"))
+	fmt.Fprintln(t, strings.Join([]string{"kind", "project", "listed", "mapped", "filtered", "failed", "written", "unchanged", "deleted", "calls", "throttled", ""}, "\t"))
 	for _, k := range s.Kinds {
 		var calls int64
 		var throttled time.Duration
@@ -47,8 +48,8 @@ func row(w io.Writer, kind, project string, c Counts, calls int64, throttled tim
 	if throttled > 0 {
 		wait = throttled.Round(100 * time.Millisecond).String()
 	}
-	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t\n", kind, project, c.Listed, c.Mapped, some(c.Filtered), some(c.Failed+c.Faulty),
-		c.Upserted, c.Unchanged, some(c.Deleted), some(calls), wait)
+	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t\n", kind, project, c.Listed, c.Mapped, some(c.Filtered), some(c.Failed+c.Unknown+c.Refused),
+		c.Written, c.Unchanged, some(c.Deleted), some(calls), wait)
 }
 
 // some leaves out what is zero, so that the eye finds the rest.
@@ -84,11 +85,8 @@ func (s *Summary) writeNotes(w io.Writer) error {
 	for _, x := range s.Problems {
 		fmt.Fprintf(&b, "problem: %s\n", x)
 	}
-	if s.Kept > 0 {
-		fmt.Fprintf(&b, "kept: %s that nothing made this time, because it is not known whether they still exist\n", pluralEntities(s.Kept))
-	}
-	if s.OverThreshold > 0 {
-		fmt.Fprintf(&b, "kept: %s that are gone: more than entityDeletionThreshold allows to delete at once\n", pluralEntities(s.OverThreshold))
+	for _, n := range s.NotDeleted {
+		fmt.Fprintf(&b, "%s\n", &n)
 	}
 	for _, f := range s.Former {
 		fmt.Fprintf(&b, "of %s, which is not configured any more: %s deleted, %d kept\n", f.Organization, pluralEntities(f.Deleted), f.Kept)
@@ -97,15 +95,15 @@ func (s *Summary) writeNotes(w io.Writer) error {
 		fmt.Fprintf(&b, "deleted: %s of %s, which no block of the mapping writes any more\n", pluralEntities(s.Unwritten[bp]), bp)
 	}
 	fmt.Fprintf(&b, "resync %s%s after %s: %s listed, %s written, %d deleted, %d calls to Azure DevOps, %d to Port%s\n", s.State, s.withProblems(), s.Duration.Round(10*time.Millisecond),
-		plural(int(s.Total.Listed), "record"), pluralEntities(int(s.Total.Upserted)), s.Total.Deleted, s.Calls, s.PortCalls, s.ofUnwritten())
+		plural(int(s.Total.Listed), "record"), pluralEntities(int(s.Total.Written)), s.Total.Deleted, s.Calls, s.PortCalls, s.ofUnwritten())
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // withProblems is what the last line says of a completed resync whose mapping is
-// not used completely.
+// not used completely, or that did not delete everything that is gone.
 func (s *Summary) withProblems() string {
-	if s.State == StateCompleted && len(s.LeftOut) > 0 {
+	if s.State == StateCompleted && (len(s.LeftOut) > 0 || s.Held() > 0) {
 		return " with problems"
 	}
 	return ""
@@ -121,6 +119,11 @@ func (s *Summary) ofUnwritten() string {
 		parts = append(parts, fmt.Sprintf("%d of %s", s.Unwritten[bp], bp))
 	}
 	return "; among the deleted " + strings.Join(parts, ", ") + ", which no block of the mapping writes any more"
+}
+
+// entitiesOf is "42 board entities".
+func entitiesOf(n int, blueprint string) string {
+	return strings.Replace(pluralEntities(n), " ", " "+blueprint+" ", 1)
 }
 
 func pluralEntities(n int) string {
@@ -165,6 +168,9 @@ func (s *Summary) Reason() string {
 		return s.Rejected[0]
 	case len(s.LeftOut) > 0:
 		return s.LeftOut[0]
+	case s.Held() > 0:
+		i := slices.IndexFunc(s.NotDeleted, func(n NotDeleted) bool { return n.Hold != HoldUnread })
+		return s.NotDeleted[i].String()
 	}
 	return string(s.State)
 }

@@ -16,25 +16,33 @@ import (
 
 // Config says when to resync. Zero fields mean: do not.
 type Config struct {
-	// Resync runs a resync to its end; never two at once. Its error is logged by
-	// whoever returns it.
-	Resync func(context.Context) error
-	// Asked is told of a request that comes while a resync runs, and may end that
-	// one; nil: it goes on.
-	Asked func(context.Context)
+	// Resync runs a resync to its end; never two at once. cause is one of those below,
+	// or what Wake said. Its error is logged by whoever returns it.
+	Resync func(ctx context.Context, cause string) error
+	// Asked is told of a request that comes while a resync runs, and may end that one
+	// because the mapping has changed, which it reports; nil: it goes on.
+	Asked func(context.Context) (changed bool)
 	// Requested returns when Port was last asked for a resync; the zero time
 	// if never. Nil: Port is not asked.
 	Requested func(context.Context) (time.Time, error)
 	// Interval is the pause between two questions (default 60 s).
 	Interval time.Duration
-	// Wake resyncs whenever something can be received.
-	Wake <-chan struct{}
+	// Wake resyncs whenever a cause can be received.
+	Wake <-chan string
 	// OnStart resyncs at once.
 	OnStart bool
 	// Schedule gives the next time to resync after t, the zero time for never; nil: never.
 	Schedule func(t time.Time) time.Time
 	Log      *slog.Logger
 }
+
+// Causes of a resync.
+const (
+	CauseStart    = "start"
+	CauseSchedule = "schedule"
+	CauseAsked    = "Port asked"
+	CauseMapping  = "mapping changed"
+)
 
 const defaultInterval = time.Minute
 
@@ -50,7 +58,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &loop{Config: cfg, next: make(chan struct{}, 1)}
+	l := &loop{Config: cfg, next: make(chan string, 1)}
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	if cfg.Requested != nil {
@@ -60,7 +68,7 @@ func Run(ctx context.Context, cfg Config) error {
 		parts.Go(func() { l.poll(ctx, baseline, known) })
 	}
 	if cfg.OnStart {
-		l.request(ctx)
+		l.request(ctx, CauseStart)
 	}
 	if cfg.Schedule != nil {
 		parts.Go(func() { l.schedule(ctx) })
@@ -70,9 +78,9 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	for {
 		select {
-		case <-l.next:
+		case cause := <-l.next:
 			l.running.Store(true)
-			_ = l.Resync(ctx)
+			_ = l.Resync(ctx, cause)
 			l.running.Store(false)
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -82,18 +90,18 @@ func Run(ctx context.Context, cfg Config) error {
 
 type loop struct {
 	Config
-	next    chan struct{} // a resync is wanted
+	next    chan string // why a resync is wanted
 	running atomic.Bool
 }
 
-// request asks for a resync. Several requests are one.
-func (l *loop) request(ctx context.Context) {
-	select {
-	case l.next <- struct{}{}:
-	default:
+// request asks for a resync. Several requests are one, with the cause of the first.
+func (l *loop) request(ctx context.Context, cause string) {
+	if l.running.Load() && l.Asked != nil && l.Asked(ctx) {
+		cause = CauseMapping
 	}
-	if l.running.Load() && l.Asked != nil {
-		l.Asked(ctx)
+	select {
+	case l.next <- cause:
+	default:
 	}
 }
 
@@ -116,7 +124,7 @@ func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
 		}
 		if known && at.After(baseline) {
 			l.Log.InfoContext(ctx, "port asks for a resync", "requested_at", at)
-			l.request(ctx)
+			l.request(ctx, CauseAsked)
 		}
 		if !known || at.After(baseline) {
 			baseline, known = at, true
@@ -128,8 +136,8 @@ func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
 func (l *loop) wake(ctx context.Context) {
 	for {
 		select {
-		case <-l.Wake:
-			l.request(ctx)
+		case cause := <-l.Wake:
+			l.request(ctx, cause)
 		case <-ctx.Done():
 			return
 		}
@@ -148,7 +156,7 @@ func (l *loop) schedule(ctx context.Context) {
 			l.Log.WarnContext(ctx, "a scheduled resync is skipped because one is still running")
 			continue
 		}
-		l.request(ctx)
+		l.request(ctx, CauseSchedule)
 	}
 }
 

@@ -3,6 +3,7 @@ package listener_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -27,7 +28,7 @@ func TestPollResyncsOncePerRequest(t *testing.T) {
 		var resyncs atomic.Int32
 		asked := 0
 		run(t, 10*time.Minute+time.Second, listener.Config{
-			Resync: func(context.Context) error { resyncs.Add(1); return nil },
+			Resync: func(context.Context, string) error { resyncs.Add(1); return nil },
 			Requested: func(context.Context) (time.Time, error) {
 				asked++
 				switch {
@@ -55,7 +56,7 @@ func TestPollKeepsARequestMadeWhilePortWasDown(t *testing.T) {
 		asked := 0
 		at := time.Now().Add(-time.Hour)
 		run(t, 5*time.Minute+time.Second, listener.Config{
-			Resync: func(context.Context) error { resyncs.Add(1); return nil },
+			Resync: func(context.Context, string) error { resyncs.Add(1); return nil },
 			Requested: func(context.Context) (time.Time, error) {
 				if asked++; asked == 1 {
 					return time.Time{}, errors.New("port is down")
@@ -75,7 +76,7 @@ func TestPollKeepsARequestMadeWhilePortWasDown(t *testing.T) {
 func TestOnStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var resyncs atomic.Int32
-		run(t, time.Second, listener.Config{OnStart: true, Resync: func(context.Context) error { resyncs.Add(1); return nil }})
+		run(t, time.Second, listener.Config{OnStart: true, Resync: func(context.Context, string) error { resyncs.Add(1); return nil }})
 		if got := resyncs.Load(); got != 1 {
 			t.Errorf("%d resyncs, want 1", got)
 		}
@@ -90,7 +91,7 @@ func TestScheduleSkipsWhileRunning(t *testing.T) {
 			Schedule: func(at time.Time) time.Time { // every ten minutes
 				return at.Add(10*time.Minute - at.Sub(start)%(10*time.Minute))
 			},
-			Resync: func(ctx context.Context) error {
+			Resync: func(ctx context.Context, _ string) error {
 				resyncs.Add(1)
 				select {
 				case <-time.After(15 * time.Minute):
@@ -108,7 +109,7 @@ func TestScheduleSkipsWhileRunning(t *testing.T) {
 func TestRunWaitsForItsResyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := false
-		run(t, time.Second, listener.Config{OnStart: true, Resync: func(ctx context.Context) error {
+		run(t, time.Second, listener.Config{OnStart: true, Resync: func(ctx context.Context, _ string) error {
 			<-ctx.Done()
 			time.Sleep(time.Second) // fake: finishing what is in flight
 			ended = true
@@ -123,17 +124,19 @@ func TestRunWaitsForItsResyncs(t *testing.T) {
 func TestRequestsDuringAResyncRunOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var resyncs, asked, atOnce atomic.Int32
-		wake := make(chan struct{})
+		var causes []string
+		wake := make(chan string)
 		go func() {
 			for range 3 { // one begins a resync, two come while it runs
-				wake <- struct{}{}
+				wake <- "asked"
 				time.Sleep(time.Minute)
 			}
 		}()
 		run(t, time.Hour, listener.Config{
 			Wake:  wake,
-			Asked: func(context.Context) { asked.Add(1) },
-			Resync: func(context.Context) error {
+			Asked: func(context.Context) bool { return asked.Add(1) == 1 },
+			Resync: func(_ context.Context, cause string) error {
+				causes = append(causes, cause)
 				if atOnce.Add(1) > 1 {
 					t.Error("two resyncs at once")
 				}
@@ -143,8 +146,8 @@ func TestRequestsDuringAResyncRunOnceMore(t *testing.T) {
 				return nil
 			},
 		})
-		if resyncs.Load() != 2 || asked.Load() != 2 {
-			t.Errorf("%d resyncs, told %d times of requests; want 2 and 2", resyncs.Load(), asked.Load())
+		if resyncs.Load() != 2 || asked.Load() != 2 || !slices.Equal(causes, []string{"asked", listener.CauseMapping}) {
+			t.Errorf("%d resyncs because of %q, told %d times of requests; want 2 and 2", resyncs.Load(), causes, asked.Load())
 		}
 	})
 }

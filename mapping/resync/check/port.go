@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
+	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -61,8 +63,12 @@ func (c *check) port(ctx context.Context) {
 // not known.
 func (c *check) ownMapping(i *port.Integration) {
 	switch {
-	case c.cfg.Mapping != nil:
-		doc, err := c.cfg.Mapping()
+	case c.opt.Mapping != "":
+		file := c.opt.Mapping
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(c.opt.Directory, file)
+		}
+		doc, err := resync.ReadMapping(file)
 		if err != nil {
 			c.fail("mapping", "", err.Error(), "name a file with a mapping in YAML or JSON")
 			return
@@ -83,7 +89,7 @@ func (c *check) plan(ctx context.Context) {
 	switch {
 	case err != nil:
 		c.fail("mapping", "", "the default resources cannot be made: "+err.Error(), "mend them, or set OCEAN__INITIALIZE_PORT_RESOURCES=false")
-	case c.cfg.Mapping != nil:
+	case c.opt.Mapping != "":
 		c.planned = blueprints
 		c.ownMapping(nil)
 	case doc == nil:

@@ -168,7 +168,7 @@ func (b *bench) resync() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if sum, err := r.Full(b.t.Context()); err != nil || sum.State != resync.StateCompleted {
+	if sum, err := r.Full(b.t.Context(), "test"); err != nil || sum.State != resync.StateCompleted {
 		b.t.Fatalf("resync %s, %v: %s", sum.State, err, sum.Reason())
 	}
 	b.events = nil
