@@ -620,7 +620,12 @@ func (a *app) run(ctx context.Context) error {
 			}
 		})
 	}
-	if err := a.port.SetupWhenReachable(ctx, a.cfg.Ocean.Setup(a.source.Check), listen.Type != ocean.ListenOnce); err != nil || ctx.Err() != nil {
+	setup := a.cfg.Ocean.Setup(a.source.Check)
+	setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
+	switch err := a.port.SetupWhenReachable(ctx, setup, listen.Type != ocean.ListenOnce); {
+	case errors.Is(err, port.ErrPostponed) && !a.cfg.Ocean.StrictExit:
+		return nil // what Azure DevOps answers does not decide about the exit code
+	case err != nil || ctx.Err() != nil:
 		return err
 	}
 	if i := a.port.Installed(); i != nil {
