@@ -141,6 +141,7 @@ func collect(tb testing.TB, s *Snapshot, kind, selector string, opt ListOptions)
 		if err != nil {
 			errs = append(errs, err)
 		} else {
+			r.JSON = bytes.Clone(r.JSON)
 			recs = append(recs, r)
 		}
 	}
