@@ -21,7 +21,7 @@ type batch struct {
 	keep  func(obj []byte) bool // what becomes a record; nil keeps all
 	want  []string              // ids that the page was asked for, in order; nil for a list
 
-	memory *[]byte // of all records, one after the other; nil: each has its own
+	same *[]byte // memory of all records, one after the other; nil: each has its own
 }
 
 // perProject streams the records that fetch finds in each project. An error of
@@ -90,7 +90,7 @@ func recordsIn(l *lister, batches stream[batch], same bool) stream[Record] {
 			var memory []byte
 			for b, err := range batches(ctx) {
 				if same {
-					b.memory = &memory
+					b.same = &memory
 				}
 				if err != nil {
 					if !yield(Record{}, err) {
@@ -121,13 +121,13 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 		if !l.at.wants(b.scope, id, obj) || b.keep != nil && !b.keep(obj) {
 			continue
 		}
-		rec := Record{Scope: b.scope}
-		rec.Scope.ID = id
-		if b.memory != nil {
-			*b.memory = rawjson.AppendWith((*b.memory)[:0], obj, b.added, l.c.suffix)
-			rec.JSON = *b.memory
-		} else {
-			rec.JSON = rawjson.With(obj, b.added, l.c.suffix)
+		var memory []byte
+		if b.same != nil {
+			memory = *b.same
+		}
+		rec := l.recordIn(memory, obj, b.scope, id, b.added)
+		if b.same != nil {
+			*b.same = rec.JSON
 		}
 		if !yield(rec, nil) {
 			return false
@@ -163,6 +163,11 @@ var errLost = errors.New("asked for by its id, but left out of the answer")
 
 // record copies an object and adds the keys of its kind, and those of all kinds.
 func (l *lister) record(obj []byte, s Scope, id string, added rawjson.Members) Record {
+	return l.recordIn(nil, obj, s, id, added)
+}
+
+// recordIn is record in memory that is used again.
+func (l *lister) recordIn(memory, obj []byte, s Scope, id string, added rawjson.Members) Record {
 	s.ID = id
-	return Record{JSON: rawjson.With(obj, added, l.c.suffix), Scope: s}
+	return Record{JSON: rawjson.AppendWith(memory[:0], obj, added, l.c.suffix), Scope: s}
 }
