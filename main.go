@@ -596,7 +596,6 @@ func (a *app) run(ctx context.Context) error {
 // followEvents begins to handle deliveries. A service that knows no origins and
 // shall not begin with a resync first learns what there is.
 func (a *app) followEvents(ctx context.Context, begins bool) {
-	listen := &a.cfg.Ocean.EventListener
 	if !a.book.Known() && !begins {
 		if _, err := a.runner.Learn(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
