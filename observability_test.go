@@ -1,22 +1,27 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/tidwall/gjson"
 
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
@@ -185,5 +190,137 @@ func TestWhatYouSeeWithoutTheStateDirectory(t *testing.T) {
 	}
 	if log := o.stop(); !strings.Contains(log, "waiting for the state directory") {
 		t.Errorf("the log does not say so:\n%s", log)
+	}
+}
+
+// late are the series that are not there from the start: their labels come from the
+// mapping.
+var late = []string{"ado_port_entities_total", "success", "duration_seconds", "object_count"}
+
+// A whole life of the service: what it exports is in deploy/OBSERVABILITY.md, is
+// named by the rules of Prometheus and is there from the start.
+// go test -run TestSeries -update . writes the document.
+func TestSeries(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	o := &observed{liveBench: b}
+	o.stop = b.service(t)
+	o.shows(t, "ado_port_state_on_disk 1")
+	first := parseSeries(o.get(t, "/metrics"))
+	b.ready(t)
+	b.repository.Push("main", azuredevopstest.Files{"README.md": "# Checkout, again"})
+	o.shows(t, `ado_port_hooks_processed_total{event="git.push"} 1`, `ado_port_subscriptions{health="missing",organization="`+b.ado.OrganizationURL()+`"} 0`)
+	text := o.get(t, "/metrics")
+	all := parseSeries(text)
+	for name := range all {
+		if _, ok := first[name]; !ok && !slices.Contains(late, name) {
+			t.Errorf("%s is not there from the start", name)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if p.Metric != "object_count" { // the Python integration calls it so
+			t.Error(p)
+		}
+	}
+	for _, label := range []string{`area="other"`, `route="other"`} {
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, "_requests_total{") && strings.Contains(line, label) && !strings.HasSuffix(line, " 0\n") {
+				t.Errorf("a request is not counted by its name: %s", line)
+			}
+		}
+	}
+	const document = "deploy/OBSERVABILITY.md"
+	old, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := splice(old, "series", seriesTable(all))
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case bytes.Equal(old, want):
+	case !*update:
+		t.Errorf("the series in %s are not current: go test -run TestSeries -update .", document)
+	default:
+		if err := os.WriteFile(document, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type seriesDoc struct {
+	kind, help string
+	labels     []string
+}
+
+var labelName = regexp.MustCompile(`([a-z_]+)="(?:[^"\\]|\\.)*"`)
+
+// parseSeries reads a scrape; what the client library exports about Go and the process
+// is left out.
+func parseSeries(text string) map[string]*seriesDoc {
+	out := map[string]*seriesDoc{}
+	var at *seriesDoc
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if help, ok := strings.CutPrefix(line, "# HELP "); ok {
+			name, help, _ := strings.Cut(help, " ")
+			at = &seriesDoc{help: help}
+			if !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
+				out[name] = at
+			}
+		} else if kind, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			_, at.kind, _ = strings.Cut(kind, " ")
+		} else {
+			for _, m := range labelName.FindAllStringSubmatch(line, -1) {
+				if m[1] != "le" && !slices.Contains(at.labels, m[1]) {
+					at.labels = append(at.labels, m[1])
+				}
+			}
+		}
+	}
+	return out
+}
+
+func seriesTable(all map[string]*seriesDoc) string {
+	var b strings.Builder
+	b.WriteString("| Series | Type | Labels | What it tells |\n|---|---|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		s := all[name]
+		labels := ""
+		if len(s.labels) > 0 {
+			labels = "`" + strings.Join(s.labels, "`, `") + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, s.kind, labels, cell(s.help))
+	}
+	return b.String()
+}
+
+// BenchmarkScrape is what a scrape costs the service.
+func BenchmarkScrape(b *testing.B) {
+	p := process{environ: map[string]string{
+		"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "secret", "APPLICATION__PORT": "0", "OCEAN__STATE_DIRECTORY": b.TempDir(),
+		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL": "https://dev.azure.com/contoso", "OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
+	}, dir: b.TempDir(), out: io.Discard, err: io.Discard, masker: port.NewMasker()}
+	cfg, eff, err := p.load(nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	a, err := newApp(b.Context(), p, cfg, eff)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer a.memory.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		a.server.ServeHTTP(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/metrics", nil))
+		if w.Code != http.StatusOK {
+			b.Fatal(w.Code)
+		}
+		b.ReportMetric(float64(w.Body.Len()), "bytes/scrape")
 	}
 }
