@@ -207,7 +207,7 @@ func (r *Runner) start(ctx context.Context, m mode, cause string) (*Summary, err
 	ctx = port.LogContext(ctx, slog.String("resync_id", run.id))
 	run.log.InfoContext(ctx, "resync started", "cause", cause, "mode", m.String())
 	defer r.cfg.Catalog.Watch(ctx)()
-	r.metrics.began()
+	r.metrics.began(run)
 	sum, err := run.full(ctx)
 	r.metrics.ended(run, sum)
 	if r.cfg.Observer != nil && m != learn {
