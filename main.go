@@ -34,7 +34,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -45,6 +44,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/term"
 
 	"github.com/ado-port/ado-port/azuredevops"
@@ -55,11 +55,13 @@ import (
 	"github.com/ado-port/ado-port/mapping/resync/demo"
 	"github.com/ado-port/ado-port/mapping/resync/live"
 	"github.com/ado-port/ado-port/mapping/resync/origins"
+	"github.com/ado-port/ado-port/mapping/resync/preview"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/listener"
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/webhook"
+	"github.com/ado-port/ado-port/webhook/status"
 )
 
 // version is ours, in the User-Agent and in what Port shows; a build sets it
@@ -87,11 +89,13 @@ type process struct {
 	args     []string // without the program's name
 	environ  map[string]string
 	dir      string // working directory
+	in       io.Reader
 	out, err io.Writer
 	screen   io.Writer                  // err without the masker, for a display that draws; nil: err is no terminal
 	size     func() (columns, rows int) // of that terminal
 	masker   *port.Masker               // before out and err; knows the secrets once they are read
 	terminal bool                       // err is a terminal
+	answers  bool                       // in is a terminal: somebody answers questions
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -107,7 +111,7 @@ func main() {
 	}
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
-		out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd())), size: terminalSize,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())), size: terminalSize,
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
@@ -125,7 +129,7 @@ func terminalSize() (columns, rows int) {
 // Exit codes.
 const (
 	exitGood   = 0
-	exitFailed = 1 // configuration, credentials of Port, unhealthy hooks, or a failed resync under OCEAN__STRICT_EXIT
+	exitFailed = 1 // see help
 	exitUsage  = 64
 )
 
@@ -139,7 +143,7 @@ func run(ctx context.Context, p process) int {
 	defer out.Close()
 	defer log.Close()
 	p.out, p.err = out, log
-	err := p.dispatch(ctx)
+	err := p.commands().Run(ctx, p.args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitGood
 	}
@@ -152,48 +156,28 @@ func run(ctx context.Context, p process) int {
 	return exitFailed
 }
 
-// dispatch runs the command. Without one it is the service; so are `sail` and
-// its flags, the command line of the Python image.
-func (p process) dispatch(ctx context.Context) error {
-	args := p.args
-	if len(args) > 0 && args[0] == "ocean" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
-		return p.serve(ctx, nil)
-	}
-	switch args[0] {
-	case "sail", "run":
-		return p.serve(ctx, args[1:])
-	case "demo":
-		return p.demo(ctx, args[1:])
-	case "config":
-		return p.config(args[1:])
-	case "hooks":
-		return p.hooks(ctx, args[1:])
-	case "version", "--version", "-version", "-v":
-		_, err := fmt.Fprintf(p.out, "ado-port %s (%s)\n", version, runtime.Version())
-		return err
-	case "help", "--help", "-help", "-h":
-		return help(p.out)
-	}
-	if strings.HasPrefix(args[0], "-") {
-		return p.serve(ctx, args)
-	}
-	return fmt.Errorf("unknown command %q: %w", args[0], ocean.ErrUsage)
+// commands are what the program can do; without a name the first one.
+func (p process) commands() *ocean.Commands {
+	return &ocean.Commands{Out: p.out, Variables: ocean.Describe[config], List: []ocean.Command{
+		{Name: "run", Operand: "[PATH]", Setup: p.service},
+		{Name: "demo", Setup: p.demo},
+		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
+		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
+		{Name: "hooks", Setup: p.hooks},
+		ocean.VersionCommand(version, p.out),
+	}}
 }
 
-// load reads the configuration of the process; args are those of `sail`.
-func (p process) load(args []string) (*config, *ocean.Effective, error) {
+// load reads the configuration of the process; what the command line says is
+// stronger than the environment, or weaker.
+func (p process) load(stronger, weaker map[string]string) (*config, *ocean.Effective, error) {
 	src, err := ocean.ReadSources(p.dir, p.environ)
 	if err != nil {
 		return nil, nil, err
 	}
-	if src.Overrides, src.Fallbacks, err = ocean.SailFlags(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, nil, errors.Join(err, help(p.out))
-		}
-		return nil, nil, fmt.Errorf("%w: %w", err, ocean.ErrUsage)
+	src.Overrides, src.Fallbacks = stronger, maps.Clone(weaker)
+	if src.Fallbacks == nil {
+		src.Fallbacks = map[string]string{}
 	}
 	maps.Copy(src.Fallbacks, azuredevops.Ambient(p.environ))
 	cfg, eff, err := ocean.Load[config](src)
@@ -201,9 +185,15 @@ func (p process) load(args []string) (*config, *ocean.Effective, error) {
 	return cfg, eff, err
 }
 
+// service is the integration.
+func (p process) service(fs *flag.FlagSet) ocean.Action {
+	stronger, weaker := ocean.SailFlags(fs)
+	return func(ctx context.Context, _ string) error { return p.serve(ctx, stronger, weaker) }
+}
+
 // serve runs the integration as the environment says.
-func (p process) serve(ctx context.Context, args []string) error {
-	cfg, eff, err := p.load(args)
+func (p process) serve(ctx context.Context, stronger, weaker map[string]string) error {
+	cfg, eff, err := p.load(stronger, weaker)
 	if err != nil {
 		return err
 	}
@@ -219,14 +209,11 @@ func (p process) serve(ctx context.Context, args []string) error {
 	return a.run(ctx)
 }
 
-// stateRetry is the time between two looks at a state directory that cannot be used.
-const stateRetry = 2 * time.Second
-
 // awaitState answers deliveries with 503, and that it is not ready, until the state
-// directory that was named can be used: another place is not where the next start
-// would look. It returns nil then, and at the end of ctx.
+// directory that was named can be used. It returns nil then, and at the end of ctx.
 func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
-	a := &app{cfg: cfg, waiting: true}
+	a := newBareApp(cfg)
+	a.waiting = true
 	a.log, _ = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker}, p.err, p.terminal, false)
 	if err := a.newServer(ctx); err != nil {
 		return err
@@ -237,112 +224,100 @@ func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
 	defer server.Wait()
 	defer stop()
 	server.Go(func() { _ = a.server.Run(serving) }) // it ends with serving
-	tick := time.NewTicker(stateRetry)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-		if _, err := ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err == nil {
-			return nil
-		}
-	}
+	ocean.AwaitState(ctx, cfg.Ocean.StateDirectory, p.environ, a.log)
+	return nil
 }
 
 // demo runs the service against simulators inside the process.
-func (p process) demo(ctx context.Context, args []string) error {
-	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
+func (p process) demo(fs *flag.FlagSet) ocean.Action {
 	once := fs.Bool("once", false, "end after one resync")
-	if err := ocean.ParseFlags(fs, args, p.out); err != nil {
-		return err
+	return func(ctx context.Context, _ string) error {
+		p.showTable = true
+		return demo.Run(ctx, *once, p.out, func(ctx context.Context, environ map[string]string) error {
+			p.environ = environ
+			return p.serve(ctx, nil, nil)
+		})
 	}
-	p.showTable = true
-	return demo.Run(ctx, *once, p.out, func(ctx context.Context, environ map[string]string) error {
-		p.environ = environ
-		return p.serve(ctx, nil)
-	})
 }
 
-// config prints the configuration as it was understood, with the origin of each
-// value. What is wrong is printed too.
-func (p process) config(args []string) error {
-	fs := flag.NewFlagSet("config", flag.ContinueOnError)
+// mapRecords shows what the mapping makes of a few records.
+func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
+	var opt preview.MapOptions
+	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
-	if err := ocean.ParseFlags(fs, args, p.out); err != nil {
-		return err
+	return func(ctx context.Context, kind string) error {
+		in := preview.MapInput{Kind: kind, JSON: *asJSON}
+		cfg, eff, err := p.load(nil, nil)
+		if eff == nil || err != nil && !opt.Offline() {
+			return err
+		}
+		sc := p.sourceConfig(cfg, eff)
+		if !opt.Offline() {
+			a, err := newClients(ctx, p, cfg, eff, uses{})
+			if err != nil {
+				return err
+			}
+			in.Organizations, sc.Read = a.orgs, a.readMapping
+		}
+		if opt.Mapping != "" {
+			sc.Read = func(context.Context) (json.RawMessage, error) { return resync.ReadMapping(p.path(opt.Mapping)) }
+		}
+		if in.Mapping, err = resync.NewSource(sc).Fresh(ctx); err != nil {
+			return err
+		}
+		if opt.From == "-" {
+			in.Records = p.in
+		} else if opt.From != "" {
+			f, err := os.Open(p.path(opt.From))
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			in.Records = f
+		}
+		return preview.Map(ctx, opt, in, p.out)
 	}
-	_, eff, err := p.load(nil)
-	if eff == nil {
-		return err
+}
+
+// path is a file that was named on the command line.
+func (p process) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
 	}
-	return eff.Show(p.out, *asJSON, err)
+	return filepath.Join(p.dir, name)
 }
 
 // hooks lists, repairs or removes the service hook subscriptions.
-func (p process) hooks(ctx context.Context, args []string) error {
+func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 	var opt hooks.CommandOptions
-	fs := flag.NewFlagSet("hooks", flag.ContinueOnError)
-	fs.BoolVar(&opt.Repair, "repair", false, "mend what can be mended")
-	fs.BoolVar(&opt.Cleanup, "cleanup", false, "remove the subscriptions of this installation")
-	old := fs.String("old-url", "", "also those that deliver to an `address` of before")
+	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
-	if err := ocean.ParseFlags(fs, args, p.out); err != nil {
-		return err
+	return func(ctx context.Context, _ string) error {
+		if opt.JSON = *asJSON; opt.Repair && opt.Cleanup {
+			return fmt.Errorf("hooks takes --repair or --cleanup, not both: %w", ocean.ErrUsage)
+		}
+		if opt.Cleanup && !opt.Yes && !p.answers {
+			return fmt.Errorf("hooks --cleanup asks before it removes anything, and nobody can answer here; say --yes: %w", ocean.ErrUsage)
+		}
+		opt.Ask = func(question string) bool { return ocean.Ask(p.in, p.err, question) }
+		cfg, eff, err := p.load(nil, nil)
+		if err != nil {
+			return err
+		}
+		cfg.Application.HTTPLogging = false
+		a, err := newClients(ctx, p, cfg, eff, uses{state: true})
+		if err != nil {
+			return err
+		}
+		k, err := a.newKeeper(opt.OldURLs...)
+		if err != nil {
+			return err
+		}
+		if k == nil {
+			return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
+		}
+		return k.Command(ctx, opt, p.out)
 	}
-	if opt.JSON = *asJSON; opt.Repair && opt.Cleanup {
-		return fmt.Errorf("hooks takes --repair or --cleanup, not both: %w", ocean.ErrUsage)
-	}
-	cfg, eff, err := p.load(nil)
-	if err != nil {
-		return err
-	}
-	cfg.Application.HTTPLogging = false
-	a, err := newClients(ctx, p, cfg, eff, nil)
-	if err != nil {
-		return err
-	}
-	k, err := a.newKeeper(*old)
-	if err != nil {
-		return err
-	}
-	if k == nil {
-		return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
-	}
-	return k.Command(ctx, opt, p.out)
-}
-
-const usage = `ado-port keeps a Port catalog in step with Azure DevOps.
-
-  ado-port             run the integration as the environment says
-  ado-port --once      the same with one resync, then end
-  ado-port demo        run it against a simulated organization and a simulated
-                       Port: no account, no network, no file (-once: one resync)
-  ado-port config      show the effective configuration (--output json)
-  ado-port hooks       show the service hook subscriptions and their health
-                       (--repair: mend them, --cleanup: remove them,
-                       --old-url URL: also those for an address of before, --output json)
-  ado-port version
-  ado-port help
-
-Exit codes: 0 good; 1 configuration, credentials of Port, unhealthy hooks, or, with
-OCEAN__STRICT_EXIT=true, a failed resync; 64 a command line that is not understood.
-
-Settings come from the environment, .env and config.yaml, in this order:
-
-`
-
-// help prints usage and every variable.
-func help(w io.Writer) error {
-	rows, without, err := ocean.Describe[config]()
-	if err != nil {
-		return err
-	}
-	if _, err := io.WriteString(w, usage); err != nil {
-		return err
-	}
-	return ocean.WriteHelp(w, rows, without)
 }
 
 // app is the service with all its parts.
@@ -358,16 +333,32 @@ type app struct {
 	memory  *memory.Memory // nil when there is none
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
-	follow  *live.Follower  // nil where events are not followed
-	keeper  *hooks.Keeper   // nil: there is no public address
-	server  *webhook.Server // nil: nobody listens
-	woken   chan string     // why a resync is asked for: POST /resync, or lost events
+	follow  *live.Follower                // nil where events are not followed
+	keeper  *hooks.Keeper                 // nil: there is no public address
+	server  *webhook.Server               // nil: nobody listens
+	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
+	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	build   status.Build
+	metrics *prometheus.Registry
+}
+
+// newBareApp is an app without parts.
+func newBareApp(cfg *config) *app {
+	a := &app{cfg: cfg, woken: make(chan string, 1), build: status.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.build)
+	return a
+}
+
+// uses says what a command needs of the state directory.
+type uses struct {
+	state  bool // files in it
+	memory bool // of Azure DevOps, which one process has at a time
 }
 
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
-// mapping. open opens the memory of Azure DevOps; nil: there is none.
-func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, open func(dir string, log *slog.Logger) *memory.Memory) (*app, error) {
-	a := &app{cfg: cfg, woken: make(chan string, 1)}
+// mapping.
+func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
+	a := newBareApp(cfg)
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
@@ -380,49 +371,59 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	if err != nil {
 		return nil, err
 	}
-	if a.state, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
-		return nil, err
+	if use.state {
+		if a.state, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
+			return nil, err
+		}
 	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), p.masker, a.log
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, net.Port(), p.masker, a.log, a.metrics
+	if cfg.Ocean.Metrics.Enabled {
+		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, net.ThirdParty()
+	}
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
-	if open != nil {
-		a.memory = open(a.state, a.component("memory"))
+	if use.memory {
+		a.memory = memory.OpenIn(a.state, cfg.Ocean.StateMemoryBytes, a.component("memory"))
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
 		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
-		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"),
+		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
-	sc := resync.SourceConfig{
-		Read: func(ctx context.Context) (json.RawMessage, error) {
-			i, err := a.port.Integration(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return i.Config, nil
-		},
-		ItemTimeout: cfg.Ocean.ItemTimeout, TTL: cfg.Port.MappingTTL.Duration(), StateDirectory: a.state, Log: a.log,
-	}
+	sc := p.sourceConfig(cfg, eff)
+	sc.Read, sc.StateDirectory, sc.Log = a.readMapping, a.state, a.log
+	a.source = resync.NewSource(sc)
+	return a, nil
+}
+
+// sourceConfig is how a mapping is used, wherever it comes from.
+func (p process) sourceConfig(cfg *config, eff *ocean.Effective) resync.SourceConfig {
+	sc := resync.SourceConfig{ItemTimeout: cfg.Ocean.ItemTimeout, TTL: cfg.Port.MappingTTL.Duration()}
 	if cfg.Ocean.AllowJQEnvironment {
 		sc.Environ = func() []string { return eff.JQEnviron(p.environ) }
 	}
-	a.source = resync.NewSource(sc)
-	return a, nil
+	return sc
+}
+
+// readMapping asks Port for the mapping.
+func (a *app) readMapping(ctx context.Context) (json.RawMessage, error) {
+	i, err := a.port.Integration(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return i.Config, nil
 }
 
 func (a *app) component(name string) *slog.Logger { return a.log.With("component", name) }
 
 // newApp wires the parts and binds the listener. It dials nothing.
 func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (*app, error) {
-	a, err := newClients(ctx, p, cfg, eff, func(dir string, log *slog.Logger) *memory.Memory {
-		return memory.OpenIn(dir, cfg.Ocean.StateMemoryBytes, log)
-	})
+	a, err := newClients(ctx, p, cfg, eff, uses{state: true, memory: true})
 	if err != nil {
 		return nil, err
 	}
@@ -432,6 +433,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if cfg.Ocean.WantsActions() {
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
 	}
+	a.planned = cfg.Ocean.Schedule(time.Now())
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
@@ -448,7 +450,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	a.runner, err = resync.New(resync.Config{
 		Organizations: a.orgs, Port: a.port, Catalog: into, Mapping: a.source.Fresh, Book: a.book,
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
-		Schedule: cfg.Ocean.Schedule(), Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
+		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.out, resync.Screen{Writer: p.screen, Size: p.size, Clean: p.masker.Line, Color: p.environ["NO_COLOR"] == ""},
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
@@ -481,6 +483,7 @@ func (a *app) newServer(ctx context.Context) error {
 	wc := webhook.Config{
 		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
+		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
 	}
 	if cfg.Ocean.Metrics.Port > 0 {
 		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
@@ -496,13 +499,28 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Ready = func() bool { return false }
 	}
 	if a.follow != nil {
-		wc.Handler = deliveries{a.follow}
+		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
 		wc.Resync = func() { a.wake("POST /resync") }
 	}
 	a.server, err = webhook.New(wc)
 	return err
+}
+
+// status is what /status.json shows: what the rooms know.
+func (a *app) status() *status.Document {
+	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
+	if a.waiting {
+		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
+		return status.New(a.build, section("stateDirectory", func() any { return state() }))
+	}
+	state := status.WatchState(a.metrics, a.state)
+	return status.New(
+		a.build, section("stateDirectory", func() any { return state() }),
+		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
+		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+	)
 }
 
 // envelope reads what the server needs to know of a delivery.
@@ -517,22 +535,6 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}, nil
 }
 
-// deliveries hands what the server has stored to those who follow events.
-type deliveries struct{ follow *live.Follower }
-
-// Handle is that of webhook.Handler.
-func (d deliveries) Handle(ctx context.Context, _ string, list []webhook.Delivery) error {
-	bodies := make([][]byte, len(list))
-	for i := range list {
-		bodies[i] = list[i].Body
-	}
-	err := d.follow.Handle(ctx, bodies)
-	if errors.Is(err, live.ErrMalformed) {
-		return fmt.Errorf("%w: %w", webhook.ErrPermanent, err)
-	}
-	return err
-}
-
 // newKeeper makes what looks after the subscriptions; nil without a public address.
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
@@ -542,7 +544,7 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
 	return hooks.NewKeeper(hooks.KeeperConfig{
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
-		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername,
+		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
 		Wanted: a.wanted, Resync: a.missed, Log: a.component("hooks"),
 		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
@@ -595,8 +597,10 @@ func (a *app) underWay() string {
 	if id := a.runner.Running(); id != "" {
 		work = append(work, "resync "+id)
 	}
-	if n := a.server.Working(); n > 0 {
-		work = append(work, fmt.Sprintf("live events of %d objects", n))
+	if a.server != nil {
+		if n := a.server.Queue().Working; n > 0 {
+			work = append(work, fmt.Sprintf("live events of %d objects", n))
+		}
 	}
 	return cmp.Or(strings.Join(work, " and "), "nothing")
 }
@@ -641,7 +645,7 @@ func (a *app) run(ctx context.Context) error {
 		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
 	}
 	if listen.Resyncs() {
-		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.cfg.Ocean.Schedule()
+		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.planned
 	}
 	if listen.Type == ocean.ListenKafka {
 		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -112,7 +113,7 @@ func TestOnceFillsAnEmptyCatalog(t *testing.T) {
 	if got := len(catalog.Entities("azureDevopsWorkItem")); got != 1 {
 		t.Errorf("%d work items, want 1", got)
 	}
-	for _, want := range []string{"repository-1", "Payments", "resync "} {
+	for _, want := range []string{"repository (resources[1])", "total", "resync "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the summary does not show %q:\n%s", want, out)
 		}
@@ -228,12 +229,20 @@ func TestCommandLines(t *testing.T) {
 		{"version", exitGood, "ado-port " + version},
 		{"-v", exitGood, "ado-port " + version},
 		{"help", exitGood, "Exit codes"},
-		{"sail -h", exitGood, "Exit codes"},
+		{"sail -h", exitGood, "--log-level"},
 		{"-h", exitGood, "Exit codes"},
-		{"config -h", exitGood, "-output"},
+		{"config -h", exitGood, "--output"},
+		{"help hooks", exitGood, "--old-url"},
+		{"help dance", exitUsage, "want one of"},
+		{"completion bash", exitGood, "complete -F"},
+		{"completion fish", exitUsage, "want one of bash, zsh"},
+		{"map", exitUsage, "KIND is missing"},
+		{"map repositry", exitUsage, "did you mean repository?"},
+		{"hoks", exitUsage, "did you mean hooks?"},
+		{"hooks --cleanup", exitUsage, "say --yes"},
 		{"hooks --help", exitGood, "-old-url"},
 		{"demo -h", exitGood, "-once"},
-		{"ocean sail -h", exitGood, "Exit codes"},
+		{"ocean sail -h", exitGood, "ado-port run --once"},
 		{"ocean sail --once", exitGood, "resync completed"},
 		{"ocean sail -O /app -l DEBUG -p 0", exitGood, "resync completed"},
 		{"run --once", exitGood, "resync completed"},
@@ -311,7 +320,7 @@ func TestDemo(t *testing.T) {
 
 func TestHelpNamesEveryVariable(t *testing.T) {
 	t.Parallel()
-	_, out, _ := start(t, t.Context(), []string{"--help"}, map[string]string{})
+	_, out, _ := start(t, t.Context(), []string{"help", "config"}, map[string]string{})
 	rows, _, err := ocean.Describe[config]()
 	if err != nil {
 		t.Fatal(err)
@@ -610,6 +619,66 @@ func TestLivePush(t *testing.T) {
 	b.want(t, "branch", "checkout/feature", "")
 }
 
+// The log is read by machines: no key twice in a line, no number of nanoseconds, and
+// every line of a resync says which one it is.
+func TestLogLines(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["APPLICATION__LOG_LEVEL"] = "DEBUG"
+	b.ado.Fault(azuredevopstest.Status("GET /{project}/_apis/git/repositories", http.StatusServiceUnavailable).Times(1))
+	stop := b.service(t)
+	b.ready(t)
+	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
+	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+	seen := map[string]bool{}
+	resync := ""
+	for line := range strings.Lines(stop()) {
+		keys := map[string]any{}
+		d := json.NewDecoder(strings.NewReader(line))
+		if _, err := d.Token(); err != nil {
+			t.Errorf("not JSON: %s", line)
+			continue
+		}
+		for d.More() {
+			key, err := d.Token()
+			var val any
+			if err == nil {
+				err = d.Decode(&val)
+			}
+			name, _ := key.(string)
+			if _, twice := keys[name]; twice || err != nil {
+				t.Errorf("%q twice, or %v: %s", name, err, line)
+			}
+			if n, number := val.(float64); number && n > 1e7 && !strings.Contains(name, "bytes") {
+				t.Errorf("%q is a number of what? %s", name, line)
+			}
+			keys[name] = val
+		}
+		msg, _ := keys["msg"].(string)
+		seen[msg] = true
+		switch msg {
+		case "resync started":
+			resync, _ = keys["resync_id"].(string)
+			if keys["cause"] != "start" {
+				t.Errorf("the cause is missing: %s", line)
+			}
+		case "resync ended", "resync of a kind ended", "request repeated":
+			if resync == "" || keys["resync_id"] != resync {
+				t.Errorf("a line of resync %s without its id: %s", resync, line)
+			}
+		case "ado-port starts":
+			if keys["credential"] != "pat" || keys["organizations"] != b.ado.OrganizationURL() || keys["next_resync"] != "now" || keys["listener"] != "POLLING" {
+				t.Errorf("the start line is %s", line)
+			}
+		}
+	}
+	for _, msg := range []string{"ado-port starts", "resync started", "request repeated", "resync ended", "stopping"} {
+		if !seen[msg] {
+			t.Errorf("no line %q", msg)
+		}
+	}
+}
+
 func TestLiveRename(t *testing.T) {
 	t.Parallel()
 	b := liveService(t)
@@ -774,7 +843,7 @@ func TestBrokenMapping(t *testing.T) {
 
 func TestHandleMalformed(t *testing.T) {
 	t.Parallel()
-	d := deliveries{live.New(live.Config{})}
+	d := webhook.BodiesHandler(live.New(live.Config{}).Handle, live.ErrMalformed)
 	if err := d.Handle(t.Context(), "", []webhook.Delivery{{Body: []byte("{}")}}); !errors.Is(err, webhook.ErrPermanent) {
 		t.Errorf("error %v, want one that is permanent", err)
 	}
@@ -809,7 +878,7 @@ func TestHooksCommand(t *testing.T) {
 	b.environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
 	wants(exitGood, "created", "--repair")
 	wants(exitFailed, "duplicate", "--old-url", old)
-	wants(exitGood, "removed", "--cleanup", "--old-url", old)
+	wants(exitGood, "removed", "--cleanup", "--yes", "--old-url", old)
 	if left := b.ado.Subscriptions(); len(left) != 0 {
 		t.Errorf("left %+v", left)
 	}
@@ -895,6 +964,53 @@ func TestLiveAfterAnOutage(t *testing.T) {
 	b.want(t, "branch", "checkout/feature", "")
 }
 
+// Of an installation that is split, one process is killed in a resync: the pod of the
+// live events leaves it alone, and the next resync is the one that Port shows.
+func TestSplitInstallation(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["OCEAN__EVENT_LISTENER__TYPE"], b.environ["OCEAN__EVENT_LISTENER__APP_HOST"] = "WEBHOOK", b.environ["OCEAN__BASE_URL"]
+	b.environ["OCEAN__SCHEDULED_RESYNC_INTERVAL"] = "60"
+	other := func(listener string) map[string]string {
+		environ := maps.Clone(b.environ)
+		delete(environ, "OCEAN__SCHEDULED_RESYNC_INTERVAL")
+		environ["OCEAN__EVENT_LISTENER__TYPE"], environ["OCEAN__STATE_DIRECTORY"] = listener, t.TempDir()
+		return environ
+	}
+	b.catalog.Fault(porttest.Hang("POST /v1/blueprints/{blueprint}/entities/bulk"))
+	kill := b.child(t)
+	b.until(t, "a resync", func() bool { return len(b.catalog.Integration().States) > 0 })
+	kill()
+	b.catalog.ClearFaults()
+	before := b.catalog.Integration().States
+
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		defer stop()
+		if err := b.ado.Subscribed(ctx, "git.push"); err != nil {
+			t.Error(err)
+		}
+	}()
+	if code, _, errs := start(t, ctx, nil, other("WEBHOOKS_ONLY")); code != exitGood {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	if got := b.catalog.Integration(); len(got.States) != len(before) {
+		t.Errorf("the pod of the live events said %s of a resync", got.States[len(before):])
+	}
+	if code, _, errs := start(t, t.Context(), nil, other("ONCE")); code != exitGood {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	got := b.catalog.Integration()
+	if n := len(got.States); n != len(before)+2 || !strings.Contains(string(got.States[n-1]), `"completed"`) {
+		t.Errorf("states %s", got.States)
+	}
+	for _, want := range []string{`"type":"WEBHOOK"`, `"intervalInMinuets":60`} {
+		if !strings.Contains(string(got.Document), want) {
+			t.Errorf("%s of the killed service is gone: %s", want, got.Document)
+		}
+	}
+}
+
 // completed counts what was said of resyncs, -1 while one is running or before the first.
 func completed(catalog *porttest.Server) int {
 	states := catalog.Integration().States
@@ -950,14 +1066,14 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	// The server has yet to look at the directory when it begins to answer.
 	asking, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for asking.Err() == nil && status(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/ready", "") != http.StatusServiceUnavailable {
+	for asking.Err() == nil && statusOf(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/ready", "") != http.StatusServiceUnavailable {
 		runtime.Gosched()
 	}
-	if got := status(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/live", ""); got != http.StatusOK || asking.Err() != nil {
+	if got := statusOf(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/live", ""); got != http.StatusOK || asking.Err() != nil {
 		t.Errorf("/health/live is answered %d, and /health/ready: %v", got, asking.Err())
 	}
 	event := `{"eventType":"git.push","resource":{"repository":{"id":"` + b.repository.ID + `","project":{"id":"` + b.project.ID + `"}}}}`
-	if got := status(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hookRoute, event); got != 503 {
+	if got := statusOf(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hookRoute, event); got != 503 {
 		t.Errorf("a delivery is answered %d, want 503", got)
 	}
 	if err := os.Remove(dir); err != nil {
@@ -970,8 +1086,8 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	}
 }
 
-// status asks the service, as Azure DevOps where there is a body.
-func status(t *testing.T, method, url, body string) int {
+// statusOf asks the service, as Azure DevOps where there is a body.
+func statusOf(t *testing.T, method, url, body string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {

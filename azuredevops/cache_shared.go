@@ -38,7 +38,7 @@ func (l *lister) sendShared(ctx context.Context, rq *request) (*page, error) {
 			return nil, err
 		}
 		fresh = p
-		return &sharedPage{pack(p.Body), p.Token, p.Status}, nil
+		return &sharedPage{pack(p.Body, packAbove), p.Token, p.Status}, nil
 	})
 	if err != nil || fresh != nil {
 		return fresh, err

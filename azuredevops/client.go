@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
@@ -65,6 +67,7 @@ type ClientConfig struct {
 	UserAgent   string
 	Log         *slog.Logger
 	Memory      Memory // of what cannot have changed; nil means none
+	Registry    prometheus.Registerer
 
 	// Lists of a project that save calls, not used: each repository is asked. The
 	// records are the same.
@@ -93,7 +96,7 @@ func New(cfg ClientConfig) (*Client, error) {
 	}
 	asks, err := rest.New(rest.Config{
 		OrganizationURL: cfg.OrganizationURL, Credential: cfg.Credential,
-		Timeout: cfg.Timeout, Bodies: cfg.Bodies, Transport: cfg.Transport, MaxInFlight: cfg.MaxInFlight, UserAgent: cfg.UserAgent, Log: cfg.Log,
+		Timeout: cfg.Timeout, Bodies: cfg.Bodies, Transport: cfg.Transport, MaxInFlight: cfg.MaxInFlight, UserAgent: cfg.UserAgent, Log: cfg.Log, Registry: cfg.Registry,
 	})
 	if err != nil {
 		return nil, err
@@ -115,6 +118,15 @@ func (c *Client) Urgent() *Client {
 	u := *c
 	u.Client = c.Client.Urgent()
 	return &u
+}
+
+// HealthOf is how organizations answer, by client.
+func HealthOf(clients []*Client) []rest.Health {
+	out := make([]rest.Health, len(clients))
+	for i, c := range clients {
+		out[i] = c.Health()
+	}
+	return out
 }
 
 // Projects lists the projects as a resync would now: those without an excluded

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -122,6 +124,7 @@ type Shared struct {
 	AuthorityHost string // of Entra tokens; empty means https://login.microsoftonline.com
 	Log           *slog.Logger
 	Memory        Memory
+	Registry      prometheus.Registerer
 }
 
 // Clients makes one client per organization of cfg, each with a budget of its
@@ -153,6 +156,7 @@ func Clients(cfg Config, shared Shared) ([]*Client, error) {
 			UserAgent:       shared.UserAgent,
 			Log:             shared.Log,
 			Memory:          shared.Memory,
+			Registry:        shared.Registry,
 
 			PoliciesPerRepository:     cfg.PoliciesPerRepository,
 			PullRequestsPerRepository: cfg.PullRequestsPerRepository,
@@ -247,7 +251,7 @@ func (cfg *Config) credential(shared Shared) (Credential, error) {
 		ClientSecret:    Secret(strings.TrimSpace(cfg.ClientSecret.Reveal())),
 		CertificatePath: cfg.ClientCertificatePath, CertificatePassword: cfg.ClientCertificatePassword,
 		FederatedTokenFile: cfg.FederatedTokenFile, AuthorityHost: shared.AuthorityHost,
-		Transport: shared.Transport, Timeout: shared.Timeout / 2, Log: shared.Log,
+		Transport: shared.Transport, Timeout: shared.Timeout / 2, Log: shared.Log, Registry: shared.Registry,
 	}
 	if method == rest.SignInManagedIdentity {
 		ec.ClientID = cfg.ManagedIdentityClientID

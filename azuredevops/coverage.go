@@ -70,7 +70,7 @@ func (l *lister) coveredBuilds(ctx context.Context, p *project, runs *page) map[
 	}
 	var ids []string
 	seen := map[string]bool{}
-	for obj := range rawjson.Objects(runs.Body, "value") {
+	for obj := range runs.Objects() {
 		if id := rawjson.Get(obj, "build.id").String(); id != "" && !seen[id] {
 			seen[id] = true
 			ids = append(ids, strings.Clone(id))
@@ -98,7 +98,7 @@ func (l *lister) buildRevisions(ctx context.Context, p *project, ids []string, i
 		if err != nil {
 			return err
 		}
-		for obj := range rawjson.Objects(pg.Body, "value") {
+		for obj := range pg.Objects() {
 			if at, ok := timestamp(rawjson.Text(obj, "finishTime")); ok && time.Since(at) > coverageSettles {
 				into[rawjson.Text(obj, "id")] = buildRevision(obj)
 			}

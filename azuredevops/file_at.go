@@ -135,7 +135,7 @@ func (c *Client) BranchTip(ctx context.Context, projectID, repositoryID, branch 
 }
 
 func tipOf(p *page, ref string) string {
-	for obj := range rawjson.Objects(p.Body, "value") {
+	for obj := range p.Objects() {
 		if rawjson.Text(obj, "name") == ref {
 			return strings.Clone(rawjson.Text(obj, "objectId"))
 		}

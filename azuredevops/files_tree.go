@@ -132,7 +132,7 @@ func (l *lister) fetchFolder(ctx context.Context, r *repository, f *folder) {
 			f.failed(r, err)
 			return
 		}
-		err = f.fill(rawjson.Objects(p.Body, "value"))
+		err = f.fill(p.Objects())
 		p.Free()
 		if err != nil {
 			f.failed(r, err)
@@ -316,7 +316,7 @@ func (f *folder) close() error {
 	f.complete = true
 	f.b = bytes.Clone(f.b)
 	if f.raw {
-		f.packed = pack(append(append([]byte{'['}, f.raws...), ']'))
+		f.packed = pack(append(append([]byte{'['}, f.raws...), ']'), packAbove)
 	}
 	f.raws, f.last, f.commits = nil, "", ""
 	return nil

@@ -59,7 +59,7 @@ func branchesOf(project, repository string) *request {
 // unfoldBranches yields the branches of a page, and frees it.
 func (l *lister) unfoldBranches(p *page, r *repository, added rawjson.Members, yield func(Record, error) bool) bool {
 	defer p.Free()
-	for obj := range rawjson.Objects(p.Body, "value") {
+	for obj := range p.Objects() {
 		ref := rawjson.Text(obj, "name")
 		if !strings.HasPrefix(ref, headsPrefix) {
 			continue

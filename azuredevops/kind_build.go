@@ -86,7 +86,7 @@ func (l *lister) firstChange(ctx context.Context, build *parent) ([]byte, error)
 		if err != nil {
 			return nil, err
 		}
-		for obj := range rawjson.Objects(p.Body, "value") {
+		for obj := range p.Objects() {
 			count++
 			stamp := rawjson.Text(obj, "timestamp")
 			if stamp == "" {

@@ -73,7 +73,7 @@ type fromNewest struct {
 // add reads a page. It tells whether everything so far, two deployments at least,
 // came from the newest to the oldest.
 func (o *fromNewest) add(p *page) bool {
-	for obj := range rawjson.Objects(p.Body, "value") {
+	for obj := range p.Objects() {
 		queued, ok := timestamp(rawjson.Text(obj, "queueTime"))
 		o.wrong = o.wrong || !ok || o.n > 0 && queued.After(o.last)
 		o.n, o.last = o.n+1, queued
@@ -94,7 +94,7 @@ func (l *lister) buildQueued(ctx context.Context, at *part) (time.Time, error) {
 		return time.Time{}, listed(err)
 	}
 	defer pg.Free()
-	for obj := range rawjson.Objects(pg.Body, "value") {
+	for obj := range pg.Objects() {
 		if rawjson.Text(obj, "id") == at.build {
 			queued, _ := timestamp(rawjson.Text(obj, "queueTime"))
 			return queued, nil

@@ -85,7 +85,7 @@ func (l *lister) asListed(ctx context.Context, at *part, run []byte) ([]byte, er
 			if err != nil {
 				return nil, listed(err)
 			}
-			for obj := range rawjson.Objects(pg.Body, "value") {
+			for obj := range pg.Objects() {
 				out = slices.DeleteFunc(out, func(name string) bool { return rawjson.Has(obj, name) })
 			}
 			pg.Free()

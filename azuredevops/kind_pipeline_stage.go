@@ -8,7 +8,6 @@ import (
 	"net/http"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
-	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
 var _ = register(row[pipelineStageSelector]{
@@ -91,11 +90,11 @@ func (l *lister) stages(ctx context.Context, build *parent) (stages []byte, sett
 		return nil, false, err
 	}
 	defer p.Free()
-	if err := rest.CheckList(p.Body, "records", "id"); err != nil {
+	if err := p.ReadList("records", "id", false); err != nil {
 		return nil, false, err
 	}
 	out := []byte{'['}
-	for obj := range rawjson.Objects(p.Body, "records") {
+	for obj := range p.Objects() {
 		if rawjson.Text(obj, "type") != "Stage" {
 			continue
 		}

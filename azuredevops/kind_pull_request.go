@@ -217,7 +217,7 @@ func (l *lister) closedPulls(ctx context.Context, p *project, of []*repository, 
 				}
 			}
 			pulls.page.Free()
-			kept = append(kept, l.work.packer.pack(closeArray(array)))
+			kept = append(kept, pack(closeArray(array), packSmallAbove))
 		}
 		l.countedPulls(ctx, of, q, kept, count)(yield)
 	}
@@ -351,7 +351,7 @@ func (l *lister) pullPages(ctx context.Context, rq *request, most int, whole boo
 // entries there are.
 func freshPulls(p *page, seen map[string]bool, most int) (got pulls, all int) {
 	got.page = p
-	for obj := range rawjson.Objects(p.Body, "value") {
+	for obj := range p.Objects() {
 		all++
 		id := rawjson.Text(obj, "pullRequestId")
 		if seen[id] || most > 0 && len(seen) >= most {
@@ -437,7 +437,7 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 		return nil, fmt.Errorf("pull requests of %s: %w", source, listed(err))
 	}
 	defer p.Free()
-	for obj := range rawjson.Objects(p.Body, "value") {
+	for obj := range p.Objects() {
 		if rawjson.Text(obj, "pullRequestId") == id && strings.EqualFold(pullRepository(obj), r.ID) {
 			return bytes.Clone(obj), nil
 		}

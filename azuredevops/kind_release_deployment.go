@@ -64,7 +64,7 @@ func withinReleaseDeployment(l *lister, _ releaseDeploymentSelector, at *part) s
 
 // among tells whether a page has something that is wanted.
 func (at *part) among(b batch) bool {
-	for obj := range rawjson.Objects(b.page.Body, b.key) {
+	for obj := range b.page.Objects() {
 		if at.wants(b.scope, rawjson.Text(obj, b.id), obj) {
 			return true
 		}

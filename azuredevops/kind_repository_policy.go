@@ -68,7 +68,7 @@ func (l *lister) projectPolicies(ctx context.Context, p *project, of []*reposito
 // policiesOf yields what a page says about each repository, and frees it.
 func (l *lister) policiesOf(pg *page, found *policyIndex, yield func(Record, error) bool) bool {
 	defer pg.Free()
-	for obj := range rawjson.Objects(pg.Body, "value") {
+	for obj := range pg.Objects() {
 		governed, err := found.governed(obj)
 		if err != nil {
 			yield(Record{}, fmt.Errorf("policy %s: %w", rawjson.Text(obj, "id"), err))

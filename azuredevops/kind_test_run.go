@@ -210,7 +210,7 @@ func (l *lister) testResults(ctx context.Context, run Record) ([]byte, error) {
 			return nil, err
 		}
 		before := count
-		for obj := range rawjson.Objects(p.Body, "value") {
+		for obj := range p.Objects() {
 			if count++; count > 1 {
 				out = append(out, ',')
 			}

@@ -133,7 +133,7 @@ func (l *lister) usersWithGroups(sel userSelector) stream[Record] {
 					yield(nil, err)
 					return
 				}
-				for obj := range rawjson.Objects(p.Body, "value") {
+				for obj := range p.Objects() {
 					if !yield(bytes.Clone(obj), nil) {
 						p.Free()
 						return

@@ -78,7 +78,7 @@ func (l *lister) wikis(ctx context.Context, p *project, sel wikiSelector) iter.S
 				yield(nil, err)
 				return
 			}
-			for obj := range rawjson.Objects(pg.Body, "value") {
+			for obj := range pg.Objects() {
 				if sel.WikiType != "" && rawjson.Text(obj, "type") != sel.WikiType {
 					continue
 				}
@@ -119,7 +119,7 @@ func (l *lister) wikiPages(ctx context.Context, w *wiki, sel wikiSelector) iter.
 				return
 			}
 			token = pg.Token
-			if empty(pg.Body) {
+			if pg.Count() == 0 {
 				pg.Free()
 				return
 			}
@@ -133,14 +133,6 @@ func (l *lister) wikiPages(ctx context.Context, w *wiki, sel wikiSelector) iter.
 			}
 		}
 	}
-}
-
-// empty tells whether a list has no objects.
-func empty(b []byte) bool {
-	for range rawjson.Objects(b, "value") {
-		return false
-	}
-	return true
 }
 
 // wikiPage is the whole page of a record, with what was added to the record.
@@ -197,7 +189,7 @@ func (l *lister) allWikis(ctx context.Context, p *project) ([]wikiOf, error) {
 		if err != nil {
 			return nil, err
 		}
-		for obj := range rawjson.Objects(pg.Body, "value") {
+		for obj := range pg.Objects() {
 			out = append(out, wikiOf{rawjson.Text(obj, "id"), rawjson.Text(obj, "repositoryId")})
 		}
 		pg.Free()

@@ -93,7 +93,7 @@ func (l *lister) wiqlPage(ctx context.Context, p *project, wiql, last string) ([
 	defer pg.Free()
 	before, _ := strconv.ParseInt(last, 10, 64)
 	var ids []string
-	for obj := range rawjson.Objects(pg.Body, "workItems") {
+	for obj := range pg.Objects() {
 		id := rawjson.Text(obj, "id")
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil || n <= before {

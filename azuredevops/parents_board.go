@@ -81,7 +81,7 @@ func (l *lister) fetchBoards(ctx context.Context, t *team) (*teamBoards, error) 
 		}
 		n++
 	}
-	out.packed = l.work.packer.pack(closeArray(array))
+	out.packed = pack(closeArray(array), packSmallAbove)
 	return out, ctx.Err()
 }
 

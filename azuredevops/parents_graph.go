@@ -79,7 +79,7 @@ func (l *lister) fetchGroups(ctx context.Context) (*groupList, error) {
 			break
 		}
 		var array []byte
-		for obj := range rawjson.Objects(p.Body, "value") {
+		for obj := range p.Objects() {
 			d := rawjson.Text(obj, "descriptor")
 			if !seen[d] {
 				array = appendElement(array, obj)
@@ -87,7 +87,7 @@ func (l *lister) fetchGroups(ctx context.Context) (*groupList, error) {
 			seen[d] = true
 		}
 		p.Free()
-		out.pages = append(out.pages, l.work.packer.pack(closeArray(array)))
+		out.pages = append(out.pages, pack(closeArray(array), packSmallAbove))
 	}
 	return out, ctx.Err()
 }
@@ -105,7 +105,7 @@ func (l *lister) memberships(ctx context.Context, descriptor, direction, key str
 	}
 	defer p.Free()
 	var out []string
-	for obj := range rawjson.Objects(p.Body, "value") {
+	for obj := range p.Objects() {
 		out = append(out, rawjson.Text(obj, key))
 	}
 	return out, nil

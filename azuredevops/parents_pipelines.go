@@ -45,7 +45,7 @@ func (l *lister) eachOf(width int, of func(*project) *request) stream[*parent] {
 					return
 				}
 				// Not freed: those who work on the parents hold parts of the page.
-				for obj := range rawjson.Objects(pg.Body, "value") {
+				for obj := range pg.Objects() {
 					up := &parent{ID: rawjson.Text(obj, "id"), Project: p, JSON: obj}
 					if !l.at.below(up.ID) {
 						continue

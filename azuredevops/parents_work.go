@@ -1,13 +1,10 @@
 package azuredevops
 
 import (
-	"bytes"
-	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
@@ -19,7 +16,6 @@ const (
 
 	boardCacheBytes  = 6 << 20
 	memberCacheBytes = 6 << 20
-	packTeamAbove    = 2 << 10
 )
 
 // workParents are the teams, and what several kinds want of a team. Boards and
@@ -29,7 +25,6 @@ type workParents struct {
 	own     cache[string, *packed] // teams by project
 	boards  cache[string, *teamBoards]
 	members cache[string, *packed]
-	packer  packer
 }
 
 func newWorkParents() *workParents {
@@ -75,7 +70,7 @@ func (l *lister) teamList(ctx context.Context) (*teamList, error) {
 				out.err = listed(err)
 				break
 			}
-			for obj := range rawjson.Objects(p.Body, "value") {
+			for obj := range p.Objects() {
 				id, of := rawjson.Text(obj, "id"), rawjson.Text(obj, "projectId")
 				if seen[id] {
 					continue // the list moved on between two pages
@@ -90,7 +85,7 @@ func (l *lister) teamList(ctx context.Context) (*teamList, error) {
 			p.Free()
 		}
 		for of, b := range arrays {
-			out.of[of] = l.work.packer.pack(closeArray(b))
+			out.of[of] = pack(closeArray(b), packSmallAbove)
 		}
 		return out, ctx.Err()
 	})
@@ -181,7 +176,7 @@ func (l *lister) teamsOf(ctx context.Context, p *project) iter.Seq2[*team, error
 		kept, err := l.work.own.get(ctx, p.ID, func(ctx context.Context) (*packed, error) {
 			rq := &request{Route: "_apis/projects/{projectId}/teams", Args: []string{p.ID}}
 			b, err := l.gather(l.skipPages(ctx, rq), defaultTop)
-			return l.work.packer.pack(b), err
+			return pack(b, packSmallAbove), err
 		})
 		if err != nil {
 			yield(nil, fmt.Errorf("list of teams: %w", err))
@@ -200,7 +195,7 @@ func (l *lister) gather(pages iter.Seq2[*page, error], enough int) ([]byte, erro
 			return nil, listed(err)
 		}
 		n := 0
-		for obj := range rawjson.Objects(p.Body, "value") {
+		for obj := range p.Objects() {
 			out = appendElement(out, obj)
 			n++
 		}
@@ -236,39 +231,10 @@ func (l *lister) teamMembers(ctx context.Context, t *team) ([]byte, error) {
 	kept, err := l.work.members.get(ctx, t.ID, func(ctx context.Context) (*packed, error) {
 		rq := &request{Route: "_apis/projects/{projectId}/teams/{teamId}/members", Args: []string{t.Project.ID, t.ID}, ID: "identity.id"}
 		b, err := l.gather(l.skipPages(ctx, rq), defaultTop)
-		return l.work.packer.pack(b), err
+		return pack(b, packSmallAbove), err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("members: %w", err)
 	}
 	return kept.unpack()
-}
-
-// A packer packs many small things: it keeps what packing needs.
-type packer struct{ writers sync.Pool }
-
-func (k *packer) pack(b []byte) *packed {
-	if len(b) < packTeamAbove {
-		return &packed{b: bytes.Clone(b)}
-	}
-	var out bytes.Buffer
-	w, ok := k.writers.Get().(*flate.Writer)
-	if ok {
-		w.Reset(&out)
-	} else {
-		w, _ = flate.NewWriter(&out, flate.BestSpeed) // fails for unknown levels only
-	}
-	defer k.writers.Put(w)
-	if _, err := w.Write(b); err != nil || w.Close() != nil {
-		return &packed{b: bytes.Clone(b)}
-	}
-	return &packed{b: bytes.Clone(out.Bytes()), size: len(b)}
-}
-
-// kept is what the packed bytes take.
-func (p *packed) kept() int {
-	if p == nil {
-		return 0
-	}
-	return len(p.b)
 }

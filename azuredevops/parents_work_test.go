@@ -100,11 +100,10 @@ func TestTeamsThatTheListHides(t *testing.T) {
 	}
 }
 
-func TestPackerKeeps(t *testing.T) {
-	var k packer
+func TestPackKeeps(t *testing.T) {
 	for n := range 5 {
 		text := strings.Repeat("text "+strconv.Itoa(n), 700*n)
-		p := k.pack([]byte(text))
+		p := pack([]byte(text), packSmallAbove)
 		if got, err := p.unpack(); string(got) != text || err != nil {
 			t.Errorf("%d bytes came back as %d, %v", len(text), len(got), err)
 		}

@@ -98,7 +98,7 @@ func records(l *lister, batches stream[batch]) stream[Record] {
 func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 	defer b.page.Free()
 	next := 0
-	for obj := range rawjson.Objects(b.page.Body, b.key) {
+	for obj := range b.page.Objects() {
 		id := rawjson.Text(obj, b.id)
 		if next < len(b.want) && b.want[next] == id {
 			next++
@@ -123,7 +123,7 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 // the answer: it is unknown.
 func (b batch) lost(yield func(Record, error) bool) bool {
 	back := make(map[string]bool, len(b.want))
-	for obj := range rawjson.Objects(b.page.Body, b.key) {
+	for obj := range b.page.Objects() {
 		back[rawjson.Text(obj, b.id)] = true
 	}
 	for _, id := range b.want {

@@ -112,7 +112,7 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 				}
 				break
 			}
-			for obj := range rawjson.Objects(b.page.Body, "value") {
+			for obj := range b.page.Objects() {
 				of := strings.Clone(rawjson.Get(obj, "definition.id").String()) // it may be a part of the page
 				if changed[of] == nil {
 					changed[of] = map[string]bool{}
@@ -130,7 +130,7 @@ func (l *lister) changedPipelines(ctx context.Context, p *project) iter.Seq2[cha
 				return
 			}
 			// Not freed: those who work on the pipelines hold parts of the page.
-			for obj := range rawjson.Objects(pg.Body, "value") {
+			for obj := range pg.Objects() {
 				id := rawjson.Text(obj, "id")
 				if runs := changed[id]; runs != nil && !yield(changedPipeline{&parent{ID: id, Project: p, JSON: obj}, runs}, nil) {
 					return
@@ -160,7 +160,7 @@ func (l *lister) releasesSince(ctx context.Context, p *project, sel releaseSelec
 				yield(batch{}, fmt.Errorf("list of deployments: %w", err))
 				return
 			}
-			for obj := range rawjson.Objects(pg.Body, "value") {
+			for obj := range pg.Objects() {
 				deployed[strings.Clone(rawjson.Get(obj, "release.id").String())] = true // as above
 			}
 			pg.Free()
@@ -200,11 +200,11 @@ func (l *lister) updatedTestRuns(ctx context.Context, p *project) (map[string]bo
 				return nil, err
 			}
 			got := 0
-			for obj := range rawjson.Objects(pg.Body, "value") {
+			for obj := range pg.Objects() {
 				got++
 				out[strings.Clone(rawjson.Text(obj, "id"))] = true // it may be a part of the page
 			}
-			more := pg.Next() != ""
+			more := pg.Token != ""
 			pg.Free()
 			if got >= testRunWindowTop && !more {
 				return nil, nil //nolint:nilnil // all of them

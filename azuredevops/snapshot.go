@@ -2,16 +2,14 @@ package azuredevops
 
 import (
 	"bytes"
-	"compress/flate"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
@@ -172,7 +170,7 @@ func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
 				yield(nil, unknown(org, listed(fmt.Errorf("list of projects: %w", err))))
 				return
 			}
-			for obj := range rawjson.Objects(p.Body, "value") {
+			for obj := range p.Objects() {
 				pr := &project{ID: rawjson.Text(obj, "id"), Name: rawjson.Text(obj, "name"), JSON: bytes.Clone(obj), scope: org}
 				pr.scope.Project, pr.scope.ProjectName = pr.ID, pr.Name
 				if !yield(pr, nil) {
@@ -200,7 +198,7 @@ func (l *lister) excluded(ctx context.Context, p *project) (bool, error) {
 		return false, listed(err)
 	}
 	defer pg.Free()
-	for t := range rawjson.Objects(pg.Body, "value") {
+	for t := range pg.Objects() {
 		if tag, ok := strings.CutPrefix(rawjson.Text(t, "name"), tagPrefix); ok && slices.Contains(l.c.excluded, tag) {
 			return true, nil
 		}
@@ -307,7 +305,7 @@ func (l *lister) fetchRepositories(ctx context.Context, p *project) (*packed, er
 			pg.Free()
 			return nil, fmt.Errorf("%w: the list is paged", ErrMalformed)
 		}
-		only = pack(pg.Body)
+		only = pack(pg.Body, packAbove)
 		pg.Free()
 	}
 	return only, nil
@@ -320,21 +318,17 @@ type packed struct {
 	size int // unpacked, 0 when b is as it was
 }
 
-const packAbove = 16 << 10
+const (
+	packAbove = 16 << 10
+	// packSmallAbove is for what is kept of each of many parents.
+	packSmallAbove = 2 << 10
+)
 
-func pack(b []byte) *packed {
-	if len(b) > packAbove {
-		var out bytes.Buffer
-		w, err := flate.NewWriter(&out, flate.BestSpeed)
-		if err == nil {
-			_, err = w.Write(b)
-			err = errors.Join(err, w.Close())
-		}
-		if err == nil {
-			return &packed{b: bytes.Clone(out.Bytes()), size: len(b)}
-		}
+func pack(b []byte, above int) *packed {
+	if len(b) <= above {
+		return &packed{b: bytes.Clone(b)}
 	}
-	return &packed{b: bytes.Clone(b)}
+	return &packed{b: memory.Pack(b), size: len(b)}
 }
 
 // unpack returns memory of its own, or what must not be written to.
@@ -342,7 +336,13 @@ func (p *packed) unpack() ([]byte, error) {
 	if p.size == 0 {
 		return p.b, nil
 	}
-	out := make([]byte, p.size)
-	_, err := io.ReadFull(flate.NewReader(bytes.NewReader(p.b)), out)
-	return out, err
+	return memory.Unpack(p.b, p.size)
+}
+
+// kept is what the packed bytes take.
+func (p *packed) kept() int {
+	if p == nil {
+		return 0
+	}
+	return len(p.b)
 }

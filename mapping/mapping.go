@@ -109,6 +109,10 @@ type Problem struct {
 	Kind   string // as written, may be empty
 	Path   string // "resources[3].selector.query"
 	Reason string // for people, without the path
+	// Expression is the one that does not compile, empty when it is something
+	// else; Column the place of a syntax error in it, in characters from 1.
+	Expression string
+	Column     int
 	// Blueprints are those that a rejected block could write. Entities of them
 	// must not be deleted while the block does not run.
 	Blueprints []string

@@ -62,6 +62,14 @@ func (r *Resource) Blueprint() (id string, literal bool) {
 	return r.part("blueprint").expr.literalString()
 }
 
+// BlueprintExpression is the expression that gives the blueprint, as it is written.
+func (r *Resource) BlueprintExpression() string {
+	if e := r.part("blueprint").expr; e != nil {
+		return e.source
+	}
+	return ""
+}
+
 // Files lists the paths of `file://` mappings, each once.
 func (r *Resource) Files() []string { return r.files }
 
@@ -123,14 +131,19 @@ func (r *Resource) finish() {
 // record or a cancelled ctx: then the resource has failed as a whole. The
 // entities share no memory with record.
 func (r *Resource) Map(ctx context.Context, record []byte, files map[string]*string, rep *Report) (Result, error) {
+	if rep == nil {
+		rep = &Report{}
+	}
+	return r.apply(ctx, record, files, rep, nil)
+}
+
+// apply is Map; told, when it is not nil, is told what every expression gave.
+func (r *Resource) apply(ctx context.Context, record []byte, files map[string]*string, rep *Report, told *teller) (Result, error) {
 	m, _ := r.pool.Get().(*mapper)
 	if m == nil {
 		m = &mapper{r: r, slots: make([]slot, r.scan.slots), vals: make([]any, r.scan.slots), have: make([]bool, r.scan.slots)}
 	}
-	if rep == nil {
-		rep = &Report{}
-	}
-	m.ctx, m.files, m.rep = ctx, files, rep
+	m.ctx, m.files, m.rep, m.told = ctx, files, rep, told
 	m.deadline = time.Now().Add(r.timeout)
 	var res Result
 	err := m.record(record, &res)

@@ -238,7 +238,7 @@ func TestIntegrationCalls(t *testing.T) {
 	if err := c.SetResyncState(ctx, state); err != nil {
 		t.Error(err)
 	}
-	if err := c.SetResyncState(ctx, port.ResyncState{Status: "aborted", End: at}); err != nil {
+	if err := c.SetResyncState(ctx, port.ResyncState{Status: "aborted", Start: at, End: at}); err != nil {
 		t.Error(err)
 	}
 	states := srv.Integration().States

@@ -22,6 +22,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // ClientConfig says whom the client stands for. Zero fields mean the default
@@ -44,11 +46,17 @@ type ClientConfig struct {
 	// Transport carries the requests: proxies and certificates are its concern.
 	// http.DefaultTransport by default.
 	Transport http.RoundTripper
+	// MetricsWebhook gets the reports about a resync too, through MetricsTransport
+	// (default: http.DefaultTransport); empty: nobody does.
+	MetricsWebhook   Secret
+	MetricsTransport http.RoundTripper
 	// Masker removes secrets from what is sent as an example and from errors.
 	// The client's own secret is added to it.
 	Masker *Masker
 	// Log gets retries and throttling. Nothing is logged by default.
 	Log *slog.Logger
+	// Registry gets the metrics. They are not shown by default.
+	Registry prometheus.Registerer
 }
 
 // Client talks to Port. It is safe for concurrent use.
@@ -59,6 +67,7 @@ type Client struct {
 
 	token   tokenSource
 	pace    pacer
+	metrics *metrics
 	budget  budget
 	reached atomic.Bool // Port has answered once
 	bulks   chan struct{}
@@ -98,6 +107,9 @@ func New(cfg ClientConfig) (*Client, error) {
 	c := &Client{
 		cfg: cfg, base: base, log: cfg.Log.With("component", "port"), budget: budget{failures: map[string]int{}},
 		bulks: make(chan struct{}, maxBulks),
+	}
+	if c.metrics, err = newMetrics(cfg.Registry, &c.pace); err != nil {
+		return nil, fmt.Errorf("port: metrics: %w", err)
 	}
 	c.layout.ocean.Store(cfg.UserAgentLayout == LayoutOcean)
 	c.layout.decided = cfg.UserAgentLayout != LayoutAuto

@@ -66,7 +66,7 @@ func loadResources(dir fs.FS) (*resources, error) {
 		if err != nil {
 			return nil, fmt.Errorf("default resources: %w", err)
 		}
-		doc, err := yamlToJSON(raw) // YAML includes JSON
+		doc, err := YAMLToJSON(raw) // YAML includes JSON
 		if err == nil {
 			err = json.Unmarshal(doc, into)
 		}
@@ -126,9 +126,9 @@ func newDefaultBlueprint(doc []byte) (b defaultBlueprint, err error) {
 	return b, nil
 }
 
-// yamlToJSON converts a document and keeps the order of its members, which
+// YAMLToJSON converts a document and keeps the order of its members, which
 // Port shows to users.
-func yamlToJSON(raw []byte) ([]byte, error) {
+func YAMLToJSON(raw []byte) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(raw, &doc); err != nil {
 		return nil, err

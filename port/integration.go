@@ -25,6 +25,7 @@ type Integration struct {
 	ProcessingMode       string          `json:"processingMode"`
 	ResourcesOrigin      string          `json:"createPortResourcesOrigin"`
 	ResourcesInitialized bool            `json:"arePortResourcesInitialized"`
+	Resync               resyncShown     `json:"resyncState"`
 
 	logs, metrics string // where log records and reports go; empty: nowhere
 }
@@ -92,7 +93,7 @@ func (c *Client) createIntegration(ctx context.Context, cfg SetupConfig, origin 
 	body, err := json.Marshal(map[string]any{
 		"installationId": c.cfg.Identifier, "installationAppType": c.cfg.IntegrationType, "version": c.cfg.Version,
 		"changelogDestination": orObject(cfg.ChangelogDestination), "config": orObject(mapping),
-		"actionsProcessingEnabled": false, "incrementalSyncEnabled": cfg.IncrementalSync,
+		"actionsProcessingEnabled": orFalse(cfg.ActionsProcessing), "incrementalSyncEnabled": orFalse(cfg.IncrementalSync),
 		"createPortResourcesOrigin": origin,
 	})
 	if err != nil {
@@ -109,6 +110,8 @@ func (c *Client) createIntegration(ctx context.Context, cfg SetupConfig, origin 
 	}
 	return i, err
 }
+
+func orFalse(b *bool) bool { return b != nil && *b }
 
 func orObject(doc json.RawMessage) json.RawMessage {
 	if len(doc) == 0 {
@@ -144,15 +147,46 @@ const ResyncRunning = "running"
 // A ResyncState is what Port shows about the last resync.
 type ResyncState struct {
 	Status   string        // ResyncRunning, or completed, failed or aborted
-	Start    time.Time     // sent with ResyncRunning
-	End      time.Time     // sent with the others
+	Start    time.Time     // by which a resync is told from those of other processes
+	End      time.Time     // zero while it runs
 	Next     time.Time     // zero when none is planned
 	Interval time.Duration // zero when there is no schedule
 }
 
-// SetResyncState reports the state of a resync.
+// A resyncShown is the state of a resync as Port shows it, of whichever process.
+type resyncShown struct {
+	Start    string          `json:"lastResyncStart"`
+	Next     string          `json:"nextResync"`
+	Interval json.RawMessage `json:"intervalInMinuets"`
+}
+
+// sameStart is how far two times of one start may differ: Port may keep less digits.
+const sameStart = time.Second
+
+// ends reports whether the end of a resync is what Port waits for, and not that of
+// one which another process of the installation has begun since.
+func (p resyncShown) ends(s ResyncState) bool {
+	at, err := time.Parse(time.RFC3339Nano, p.Start)
+	return err != nil || at.Sub(s.Start).Abs() < sameStart
+}
+
+// SetResyncState reports the state of a resync. Several processes may share an
+// installation: the end of a resync is not reported when another process has begun
+// one since, and a process without a schedule leaves the plan of another.
 func (c *Client) SetResyncState(ctx context.Context, s ResyncState) error {
-	body, err := json.Marshal(s.wire())
+	i, err := c.Integration(ctx)
+	if err != nil {
+		return err
+	}
+	if s.Status != ResyncRunning && !i.Resync.ends(s) {
+		c.log.InfoContext(ctx, "port goes on showing the resync that another process of this installation has begun since", "state", s.Status, "other_start", i.Resync.Start)
+		return nil
+	}
+	w := s.wire()
+	if next, err := time.Parse(time.RFC3339Nano, i.Resync.Next); err == nil && s.Next.IsZero() && next.After(time.Now()) {
+		w["nextResync"], w["intervalInMinuets"] = i.Resync.Next, i.Resync.Interval
+	}
+	body, err := json.Marshal(w)
 	if err != nil {
 		return fmt.Errorf("port: resync state: %w", err)
 	}
@@ -162,9 +196,9 @@ func (c *Client) SetResyncState(ctx context.Context, s ResyncState) error {
 
 // wire gives the members that Port expects; the misspelt one is its contract.
 func (s ResyncState) wire() map[string]any {
-	w := map[string]any{"status": s.Status, "lastResyncEnd": nil, "nextResync": nil, "intervalInMinuets": nil}
+	w := map[string]any{"status": s.Status, "nextResync": nil, "intervalInMinuets": nil}
 	if s.Status == ResyncRunning {
-		w["lastResyncStart"] = isoTime(s.Start)
+		w["lastResyncStart"], w["lastResyncEnd"] = isoTime(s.Start), nil
 	} else {
 		w["lastResyncEnd"] = isoTime(s.End)
 	}

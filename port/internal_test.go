@@ -165,3 +165,23 @@ func BenchmarkBulk(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*len(list))/b.Elapsed().Seconds(), "entities/s")
 }
+
+// What has the form of a credential is looked at.
+func FuzzCredentialParts(f *testing.F) {
+	for _, s := range []string{
+		"Authorization: Basic x", "?acceſſ_toKen=a", "&client_secret=a", "?api-key=a", "&paſsword=a", "?ſig=a", "https://u:p@host",
+		strings.Repeat("a", 76) + "AZDOabcd", "AKIA0123456789ABCDEF", "ASIA0123456789ABCDEF", "amzn.mws." + strings.Repeat("a", 36), "AIza" + strings.Repeat("a", 35),
+		"ya29.0123456789", "AAAA1234567:" + strings.Repeat("a", 140), "ghp_" + strings.Repeat("a", 36), "ghr_" + strings.Repeat("a", 36),
+		"github_pat_" + strings.Repeat("a", 22), "-----BEGIN RSA PRIVATE KEY-----", "eyJ0123456789.eyJ0123456789.x",
+	} {
+		f.Add(s)
+		if !credentialForms.MatchString(s) {
+			f.Errorf("%q has no form", s)
+		}
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if credentialForms.MatchString(s) && !mayHoldCredential(s) {
+			t.Errorf("%q is not looked at", s)
+		}
+	})
+}

@@ -17,6 +17,7 @@ type pacer struct {
 	windowEnd time.Time     // until then interval holds
 	interval  time.Duration // between calls, zero when there is no hurry
 	free      time.Time     // when the next call may go
+	pauses    time.Duration // all of them together, what is left of the last one included
 }
 
 // turn takes the next place and returns how long to wait for it.
@@ -44,11 +45,24 @@ func (p *pacer) turn(now time.Time) time.Duration {
 func (p *pacer) pause(until time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fresh := !time.Now().Before(p.paused)
-	if until.After(p.paused) {
+	from := p.paused
+	now := time.Now()
+	fresh := !now.Before(from)
+	if fresh {
+		from = now
+	}
+	if until.After(from) {
+		p.pauses += until.Sub(from)
 		p.paused = until
 	}
 	return fresh
+}
+
+// lasted is how long the pauses have lasted so far.
+func (p *pacer) lasted(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pauses - max(0, p.paused.Sub(now))
 }
 
 // observe reads the limit from an answer.

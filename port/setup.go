@@ -45,10 +45,13 @@ type SetupConfig struct {
 	// blueprints, actions, scorecards, pages and port-app-config, each .json,
 	// .yaml or .yml.
 	Resources fs.FS
-	// ChangelogDestination is {"type":"KAFKA"}, {"type":"WEBHOOK","url":…} or
-	// nil, by the event listener.
+	// ChangelogDestination is {"type":"KAFKA"}, {"type":"WEBHOOK","url":…} or {}, by
+	// the event listener. Nil in a process that does not listen for Port, which leaves
+	// what another process of the installation has said.
 	ChangelogDestination json.RawMessage
-	IncrementalSync      bool
+	// IncrementalSync and ActionsProcessing are nil in a process that knows nothing
+	// about them: Port keeps what it has.
+	IncrementalSync, ActionsProcessing *bool
 	// CheckMapping refuses a default mapping that the program could not use; optional.
 	CheckMapping func(doc []byte) error
 }
@@ -178,27 +181,37 @@ func (s *setup) origin(ctx context.Context) (string, error) {
 	return OriginDefault, nil
 }
 
-// reconcile patches what differs between Port and the configuration.
+// reconcile patches what differs between Port and the configuration. Several
+// processes may share an installation: each writes only what it decides about.
 func (s *setup) reconcile(ctx context.Context, i *Integration) (*Integration, error) {
 	c := s.c.cfg
-	same := i.InstallationAppType == c.IntegrationType && i.Version == c.Version && i.ProcessingMode == processingMode &&
-		!i.ActionsProcessing && i.IncrementalSync == s.cfg.IncrementalSync &&
-		sameDestination(i.ChangelogDestination, s.cfg.ChangelogDestination)
-	if same {
+	members := map[string]any{}
+	differs := func(name string, value any, is bool) {
+		if is {
+			members[name] = value
+		}
+	}
+	differs("installationAppType", c.IntegrationType, i.InstallationAppType != c.IntegrationType)
+	differs("version", c.Version, i.Version != c.Version)
+	differs("processingMode", processingMode, i.ProcessingMode != processingMode)
+	differs("changelogDestination", s.cfg.ChangelogDestination,
+		s.cfg.ChangelogDestination != nil && !sameDestination(i.ChangelogDestination, s.cfg.ChangelogDestination))
+	differs("incrementalSyncEnabled", s.cfg.IncrementalSync, other(s.cfg.IncrementalSync, i.IncrementalSync))
+	differs("actionsProcessingEnabled", s.cfg.ActionsProcessing, other(s.cfg.ActionsProcessing, i.ActionsProcessing))
+	if len(members) == 0 {
 		return i, nil
 	}
 	origin := i.ResourcesOrigin
-	i, err := s.c.updateIntegration(ctx, map[string]any{
-		"installationAppType": c.IntegrationType, "changelogDestination": orObject(s.cfg.ChangelogDestination),
-		"actionsProcessingEnabled": false, "incrementalSyncEnabled": s.cfg.IncrementalSync,
-		"processingMode": processingMode,
-	})
+	i, err := s.c.updateIntegration(ctx, members)
 	if err != nil {
 		return nil, err
 	}
 	i.ResourcesOrigin = cmp.Or(i.ResourcesOrigin, origin)
 	return i, nil
 }
+
+// other reports whether a decision differs from what Port has.
+func other(decided *bool, has bool) bool { return decided != nil && *decided != has }
 
 // sameDestination compares two documents; none, null and {} are the same.
 func sameDestination(a, b json.RawMessage) bool { return reflect.DeepEqual(content(a), content(b)) }

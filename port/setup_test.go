@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/porttest"
 )
@@ -248,6 +250,82 @@ func TestSetupFromDisk(t *testing.T) {
 	if err := client(t, porttest.NewUnstarted(porttest.Options{})).Setup(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "pages.toml") {
 		t.Errorf("err = %v, want one that names pages.toml", err)
 	}
+}
+
+// Processes that share an installation leave each other's members alone.
+func TestSetupOfSeveralProcesses(t *testing.T) {
+	t.Parallel()
+	srv, c := fresh(t, porttest.Options{})
+	yes, no := true, false
+	service, job, workers := defaults, defaults, defaults
+	service.ChangelogDestination = json.RawMessage(`{"type":"KAFKA"}`)
+	job.IncrementalSync, workers.ActionsProcessing = &yes, &yes
+	for _, cfg := range []port.SetupConfig{service, job, workers} {
+		if err := c.Setup(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv.ForgetRequests()
+	for _, cfg := range []port.SetupConfig{service, job, workers, defaults} {
+		if err := client(t, srv).Setup(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := srv.Requests(patchIntegration); len(got) != 0 {
+		t.Errorf("%d patches of processes that all find what they want", len(got))
+	}
+	doc := string(srv.Integration().Document)
+	for _, want := range []string{`"KAFKA"`, `"incrementalSyncEnabled":true`, `"actionsProcessingEnabled":true`} {
+		if !strings.Contains(doc, want) {
+			t.Errorf("%s was overwritten: %s", want, doc)
+		}
+	}
+	workers.ActionsProcessing = &no
+	if err := c.Setup(t.Context(), workers); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(srv.Integration().Document); !strings.Contains(got, `"actionsProcessingEnabled":false`) || !strings.Contains(got, `"incrementalSyncEnabled":true`) {
+		t.Errorf("the decision that nothing runs did not reach Port alone: %s", got)
+	}
+}
+
+// The last resync that was begun is shown, with its own end and the plan of whoever has one.
+func TestResyncStatesOfSeveralProcesses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, service := fresh(t, porttest.Options{})
+		if err := service.Setup(t.Context(), defaults); err != nil {
+			t.Fatal(err)
+		}
+		job := client(t, srv)
+		say := func(c *port.Client, s port.ResyncState) {
+			t.Helper()
+			if err := c.SetResyncState(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := func(status string, start, next time.Time) {
+			t.Helper()
+			s := gjson.GetBytes(srv.Integration().Document, "resyncState")
+			if s.Get("status").Str != status || !s.Get("lastResyncStart").Time().Equal(start) || !s.Get("nextResync").Time().Equal(next) {
+				t.Errorf("Port shows %s, want %s of %v, next %v", s.Raw, status, start, next)
+			}
+		}
+		first, next := time.Now(), time.Now().Add(time.Hour)
+		say(service, port.ResyncState{Status: "running", Start: first, Next: next, Interval: time.Hour})
+		time.Sleep(time.Minute)
+		second := time.Now()
+		say(job, port.ResyncState{Status: "running", Start: second})
+		want("running", second, next)
+		say(service, port.ResyncState{Status: "aborted", Start: first, End: time.Now(), Next: next, Interval: time.Hour})
+		want("running", second, next) // of the job, which the end of the other is not
+		time.Sleep(2 * time.Hour)
+		say(job, port.ResyncState{Status: "completed", Start: second, End: time.Now()})
+		want("completed", second, time.Time{}) // nobody has carried on with the plan
+		if s := string(srv.Integration().States[0]); !strings.Contains(s, `"intervalInMinuets":60`) || !strings.Contains(s, `"lastResyncEnd":null`) {
+			t.Errorf("the first state is %s", s)
+		}
+	})
 }
 
 func TestSetupDrift(t *testing.T) {

@@ -33,6 +33,7 @@ func (c *Client) fetchToken(ctx context.Context) (string, time.Duration, error) 
 		ExpiresIn   float64 `json:"expiresIn"`
 		TokenType   string  `json:"tokenType"`
 	}
+	c.metrics.barred.Store(false)
 	if err := json.Unmarshal(a.body, &t); err != nil || t.AccessToken == "" {
 		// The error is not repeated: it may quote the token.
 		return "", 0, fmt.Errorf("port: token: %w", errAnswer)
@@ -46,6 +47,7 @@ func (c *Client) fetchToken(ctx context.Context) (string, time.Duration, error) 
 func (c *Client) refusalOf(err error) error {
 	switch statusOf(err) {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity:
+		c.metrics.barred.Store(true)
 		e, _ := errors.AsType[*Error](err)
 		return fmt.Errorf("port: %w: Port at %s refuses the credentials (%d %s): check OCEAN__PORT__CLIENT_ID and OCEAN__PORT__CLIENT_SECRET, "+
 			"and that OCEAN__PORT__BASE_URL is the region of this account", ErrUnauthorized, c.base, e.StatusCode, e.Message)

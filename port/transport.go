@@ -110,6 +110,7 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		if !again {
 			return nil, r.final(err)
 		}
+		c.metrics.retries.Inc()
 		if !k.quiet {
 			c.log.DebugContext(ctx, "call is repeated", "method", k.method, "path", k.path, "attempt", r.attempts, "wait", wait, "err", err)
 		}
@@ -140,7 +141,7 @@ func (c *Client) backOff(ctx context.Context, k *call, err error, wait time.Dura
 }
 
 // attempt sends the request once and reads the answer.
-func (c *Client) attempt(caller context.Context, k *call, token string, timeout time.Duration) (*answer, error) {
+func (c *Client) attempt(caller context.Context, k *call, token string, timeout time.Duration) (good *answer, err error) {
 	ctx, cancel := context.WithTimeout(caller, timeout)
 	defer cancel()
 	req, err := c.request(ctx, k, token)
@@ -148,6 +149,14 @@ func (c *Client) attempt(caller context.Context, k *call, token string, timeout 
 		return nil, err
 	}
 	c.calls.Add(1)
+	c.metrics.inFlight.Inc()
+	begun, status := time.Now(), 0
+	defer func() {
+		c.metrics.inFlight.Dec()
+		if caller.Err() == nil {
+			c.metrics.ended(k, status, time.Since(begun), err)
+		}
+	}()
 	fail := func(err error, sent bool) error {
 		if ctx.Err() != nil && caller.Err() == nil {
 			// Not ctx's own error: callers take that for the end of the program.
@@ -159,6 +168,7 @@ func (c *Client) attempt(caller context.Context, k *call, token string, timeout 
 	if err != nil {
 		return nil, fail(err, !unsent(err))
 	}
+	status = res.StatusCode
 	defer res.Body.Close()
 	c.reached.Store(true)
 	c.pace.observe(res.Header, time.Now())

@@ -78,12 +78,12 @@ func TestRetryMatrix(t *testing.T) {
 				srv := porttest.NewUnstarted(porttest.Options{})
 				a := &answers{status: tt.status, err: tt.err}
 				c := client(t, srv, func(cfg *port.ClientConfig) { cfg.Transport = a })
-				err := c.SetResyncState(t.Context(), port.ResyncState{Status: port.ResyncRunning})
+				err := c.SendExamples(t.Context(), "project", [][]byte{[]byte(`{}`)})
 				if (err == nil) != (tt.status == 200) {
 					t.Errorf("err = %v", err)
 				}
 				if got := a.calls.Load(); got != tt.read {
-					t.Errorf("attempts of a PATCH = %d, want %d", got, tt.read)
+					t.Errorf("attempts of a call that can be repeated = %d, want %d", got, tt.read)
 				}
 				if got := errors.Is(err, port.ErrUnauthorized); got != tt.unauth {
 					t.Errorf("ErrUnauthorized = %v", got)

@@ -71,7 +71,7 @@ func New(cfg Config) (*Server, error) {
 	if p := strings.Trim(cfg.Prefix, "/"); p != "" {
 		s.prefix = "/" + p
 	}
-	s.metrics = newMetrics(cfg.Registry, s.spoolStats)
+	s.metrics = newMetrics(cfg.Registry, cfg.Events, s.Queue)
 	s.echo = s.routes()
 	return s, nil
 }
@@ -309,23 +309,6 @@ func (s *Server) ready() bool {
 	}
 	sp := s.store()
 	return !s.unusable.Load() && (sp == nil || sp.Failing() == nil)
-}
-
-func (s *Server) spoolStats() (spool.Stats, bool) {
-	sp := s.store()
-	if sp == nil {
-		return spool.Stats{}, false
-	}
-	return sp.Stats(), true
-}
-
-// Working counts the objects whose deliveries are being handled. A nil server has none.
-func (s *Server) Working() int {
-	if s == nil {
-		return 0
-	}
-	st, _ := s.spoolStats()
-	return st.Working
 }
 
 // store is the open spool; nil when there is none yet.

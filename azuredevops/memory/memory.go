@@ -55,8 +55,6 @@ type Memory struct {
 	limits Limits
 	log    *slog.Logger
 	lock   *os.File
-	packer packer
-	reader unpacker
 
 	gate sync.RWMutex // held for writing while file is replaced or closed
 	file *os.File
@@ -143,7 +141,7 @@ func (m *Memory) Get(key string) (value []byte, ok bool) {
 			rec = nil
 		}
 	}
-	value, other, ok := m.reader.value(rec, name)
+	value, other, ok := valueOf(rec, name)
 	if !ok && !other {
 		m.forget(name, s)
 	}
@@ -191,7 +189,7 @@ func (m *Memory) Put(key string, value []byte) {
 		return
 	}
 	n := nameOf(key)
-	rec := m.packer.record(n, value)
+	rec := record(n, value)
 	if int64(len(rec)) > m.limits.Bytes/valueShare {
 		return
 	}
@@ -239,7 +237,6 @@ func (m *Memory) EndResync(complete bool) error {
 	defer m.gate.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.packer.rest()
 	m.flush()
 	if m.stopped {
 		return nil

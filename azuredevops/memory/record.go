@@ -1,13 +1,9 @@
 package memory
 
 import (
-	"bytes"
-	"compress/flate"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
-	"io"
-	"sync"
 )
 
 // A record is a header and a payload, little endian:
@@ -46,19 +42,10 @@ func (n name) short() uint64 { return binary.LittleEndian.Uint64(n[:8]) }
 
 func padded(n int) int64 { return int64(n+alignment-1) / alignment * alignment }
 
-// A packer makes records, one at a time: its state is half a megabyte.
-type packer struct {
-	mu  sync.Mutex
-	w   *flate.Writer
-	out bytes.Buffer
-}
-
-func (p *packer) record(n name, value []byte) []byte {
+func record(n name, value []byte) []byte {
 	payload, flags := value, uint32(0)
 	if len(value) >= packAbove {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if b := p.pack(value); b != nil && len(b) < len(value) {
+		if b := Pack(value); len(b) < len(value) {
 			payload, flags = b, flagPacked
 		}
 	}
@@ -72,46 +59,15 @@ func (p *packer) record(n name, value []byte) []byte {
 	return rec
 }
 
-// pack deflates a value; the result is valid until the next call, nil when that
-// did not work.
-func (p *packer) pack(value []byte) []byte {
-	p.out.Reset()
-	if p.w == nil {
-		w, err := flate.NewWriter(&p.out, flate.BestSpeed)
-		if err != nil {
-			return nil
-		}
-		p.w = w
-	}
-	p.w.Reset(&p.out)
-	if _, err := p.w.Write(value); err != nil {
-		return nil
-	}
-	if err := p.w.Close(); err != nil {
-		return nil
-	}
-	return p.out.Bytes()
-}
-
-// rest gives the memory of the packer back.
-func (p *packer) rest() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.w, p.out = nil, bytes.Buffer{}
-}
-
 // intact tells whether rec is a whole record.
 func intact(rec []byte) bool {
 	return len(rec) >= recordHeader && int64(len(rec)) == recordHeader+int64(binary.LittleEndian.Uint32(rec[4:])) &&
 		binary.LittleEndian.Uint32(rec) == crc32.Checksum(rec[4:], castagnoli)
 }
 
-// An unpacker reads records. Its states are recycled: one takes 40 kB.
-type unpacker struct{ states sync.Pool }
-
-// value reads the value of a record. other says that it is whole, but that of
+// valueOf reads the value of a record. other says that it is whole, but that of
 // another name.
-func (u *unpacker) value(rec []byte, n name) (value []byte, other, ok bool) {
+func valueOf(rec []byte, n name) (value []byte, other, ok bool) {
 	if !intact(rec) {
 		return nil, false, false
 	}
@@ -126,15 +82,6 @@ func (u *unpacker) value(rec []byte, n name) (value []byte, other, ok bool) {
 	if size > maxValueBytes {
 		return nil, false, false
 	}
-	value = make([]byte, size)
-	r, ok := u.states.Get().(io.Reader)
-	if !ok {
-		r = flate.NewReader(nil)
-	}
-	defer u.states.Put(r)
-	if err := r.(flate.Resetter).Reset(bytes.NewReader(payload), nil); err != nil { //nolint:forcetypeassert // flate promises it
-		return nil, false, false
-	}
-	_, err := io.ReadFull(r, value)
+	value, err := Unpack(payload, int(size))
 	return value, false, err == nil
 }

@@ -104,10 +104,7 @@ func from(obj []byte, name string) []byte {
 		if string(key) == name {
 			return obj[i:]
 		}
-		i = SkipSpace(obj, SkipValue(obj, i))
-		if i < len(obj) && obj[i] == ',' {
-			i = SkipSpace(obj, i+1)
-		}
+		i = Next(obj, SkipValue(obj, i))
 	}
 	return nil
 }
@@ -128,13 +125,13 @@ func Walk(obj []byte, visit func(name, value []byte) int) {
 		if n < 0 {
 			return
 		}
-		i = next(obj, from+n)
+		i = Next(obj, from+n)
 	}
 }
 
-// next returns the index of what follows the comma at or behind i, or of what is
+// Next returns the index of what follows the comma at or behind i, or of what is
 // there instead of one.
-func next(b []byte, i int) int {
+func Next(b []byte, i int) int {
 	if i = SkipSpace(b, i); i < len(b) && b[i] == ',' {
 		i = SkipSpace(b, i+1)
 	}
@@ -191,23 +188,9 @@ func Elements(b []byte) iter.Seq[[]byte] {
 			if !yield(b[i:end:end]) {
 				return
 			}
-			i = next(b, end)
+			i = Next(b, end)
 		}
 	}
-}
-
-// Visit is Elements for a visitor that says why it stops. It also returns the length
-// of the array that b begins with.
-func Visit(b []byte, visit func(element []byte) error) (length int, err error) {
-	i := SkipSpace(b, 1)
-	for i < len(b) && b[i] != ']' {
-		end := SkipValue(b, i)
-		if err := visit(b[i:end:end]); err != nil {
-			return 0, err
-		}
-		i = next(b, end)
-	}
-	return min(i+1, len(b)), nil
 }
 
 // Objects yields the objects in the array under key, see [Array]. Whatever else is in

@@ -104,12 +104,13 @@ func (b *buffers) read(r io.Reader, size int64, room func(n int) error) ([]byte,
 // As an http.Response.Body it can be read once, and Close does not free it.
 type Page struct {
 	Body   []byte // without byte order mark
-	Token  string // of the next page
+	Token  string // of the next page, empty behind the last one
 	Status int
 
-	whole []byte
-	pool  *buffers
-	rest  *bytes.Reader
+	elements []span // of the list
+	whole    []byte
+	pool     *buffers
+	rest     *bytes.Reader
 }
 
 // Free gives the memory back. It may be called on nil.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	sdk "github.com/microsoft/azure-devops-go-api/azuredevops/v7"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -27,6 +29,8 @@ type Config struct {
 	Bodies      *Bodies           // shared by the clients of a process; nil means one of its own
 	UserAgent   string            // added to the library's own
 	Log         *slog.Logger      // nil means none
+
+	Registry prometheus.Registerer // gets the metrics; nil: they are not shown
 }
 
 // A Client is one organization seen with one credential. It is safe for
@@ -71,8 +75,13 @@ func New(cfg Config) (*Client, error) {
 	for _, s := range Services() {
 		c.base[s] = serviceURL(org, s)
 	}
+	limit := newLimiter(cfg.MaxInFlight, log)
+	m, err := newMetrics(cfg.Registry, c.OrganizationName(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("metrics of %s: %w", org, err)
+	}
 	c.transport = &transport{
-		base: cfg.Transport, cred: &account{Credential: cfg.Credential, server: onServer(org), log: log}, limit: newLimiter(cfg.MaxInFlight, log),
+		base: cfg.Transport, cred: &account{Credential: cfg.Credential, server: onServer(org), log: log}, limit: limit, metrics: m,
 		count: &counters{}, memory: &buffers{}, bodies: cfg.Bodies, timeout: cfg.Timeout, log: log,
 	}
 	c.sdk = sdk.NewClientWithOptions(

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Ways of signing in, values of Config.Authentication.
@@ -49,6 +51,8 @@ type EntraConfig struct {
 	local         http.RoundTripper // to the endpoint of managed identities, which no proxy can reach; nil means a plain one without
 	Timeout       time.Duration     // of one sign-in; 0 means 30 s
 	Log           *slog.Logger      // nil means none
+
+	Registry prometheus.Registerer // gets the metric of a certificate; nil: it is not shown
 }
 
 // An Entra is an identity of Entra: a service principal or a managed identity. Its
@@ -64,6 +68,8 @@ type Entra struct {
 	failure  error     // of the last sign-in
 	failures atomic.Int64
 	warned   time.Time // about the end of the certificate
+
+	certificateEnd prometheus.Gauge
 }
 
 // An accessToken is what Entra gives.
@@ -93,7 +99,10 @@ func NewEntra(cfg EntraConfig) (*Entra, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Entra{cfg: cfg, turn: make(chan struct{}, 1)}
+	c := &Entra{cfg: cfg, turn: make(chan struct{}, 1), certificateEnd: prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "client_certificate_not_after_timestamp_seconds",
+		Help: "End of the certificate with which the service principal signs in, as a Unix time; 0 before the first sign-in. Only there where one is used.",
+	})}
 	var needs []string
 	switch cfg.Method {
 	case SignInClientSecret:
@@ -113,6 +122,11 @@ func NewEntra(cfg EntraConfig) (*Entra, error) {
 	}
 	if len(needs) > 0 && cfg.Method != SignInClientSecret && !strings.HasPrefix(cfg.AuthorityHost, "https://") {
 		return nil, fmt.Errorf("sign-in %s: want an authority host that begins with https://", cfg.Method)
+	}
+	if cfg.Method == SignInCertificate && cfg.Registry != nil {
+		if err := cfg.Registry.Register(c.certificateEnd); err != nil {
+			return nil, fmt.Errorf("metrics of the certificate: %w", err)
+		}
 	}
 	return c, nil
 }

@@ -96,6 +96,7 @@ const (
 // watch warns before the certificate ends, which Entra does not.
 func (c *Entra) watch(ctx context.Context, cert *x509.Certificate) {
 	now := time.Now()
+	c.certificateEnd.Set(float64(cert.NotAfter.Unix()))
 	if cert.NotAfter.Sub(now) < certificateNear && now.Sub(c.warned) >= certificateTell {
 		c.warned = now
 		c.cfg.Log.WarnContext(ctx, "the client certificate ends soon: register a new one with the application and replace the file",

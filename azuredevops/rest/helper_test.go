@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -68,6 +70,8 @@ type options struct {
 	log  io.Writer
 	wait time.Duration
 	org  string // empty means testOrg
+
+	registry prometheus.Registerer
 }
 
 func newTestClient(tb testing.TB, f *fakeService, o options) *Client {
@@ -82,7 +86,7 @@ func newTestClient(tb testing.TB, f *fakeService, o options) *Client {
 		o.org = testOrg
 	}
 	c, err := New(Config{
-		OrganizationURL: o.org, Credential: o.cred, Transport: f, MaxInFlight: o.most, Timeout: o.wait,
+		OrganizationURL: o.org, Credential: o.cred, Transport: f, MaxInFlight: o.most, Timeout: o.wait, Registry: o.registry,
 		Log: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

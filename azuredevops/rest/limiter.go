@@ -111,6 +111,18 @@ func (l *limiter) paused() time.Duration {
 	return l.throttled - max(0, time.Until(l.until))
 }
 
+// A usage is what a limiter does now.
+type usage struct {
+	inFlight, waiting, limit int
+	paused                   time.Duration // so far, all pauses together
+}
+
+func (l *limiter) use() usage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return usage{l.inFlight, l.waiting, l.limit, l.paused()}
+}
+
 // waited books what a waiter waited for pauses, as far as others of its kind have
 // not waited at the same time. mu is held.
 func (l *limiter) waited(w *waiter) {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -29,8 +31,9 @@ func TestCheckList(t *testing.T) {
 		{body: `null`, key: "value", bad: true},
 		{body: ``, key: "value", bad: true},
 	} {
-		if err := checkList([]byte(tt.body), tt.key, tt.id, tt.nulls); (err != nil) != tt.bad || err != nil && !errors.Is(err, ErrMalformed) {
-			t.Errorf("checkList(%s) = %v, want an error: %v", tt.body, err, tt.bad)
+		p := &Page{Body: []byte(tt.body)}
+		if err := p.ReadList(tt.key, tt.id, tt.nulls); (err != nil) != tt.bad || err != nil && !errors.Is(err, ErrMalformed) {
+			t.Errorf("ReadList(%s) = %v, want an error: %v", tt.body, err, tt.bad)
 		}
 	}
 }
@@ -41,13 +44,24 @@ func FuzzCheckList(f *testing.F) {
 	f.Add([]byte(`{"value":[{"id":"a","value":[]},{"id":[]}],"count":2}`))
 	f.Add([]byte(`{"value":[],"value":[{}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if !json.Valid(b) || bytes.Contains(b, []byte(`\u`)) || CheckList(b, "value", "id") != nil {
+		p := &Page{Body: b}
+		if !json.Valid(b) || bytes.Contains(b, []byte(`\u`)) || p.ReadList("value", "id", false) != nil {
 			return
 		}
 		var answer map[string]json.RawMessage
 		var list []map[string]json.RawMessage
 		if err := errors.Join(json.Unmarshal(b, &answer), json.Unmarshal(answer["value"], &list)); err != nil {
-			t.Errorf("CheckList(%s) = nil, a decoder says %v", b, err)
+			t.Errorf("ReadList(%s) = nil, a decoder says %v", b, err)
+		}
+		got := slices.Collect(p.Objects())
+		if len(got) != len(list) || p.Count() != len(list) {
+			t.Fatalf("Objects(%s) are %d, a decoder finds %d", b, len(got), len(list))
+		}
+		for i, obj := range got {
+			var m map[string]json.RawMessage
+			if err := json.Unmarshal(obj, &m); err != nil || !reflect.DeepEqual(m, list[i]) {
+				t.Errorf("object %d of %s is %s", i, b, obj)
+			}
 		}
 	})
 }

@@ -8,8 +8,6 @@ import (
 	"iter"
 	"strconv"
 	"strings"
-
-	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // maxEmptyPages bounds a list that only promises more.
@@ -54,7 +52,7 @@ func (send Sender) Pages(ctx context.Context, rq *Request, key string) iter.Seq2
 				yield(nil, err)
 				return
 			}
-			token := p.Next()
+			token := p.Token
 			if token != "" && !guard.Token(token) {
 				p.Free()
 				yield(nil, fmt.Errorf("%s, page %d: %w: the continuation token repeats", rq.Route, n, ErrMalformed))
@@ -63,7 +61,7 @@ func (send Sender) Pages(ctx context.Context, rq *Request, key string) iter.Seq2
 			if !yield(p, nil) || token == "" {
 				return
 			}
-			next = rq.With("continuationToken", token)
+			next = rq.With(tokenMember, token)
 		}
 	}
 }
@@ -81,12 +79,8 @@ func (send Sender) OffsetPages(ctx context.Context, rq *Request, key, topName, s
 				yield(nil, err)
 				return
 			}
-			got := 0
-			for range rawjson.Elements(rawjson.Array(p.Body, key)) {
-				got++
-			}
-			skip += got
-			if got == 0 {
+			skip += p.Count()
+			if p.Count() == 0 {
 				p.Free()
 				return
 			}
@@ -113,9 +107,9 @@ func (send Sender) Page(ctx context.Context, rq *Request, key string, n int, gua
 		}
 		return nil, err
 	}
-	err = checkList(p.Body, key, rq.ID, rq.Nulls)
+	err = p.ReadList(key, rq.ID, rq.Nulls)
 	if err == nil && guard != nil {
-		err = guard.page(p, key)
+		err = guard.page(p)
 	}
 	if err != nil {
 		p.Free()
@@ -144,9 +138,8 @@ func (g *Guard) Token(token string) bool {
 }
 
 // page checks that p, which holds a list, is not the previous page again.
-func (g *Guard) page(p *Page, key string) error {
-	list := rawjson.Array(p.Body, key)
-	if list[rawjson.SkipSpace(list, 1)] == ']' {
+func (g *Guard) page(p *Page) error {
+	if p.Count() == 0 {
 		if g.empty++; g.empty > maxEmptyPages {
 			return fmt.Errorf("%w: %d empty pages in a row", ErrMalformed, g.empty)
 		}
@@ -155,18 +148,10 @@ func (g *Guard) page(p *Page, key string) error {
 	if g.tokens == nil {
 		g.seed, g.tokens = maphash.MakeSeed(), map[uint64]bool{}
 	}
-	h := maphash.Bytes(g.seed, list)
+	h := maphash.Bytes(g.seed, p.Body[p.elements[0].from:])
 	if h == g.last {
 		return fmt.Errorf("%w: the page repeats", ErrMalformed)
 	}
 	g.last, g.empty = h, 0
 	return nil
-}
-
-// Next is the token of the next page, empty behind the last one.
-func (p *Page) Next() string {
-	if p.Token != "" {
-		return p.Token
-	}
-	return rawjson.Text(p.Body, "continuationToken")
 }

@@ -54,6 +54,7 @@ type transport struct {
 	cred    *account
 	limit   *limiter
 	count   *counters
+	metrics *metrics
 	memory  *buffers
 	bodies  *Bodies
 	timeout time.Duration
@@ -85,6 +86,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			}
 			return nil, err
 		}
+		t.metrics.retries.Inc()
 		t.log.DebugContext(r.Context(), "request repeated", "route", c.route, "err", err, "wait", wait)
 		if err := Sleep(r.Context(), wait); err != nil {
 			return nil, err
@@ -155,7 +157,7 @@ func worthRepeating(err error) bool {
 }
 
 // attempt sends r once.
-func (t *transport) attempt(r *http.Request, c *call, tried *attempts) (*http.Response, error) {
+func (t *transport) attempt(r *http.Request, c *call, tried *attempts) (good *http.Response, err error) {
 	round, err := t.limit.acquire(r.Context(), c.urgent)
 	if err != nil {
 		return nil, err
@@ -170,26 +172,40 @@ func (t *transport) attempt(r *http.Request, c *call, tried *attempts) (*http.Re
 	if err != nil {
 		return nil, err
 	}
+	area := t.metrics.area(c)
 	if err := t.cred.Authorize(ctx, req); err != nil {
+		if errors.Is(err, ErrUnauthorized) {
+			t.metrics.refused(area)
+		}
 		return nil, t.broken(ctx, req, fmt.Errorf("sign in: %w", err))
 	}
 	t.count.sent(c)
+	begun, status := time.Now(), 0
+	defer func() {
+		if r.Context().Err() == nil {
+			t.metrics.ended(area, status, time.Since(begun), err)
+		}
+	}()
 	resp, err := t.base.RoundTrip(req)
 	if err != nil {
 		return nil, t.broken(ctx, req, err)
 	}
+	status = resp.StatusCode
 	defer resp.Body.Close()
 	t.limit.observe(r.Context(), round, resp.StatusCode, resp.Header)
 	clocks.answered(resp.Body)
 	resp.Body = clocks
 	err = t.finish(ctx, req, resp, c, clocks)
 	if errors.Is(err, ErrUnauthorized) {
-		tried.refused = t.cred.refused(ctx, req, err, tried.refreshed)
+		if tried.refused = t.cred.refused(ctx, req, err, tried.refreshed); !tried.refused {
+			t.metrics.refused(area)
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	t.cred.accepted()
+	t.metrics.accepted(area)
 	return resp, nil
 }
 

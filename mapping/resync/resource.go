@@ -1,7 +1,6 @@
 package resync
 
 import (
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -160,13 +159,4 @@ func (r *resource) state() string {
 	default:
 		return "completed"
 	}
-}
-
-// blueprintExpression is what Port shows as the kind's blueprint.
-func (r *resource) blueprintExpression() string {
-	id, literal := r.Blueprint()
-	if !literal {
-		return ""
-	}
-	return strconv.Quote(id)
 }

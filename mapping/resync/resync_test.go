@@ -37,8 +37,9 @@ type bench struct {
 	mapping string
 	state   string
 	grace   time.Duration
-	config  func(*resync.Config) // nil: as below
-	urls    []string             // of the organizations; none: that of ado
+	config  func(*resync.Config)     // nil: as below
+	client  func(*port.ClientConfig) // nil: as below
+	urls    []string                 // of the organizations; none: that of ado
 	log     bytes.Buffer
 }
 
@@ -88,9 +89,13 @@ func (b *bench) runner() *resync.Runner {
 		}
 		clients = append(clients, client)
 	}
-	api, err := port.New(port.ClientConfig{
+	pc := port.ClientConfig{
 		ClientID: "client-id", ClientSecret: "secret", BaseURL: b.port.URL, IntegrationType: "azure-devops", Identifier: "ado", Version: "0.0.1",
-	})
+	}
+	if b.client != nil {
+		b.client(&pc)
+	}
+	api, err := port.New(pc)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -267,6 +267,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	defer r.cfg.Port.ForgetBlueprints()
 	if r.mode == full {
 		r.setState(load, port.ResyncRunning)
+		r.reports = r.beginReports(load)
 	}
 	m, err := r.cfg.Mapping(ctx)
 	if err == nil {
@@ -280,9 +281,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	if err != nil {
 		return r.end(ctx, load, err)
 	}
-	if r.mode == full {
-		r.reports = r.beginReports(load)
-	}
+	r.reports.started()
 	opt := SessionOptions(m, catalog.Cause{Event: r.mode.event(), ID: r.id})
 	opt.ReadOnly = r.mode == learn // an incremental run writes everything that has changed
 	r.session = r.cfg.Catalog.Begin(opt)
@@ -300,6 +299,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		r.problem(load, "entities that had to wait", err)
 	}
 	if ctx.Err() == nil && r.mode != incremental {
+		r.reports.cleans()
 		r.clean(load)
 	}
 	if r.mode == incremental {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/port"
 )
 
 // SourceConfig is what a Source works with.
@@ -195,4 +196,21 @@ func (s *Source) keep(ctx context.Context, doc []byte) {
 	if err := replaceFile(s.cfg.StateDirectory, lastMapping, doc); err != nil {
 		s.cfg.Log.WarnContext(ctx, "the mapping is not kept for a start without Port", "err", err)
 	}
+}
+
+// ReadMapping reads a mapping from a file, YAML or JSON: the document as Port keeps
+// it, or the list of its resources alone.
+func ReadMapping(path string) (json.RawMessage, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // a file that was named on the command line
+	if err != nil {
+		return nil, err
+	}
+	doc, err := port.YAMLToJSON(text) // YAML includes JSON
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if doc[0] == '[' {
+		doc = append(append([]byte(`{"resources":`), doc...), '}')
+	}
+	return doc, nil
 }

@@ -136,12 +136,7 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 	if sum.State == StateCompleted && r.mode != incremental && !sum.heldBy(HoldThreshold) {
 		r.runner.completed.set(ctx, r.mapping)
 	}
-	if r.reports != nil {
-		r.reports.end(sum.State)
-	}
-	if r.mode == full {
-		r.setState(load, string(sum.State))
-	}
+	r.reports.end(load, sum.State)
 	sum.log(ctx, r)
 	return sum, err
 }

@@ -56,7 +56,9 @@ type Settings struct {
 	// BaseURL is the public address of this process, without trailing slashes.
 	BaseURL string `env:"BASE_URL" form:"url" doc:"Public address of this process; live events need it. OCEAN__INTEGRATION__CONFIG__APP_HOST is its deprecated name."`
 	// PathPrefix is the part of the routes before /integration.
-	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics and /health."`
+	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics, /health and /status.json."`
+	// StatusPage is nil when unset.
+	StatusPage *bool `env:"STATUS_PAGE" doc:"Whether /status.json is served. Without it that depends: with a password of the hooks it is, and asks for it; without one only on the loopback interface, because it names projects."`
 	// EventWorkers is a number of goroutines.
 	EventWorkers int `env:"EVENT_WORKERS_COUNT" envDefault:"1" min:"1" max:"1000" doc:"Least number of workers for live events."`
 	// EventsDebugLogging never shows secrets.
@@ -93,47 +95,73 @@ func (s *Settings) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Schedule merges the two settings that plan a resync; nil when there is none.
-func (s *Settings) Schedule() func(now time.Time) time.Time {
-	every, cron := s.ScheduledResync, s.ResyncCron
-	if every.IsZero() && cron.IsZero() {
+// Schedule merges the two settings that plan a resync, for a process that began at
+// start; nil when there is none, and where nothing would heed it. Intervals count
+// from the start, so that what Port shows is when a resync comes.
+func (s *Settings) Schedule(start time.Time) func(now time.Time) time.Time {
+	every, cron := s.Distance(), []Schedule{s.ResyncCron.Schedule}
+	if every == 0 {
+		cron = append(cron, s.ScheduledResync)
+	}
+	if !s.EventListener.Listens() || every == 0 && cron[0].IsZero() && cron[1].IsZero() {
 		return nil
 	}
-	return func(now time.Time) time.Time {
-		e, c := every.Next(now), cron.Next(now)
-		if e.IsZero() || !c.IsZero() && c.Before(e) {
-			return c
+	return func(now time.Time) (next time.Time) {
+		if every > 0 {
+			next = start.Add(now.Sub(start).Truncate(every) + every)
 		}
-		return e
+		for _, c := range cron {
+			if t := c.Next(now); !t.IsZero() && (next.IsZero() || t.Before(next)) {
+				next = t
+			}
+		}
+		return next
 	}
 }
 
 // WantsActions says whether anything asks for self-service actions to be run here.
 func (s *Settings) WantsActions() bool {
-	return s.ActionsProcessor.Enabled || s.EventListener.Type == ListenActionsOnly || override(s.EventListener.ShouldRunActions, false)
+	return override(s.ActionsProcessor.Enabled, false) || s.EventListener.Type == ListenActionsOnly || override(s.EventListener.ShouldRunActions, false)
 }
 
 // Lookback is how far an incremental resync looks back, 0 where full ones are wanted.
 func (i *Integration) Lookback() time.Duration {
-	if !i.Incremental {
+	if !override(i.Incremental, false) {
 		return 0
 	}
 	return i.IncrementalInterval.Duration()
 }
 
-// Distance is the time between two scheduled resyncs, 0 where there is no fixed one.
-func (s *Settings) Distance() time.Duration { return s.ScheduledResync.distance }
+// Distance is the time between two scheduled resyncs, 0 where there is no fixed one
+// or nothing would heed it.
+func (s *Settings) Distance() time.Duration {
+	if !s.EventListener.Listens() {
+		return 0
+	}
+	return s.ScheduledResync.distance
+}
 
-// Setup says how the installation is set up in Port. Port is not told that actions
-// are processed here: they are not, and it would hand out runs that nobody claims. check is asked about a
-// mapping before Port gets it.
+// Setup says how the installation is set up in Port. A process decides only about
+// what it does itself, or what a setting says. Port is not told that actions are
+// processed here: they are not, and it would hand out runs that nobody claims. check
+// is asked about a mapping before Port gets it.
 func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
 	c := port.SetupConfig{
 		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
 		IncrementalSync: s.Integration.Incremental, CheckMapping: check,
 	}
-	if l := &s.EventListener; l.Type == ListenWebhook {
-		c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
+	l := &s.EventListener
+	if c.IncrementalSync != nil && l.Type != ListenOnce {
+		c.IncrementalSync = new(bool) // no other listener heeds it
+	}
+	if s.ActionsProcessor.Enabled != nil || s.WantsActions() {
+		c.ActionsProcessing = new(bool)
+	}
+	if l.Listens() {
+		c.ChangelogDestination = json.RawMessage("{}")
+		if l.Type == ListenWebhook {
+			c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
+		}
 	}
 	if s.DefaultResources == "corrected" {
 		c.Resources = port.CorrectedDefaults()
@@ -165,7 +193,7 @@ type Integration struct {
 	// Type is lower case.
 	Type string `env:"TYPE" envDefault:"azure-devops" form:"lower" doc:"Type of the integration in Port, in lower case."`
 	// Incremental is honoured by the listener ONCE.
-	Incremental bool `env:"INCREMENTAL_SYNC_ENABLED" envDefault:"false" doc:"With the listener ONCE: read only what changed in the last interval."`
+	Incremental *bool `env:"INCREMENTAL_SYNC_ENABLED" doc:"With the listener ONCE: read only what changed in the last interval; off by default. Port is told what is set; while nothing is, it keeps what another process of the installation has told it."`
 	// IncrementalInterval is 15, 30 or 60 minutes.
 	IncrementalInterval IncrementalInterval `env:"INCREMENTAL_SYNC_INTERVAL" envDefault:"15m" type:"15m | 30m | 1h" doc:"What an incremental resync looks back: 15, 30 or 60 minutes."`
 }
@@ -214,6 +242,10 @@ func (l *EventListener) Resyncs() bool {
 	return override(l.ShouldResync, l.Type != ListenWebhooksOnly && l.Type != ListenActionsOnly)
 }
 
+// Listens reports whether this process runs a resync whenever one is due or asked
+// for, and not just one.
+func (l *EventListener) Listens() bool { return l.Resyncs() && l.Type != ListenOnce }
+
 // FollowsEvents reports whether this process handles live events: it does not
 // where it ends after one resync.
 func (l *EventListener) FollowsEvents() bool { return l.ProcessesWebhooks() && l.Type != ListenOnce }
@@ -232,15 +264,15 @@ func override(set *bool, otherwise bool) bool {
 
 // Metrics is about the custom metrics webhook.
 type Metrics struct {
-	Enabled bool `env:"ENABLED" envDefault:"false" doc:"Accepted and not used yet; the route /metrics is always there."`
+	Enabled bool `env:"ENABLED" envDefault:"false" doc:"Send the progress of resyncs to OCEAN__METRICS__WEBHOOK_URL; the route /metrics is always there."`
 	// Port is 0 for the main listener.
 	Port       int         `env:"PORT" envDefault:"0" min:"0" max:"65535" doc:"Port on which /metrics is served, and only there; 0 serves it with everything else."`
-	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Accepted and not used yet."`
+	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Address to which every event about a resync is posted that Port gets as well, if OCEAN__METRICS__ENABLED is true. It may hold a token and is never shown."`
 }
 
 // ActionsProcessor is about self-service actions.
 type ActionsProcessor struct {
-	Enabled           bool          `env:"ENABLED" envDefault:"false" doc:"Accepted; self-service actions are not run yet, and Port is not told otherwise."`
+	Enabled           *bool         `env:"ENABLED" doc:"Accepted; self-service actions are not run yet, and Port is not told otherwise."`
 	HighWatermark     int           `env:"RUNS_BUFFER_HIGH_WATERMARK" envDefault:"300" min:"1" max:"1000" doc:"Runs that may wait before no more are claimed."`
 	VisibilityTimeout time.Duration `env:"VISIBILITY_TIMEOUT_MS" envDefault:"60s" unit:"ms" min:"1ms" max:"600s" doc:"Time for which a claimed run belongs to this process."`
 	PollInterval      time.Duration `env:"POLL_CHECK_INTERVAL_SECONDS" envDefault:"10s" min:"1s" doc:"Time between two questions for new runs."`

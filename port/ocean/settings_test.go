@@ -1,7 +1,10 @@
 package ocean_test
 
 import (
+	"flag"
 	"log/slog"
+	"maps"
+	"strconv"
 	"testing"
 	"time"
 
@@ -32,6 +35,84 @@ func TestSchedule(t *testing.T) {
 	var spec ocean.CronSpec
 	if err := spec.UnmarshalText([]byte("CRON_TZ=UTC 0 12 * * *")); err != nil || spec.Next(from).Hour() != 12 {
 		t.Errorf("cron = %v, %v", spec, err)
+	}
+}
+
+// Intervals count from the start of the process, as the resyncs do that they mean.
+func TestPlannedResyncs(t *testing.T) {
+	t.Parallel()
+	const hourly, at = "OCEAN__SCHEDULED_RESYNC_INTERVAL", "OCEAN__RESYNC_CRON"
+	start := time.Date(2026, 3, 1, 10, 7, 0, 0, time.Local)
+	for _, tt := range []struct {
+		listener string
+		set      map[string]string
+		want     time.Duration // after the start, of the one that follows 70 minutes; 0: none
+		every    time.Duration
+	}{
+		{"POLLING", nil, 0, 0},
+		{"POLLING", map[string]string{hourly: "60"}, 2 * time.Hour, time.Hour},
+		{"KAFKA", map[string]string{at: "30 11 * * *"}, 83 * time.Minute, 0},
+		{"KAFKA", map[string]string{hourly: "60", at: "30 11 * * *"}, 83 * time.Minute, time.Hour},
+		{"WEBHOOK", map[string]string{hourly: "*/10 * * * *", at: "30 12 * * *", "OCEAN__EVENT_LISTENER__APP_HOST": "http://x"}, 73 * time.Minute, 0},
+		{"ONCE", map[string]string{hourly: "60"}, 0, 0},
+		{"WEBHOOKS_ONLY", map[string]string{hourly: "60"}, 0, 0},
+		{"ACTIONS_ONLY", map[string]string{hourly: "60", at: "30 11 * * *"}, 0, 0},
+	} {
+		environ := map[string]string{"OCEAN__EVENT_LISTENER__TYPE": tt.listener}
+		maps.Copy(environ, tt.set)
+		cfg, _, err := load(ocean.Sources{Environ: environ})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := cfg.Ocean.Schedule(start)
+		if next == nil || tt.want == 0 {
+			if next != nil || tt.want != 0 || cfg.Ocean.Distance() != 0 {
+				t.Errorf("%s %v: a plan that nothing heeds, or none that something does", tt.listener, tt.set)
+			}
+			continue
+		}
+		if got := next(start.Add(70 * time.Minute)).Sub(start); got != tt.want || cfg.Ocean.Distance() != tt.every {
+			t.Errorf("%s %v: next in %v, every %v; want %v and %v", tt.listener, tt.set, got, cfg.Ocean.Distance(), tt.want, tt.every)
+		}
+	}
+}
+
+// A process says to Port what it does itself or what a setting says, and leaves the
+// rest to the other processes of its installation.
+func TestProcessesDecideAboutThemselves(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		listener             string
+		set                  map[string]string
+		destination          string // empty: not decided
+		incremental, actions string // "", "true" or "false"
+	}{
+		{"POLLING", nil, "{}", "", ""},
+		{"POLLING", map[string]string{"OCEAN__ACTIONS_PROCESSOR__ENABLED": "true", "OCEAN__INTEGRATION__INCREMENTAL_SYNC_ENABLED": "true"}, "{}", "false", "false"},
+		{"POLLING", map[string]string{"OCEAN__ACTIONS_PROCESSOR__ENABLED": "false"}, "{}", "", "false"},
+		{"WEBHOOK", map[string]string{"OCEAN__EVENT_LISTENER__APP_HOST": "https://x/y/"}, `{"type":"WEBHOOK","url":"https://x/y/resync"}`, "", ""},
+		{"WEBHOOKS_ONLY", nil, "", "", ""},
+		{"ACTIONS_ONLY", nil, "", "", "false"},
+		{"ONCE", nil, "", "", ""},
+		{"ONCE", map[string]string{"OCEAN__INTEGRATION__INCREMENTAL_SYNC_ENABLED": "true"}, "", "true", ""},
+		{"ONCE", map[string]string{"OCEAN__INTEGRATION__INCREMENTAL_SYNC_ENABLED": "false"}, "", "false", ""},
+	} {
+		environ := map[string]string{"OCEAN__EVENT_LISTENER__TYPE": tt.listener}
+		maps.Copy(environ, tt.set)
+		cfg, _, err := load(ocean.Sources{Environ: environ})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := func(b *bool) string {
+			if b == nil {
+				return ""
+			}
+			return strconv.FormatBool(*b)
+		}
+		c := cfg.Ocean.Setup(nil)
+		if string(c.ChangelogDestination) != tt.destination || text(c.IncrementalSync) != tt.incremental || text(c.ActionsProcessing) != tt.actions {
+			t.Errorf("%s %v decides %s, incremental %q, actions %q", tt.listener, tt.set, c.ChangelogDestination, text(c.IncrementalSync), text(c.ActionsProcessing))
+		}
 	}
 }
 
@@ -83,8 +164,9 @@ func TestSettingsHelpers(t *testing.T) {
 
 func TestSailFlags(t *testing.T) {
 	t.Parallel()
-	overrides, fallbacks, err := ocean.SailFlags([]string{"-O", "-l", "DEBUG", "--port=9000", "-i", "false", "."})
-	if err != nil {
+	fs := flag.NewFlagSet("sail", flag.ContinueOnError)
+	overrides, fallbacks := ocean.SailFlags(fs)
+	if err := fs.Parse([]string{"-O", "-l", "DEBUG", "--port=9000", "-i", "false", "."}); err != nil {
 		t.Fatal(err)
 	}
 	cfg, _, err := load(ocean.Sources{
@@ -96,10 +178,5 @@ func TestSailFlags(t *testing.T) {
 	}
 	if cfg.Ocean.EventListener.Type != ocean.ListenOnce || cfg.Ocean.InitializePortResources || cfg.Application.LogLevel != "DEBUG" || cfg.Application.Port != 8001 {
 		t.Errorf("listener %s, resources %t, application %+v", cfg.Ocean.EventListener.Type, cfg.Ocean.InitializePortResources, cfg.Application)
-	}
-	for _, args := range [][]string{{"-l"}, {"--forever"}} {
-		if _, _, err := ocean.SailFlags(args); err == nil {
-			t.Errorf("SailFlags(%q) is no error", args)
-		}
 	}
 }

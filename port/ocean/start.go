@@ -33,7 +33,7 @@ func (s *Settings) NextResync(now time.Time) string {
 	case !l.Resyncs():
 		return "never"
 	}
-	if plan := s.Schedule(); plan != nil {
+	if plan := s.Schedule(now); plan != nil {
 		if at := plan(now); !at.IsZero() {
 			return at.Format(time.RFC3339)
 		}
@@ -51,7 +51,7 @@ func (s *Settings) Off() []string {
 		}
 	}
 	add("resyncs: the listener is "+string(l.Type), !l.Resyncs())
-	add("scheduled resyncs: OCEAN__SCHEDULED_RESYNC_INTERVAL and OCEAN__RESYNC_CRON are not set", l.Resyncs() && l.Type != ListenOnce && s.Schedule() == nil)
+	add("scheduled resyncs: OCEAN__SCHEDULED_RESYNC_INTERVAL and OCEAN__RESYNC_CRON are not set", l.Resyncs() && l.Type != ListenOnce && s.Schedule(time.Time{}) == nil)
 	add("live events: the listener is "+string(l.Type), !l.FollowsEvents())
 	add("service hooks: OCEAN__BASE_URL is not set, so changes arrive with the next resync", l.FollowsEvents() && s.BaseURL == "")
 	add("the brake on deletions: OCEAN__DELETION_BRAKE_PER_BLUEPRINT is 1", s.DeletionBrake == 1)

@@ -1,6 +1,7 @@
 package ocean
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // stateVariable names the state directory.
@@ -87,7 +89,7 @@ func holdsSpool(dir string) bool {
 // stateFolders and stateFiles are what this program keeps in the state directory.
 var (
 	stateFolders = []string{"hooks", "memory"}
-	stateFiles   = []string{"origins", "origins-live", "gitops", "mapping.json", "completed.json", "hooks-state.json", "hooks-alive"}
+	stateFiles   = []string{"origins", "origins-live", "gitops", "mapping.json", "completed.json", "hooks-state.json", "hooks-alive", "hooks-removed"}
 )
 
 // prepare makes a directory ready for use, or says why it cannot be used and what
@@ -201,4 +203,24 @@ func SweepState(dir string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// stateRetry is the time between two looks at a state directory that cannot be used.
+const stateRetry = 2 * time.Second
+
+// AwaitState returns when the named directory can be used, and at the end of ctx:
+// another place is not where the next start would look.
+func AwaitState(ctx context.Context, configured string, environ map[string]string, log *slog.Logger) {
+	tick := time.NewTicker(stateRetry)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if _, err := StateDirectory(configured, environ, log); err == nil {
+			return
+		}
+	}
 }
