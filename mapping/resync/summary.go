@@ -69,7 +69,7 @@ func (s *Summary) heldBy(h Hold) bool {
 // they are too many at once.
 func (s *Summary) Held() (n int) {
 	for _, x := range s.NotDeleted {
-		if x.Hold != HoldUnread {
+		if x.Hold.suspicious() {
 			n += x.Entities
 		}
 	}
