@@ -111,7 +111,8 @@ func main() {
 	}
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())), size: terminalSize,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
@@ -126,13 +127,6 @@ func terminalSize() (columns, rows int) {
 	return columns, rows
 }
 
-// Exit codes.
-const (
-	exitGood   = 0
-	exitFailed = 1 // see help
-	exitUsage  = 64
-)
-
 // run is main without the process. It returns the exit code.
 func run(ctx context.Context, p process) int {
 	if p.terminal {
@@ -143,17 +137,7 @@ func run(ctx context.Context, p process) int {
 	defer out.Close()
 	defer log.Close()
 	p.out, p.err = out, log
-	err := p.commands().Run(ctx, p.args)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitGood
-	}
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.err, "ado-port: %s\n", strings.TrimSpace(line))
-	}
-	if errors.Is(err, ocean.ErrUsage) {
-		return exitUsage
-	}
-	return exitFailed
+	return ocean.Exit(p.commands().Run(ctx, p.args), p.err)
 }
 
 // commands are what the program can do; without a name the first one.
@@ -175,14 +159,25 @@ func (p process) load(stronger, weaker map[string]string) (*config, *ocean.Effec
 	if err != nil {
 		return nil, nil, err
 	}
-	src.Overrides, src.Fallbacks = stronger, maps.Clone(weaker)
-	if src.Fallbacks == nil {
-		src.Fallbacks = map[string]string{}
-	}
-	maps.Copy(src.Fallbacks, azuredevops.Ambient(p.environ))
+	src.Overrides, src.Fallbacks = stronger, azuredevops.Ambient(p.environ)
+	maps.Copy(src.Fallbacks, weaker)
 	cfg, eff, err := ocean.Load[config](src)
 	p.masker.Add(eff.Secrets()...)
 	return cfg, eff, err
+}
+
+// clients are what a command needs that is not the service: its log stays here, and
+// tells of faults only.
+func (p process) clients(ctx context.Context, use uses) (*app, error) {
+	cfg, eff, err := p.load(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Application.HTTPLogging = false
+	if cfg.Application.Level() == slog.LevelInfo {
+		cfg.Application.LogLevel = "WARNING"
+	}
+	return newClients(ctx, p, cfg, eff, use)
 }
 
 // service is the integration.
@@ -242,79 +237,45 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 
 // mapRecords shows what the mapping makes of a few records.
 func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
-	var opt preview.MapOptions
+	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
 	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
 	return func(ctx context.Context, kind string) error {
-		in := preview.MapInput{Kind: kind, JSON: *asJSON}
-		cfg, eff, err := p.load(nil, nil)
-		if eff == nil || err != nil && !opt.Offline() {
-			return err
-		}
-		sc := p.sourceConfig(cfg, eff)
-		if !opt.Offline() {
-			a, err := newClients(ctx, p, cfg, eff, uses{})
+		opt.Kind, opt.JSON = kind, *asJSON
+		if opt.Offline() {
+			cfg, eff, err := p.load(nil, nil)
+			if eff == nil {
+				return err
+			}
+			opt.Source = resync.NewSource(p.sourceConfig(cfg, eff))
+		} else {
+			a, err := p.clients(ctx, uses{})
 			if err != nil {
 				return err
 			}
-			in.Organizations, sc.Read = a.orgs, a.readMapping
+			opt.Organizations, opt.Source = a.orgs, a.source
 		}
-		if opt.Mapping != "" {
-			sc.Read = func(context.Context) (json.RawMessage, error) { return resync.ReadMapping(p.path(opt.Mapping)) }
-		}
-		if in.Mapping, err = resync.NewSource(sc).Fresh(ctx); err != nil {
-			return err
-		}
-		if opt.From == "-" {
-			in.Records = p.in
-		} else if opt.From != "" {
-			f, err := os.Open(p.path(opt.From))
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			in.Records = f
-		}
-		return preview.Map(ctx, opt, in, p.out)
+		return preview.Map(ctx, opt, p.out)
 	}
-}
-
-// path is a file that was named on the command line.
-func (p process) path(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(p.dir, name)
 }
 
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
-	var opt hooks.CommandOptions
+	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
 	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
 	return func(ctx context.Context, _ string) error {
-		if opt.JSON = *asJSON; opt.Repair && opt.Cleanup {
-			return fmt.Errorf("hooks takes --repair or --cleanup, not both: %w", ocean.ErrUsage)
+		opt.JSON = *asJSON
+		if err := opt.Check(p.answers); err != nil {
+			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 		}
-		if opt.Cleanup && !opt.Yes && !p.answers {
-			return fmt.Errorf("hooks --cleanup asks before it removes anything, and nobody can answer here; say --yes: %w", ocean.ErrUsage)
-		}
-		opt.Ask = func(question string) bool { return ocean.Ask(p.in, p.err, question) }
-		cfg, eff, err := p.load(nil, nil)
-		if err != nil {
-			return err
-		}
-		cfg.Application.HTTPLogging = false
-		a, err := newClients(ctx, p, cfg, eff, uses{state: true})
+		a, err := p.clients(ctx, uses{state: true})
 		if err != nil {
 			return err
 		}
 		k, err := a.newKeeper(opt.OldURLs...)
 		if err != nil {
 			return err
-		}
-		if k == nil {
-			return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
 		}
 		return k.Command(ctx, opt, p.out)
 	}
@@ -336,16 +297,16 @@ type app struct {
 	follow  *live.Follower                // nil where events are not followed
 	keeper  *hooks.Keeper                 // nil: there is no public address
 	server  *webhook.Server               // nil: nobody listens
-	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build   status.Build
+	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
+	build   ocean.Build
 	metrics *prometheus.Registry
 }
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: make(chan string, 1), build: status.ReadBuild(version)}
-	a.metrics = status.NewRegistry(a.build)
+	a := &app{cfg: cfg, woken: make(chan string, 1), build: ocean.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
 }
 
@@ -396,7 +357,14 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 		return nil, err
 	}
 	sc := p.sourceConfig(cfg, eff)
-	sc.Read, sc.StateDirectory, sc.Log = a.readMapping, a.state, a.log
+	sc.StateDirectory, sc.Log = a.state, a.log
+	sc.Read = func(ctx context.Context) (json.RawMessage, error) {
+		i, err := a.port.Integration(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return i.Config, nil
+	}
 	a.source = resync.NewSource(sc)
 	return a, nil
 }
@@ -408,15 +376,6 @@ func (p process) sourceConfig(cfg *config, eff *ocean.Effective) resync.SourceCo
 		sc.Environ = func() []string { return eff.JQEnviron(p.environ) }
 	}
 	return sc
-}
-
-// readMapping asks Port for the mapping.
-func (a *app) readMapping(ctx context.Context) (json.RawMessage, error) {
-	i, err := a.port.Integration(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return i.Config, nil
 }
 
 func (a *app) component(name string) *slog.Logger { return a.log.With("component", name) }
@@ -434,7 +393,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
 	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
-	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
+	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog"), Registry: a.metrics})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
@@ -454,6 +413,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.out, resync.Screen{Writer: p.screen, Size: p.size, Clean: p.masker.Line, Color: p.environ["NO_COLOR"] == ""},
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
+		Causes: append(listener.Causes(), causeMissed, causePosted), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -502,7 +462,7 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = func() { a.wake("POST /resync") }
+		wc.Resync = func() { a.wake(causePosted) }
 	}
 	a.server, err = webhook.New(wc)
 	return err
@@ -513,13 +473,14 @@ func (a *app) status() *status.Document {
 	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
 	if a.waiting {
 		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
-		return status.New(a.build, section("stateDirectory", func() any { return state() }))
+		return status.New(section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }))
 	}
 	state := status.WatchState(a.metrics, a.state)
 	return status.New(
-		a.build, section("stateDirectory", func() any { return state() }),
+		section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }),
 		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
 		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+		section("resync", func() any { return a.runner.View() }),
 	)
 }
 
@@ -573,7 +534,13 @@ func (a *app) wake(cause string) {
 	}
 }
 
-func (a *app) missed() { a.wake("missed deliveries") }
+func (a *app) missed() { a.wake(causeMissed) }
+
+// Causes of a resync besides those of the listener.
+const (
+	causeMissed = "missed deliveries"
+	causePosted = "POST /resync"
+)
 
 // announce says in one line what this process is and does.
 func (a *app) announce(ctx context.Context) {
@@ -586,7 +553,7 @@ func (a *app) announce(ctx context.Context) {
 	if a.server != nil {
 		address = ":" + strconv.Itoa(a.cfg.Application.Port)
 	}
-	a.log.InfoContext(ctx, "ado-port starts", "version", version, "commit", ocean.Commit(), "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
+	a.log.InfoContext(ctx, "ado-port starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
 		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
 		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
 }

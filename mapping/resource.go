@@ -77,6 +77,17 @@ func (r *Resource) Files() []string { return r.files }
 // "icon", "team", "properties.x", "relations.y".
 func (r *Resource) Keys() []string { return r.keys }
 
+// Literals are the properties whose value does not depend on the record, as JSON.
+func (r *Resource) Literals() map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	for _, m := range r.part("properties").members {
+		if m.form.expr != nil && m.form.expr.text != nil {
+			out[m.name] = m.form.expr.text
+		}
+	}
+	return out
+}
+
 // UsesSearch says that identifier, team or a relation is a search that Port
 // resolves.
 func (r *Resource) UsesSearch() bool {

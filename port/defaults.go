@@ -2,6 +2,7 @@ package port
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -124,6 +125,34 @@ func newDefaultBlueprint(doc []byte) (b defaultBlueprint, err error) {
 		b.stages[n] = append(out, '}')
 	}
 	return b, nil
+}
+
+// Planned is the mapping that Setup would make for an installation that Port does
+// not have, and the blueprints that would come with it. The mapping is empty where
+// Port makes it. Nothing is written.
+func (c *Client) Planned(ctx context.Context, cfg SetupConfig) (mapping json.RawMessage, blueprints []*Blueprint, err error) {
+	s := &setup{c: c, cfg: cfg}
+	switch origin, err := s.origin(ctx); {
+	case err != nil || origin == OriginPort:
+		return nil, nil, err
+	case origin == OriginEmpty:
+		return json.RawMessage(emptyMapping), nil, nil
+	}
+	r, err := s.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !cfg.InitializeResources {
+		return r.mapping, nil, nil
+	}
+	for _, d := range r.blueprints {
+		b, err := readBlueprint(d.stages[len(d.stages)-1])
+		if err != nil {
+			return nil, nil, fmt.Errorf("default blueprint %s: %w", d.id, err)
+		}
+		blueprints = append(blueprints, b)
+	}
+	return r.mapping, blueprints, nil
 }
 
 // YAMLToJSON converts a document and keeps the order of its members, which

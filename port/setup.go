@@ -54,7 +54,13 @@ type SetupConfig struct {
 	IncrementalSync, ActionsProcessing *bool
 	// CheckMapping refuses a default mapping that the program could not use; optional.
 	CheckMapping func(doc []byte) error
+	// BeforeCreate is called before anything is made for an installation that Port
+	// does not have; optional. Its error is ErrPostponed, and nothing is made.
+	BeforeCreate func(context.Context) error
 }
+
+// ErrPostponed says that nothing was made in Port because there is no use for it yet.
+var ErrPostponed = errors.New("nothing is created in Port before that is mended")
 
 // Setup makes the installation, or brings what Port has of it up to date, and
 // makes the default resources once. Resources that cannot be made are rolled
@@ -90,24 +96,34 @@ func (c *Client) Setup(ctx context.Context, cfg SetupConfig) error {
 	return nil
 }
 
-// setupPause is the time between two attempts to set the installation up.
-const setupPause = 5 * time.Second
+// setupPause is the time between two attempts to set the installation up; after
+// ErrPostponed it doubles up to longestPause, because people mend that.
+const (
+	setupPause   = 5 * time.Second
+	longestPause = time.Minute
+)
 
 // SetupWhenReachable is Setup, and where wait is set Setup again and again while
-// Port is away. What waiting does not mend is an error. A stop is none.
+// Port is away, or the installation is postponed. What waiting does not mend is an
+// error. A stop is none.
 func (c *Client) SetupWhenReachable(ctx context.Context, cfg SetupConfig, wait bool) error {
-	for {
+	for pause := setupPause; ; {
 		err := c.Setup(ctx, cfg)
 		if err == nil || ctx.Err() != nil {
 			return nil //nolint:nilerr // as said
 		}
 		c.log.ErrorContext(ctx, "the integration could not be set up", "err", err)
-		if !wait || errors.Is(err, ErrUnauthorized) || !Temporary(err) {
+		postponed := errors.Is(err, ErrPostponed)
+		if !wait || !postponed && (errors.Is(err, ErrUnauthorized) || !Temporary(err)) {
 			return err
 		}
-		if sleep(ctx, setupPause) != nil {
+		if !postponed {
+			pause = setupPause
+		}
+		if sleep(ctx, pause) != nil {
 			return nil //nolint:nilerr // as said
 		}
+		pause = min(2*pause, longestPause)
 	}
 }
 
@@ -126,6 +142,11 @@ func (s *setup) check(i *Integration) error {
 
 // create makes an installation with the default mapping of its origin.
 func (s *setup) create(ctx context.Context) (*Integration, error) {
+	if s.cfg.BeforeCreate != nil {
+		if err := s.cfg.BeforeCreate(ctx); err != nil {
+			return nil, fmt.Errorf("%w: %w", err, ErrPostponed)
+		}
+	}
 	origin, err := s.origin(ctx)
 	if err != nil {
 		return nil, err

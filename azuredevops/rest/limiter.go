@@ -264,7 +264,9 @@ func (l *limiter) pauses() (all time.Duration, byKind map[string]time.Duration) 
 	defer l.mu.Unlock()
 	byKind = map[string]time.Duration{}
 	for kind, w := range l.by {
-		byKind[kind] = w.soFar(l.paused())
+		if d := w.soFar(l.paused()); d > 0 {
+			byKind[kind] = d
+		}
 	}
 	return l.paused(), byKind
 }

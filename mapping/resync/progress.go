@@ -14,9 +14,9 @@ type Status struct{ run *run }
 
 // KindStatus is how far one block of the mapping is.
 type KindStatus struct {
-	Resource string // such as "repository (resources[1])"
-	State    string // pending, syncing, completed or failed
-	Counts   Counts
+	Resource string `json:"resource"` // such as "repository (resources[1])"
+	State    string `json:"state"`    // pending, syncing, completed or failed
+	Counts   Counts `json:"counts"`
 }
 
 // Kinds returns where every block stands.

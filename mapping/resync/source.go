@@ -67,11 +67,12 @@ func (s *Source) OnChange(f func()) { s.changed = append(s.changed, f) }
 
 // Check says why a document cannot be used.
 func (s *Source) Check(doc []byte) error {
-	_, err := s.parse(doc)
+	_, err := s.Parse(doc)
 	return err
 }
 
-func (s *Source) parse(doc []byte) (*mapping.Mapping, error) {
+// Parse compiles a document as one from Port is.
+func (s *Source) Parse(doc []byte) (*mapping.Mapping, error) {
 	m, err := mapping.Parse(doc, mapping.Options{
 		ItemTimeout: s.cfg.ItemTimeout, Environ: s.cfg.Environ,
 		Bind: func(kind string, selector json.RawMessage) ([]string, error) {
@@ -159,7 +160,7 @@ func (s *Source) take(ctx context.Context, doc json.RawMessage) (*mapping.Mappin
 		s.at = time.Now()
 		return s.mapping, nil
 	}
-	m, err := s.parse(doc)
+	m, err := s.Parse(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -198,9 +199,10 @@ func (s *Source) keep(ctx context.Context, doc []byte) {
 	}
 }
 
-// ReadMapping reads a mapping from a file, YAML or JSON: the document as Port keeps
-// it, or the list of its resources alone.
-func ReadMapping(path string) (json.RawMessage, error) {
+// ReadFile reads a mapping from a file, YAML or JSON: a document as Port keeps it, or
+// the list of its resources alone. It is used as one from Port would be, and does
+// not take its place.
+func (s *Source) ReadFile(path string) (*mapping.Mapping, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // a file that was named on the command line
 	if err != nil {
 		return nil, err
@@ -212,5 +214,9 @@ func ReadMapping(path string) (json.RawMessage, error) {
 	if doc[0] == '[' {
 		doc = append(append([]byte(`{"resources":`), doc...), '}')
 	}
-	return doc, nil
+	m, err := s.Parse(doc)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/port"
 )
 
 // State is how a resync ended, in Port's words.
@@ -28,13 +29,13 @@ type Summary struct {
 	Cause    string        `json:"cause"`
 	State    State         `json:"state"`
 	Started  time.Time     `json:"started"`
-	Duration time.Duration `json:"duration"`
+	Duration time.Duration `json:"-"`
 	Kinds    []KindSummary `json:"kinds"`
 	Total    Counts        `json:"total"`
 	// Calls are those of Azure DevOps during the resync, Throttled is how long it asked
 	// for pauses meanwhile.
 	Calls     int64         `json:"calls"`
-	Throttled time.Duration `json:"throttled"`
+	Throttled time.Duration `json:"-"`
 	PortCalls int64         `json:"portCalls"`
 	// Unread names what could not be listed or mapped, and why.
 	Unread []Unread `json:"unread,omitempty"`
@@ -60,6 +61,9 @@ type Summary struct {
 	// NotDeleted are the entities that stay although nothing made them, and why.
 	NotDeleted []NotDeleted `json:"notDeleted,omitempty"`
 }
+
+// Ended is when the resync ended.
+func (s *Summary) Ended() time.Time { return s.Started.Add(s.Duration) }
 
 func (s *Summary) heldBy(h Hold) bool {
 	return slices.ContainsFunc(s.NotDeleted, func(n NotDeleted) bool { return n.Hold == h })
@@ -91,8 +95,11 @@ type KindSummary struct {
 	Counts   Counts `json:"counts"`
 	// Throttled is how long something of the kind waited because Azure DevOps asked
 	// for a pause.
-	Throttled time.Duration    `json:"throttled"`
-	Projects  []ProjectSummary `json:"projects,omitempty"`
+	Throttled time.Duration    `json:"-"`
+	Projects  []ProjectSummary `json:"-"` // there may be thousands
+	// Complete says that all of it was listed and mapped; if not, FirstError is why.
+	Complete   bool   `json:"complete"`
+	FirstError string `json:"firstError,omitempty"`
 }
 
 // Name is the block for people: "work-item (resources[5])".
@@ -100,10 +107,10 @@ func (k *KindSummary) Name() string { return k.Kind + " (" + k.Resource + ")" }
 
 // ProjectSummary is one project (or the organization) of a resource.
 type ProjectSummary struct {
-	Organization string `json:"organization"`
-	Project      string `json:"project"` // name, or id where no name is known; empty: no project
-	Counts       Counts `json:"counts"`
-	Calls        int64  `json:"calls"`
+	Organization string
+	Project      string // name, or id where no name is known; empty: no project
+	Counts       Counts
+	Calls        int64
 }
 
 // Unread is something that several resources could not read, with its reason.
@@ -161,7 +168,10 @@ func (r *run) summary() *Summary {
 	s.Throttled = used.throttledFor("")
 	unread := map[string]*Unread{}
 	for _, b := range r.resources {
-		k := KindSummary{Resource: b.Path(), Kind: b.Kind}
+		k := KindSummary{Resource: b.Path(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
+		if u := b.unknowns(); len(u) > 0 {
+			k.FirstError = r.display(u[0].Scope).String() + ": " + u[0].Reason
+		}
 		for _, src := range b.all() {
 			c := src.counted()
 			k.Counts.Add(c)

@@ -1,28 +1,6 @@
 package ocean
 
-import (
-	"runtime/debug"
-	"time"
-)
-
-// Commit is the revision that the program was built from, "" where the build does
-// not say it; "+" follows when files had been changed.
-func Commit() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	revision, changed := "", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			changed = "+"
-		}
-	}
-	return revision + changed
-}
+import "time"
 
 // NextResync says when the first resync of the process runs.
 func (s *Settings) NextResync(now time.Time) string {
@@ -51,7 +29,7 @@ func (s *Settings) Off() []string {
 		}
 	}
 	add("resyncs: the listener is "+string(l.Type), !l.Resyncs())
-	add("scheduled resyncs: OCEAN__SCHEDULED_RESYNC_INTERVAL and OCEAN__RESYNC_CRON are not set", l.Resyncs() && l.Type != ListenOnce && s.Schedule(time.Time{}) == nil)
+	add("scheduled resyncs: OCEAN__SCHEDULED_RESYNC_INTERVAL and OCEAN__RESYNC_CRON are not set", l.Resyncs() && l.Type != ListenOnce && s.Schedule(time.Now()) == nil)
 	add("live events: the listener is "+string(l.Type), !l.FollowsEvents())
 	add("service hooks: OCEAN__BASE_URL is not set, so changes arrive with the next resync", l.FollowsEvents() && s.BaseURL == "")
 	add("the brake on deletions: OCEAN__DELETION_BRAKE_PER_BLUEPRINT is 1", s.DeletionBrake == 1)

@@ -55,9 +55,15 @@ func stateCandidates(environ map[string]string, tmp string) []string {
 	return append(out, filepath.Join(tmp, "ocean", program))
 }
 
+// stateOrder puts those in which deliveries may be waiting first.
+func stateOrder(candidates []string) []string {
+	slices.SortStableFunc(candidates, func(a, b string) int { return boolOrder(holdsSpool(b)) - boolOrder(holdsSpool(a)) })
+	return candidates
+}
+
 // unnamedState returns the first candidate that can be used.
 func unnamedState(candidates []string, log *slog.Logger) string {
-	slices.SortStableFunc(candidates, func(a, b string) int { return boolOrder(holdsSpool(b)) - boolOrder(holdsSpool(a)) })
+	candidates = stateOrder(candidates)
 	var errs []error
 	chosen := ""
 	for _, dir := range candidates {
@@ -108,15 +114,8 @@ func prepare(dir string, own bool, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("%w; let this process write there", err)
 	}
-	if own {
-		if err := foreign(dir, user); err != nil {
-			return err
-		}
-	}
-	for _, name := range slices.Concat(stateFolders, stateFiles) {
-		if err := foreign(filepath.Join(dir, name), user); err != nil {
-			return err
-		}
+	if err := trusted(dir, own, user); err != nil {
+		return err
 	}
 	parent := dir
 	if own || !existed {
@@ -128,6 +127,21 @@ func prepare(dir string, own bool, log *slog.Logger) error {
 	}
 	if info, err := os.Stat(parent); err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 && !isMount(parent) {
 		log.Warn("every user may replace the state directory; take the permission away (chmod o-w) or make the directory sticky (chmod +t)", "path", parent)
+	}
+	return nil
+}
+
+// trusted refuses a directory into which somebody else may have put something.
+func trusted(dir string, own bool, user uint32) error {
+	if own {
+		if err := foreign(dir, user); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Concat(stateFolders, stateFiles) {
+		if err := foreign(filepath.Join(dir, name), user); err != nil {
+			return err
+		}
 	}
 	return nil
 }
