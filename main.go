@@ -586,8 +586,10 @@ func (a *app) underWay() string {
 	if id := a.runner.Running(); id != "" {
 		work = append(work, "resync "+id)
 	}
-	if n := a.server.Working(); n > 0 {
-		work = append(work, fmt.Sprintf("live events of %d objects", n))
+	if a.server != nil {
+		if n := a.server.Queue().Working; n > 0 {
+			work = append(work, fmt.Sprintf("live events of %d objects", n))
+		}
 	}
 	return cmp.Or(strings.Join(work, " and "), "nothing")
 }

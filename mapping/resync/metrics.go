@@ -114,8 +114,8 @@ func (m *metrics) ended(r *run, sum *Summary) {
 		c := m.totals[k.Kind]
 		c.Add(k.Counts)
 		m.totals[k.Kind] = c
-		if rep, ok := m.reports[k.Resource]; ok && r.mode == full {
-			m.reports[k.Resource] = withCounts(rep, &k.Counts) // it was read before all of it was written
+		if rep, ok := m.reports[k.identifier]; ok && r.mode == full {
+			m.reports[k.identifier] = withCounts(rep, &k.Counts) // it was read before all of it was written
 		}
 	}
 	if r.mode != full {

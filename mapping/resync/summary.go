@@ -73,7 +73,7 @@ func (s *Summary) heldBy(h Hold) bool {
 // they are too many at once.
 func (s *Summary) Held() (n int) {
 	for _, x := range s.NotDeleted {
-		if x.Hold != HoldUnread {
+		if x.Hold.suspicious() {
 			n += x.Entities
 		}
 	}
@@ -90,6 +90,8 @@ type Former struct {
 
 // KindSummary is one resource of the mapping.
 type KindSummary struct {
+	identifier string // as Port knows it, "work-item-5"
+
 	Resource string `json:"resource"` // its place in the mapping, "resources[5]"
 	Kind     string `json:"kind"`
 	Counts   Counts `json:"counts"`
@@ -168,7 +170,7 @@ func (r *run) summary() *Summary {
 	s.Throttled = used.throttledFor("")
 	unread := map[string]*Unread{}
 	for _, b := range r.resources {
-		k := KindSummary{Resource: b.Path(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
+		k := KindSummary{identifier: b.KindIndex(), Resource: b.Path(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
 		if u := b.unknowns(); len(u) > 0 {
 			k.FirstError = r.display(u[0].Scope).String() + ": " + u[0].Reason
 		}
