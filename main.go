@@ -21,6 +21,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,14 +43,15 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
-	"github.com/mattn/go-isatty"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/term"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
 	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/resync"
+	"github.com/ado-port/ado-port/mapping/resync/check"
 	"github.com/ado-port/ado-port/mapping/resync/demo"
 	"github.com/ado-port/ado-port/mapping/resync/live"
 	"github.com/ado-port/ado-port/mapping/resync/origins"
@@ -88,10 +91,12 @@ type process struct {
 	dir      string // working directory
 	in       io.Reader
 	out, err io.Writer
-	screen   io.Writer    // err without the masker, for a display that draws; nil: err is no terminal
-	masker   *port.Masker // before out and err; knows the secrets once they are read
-	terminal bool         // err is a terminal
-	answers  bool         // in is a terminal: somebody answers questions
+	screen   io.Writer                  // err without the masker, for a display that draws; nil: err is no terminal
+	size     func() (columns, rows int) // of that terminal
+	masker   *port.Masker               // before out and err; knows the secrets once they are read
+	terminal bool                       // err is a terminal
+	answers  bool                       // in is a terminal: somebody answers questions
+	paints   bool                       // out is a terminal
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -107,10 +112,20 @@ func main() {
 	}
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isatty.IsTerminal(os.Stderr.Fd()), answers: isatty.IsTerminal(os.Stdin.Fd()),
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), paints: term.IsTerminal(int(os.Stdout.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
+}
+
+// terminalSize is that of a usual terminal where it cannot be told.
+func terminalSize() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || columns < 1 || rows < 1 {
+		return 80, 24
+	}
+	return columns, rows
 }
 
 // run is main without the process. It returns the exit code.
@@ -131,6 +146,7 @@ func (p process) commands() *ocean.Commands {
 	return &ocean.Commands{Out: p.out, Variables: ocean.Describe[config], List: []ocean.Command{
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
 		{Name: "demo", Setup: p.demo},
+		{Name: "check", Setup: p.check},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
 		{Name: "hooks", Setup: p.hooks},
@@ -240,6 +256,39 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	}
 }
 
+// check signs in to both sides and says what is missing.
+func (p process) check(fs *flag.FlagSet) ocean.Action {
+	var opt check.Options
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, _ string) error {
+		cfg, eff, err := p.load(nil, nil)
+		if err != nil {
+			return err
+		}
+		cfg.Application.HTTPLogging, cfg.Application.LogLevel = false, "CRITICAL" // what matters is printed
+		a, err := newClients(ctx, p, cfg, eff, uses{})
+		if err != nil {
+			return err
+		}
+		opt.Colors, opt.Directory = p.colors(), p.dir
+		return check.Run(ctx, check.Config{
+			Port: a.port, PortURL: cfg.Port.BaseURL, Identifier: cfg.Ocean.Integration.Identifier, Setup: cfg.Ocean.Setup(a.source.Check),
+			Organizations: a.orgs, UsesToken: cfg.AzureDevOps.UsesToken(), PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
+			Live: cfg.Ocean.EventListener.FollowsEvents(), BaseURL: cfg.Ocean.BaseURL, Health: cfg.Ocean.Prefix() + "/health/live",
+			Secret: cfg.AzureDevOps.WebhookSecret != "", Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
+			StateNamed: cfg.Ocean.StateDirectory != "", Notices: eff.Warnings(),
+			State: func() (check.State, error) {
+				s, err := ocean.InspectState(cfg.Ocean.StateDirectory, p.environ)
+				return check.State(s), err
+			},
+		}, opt, p.out)
+	}
+}
+
+// colors tells whether what is printed may have some: https://no-color.org
+func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" }
+
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
@@ -268,26 +317,29 @@ type app struct {
 	shipper *port.LogShipper // nil when logs stay here
 	state   string           // directory for what survives a restart; empty: none
 	waiting bool             // for that directory: nothing but the server is there
+	net     *network.Network
 	port    *port.Client
 	orgs    []*azuredevops.Client
 	source  *resync.Source
 	memory  *memory.Memory // nil when there is none
+	audit   *catalog.Audit // nil when it is off
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
-	follow  *live.Follower                // nil where events are not followed
-	keeper  *hooks.Keeper                 // nil: there is no public address
-	server  *webhook.Server               // nil: nobody listens
-	woken   listener.Waker                // why a resync is asked for: POST /resync, or lost events
+	follow  *live.Follower  // nil where events are not followed
+	keeper  *hooks.Keeper   // nil: there is no public address
+	server  *webhook.Server // nil: nobody listens
+	woken   listener.Waker  // why a resync is asked for: POST /resync, or lost events
+	network *network.Network
+	kafka   *listener.Kafka               // nil: Port's topic is not read
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build   status.Build
+	build   ocean.Build
 	metrics *prometheus.Registry
 }
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	b := ocean.ReadBuild(version)
-	a := &app{cfg: cfg, woken: listener.NewWaker(), build: status.Build{Version: b.Version, Commit: b.Commit, Go: b.Go}}
-	a.metrics = status.NewRegistry(a.build)
+	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
 }
 
@@ -300,13 +352,15 @@ type uses struct {
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
 // mapping.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
+	var err error
 	a := newBareApp(cfg)
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
 		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
 	}
-	net, err := network.New(network.Config{
+
+	a.network, err = network.New(network.Config{
 		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,
 		BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
 	})
@@ -320,9 +374,9 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, net.Port(), p.masker, a.log, a.metrics
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, a.network.Port(), p.masker, a.log, a.metrics
 	if cfg.Ocean.Metrics.Enabled {
-		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, net.ThirdParty()
+		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, a.network.ThirdParty()
 	}
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
@@ -331,7 +385,7 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 		a.memory = memory.OpenIn(a.state, cfg.Ocean.StateMemoryBytes, a.component("memory"))
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
-		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
+		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
 		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
@@ -373,8 +427,19 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if cfg.Ocean.WantsActions() {
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
 	}
+	if cfg.Ocean.EventListener.Type == ocean.ListenActionsOnly {
+		a.log.WarnContext(ctx, "this process does nothing until self-service actions exist: its listener is ACTIONS_ONLY")
+	}
+	if cfg.Ocean.EventListener.Type == ocean.ListenKafka {
+		if a.kafka, err = a.newKafka(); err != nil {
+			return nil, err
+		}
+	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
-	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
+	if cfg.Ocean.Audit.Enabled {
+		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Log: a.component("audit")})
+	}
+	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
@@ -392,7 +457,9 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
 		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
-		Observer:      resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		Observer: resync.NewObserver(p.out, resync.Screen{Writer: p.screen, Size: p.size, Clean: p.masker.Line, Color: p.environ["NO_COLOR"] == ""},
+			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
+		Causes: append(listener.Causes(), causeMissed, causePosted), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -428,7 +495,7 @@ func (a *app) newServer(ctx context.Context) (err error) {
 		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = func() { a.woken.Wake("POST /resync") }
+		wc.Resync = func() { a.woken.Wake(causePosted) }
 	}
 	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
 	return err
@@ -439,13 +506,14 @@ func (a *app) status() *status.Document {
 	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
 	if a.waiting {
 		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
-		return status.New(a.build, section("stateDirectory", func() any { return state() }))
+		return status.New(section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }))
 	}
 	state := status.WatchState(a.metrics, a.state)
 	return status.New(
-		a.build, section("stateDirectory", func() any { return state() }),
+		section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }),
 		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
 		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+		section("resync", func() any { return a.runner.View() }),
 	)
 }
 
@@ -461,11 +529,21 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}, nil
 }
 
+// newKafka makes the reader of Port's topic.
+func (a *app) newKafka() (*listener.Kafka, error) {
+	listen := &a.cfg.Ocean.EventListener
+	mechanism, encrypted := listen.KafkaAccess()
+	return listener.NewKafka(listener.KafkaConfig{
+		Brokers: listen.Brokers, Mechanism: mechanism, Dial: a.network.DialPort(encrypted),
+		Topic: a.port.KafkaTopic, Credentials: a.port.KafkaCredentials,
+		Type: a.cfg.Ocean.Integration.Type, Identifier: a.cfg.Ocean.Integration.Identifier, Log: a.component("listener"),
+	})
+}
+
 // newKeeper makes what looks after the subscriptions; nil without a public address.
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
 	if base == "" {
-		a.log.Warn("no service hooks are made because OCEAN__BASE_URL is not set: changes arrive with the next resync")
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
 	return hooks.NewKeeper(hooks.KeeperConfig{
@@ -478,18 +556,59 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 }
 
 // missed asks for a resync that brings what deliveries did not.
-func (a *app) missed() { a.woken.Wake("missed deliveries") }
+func (a *app) missed() { a.woken.Wake(causeMissed) }
+
+// Causes of a resync besides those of the listener.
+const (
+	causeMissed = "missed deliveries"
+	causePosted = "POST /resync"
+)
+
+// announce says in one line what this process is and does.
+func (a *app) announce(ctx context.Context) {
+	var orgs []string
+	for _, c := range a.orgs {
+		orgs = append(orgs, c.Organization())
+	}
+	s := &a.cfg.Ocean
+	address := ""
+	if a.server != nil {
+		address = ":" + strconv.Itoa(a.cfg.Application.Port)
+	}
+	a.log.InfoContext(ctx, "ado-port starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
+		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
+		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
+}
+
+// underWay is what a stop waits for.
+func (a *app) underWay() string {
+	var work []string
+	if id := a.runner.Running(); id != "" {
+		work = append(work, "resync "+id)
+	}
+	if n := a.server.Working(); n > 0 {
+		work = append(work, fmt.Sprintf("live events of %d objects", n))
+	}
+	return cmp.Or(strings.Join(work, " and "), "nothing")
+}
 
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
 func (a *app) run(ctx context.Context) error {
 	defer a.memory.Close()
 	defer a.shipper.Start(ctx, a.port)()
+	defer a.audit.Close(context.WithoutCancel(ctx))
+	a.announce(ctx)
 	listen := &a.cfg.Ocean.EventListener
 	serving, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
+	parts.Go(func() {
+		if <-serving.Done(); ctx.Err() != nil {
+			a.log.InfoContext(ctx, "stopping", "finishing", a.underWay(), "within", a.cfg.Ocean.ShutdownWait)
+		}
+	})
 	if a.server != nil {
 		parts.Go(func() {
 			if err := a.server.Run(serving); err != nil && serving.Err() == nil {
@@ -497,27 +616,36 @@ func (a *app) run(ctx context.Context) error {
 			}
 		})
 	}
-	if err := a.port.SetupWhenReachable(ctx, a.cfg.Ocean.Setup(a.source.Check), listen.Type != ocean.ListenOnce); err != nil || ctx.Err() != nil {
+	setup := a.cfg.Ocean.Setup(a.source.Check)
+	setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
+	switch err := a.port.SetupWhenReachable(ctx, setup, listen.Type != ocean.ListenOnce); {
+	case errors.Is(err, port.ErrPostponed) && !a.cfg.Ocean.StrictExit:
+		return nil // what Azure DevOps answers does not decide about the exit code
+	case err != nil || ctx.Err() != nil:
 		return err
 	}
+	var last time.Time
+	begins := false
 	if i := a.port.Installed(); i != nil {
+		began, ended := i.Resynced()
+		last, begins = began, listen.Begins(ended)
 		a.source.Use(ctx, i.Config)
 	}
 	if listen.Type == ocean.ListenOnce {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
 	}
 	if a.follow != nil {
-		parts.Go(func() { a.followEvents(serving) })
+		parts.Go(func() { a.followEvents(serving, begins) })
 	}
 	lc := listener.Config{
 		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
 	}
-	if listen.Resyncs() {
-		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.planned
-	}
-	if listen.Type == ocean.ListenKafka {
-		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())
+	if listen.Listens() {
+		lc.OnStart, lc.Requested, lc.Schedule, lc.Kafka = begins, a.port.ResyncRequest, a.planned, a.kafka
+		if listen.Called() {
+			lc.Since = last
+		}
 	}
 	if err := listener.Run(ctx, lc); ctx.Err() == nil {
 		return err
@@ -527,9 +655,8 @@ func (a *app) run(ctx context.Context) error {
 
 // followEvents begins to handle deliveries. A service that knows no origins and
 // shall not begin with a resync first learns what there is.
-func (a *app) followEvents(ctx context.Context) {
-	listen := &a.cfg.Ocean.EventListener
-	if !a.book.Known() && !(listen.Resyncs() && listen.ResyncOnStart) {
+func (a *app) followEvents(ctx context.Context, begins bool) {
+	if !a.book.Known() && !begins {
 		if _, err := a.runner.Learn(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
 		}

@@ -84,8 +84,9 @@ type update struct {
 // A source is a resource of the mapping; live events are not counted by it.
 type source struct{ *mapping.Resource }
 
-func (s *source) Members() []string          { return s.Keys() }
-func (s *source) Count(catalog.Outcome, int) {}
+func (s *source) Members() []string               { return s.Keys() }
+func (s *source) Origin() (kind, resource string) { return s.Kind, s.Path() }
+func (s *source) Count(catalog.Outcome, int)      {}
 
 // mapped are the changes of the kinds that the mapping names.
 func (u *update) mapped(changes []azuredevops.Change) []azuredevops.Change {
@@ -141,7 +142,7 @@ func (u *update) list(ctx context.Context, g *resync.Group, c azuredevops.Change
 func (u *update) take(ctx context.Context, src *source, rec azuredevops.Record) bool {
 	res, err := src.Map(ctx, rec.JSON, rec.Files, &mapping.Report{})
 	if err != nil {
-		u.errs = append(u.errs, fmt.Errorf("%s: mapping: %w", src.KindIndex(), err))
+		u.errs = append(u.errs, fmt.Errorf("%s: mapping: %w", src.Name(), err))
 		return false
 	}
 	for i := range res.Entities {
