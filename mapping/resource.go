@@ -161,7 +161,7 @@ func (r *Resource) apply(ctx context.Context, record []byte, files map[string]*s
 	m.release()
 	r.pool.Put(m)
 	if err != nil {
-		return res, fmt.Errorf("mapping %s: %w", r.KindIndex(), err)
+		return res, fmt.Errorf("mapping %s: %w", r.Name(), err)
 	}
 	return res, nil
 }

@@ -24,6 +24,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -32,19 +34,18 @@ type Config struct {
 	Port *port.Client // required
 	// TempDirectory takes entities that wait for others; empty: they wait in memory.
 	TempDirectory string
-	Audit         *Audit // hears of every change; nil: there is none
-	// Changed hears of every change too, from several goroutines; nil: nobody does.
-	Changed func(context.Context, *Change)
-	Log     *slog.Logger // nil means none
+	Audit         *Audit                // hears of every change; nil: there is none
+	Log           *slog.Logger          // nil means none
+	Registry      prometheus.Registerer // gets the metrics; nil: they are not shown
 }
 
 // A Catalog is Port's catalog as this installation writes it. Safe for concurrent use.
 type Catalog struct {
-	port  *port.Client
-	temp  string
-	audit *Audit
-	tell  func(context.Context, *Change)
-	log   *slog.Logger
+	port    *port.Client
+	temp    string
+	log     *slog.Logger
+	audit   *Audit
+	metrics *metrics
 
 	mu      sync.Mutex
 	touched map[Key]struct{} // written by others during a resync; nil when none runs
@@ -55,7 +56,11 @@ func New(cfg Config) *Catalog {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Catalog{port: cfg.Port, temp: cfg.TempDirectory, audit: cfg.Audit, tell: cfg.Changed, log: cfg.Log}
+	c := &Catalog{port: cfg.Port, temp: cfg.TempDirectory, log: cfg.Log, audit: cfg.Audit, metrics: newMetrics()}
+	if cfg.Registry != nil {
+		cfg.Registry.MustRegister(c.metrics.entities)
+	}
+	return c
 }
 
 // A Cause is why entities are written and deleted.
@@ -88,10 +93,11 @@ type Options struct {
 // A Session is one piece of work on the catalog. Safe for concurrent use, except
 // that LoadOwned comes first.
 type Session struct {
-	c    *Catalog
-	opt  Options
-	log  *slog.Logger
-	enum sync.Map // blueprint → *enums
+	c     *Catalog
+	opt   Options
+	cause string // label of the metrics
+	log   *slog.Logger
+	enum  sync.Map // blueprint → *enums
 
 	owned   ownedSet
 	targets *targetSet
@@ -107,7 +113,7 @@ type Session struct {
 // Begin begins a session.
 func (c *Catalog) Begin(o Options) *Session {
 	return &Session{
-		c: c, opt: o, log: c.log.With("cause", o.Cause.ID),
+		c: c, opt: o, cause: o.label(), log: c.log.With("cause", o.Cause.ID),
 		targets: newTargetSet(), refused: map[string]*Refusal{}, again: refusedSet{}, unsure: map[string]struct{}{},
 	}
 }
@@ -164,19 +170,23 @@ func (s *Session) wrote(ctx context.Context, c *Change) {
 	if s.opt.Cause.Event != EventResync {
 		s.c.touch(EntityKey(c.Ref))
 	}
-	s.changed(ctx, c)
+	s.changed(ctx, actionWritten, c)
 }
 
 func (s *Session) deleted(ctx context.Context, d Deletion) {
-	s.changed(ctx, &Change{Ref: d.Ref, Action: Gone, Proof: d.Proof})
+	s.changed(ctx, actionDeleted, &Change{Ref: d.Ref, Action: Gone, Proof: d.Proof})
 }
 
-func (s *Session) changed(ctx context.Context, c *Change) {
+// What happens to an entity, for metrics.
+const (
+	actionWritten = "written"
+	actionDeleted = "deleted"
+)
+
+func (s *Session) changed(ctx context.Context, operation string, c *Change) {
 	c.Cause = s.opt.Cause
+	s.c.metrics.of(change{c.Blueprint, operation, s.cause}).Inc()
 	s.c.audit.changed(ctx, c)
-	if s.c.tell != nil {
-		s.c.tell(ctx, c)
-	}
 }
 
 // Events as Port knows them.
