@@ -95,6 +95,7 @@ type process struct {
 	masker   *port.Masker               // before out and err; knows the secrets once they are read
 	terminal bool                       // err is a terminal
 	answers  bool                       // in is a terminal: somebody answers questions
+	color    bool                       // out is a terminal that may be coloured
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -112,6 +113,7 @@ func main() {
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
 		terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
+		color: term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "",
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
@@ -144,6 +146,7 @@ func (p process) commands() *ocean.Commands {
 	return &ocean.Commands{Out: p.out, Variables: ocean.Describe[config], List: []ocean.Command{
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
 		{Name: "demo", Setup: p.demo},
+		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
 		{Name: "hooks", Setup: p.hooks},
@@ -226,6 +229,29 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 			p.environ = environ
 			return p.serve(ctx, nil, nil)
 		})
+	}
+}
+
+// plan shows what a resync would do.
+func (p process) plan(fs *flag.FlagSet) ocean.Action {
+	opt := preview.PlanOptions{Directory: p.dir, Color: p.color}
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, _ string) error {
+		a, err := p.clients(ctx, uses{})
+		if err != nil {
+			return err
+		}
+		state, err := ocean.InspectState(a.cfg.Ocean.StateDirectory, p.environ)
+		if err != nil {
+			a.log.WarnContext(ctx, "what is remembered of the last resync cannot be used", "err", err)
+		}
+		opt.Source, opt.Strict = a.source, a.cfg.Ocean.StrictExit
+		opt.Resync = resync.Config{
+			Organizations: a.orgs, Port: a.port, Catalog: catalog.New(catalog.Config{Port: a.port, TempDirectory: os.TempDir(), Log: a.component("catalog")}),
+			StateDirectory: state.Directory, TempDirectory: os.TempDir(), Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
+		}
+		return preview.Plan(ctx, opt, p.out)
 	}
 }
 

@@ -84,6 +84,8 @@ type Options struct {
 	Relations map[string][]string
 	// ReadOnly writes nothing: what is put counts as made. Deletion goes on.
 	ReadOnly bool
+	// Plan takes what would be done, and nothing is written; nil: it is done.
+	Plan *Plan
 	// CompareFrom is how many entities of a blueprint make it worth asking Port which
 	// of them differ, where LoadOwned has not told which of them it holds; 0: never,
 	// everything is written.
