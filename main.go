@@ -147,6 +147,7 @@ func (p process) commands() *ocean.Commands {
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
 		{Name: "demo", Setup: p.demo},
 		{Name: "check", Setup: p.check},
+		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
 		{Name: "hooks", Setup: p.hooks},
@@ -229,6 +230,29 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 			p.environ = environ
 			return p.serve(ctx, nil, nil)
 		})
+	}
+}
+
+// plan shows what a resync would do.
+func (p process) plan(fs *flag.FlagSet) ocean.Action {
+	opt := preview.PlanOptions{Directory: p.dir, Color: p.colors()}
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, _ string) error {
+		a, err := p.clients(ctx, uses{})
+		if err != nil {
+			return err
+		}
+		state, err := ocean.InspectState(a.cfg.Ocean.StateDirectory, p.environ)
+		if err != nil {
+			a.log.WarnContext(ctx, "what is remembered of the last resync cannot be used", "err", err)
+		}
+		opt.Source, opt.Strict = a.source, a.cfg.Ocean.StrictExit
+		opt.Resync = resync.Config{
+			Organizations: a.orgs, Port: a.port, Catalog: catalog.New(catalog.Config{Port: a.port, TempDirectory: os.TempDir(), Log: a.component("catalog")}),
+			StateDirectory: state.Directory, TempDirectory: os.TempDir(), Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
+		}
+		return preview.Plan(ctx, opt, p.out)
 	}
 }
 

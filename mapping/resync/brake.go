@@ -46,9 +46,23 @@ func (h Hold) level() slog.Level {
 	return slog.LevelWarn
 }
 
+// remapped are the blueprints with entities that go whose blocks of the mapping have
+// changed since the last complete resync, or were taken out.
+func (r *run) remapped(ctx context.Context) (out []string) {
+	for bp := range r.going {
+		now := r.mapping.DigestOf(bp)
+		if before, known := r.runner.completed.of(ctx, bp); now == "" || known && before != now {
+			out = append(out, bp)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // stay is told of every entity that is not deleted although nothing made it.
 func (r *run) stay(ref port.Ref, hold Hold, reason string) {
 	r.countFormer(r.knownOrigins[catalog.EntityKey(ref)], 0, 1)
+	r.cfg.Plan.Keep(ref, reason)
 	key := string(hold) + "\x00" + ref.Blueprint + "\x00" + catalog.Alike(reason)
 	n := r.notDeleted[key]
 	if n == nil {

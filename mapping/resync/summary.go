@@ -55,6 +55,9 @@ type Summary struct {
 	// Unwritten counts the deleted entities of blueprints that no block of the mapping
 	// writes any more. They are in Total.
 	Unwritten map[string]int `json:"unwritten,omitempty"`
+	// Remapped are the blueprints with entities to delete whose blocks of the mapping
+	// have changed since the last complete resync; only in a plan.
+	Remapped []string `json:"remapped,omitempty"`
 	// Former are the organizations that are not configured any more and of which there
 	// were entities.
 	Former []Former `json:"formerOrganizations,omitempty"`
@@ -135,12 +138,19 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 	case err != nil:
 		sum.Problems = append(sum.Problems, err.Error())
 		sum.State = StateFailed
+		if r.mode == planning {
+			return sum, err
+		}
 		r.log.ErrorContext(ctx, "resync failed before it began", "err", err)
 		err = nil
 	case len(sum.Unread)+len(sum.Problems)+len(sum.Rejected) > 0:
 		sum.State = StateFailed
 	default:
 		sum.State = StateCompleted
+	}
+	if r.mode == planning {
+		sum.Remapped = r.remapped(ctx)
+		return sum, err
 	}
 	if sum.State == StateCompleted && r.mode != incremental && !sum.heldBy(HoldThreshold) {
 		r.runner.completed.set(ctx, r.mapping)
