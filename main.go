@@ -21,6 +21,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -43,8 +43,8 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
-	"github.com/mattn/go-isatty"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/term"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
@@ -90,10 +90,11 @@ type process struct {
 	dir      string // working directory
 	in       io.Reader
 	out, err io.Writer
-	screen   io.Writer    // err without the masker, for a display that draws; nil: err is no terminal
-	masker   *port.Masker // before out and err; knows the secrets once they are read
-	terminal bool         // err is a terminal
-	answers  bool         // in is a terminal: somebody answers questions
+	screen   io.Writer                  // err without the masker, for a display that draws; nil: err is no terminal
+	size     func() (columns, rows int) // of that terminal
+	masker   *port.Masker               // before out and err; knows the secrets once they are read
+	terminal bool                       // err is a terminal
+	answers  bool                       // in is a terminal: somebody answers questions
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -109,10 +110,20 @@ func main() {
 	}
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isatty.IsTerminal(os.Stderr.Fd()), answers: isatty.IsTerminal(os.Stdin.Fd()),
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
+}
+
+// terminalSize is that of a usual terminal where it cannot be told.
+func terminalSize() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || columns < 1 || rows < 1 {
+		return 80, 24
+	}
+	return columns, rows
 }
 
 // run is main without the process. It returns the exit code.
@@ -136,7 +147,7 @@ func (p process) commands() *ocean.Commands {
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
 		{Name: "hooks", Setup: p.hooks},
-		ocean.VersionCommand(version, p.out),
+		ocean.VersionCommand(ocean.ReadBuild(version), p.out),
 	}}
 }
 
@@ -202,12 +213,7 @@ func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
 		return err
 	}
 	a.log.ErrorContext(ctx, "waiting for the state directory", "err", why)
-	serving, stop := context.WithCancel(ctx)
-	var server sync.WaitGroup
-	defer server.Wait()
-	defer stop()
-	server.Go(func() { _ = a.server.Run(serving) }) // it ends with serving
-	ocean.AwaitState(ctx, cfg.Ocean.StateDirectory, p.environ, a.log)
+	a.server.RunWhile(ctx, func(ctx context.Context) { ocean.AwaitState(ctx, cfg.Ocean.StateDirectory, p.environ, a.log) })
 	return nil
 }
 
@@ -227,9 +233,9 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
 	opt.Register(fs)
-	asJSON := ocean.OutputFlag(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, kind string) error {
-		opt.Kind, opt.JSON = kind, *asJSON
+		opt.Kind = kind
 		if opt.Offline() {
 			cfg, eff, err := p.load(nil, nil)
 			if eff == nil {
@@ -251,9 +257,8 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
 	opt.Register(fs)
-	asJSON := ocean.OutputFlag(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		opt.JSON = *asJSON
 		if err := opt.Check(p.answers); err != nil {
 			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 		}
@@ -280,20 +285,23 @@ type app struct {
 	orgs    []*azuredevops.Client
 	source  *resync.Source
 	memory  *memory.Memory // nil when there is none
+	audit   *catalog.Audit // nil when it is off
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
-	follow  *live.Follower                // nil where events are not followed
-	keeper  *hooks.Keeper                 // nil: there is no public address
-	server  *webhook.Server               // nil: nobody listens
+	follow  *live.Follower  // nil where events are not followed
+	keeper  *hooks.Keeper   // nil: there is no public address
+	server  *webhook.Server // nil: nobody listens
+	woken   listener.Waker  // why a resync is asked for: POST /resync, or lost events
+	network *network.Network
+	kafka   *listener.Kafka               // nil: Port's topic is not read
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
 	build   ocean.Build
 	metrics *prometheus.Registry
 }
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: make(chan string, 1), build: ocean.ReadBuild(version)}
+	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version)}
 	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
 }
@@ -313,7 +321,8 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	for _, n := range eff.Notices {
 		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
 	}
-	net, err := network.New(network.Config{
+	var err error
+	a.network, err = network.New(network.Config{
 		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,
 		BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
 	})
@@ -327,9 +336,9 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, net.Port(), p.masker, a.log, a.metrics
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, a.network.Port(), p.masker, a.log, a.metrics
 	if cfg.Ocean.Metrics.Enabled {
-		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, net.ThirdParty()
+		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, a.network.ThirdParty()
 	}
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
@@ -338,7 +347,7 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 		a.memory = memory.OpenIn(a.state, cfg.Ocean.StateMemoryBytes, a.component("memory"))
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
-		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
+		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
 		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
@@ -380,8 +389,19 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if cfg.Ocean.WantsActions() {
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
 	}
+	if cfg.Ocean.EventListener.Type == ocean.ListenActionsOnly {
+		a.log.WarnContext(ctx, "this process does nothing until self-service actions exist: its listener is ACTIONS_ONLY")
+	}
+	if cfg.Ocean.EventListener.Type == ocean.ListenKafka {
+		if a.kafka, err = a.newKafka(); err != nil {
+			return nil, err
+		}
+	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
-	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog"), Registry: a.metrics})
+	if cfg.Ocean.Audit.Enabled {
+		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Log: a.component("audit")})
+	}
+	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
@@ -399,7 +419,8 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
 		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
-		Observer:      resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		Observer: resync.NewObserver(p.out, resync.Screen{Writer: p.screen, Size: p.size, Clean: p.masker.Line, Color: p.environ["NO_COLOR"] == ""},
+			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
 		Causes: append(listener.Causes(), causeMissed, causePosted), Registry: a.metrics,
 	})
 	if err != nil {
@@ -417,25 +438,12 @@ func (a *app) resynced(s *resync.Summary) {
 }
 
 // newServer binds the HTTP server.
-func (a *app) newServer(ctx context.Context) error {
+func (a *app) newServer(ctx context.Context) (err error) {
 	cfg, listen := a.cfg, &a.cfg.Ocean.EventListener
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Application.Port))
-	if err != nil {
-		if listen.Type == ocean.ListenOnce {
-			a.log.WarnContext(ctx, "nobody listens: the port is taken", "port", cfg.Application.Port, "err", err)
-			return nil
-		}
-		return fmt.Errorf("APPLICATION__PORT: %w", err)
-	}
 	wc := webhook.Config{
-		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
+		Settings: cfg.Hooks, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
 		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
-	}
-	if cfg.Ocean.Metrics.Port > 0 {
-		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
-			return errors.Join(fmt.Errorf("OCEAN__METRICS__PORT: %w", err), ln.Close())
-		}
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
@@ -449,9 +457,9 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = func() { a.wake(causePosted) }
+		wc.Resync = func() { a.woken.Wake(causePosted) }
 	}
-	a.server, err = webhook.New(wc)
+	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
 	return err
 }
 
@@ -483,46 +491,34 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}, nil
 }
 
+// newKafka makes the reader of Port's topic.
+func (a *app) newKafka() (*listener.Kafka, error) {
+	listen := &a.cfg.Ocean.EventListener
+	mechanism, encrypted := listen.KafkaAccess()
+	return listener.NewKafka(listener.KafkaConfig{
+		Brokers: listen.Brokers, Mechanism: mechanism, Dial: a.network.DialPort(encrypted),
+		Topic: a.port.KafkaTopic, Credentials: a.port.KafkaCredentials,
+		Type: a.cfg.Ocean.Integration.Type, Identifier: a.cfg.Ocean.Integration.Identifier, Log: a.component("listener"),
+	})
+}
+
 // newKeeper makes what looks after the subscriptions; nil without a public address.
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
 	if base == "" {
-		a.log.Warn("no service hooks are made because OCEAN__BASE_URL is not set: changes arrive with the next resync")
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
-	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
 	return hooks.NewKeeper(hooks.KeeperConfig{
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: a.wanted, Resync: a.missed, Log: a.component("hooks"),
-		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
-			return a.follow.Relist(ctx, org, gap, changes)
-		},
-		Redeliver: func(ctx context.Context, bodies [][]byte) error { return a.follow.Handle(ctx, bodies) },
+		Wanted: hooks.WantedBy(a.source.Current), Resync: a.missed, Log: a.component("hooks"),
+		Relist: a.follow.RelistMissed, Redeliver: a.follow.Handle,
 	})
 }
 
-// wanted is what the mapping needs events for.
-func (a *app) wanted(ctx context.Context) (hooks.Wanted, error) {
-	m, err := a.source.Current(ctx)
-	if err != nil {
-		return hooks.Wanted{}, err
-	}
-	return hooks.Wanted{
-		Kinds: m.Kinds(), GitOps: len(m.SpecPath) > 0 && len(m.Resources) > 0,
-	}, nil
-}
-
-// wake asks for a resync; one request waits at most.
-func (a *app) wake(cause string) {
-	select {
-	case a.woken <- cause:
-	default:
-	}
-}
-
-func (a *app) missed() { a.wake(causeMissed) }
+// missed asks for a resync that brings what deliveries did not.
+func (a *app) missed() { a.woken.Wake(causeMissed) }
 
 // Causes of a resync besides those of the listener.
 const (
@@ -530,16 +526,51 @@ const (
 	causePosted = "POST /resync"
 )
 
+// announce says in one line what this process is and does.
+func (a *app) announce(ctx context.Context) {
+	var orgs []string
+	for _, c := range a.orgs {
+		orgs = append(orgs, c.Organization())
+	}
+	s := &a.cfg.Ocean
+	address := ""
+	if a.server != nil {
+		address = ":" + strconv.Itoa(a.cfg.Application.Port)
+	}
+	a.log.InfoContext(ctx, "ado-port starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
+		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
+		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
+}
+
+// underWay is what a stop waits for.
+func (a *app) underWay() string {
+	var work []string
+	if id := a.runner.Running(); id != "" {
+		work = append(work, "resync "+id)
+	}
+	if n := a.server.Working(); n > 0 {
+		work = append(work, fmt.Sprintf("live events of %d objects", n))
+	}
+	return cmp.Or(strings.Join(work, " and "), "nothing")
+}
+
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
 func (a *app) run(ctx context.Context) error {
 	defer a.memory.Close()
 	defer a.shipper.Start(ctx, a.port)()
+	defer a.audit.Close(context.WithoutCancel(ctx))
+	a.announce(ctx)
 	listen := &a.cfg.Ocean.EventListener
 	serving, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
+	parts.Go(func() {
+		if <-serving.Done(); ctx.Err() != nil {
+			a.log.InfoContext(ctx, "stopping", "finishing", a.underWay(), "within", a.cfg.Ocean.ShutdownWait)
+		}
+	})
 	if a.server != nil {
 		parts.Go(func() {
 			if err := a.server.Run(serving); err != nil && serving.Err() == nil {
@@ -550,24 +581,28 @@ func (a *app) run(ctx context.Context) error {
 	if err := a.port.SetupWhenReachable(ctx, a.cfg.Ocean.Setup(a.source.Check), listen.Type != ocean.ListenOnce); err != nil || ctx.Err() != nil {
 		return err
 	}
+	var last time.Time
+	begins := false
 	if i := a.port.Installed(); i != nil {
+		began, ended := i.Resynced()
+		last, begins = began, listen.Begins(ended)
 		a.source.Use(ctx, i.Config)
 	}
 	if listen.Type == ocean.ListenOnce {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
 	}
 	if a.follow != nil {
-		parts.Go(func() { a.followEvents(serving) })
+		parts.Go(func() { a.followEvents(serving, begins) })
 	}
 	lc := listener.Config{
 		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
 	}
-	if listen.Resyncs() {
-		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.planned
-	}
-	if listen.Type == ocean.ListenKafka {
-		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())
+	if listen.Listens() {
+		lc.OnStart, lc.Requested, lc.Schedule, lc.Kafka = begins, a.port.ResyncRequest, a.planned, a.kafka
+		if listen.Called() {
+			lc.Since = last
+		}
 	}
 	if err := listener.Run(ctx, lc); ctx.Err() == nil {
 		return err
@@ -577,9 +612,8 @@ func (a *app) run(ctx context.Context) error {
 
 // followEvents begins to handle deliveries. A service that knows no origins and
 // shall not begin with a resync first learns what there is.
-func (a *app) followEvents(ctx context.Context) {
-	listen := &a.cfg.Ocean.EventListener
-	if !a.book.Known() && !(listen.Resyncs() && listen.ResyncOnStart) {
+func (a *app) followEvents(ctx context.Context, begins bool) {
+	if !a.book.Known() && !begins {
 		if _, err := a.runner.Learn(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
 		}

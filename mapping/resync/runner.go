@@ -206,7 +206,7 @@ func (r *Runner) start(ctx context.Context, m mode, cause string) (*Summary, err
 	defer r.uses("", nil, nil)
 	ctx = port.LogContext(ctx, slog.String("resync_id", run.id))
 	run.log.InfoContext(ctx, "resync started", "cause", cause, "mode", m.String())
-	defer r.cfg.Catalog.Watch()()
+	defer r.cfg.Catalog.Watch(ctx)()
 	r.metrics.began(run)
 	sum, err := run.full(ctx)
 	r.metrics.ended(run, sum)
@@ -255,7 +255,7 @@ type run struct {
 	gone         map[catalog.Key]struct{}         // deleted entities
 	unwritten    map[string]int                   // those of blueprints that no resource writes any more
 	former       map[string]*Former               // by the key of an organization that is not configured any more
-	before       map[usageKey]usage               // calls before this resync
+	before       usage                            // what was asked before this resync
 	portCalls    int64
 	// unauthorized says that Azure DevOps refused the credentials for a whole organization.
 	unauthorized atomic.Bool
