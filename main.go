@@ -51,6 +51,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/resync"
+	"github.com/ado-port/ado-port/mapping/resync/check"
 	"github.com/ado-port/ado-port/mapping/resync/demo"
 	"github.com/ado-port/ado-port/mapping/resync/live"
 	"github.com/ado-port/ado-port/mapping/resync/origins"
@@ -95,6 +96,7 @@ type process struct {
 	masker   *port.Masker               // before out and err; knows the secrets once they are read
 	terminal bool                       // err is a terminal
 	answers  bool                       // in is a terminal: somebody answers questions
+	paints   bool                       // out is a terminal
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -111,7 +113,7 @@ func main() {
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
-		terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), paints: term.IsTerminal(int(os.Stdout.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
@@ -144,6 +146,7 @@ func (p process) commands() *ocean.Commands {
 	return &ocean.Commands{Out: p.out, Variables: ocean.Describe[config], List: []ocean.Command{
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
 		{Name: "demo", Setup: p.demo},
+		{Name: "check", Setup: p.check},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
 		{Name: "hooks", Setup: p.hooks},
@@ -253,6 +256,39 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	}
 }
 
+// check signs in to both sides and says what is missing.
+func (p process) check(fs *flag.FlagSet) ocean.Action {
+	var opt check.Options
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, _ string) error {
+		cfg, eff, err := p.load(nil, nil)
+		if err != nil {
+			return err
+		}
+		cfg.Application.HTTPLogging, cfg.Application.LogLevel = false, "CRITICAL" // what matters is printed
+		a, err := newClients(ctx, p, cfg, eff, uses{})
+		if err != nil {
+			return err
+		}
+		opt.Colors, opt.Directory = p.colors(), p.dir
+		return check.Run(ctx, check.Config{
+			Port: a.port, PortURL: cfg.Port.BaseURL, Identifier: cfg.Ocean.Integration.Identifier, Setup: cfg.Ocean.Setup(a.source.Check),
+			Organizations: a.orgs, UsesToken: cfg.AzureDevOps.UsesToken(), PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
+			Live: cfg.Ocean.EventListener.FollowsEvents(), BaseURL: cfg.Ocean.BaseURL, Health: cfg.Ocean.Prefix() + "/health/live",
+			Secret: cfg.AzureDevOps.WebhookSecret != "", Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
+			StateNamed: cfg.Ocean.StateDirectory != "", Notices: eff.Warnings(),
+			State: func() (check.State, error) {
+				s, err := ocean.InspectState(cfg.Ocean.StateDirectory, p.environ)
+				return check.State(s), err
+			},
+		}, opt, p.out)
+	}
+}
+
+// colors tells whether what is printed may have some: https://no-color.org
+func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" }
+
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
@@ -281,6 +317,7 @@ type app struct {
 	shipper *port.LogShipper // nil when logs stay here
 	state   string           // directory for what survives a restart; empty: none
 	waiting bool             // for that directory: nothing but the server is there
+	net     *network.Network
 	port    *port.Client
 	orgs    []*azuredevops.Client
 	source  *resync.Source
@@ -315,13 +352,14 @@ type uses struct {
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
 // mapping.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
+	var err error
 	a := newBareApp(cfg)
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
 		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
 	}
-	var err error
+
 	a.network, err = network.New(network.Config{
 		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,
 		BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
@@ -578,7 +616,12 @@ func (a *app) run(ctx context.Context) error {
 			}
 		})
 	}
-	if err := a.port.SetupWhenReachable(ctx, a.cfg.Ocean.Setup(a.source.Check), listen.Type != ocean.ListenOnce); err != nil || ctx.Err() != nil {
+	setup := a.cfg.Ocean.Setup(a.source.Check)
+	setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
+	switch err := a.port.SetupWhenReachable(ctx, setup, listen.Type != ocean.ListenOnce); {
+	case errors.Is(err, port.ErrPostponed) && !a.cfg.Ocean.StrictExit:
+		return nil // what Azure DevOps answers does not decide about the exit code
+	case err != nil || ctx.Err() != nil:
 		return err
 	}
 	var last time.Time

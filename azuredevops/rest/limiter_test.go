@@ -195,7 +195,7 @@ func TestClientUnderThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		in, most, n := 0, 0, 0
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			mu.Lock()
 			in++
 			n++

@@ -155,6 +155,10 @@ func (c *check) kind(org *azuredevops.Client, g *resync.Group, seen azuredevops.
 	if i < 0 && len(seen.Errors) > 0 {
 		i = 0
 	}
+	if i < 0 && len(seen.Records) == 0 {
+		c.ok("kind", subject, "nothing was refused; no record was found in %s", count(min(p.Total, 3), "project"))
+		return
+	}
 	if i < 0 {
 		c.ok("kind", subject, "can be read; %s of %s looked at", count(len(seen.Records), "record"), count(min(p.Total, 3), "project"))
 		return

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
+	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -61,19 +63,18 @@ func (c *check) port(ctx context.Context) {
 // not known.
 func (c *check) ownMapping(i *port.Integration) {
 	switch {
-	case c.cfg.Mapping != nil:
-		doc, err := c.cfg.Mapping()
-		if err != nil {
-			c.fail("mapping", "", err.Error(), "name a file with a mapping in YAML or JSON")
-			return
+	case c.opt.Mapping != "":
+		file := c.opt.Mapping
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(c.opt.Directory, file)
 		}
-		c.takeMapping(doc)
+		c.takeMapping(c.cfg.Source.ReadFile(file))
 	case i == nil:
 		c.warn("mapping", "", "not checked: it is in Port, which could not be asked", "mend that, or name a file with --mapping")
 	case !i.HasConfig():
 		c.warn("mapping", "", "Port has none for this installation", "write one in Port, in the settings of the data source")
 	default:
-		c.takeMapping(i.Config)
+		c.takeMapping(c.cfg.Source.Parse(i.Config))
 	}
 }
 
@@ -83,20 +84,19 @@ func (c *check) plan(ctx context.Context) {
 	switch {
 	case err != nil:
 		c.fail("mapping", "", "the default resources cannot be made: "+err.Error(), "mend them, or set OCEAN__INITIALIZE_PORT_RESOURCES=false")
-	case c.cfg.Mapping != nil:
+	case c.opt.Mapping != "":
 		c.planned = blueprints
 		c.ownMapping(nil)
 	case doc == nil:
 		c.warn("mapping", "", "not checked: Port makes it at the first start", "")
 	default:
 		c.planned = blueprints
-		c.takeMapping(doc)
+		c.takeMapping(c.cfg.Source.Parse(doc))
 	}
 }
 
-// takeMapping compiles a mapping and says what of it is not used.
-func (c *check) takeMapping(doc []byte) {
-	m, err := c.cfg.Parse(doc)
+// takeMapping takes a mapping, unless it could not be read, and says what of it is not used.
+func (c *check) takeMapping(m *mapping.Mapping, err error) {
 	if err != nil {
 		c.fail("mapping", "", err.Error(), "correct the mapping: a resync would fail")
 		return
