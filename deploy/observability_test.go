@@ -39,7 +39,7 @@ func alertRules(t *testing.T) []alertRule {
 var (
 	seriesRow  = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (?:gauge|counter|histogram) \\|")
 	seriesName = regexp.MustCompile(`\b(ado_port_[a-z_]+|success|duration_seconds|object_count|process_[a-z_]+)\b`)
-	quoted     = regexp.MustCompile(`"[^"]*"`)
+	literal    = regexp.MustCompile(`"[^"]*"`)
 )
 
 // Every series that the dashboard or an alert asks for is one that the program
@@ -76,7 +76,7 @@ func TestDashboardAndAlertsUseSeriesThatExist(t *testing.T) {
 		if strings.TrimSpace(expr) == "" {
 			continue // a row of the dashboard
 		}
-		names := seriesName.FindAllString(quoted.ReplaceAllString(expr, ""), -1)
+		names := seriesName.FindAllString(literal.ReplaceAllString(expr, ""), -1)
 		if len(names) == 0 {
 			t.Errorf("%s asks for no series", where)
 		}

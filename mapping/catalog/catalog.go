@@ -181,7 +181,7 @@ func (s *Session) deleted(ctx context.Context, d Deletion) {
 
 func (s *Session) changed(ctx context.Context, c *Change) {
 	c.Cause = s.opt.Cause
-	s.c.metrics.of(change{c.Blueprint, operation(c.Action), s.cause}).Inc()
+	s.c.metrics.of(change{c.Blueprint, c.Action, s.cause}).Inc()
 	s.c.audit.changed(ctx, c)
 }
 

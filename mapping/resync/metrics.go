@@ -109,13 +109,12 @@ func (m *metrics) ended(r *run, sum *Summary) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.running = nil
-	for i := range sum.Kinds {
-		k := &sum.Kinds[i]
-		c := m.totals[k.Kind]
-		c.Add(k.Counts)
-		m.totals[k.Kind] = c
-		if rep, ok := m.reports[k.identifier]; ok && r.mode == full {
-			m.reports[k.identifier] = withCounts(rep, &k.Counts) // it was read before all of it was written
+	for _, b := range r.resources {
+		now, sum := b.counts(), m.totals[b.Kind]
+		sum.Add(now)
+		m.totals[b.Kind] = sum
+		if rep, ok := m.reports[b.KindIndex()]; ok && r.mode == full {
+			m.reports[b.KindIndex()] = withCounts(rep, &now) // it was read before all of it was written
 		}
 	}
 	if r.mode != full {
