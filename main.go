@@ -21,6 +21,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,8 +44,8 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
-	"github.com/mattn/go-isatty"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/term"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
@@ -91,11 +92,12 @@ type process struct {
 	dir      string // working directory
 	in       io.Reader
 	out, err io.Writer
-	screen   io.Writer    // err without the masker, for a display that draws; nil: err is no terminal
-	masker   *port.Masker // before out and err; knows the secrets once they are read
-	terminal bool         // err is a terminal
-	answers  bool         // in is a terminal: somebody answers questions
-	paints   bool         // out is a terminal
+	screen   io.Writer                  // err without the masker, for a display that draws; nil: err is no terminal
+	size     func() (columns, rows int) // of that terminal
+	masker   *port.Masker               // before out and err; knows the secrets once they are read
+	terminal bool                       // err is a terminal
+	answers  bool                       // in is a terminal: somebody answers questions
+	paints   bool                       // out is a terminal
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -111,19 +113,22 @@ func main() {
 	}
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isatty.IsTerminal(os.Stderr.Fd()), answers: isatty.IsTerminal(os.Stdin.Fd()),
-		paints: isatty.IsTerminal(os.Stdout.Fd()),
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
+		paints: term.IsTerminal(int(os.Stdout.Fd())),
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
 }
 
-// Exit codes.
-const (
-	exitGood   = 0
-	exitFailed = 1 // see help
-	exitUsage  = 64
-)
+// terminalSize is that of a usual terminal where it cannot be told.
+func terminalSize() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || columns < 1 || rows < 1 {
+		return 80, 24
+	}
+	return columns, rows
+}
 
 // run is main without the process. It returns the exit code.
 func run(ctx context.Context, p process) int {
@@ -135,17 +140,7 @@ func run(ctx context.Context, p process) int {
 	defer out.Close()
 	defer log.Close()
 	p.out, p.err = out, log
-	err := p.commands().Run(ctx, p.args)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitGood
-	}
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.err, "ado-port: %s\n", strings.TrimSpace(line))
-	}
-	if errors.Is(err, ocean.ErrUsage) {
-		return exitUsage
-	}
-	return exitFailed
+	return ocean.Exit(p.commands().Run(ctx, p.args), p.err)
 }
 
 // commands are what the program can do; without a name the first one.
@@ -168,14 +163,25 @@ func (p process) load(stronger, weaker map[string]string) (*config, *ocean.Effec
 	if err != nil {
 		return nil, nil, err
 	}
-	src.Overrides, src.Fallbacks = stronger, maps.Clone(weaker)
-	if src.Fallbacks == nil {
-		src.Fallbacks = map[string]string{}
-	}
-	maps.Copy(src.Fallbacks, azuredevops.Ambient(p.environ))
+	src.Overrides, src.Fallbacks = stronger, azuredevops.Ambient(p.environ)
+	maps.Copy(src.Fallbacks, weaker)
 	cfg, eff, err := ocean.Load[config](src)
 	p.masker.Add(eff.Secrets()...)
 	return cfg, eff, err
+}
+
+// clients are what a command needs that is not the service: its log stays here, and
+// tells of faults only.
+func (p process) clients(ctx context.Context, use uses) (*app, error) {
+	cfg, eff, err := p.load(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Application.HTTPLogging = false
+	if cfg.Application.Level() == slog.LevelInfo {
+		cfg.Application.LogLevel = "WARNING"
+	}
+	return newClients(ctx, p, cfg, eff, use)
 }
 
 // service is the integration.
@@ -235,49 +241,26 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 
 // mapRecords shows what the mapping makes of a few records.
 func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
-	var opt preview.MapOptions
+	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
 	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
 	return func(ctx context.Context, kind string) error {
-		in := preview.MapInput{Kind: kind, JSON: *asJSON}
-		cfg, eff, err := p.load(nil, nil)
-		if eff == nil || err != nil && !opt.Offline() {
-			return err
-		}
-		sc := p.sourceConfig(cfg, eff)
-		if !opt.Offline() {
-			a, err := newClients(ctx, p, cfg, eff, uses{})
+		opt.Kind, opt.JSON = kind, *asJSON
+		if opt.Offline() {
+			cfg, eff, err := p.load(nil, nil)
+			if eff == nil {
+				return err
+			}
+			opt.Source = resync.NewSource(p.sourceConfig(cfg, eff))
+		} else {
+			a, err := p.clients(ctx, uses{})
 			if err != nil {
 				return err
 			}
-			in.Organizations, sc.Read = a.orgs, a.readMapping
+			opt.Organizations, opt.Source = a.orgs, a.source
 		}
-		if opt.Mapping != "" {
-			sc.Read = func(context.Context) (json.RawMessage, error) { return resync.ReadMapping(p.path(opt.Mapping)) }
-		}
-		if in.Mapping, err = resync.NewSource(sc).Fresh(ctx); err != nil {
-			return err
-		}
-		if opt.From == "-" {
-			in.Records = p.in
-		} else if opt.From != "" {
-			f, err := os.Open(p.path(opt.From))
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			in.Records = f
-		}
-		return preview.Map(ctx, opt, in, p.out)
+		return preview.Map(ctx, opt, p.out)
 	}
-}
-
-// path is a file that was named on the command line.
-func (p process) path(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(p.dir, name)
 }
 
 // check signs in to both sides and says what is missing.
@@ -298,7 +281,7 @@ func (p process) check(fs *flag.FlagSet) ocean.Action {
 		opt.JSON, opt.Colors, opt.Directory = *asJSON, p.colors(), p.dir
 		return check.Run(ctx, check.Config{
 			Port: a.port, PortURL: cfg.Port.BaseURL, Identifier: cfg.Ocean.Integration.Identifier, Setup: cfg.Ocean.Setup(a.source.Check),
-			Organizations: a.orgs, UsesToken: cfg.AzureDevOps.UsesToken(), PortSide: a.net.Port(), OtherSide: a.net.ThirdParty(), Parse: a.source.Parse,
+			Organizations: a.orgs, SignIn: cfg.AzureDevOps.SignIn(), PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
 			Live: cfg.Ocean.EventListener.FollowsEvents(), BaseURL: cfg.Ocean.BaseURL, Health: cfg.Ocean.Prefix() + "/health/live",
 			Secret: cfg.AzureDevOps.WebhookSecret != "", Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
 			StateNamed: cfg.Ocean.StateDirectory != "", Notices: eff.Warnings(),
@@ -315,32 +298,21 @@ func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" 
 
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
-	var opt hooks.CommandOptions
+	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
 	opt.Register(fs)
 	asJSON := ocean.OutputFlag(fs)
 	return func(ctx context.Context, _ string) error {
-		if opt.JSON = *asJSON; opt.Repair && opt.Cleanup {
-			return fmt.Errorf("hooks takes --repair or --cleanup, not both: %w", ocean.ErrUsage)
+		opt.JSON = *asJSON
+		if err := opt.Check(p.answers); err != nil {
+			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 		}
-		if opt.Cleanup && !opt.Yes && !p.answers {
-			return fmt.Errorf("hooks --cleanup asks before it removes anything, and nobody can answer here; say --yes: %w", ocean.ErrUsage)
-		}
-		opt.Ask = func(question string) bool { return ocean.Ask(p.in, p.err, question) }
-		cfg, eff, err := p.load(nil, nil)
-		if err != nil {
-			return err
-		}
-		cfg.Application.HTTPLogging = false
-		a, err := newClients(ctx, p, cfg, eff, uses{state: true})
+		a, err := p.clients(ctx, uses{state: true})
 		if err != nil {
 			return err
 		}
 		k, err := a.newKeeper(opt.OldURLs...)
 		if err != nil {
 			return err
-		}
-		if k == nil {
-			return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
 		}
 		return k.Command(ctx, opt, p.out)
 	}
@@ -353,26 +325,27 @@ type app struct {
 	shipper *port.LogShipper // nil when logs stay here
 	state   string           // directory for what survives a restart; empty: none
 	waiting bool             // for that directory: nothing but the server is there
-	net     *network.Network
 	port    *port.Client
 	orgs    []*azuredevops.Client
 	source  *resync.Source
 	memory  *memory.Memory // nil when there is none
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
-	follow  *live.Follower                // nil where events are not followed
-	keeper  *hooks.Keeper                 // nil: there is no public address
-	server  *webhook.Server               // nil: nobody listens
-	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
+	follow  *live.Follower  // nil where events are not followed
+	keeper  *hooks.Keeper   // nil: there is no public address
+	server  *webhook.Server // nil: nobody listens
+	network *network.Network
+	kafka   *listener.Kafka               // nil: Port's topic is not read
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build   status.Build
+	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
+	build   ocean.Build
 	metrics *prometheus.Registry
 }
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: make(chan string, 1), build: status.ReadBuild(version)}
-	a.metrics = status.NewRegistry(a.build)
+	a := &app{cfg: cfg, woken: make(chan string, 1), build: ocean.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
 }
 
@@ -385,14 +358,14 @@ type uses struct {
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
 // mapping.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
-	var err error
 	a := newBareApp(cfg)
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
 		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
 	}
-	a.net, err = network.New(network.Config{
+	var err error
+	a.network, err = network.New(network.Config{
 		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,
 		BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
 	})
@@ -406,9 +379,9 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, a.net.Port(), p.masker, a.log, a.metrics
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, a.network.Port(), p.masker, a.log, a.metrics
 	if cfg.Ocean.Metrics.Enabled {
-		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, a.net.ThirdParty()
+		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, a.network.ThirdParty()
 	}
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
@@ -417,14 +390,21 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 		a.memory = memory.OpenIn(a.state, cfg.Ocean.StateMemoryBytes, a.component("memory"))
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
-		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: a.net.ThirdParty(), UserAgent: "ado-port/" + version,
+		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
 		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
 	sc := p.sourceConfig(cfg, eff)
-	sc.Read, sc.StateDirectory, sc.Log = a.readMapping, a.state, a.log
+	sc.StateDirectory, sc.Log = a.state, a.log
+	sc.Read = func(ctx context.Context) (json.RawMessage, error) {
+		i, err := a.port.Integration(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return i.Config, nil
+	}
 	a.source = resync.NewSource(sc)
 	return a, nil
 }
@@ -436,15 +416,6 @@ func (p process) sourceConfig(cfg *config, eff *ocean.Effective) resync.SourceCo
 		sc.Environ = func() []string { return eff.JQEnviron(p.environ) }
 	}
 	return sc
-}
-
-// readMapping asks Port for the mapping.
-func (a *app) readMapping(ctx context.Context) (json.RawMessage, error) {
-	i, err := a.port.Integration(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return i.Config, nil
 }
 
 func (a *app) component(name string) *slog.Logger { return a.log.With("component", name) }
@@ -461,8 +432,16 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if cfg.Ocean.WantsActions() {
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
 	}
+	if cfg.Ocean.EventListener.Type == ocean.ListenActionsOnly {
+		a.log.WarnContext(ctx, "this process does nothing until self-service actions exist: its listener is ACTIONS_ONLY")
+	}
+	if cfg.Ocean.EventListener.Type == ocean.ListenKafka {
+		if a.kafka, err = a.newKafka(); err != nil {
+			return nil, err
+		}
+	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
-	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
+	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog"), Registry: a.metrics})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
@@ -480,7 +459,9 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
 		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
-		Observer:      resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		Observer: resync.NewObserver(p.out, resync.Screen{Writer: p.screen, Size: p.size, Clean: p.masker.Line, Color: p.environ["NO_COLOR"] == ""},
+			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
+		Causes: append(listener.Causes(), causeMissed, causePosted), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -529,7 +510,7 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = func() { a.wake("POST /resync") }
+		wc.Resync = func() { a.wake(causePosted) }
 	}
 	a.server, err = webhook.New(wc)
 	return err
@@ -540,13 +521,14 @@ func (a *app) status() *status.Document {
 	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
 	if a.waiting {
 		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
-		return status.New(a.build, section("stateDirectory", func() any { return state() }))
+		return status.New(section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }))
 	}
 	state := status.WatchState(a.metrics, a.state)
 	return status.New(
-		a.build, section("stateDirectory", func() any { return state() }),
+		section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }),
 		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
 		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+		section("resync", func() any { return a.runner.View() }),
 	)
 }
 
@@ -562,11 +544,21 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}, nil
 }
 
+// newKafka makes the reader of Port's topic.
+func (a *app) newKafka() (*listener.Kafka, error) {
+	listen := &a.cfg.Ocean.EventListener
+	mechanism, encrypted := listen.KafkaAccess()
+	return listener.NewKafka(listener.KafkaConfig{
+		Brokers: listen.Brokers, Mechanism: mechanism, Dial: a.network.DialPort(encrypted),
+		Topic: a.port.KafkaTopic, Credentials: a.port.KafkaCredentials,
+		Type: a.cfg.Ocean.Integration.Type, Identifier: a.cfg.Ocean.Integration.Identifier, Log: a.component("listener"),
+	})
+}
+
 // newKeeper makes what looks after the subscriptions; nil without a public address.
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
 	if base == "" {
-		a.log.Warn("no service hooks are made because OCEAN__BASE_URL is not set: changes arrive with the next resync")
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
 	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
@@ -601,18 +593,58 @@ func (a *app) wake(cause string) {
 	}
 }
 
-func (a *app) missed() { a.wake("missed deliveries") }
+func (a *app) missed() { a.wake(causeMissed) }
+
+// Causes of a resync besides those of the listener.
+const (
+	causeMissed = "missed deliveries"
+	causePosted = "POST /resync"
+)
+
+// announce says in one line what this process is and does.
+func (a *app) announce(ctx context.Context) {
+	var orgs []string
+	for _, c := range a.orgs {
+		orgs = append(orgs, c.Organization())
+	}
+	s := &a.cfg.Ocean
+	address := ""
+	if a.server != nil {
+		address = ":" + strconv.Itoa(a.cfg.Application.Port)
+	}
+	a.log.InfoContext(ctx, "ado-port starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
+		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
+		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
+}
+
+// underWay is what a stop waits for.
+func (a *app) underWay() string {
+	var work []string
+	if id := a.runner.Running(); id != "" {
+		work = append(work, "resync "+id)
+	}
+	if n := a.server.Working(); n > 0 {
+		work = append(work, fmt.Sprintf("live events of %d objects", n))
+	}
+	return cmp.Or(strings.Join(work, " and "), "nothing")
+}
 
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
 func (a *app) run(ctx context.Context) error {
 	defer a.memory.Close()
 	defer a.shipper.Start(ctx, a.port)()
+	a.announce(ctx)
 	listen := &a.cfg.Ocean.EventListener
 	serving, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
+	parts.Go(func() {
+		if <-serving.Done(); ctx.Err() != nil {
+			a.log.InfoContext(ctx, "stopping", "finishing", a.underWay(), "within", a.cfg.Ocean.ShutdownWait)
+		}
+	})
 	if a.server != nil {
 		parts.Go(func() {
 			if err := a.server.Run(serving); err != nil && serving.Err() == nil {
@@ -628,24 +660,28 @@ func (a *app) run(ctx context.Context) error {
 	case err != nil || ctx.Err() != nil:
 		return err
 	}
+	var last time.Time
+	begins := false
 	if i := a.port.Installed(); i != nil {
+		began, ended := i.Resynced()
+		last, begins = began, listen.Begins(ended)
 		a.source.Use(ctx, i.Config)
 	}
 	if listen.Type == ocean.ListenOnce {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
 	}
 	if a.follow != nil {
-		parts.Go(func() { a.followEvents(serving) })
+		parts.Go(func() { a.followEvents(serving, begins) })
 	}
 	lc := listener.Config{
 		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
 	}
-	if listen.Resyncs() {
-		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.planned
-	}
-	if listen.Type == ocean.ListenKafka {
-		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())
+	if listen.Listens() {
+		lc.OnStart, lc.Requested, lc.Schedule, lc.Kafka = begins, a.port.ResyncRequest, a.planned, a.kafka
+		if listen.Called() {
+			lc.Since = last
+		}
 	}
 	if err := listener.Run(ctx, lc); ctx.Err() == nil {
 		return err
@@ -655,9 +691,8 @@ func (a *app) run(ctx context.Context) error {
 
 // followEvents begins to handle deliveries. A service that knows no origins and
 // shall not begin with a resync first learns what there is.
-func (a *app) followEvents(ctx context.Context) {
-	listen := &a.cfg.Ocean.EventListener
-	if !a.book.Known() && !(listen.Resyncs() && listen.ResyncOnStart) {
+func (a *app) followEvents(ctx context.Context, begins bool) {
+	if !a.book.Known() && !begins {
 		if _, err := a.runner.Learn(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
 		}

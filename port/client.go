@@ -76,6 +76,7 @@ type Client struct {
 	layout layoutState
 
 	installed     atomic.Pointer[Integration] // as Port has shown it last
+	resources     atomic.Pointer[string]      // that Setup has used
 	organizations cache[*organization]
 	blueprints    cache[*Blueprint]
 	calls         atomic.Int64

@@ -138,7 +138,7 @@ func (c *Client) Planned(ctx context.Context, cfg SetupConfig) (mapping json.Raw
 	case origin == OriginEmpty:
 		return json.RawMessage(emptyMapping), nil, nil
 	}
-	r, err := s.load()
+	r, err := s.load(ctx, nil)
 	if err != nil {
 		return nil, nil, err
 	}

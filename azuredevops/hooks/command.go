@@ -33,6 +33,17 @@ func (o *CommandOptions) Register(fs *flag.FlagSet) {
 	})
 }
 
+// Check refuses flags that do not go together, and a question that nobody answers.
+func (o *CommandOptions) Check(answers bool) error {
+	if o.Repair && o.Cleanup {
+		return errors.New("hooks takes --repair or --cleanup, not both")
+	}
+	if o.Cleanup && !o.Yes && !answers {
+		return errors.New("hooks --cleanup asks before it removes anything, and nobody can answer here; say --yes")
+	}
+	return nil
+}
+
 // shown is what the command tells of an organization.
 type shown interface {
 	WriteText(w io.Writer) error
@@ -43,6 +54,9 @@ type shown interface {
 // and writes what it found or did. Broken subscriptions, or any that could not be
 // looked after, are an error.
 func (k *Keeper) Command(ctx context.Context, o CommandOptions, out io.Writer) error {
+	if k == nil {
+		return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
+	}
 	do := k.list
 	switch {
 	case o.Repair:

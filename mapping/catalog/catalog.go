@@ -24,6 +24,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -32,14 +34,16 @@ type Config struct {
 	Port *port.Client // required
 	// TempDirectory takes entities that wait for others; empty: they wait in memory.
 	TempDirectory string
-	Log           *slog.Logger // nil means none
+	Log           *slog.Logger          // nil means none
+	Registry      prometheus.Registerer // gets the metrics; nil: they are not shown
 }
 
 // A Catalog is Port's catalog as this installation writes it. Safe for concurrent use.
 type Catalog struct {
-	port *port.Client
-	temp string
-	log  *slog.Logger
+	port    *port.Client
+	temp    string
+	log     *slog.Logger
+	metrics *metrics
 
 	mu      sync.Mutex
 	touched map[Key]struct{} // written by others during a resync; nil when none runs
@@ -50,7 +54,11 @@ func New(cfg Config) *Catalog {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Catalog{port: cfg.Port, temp: cfg.TempDirectory, log: cfg.Log}
+	c := &Catalog{port: cfg.Port, temp: cfg.TempDirectory, log: cfg.Log, metrics: newMetrics()}
+	if cfg.Registry != nil {
+		cfg.Registry.MustRegister(c.metrics.entities)
+	}
+	return c
 }
 
 // A Cause is why entities are written and deleted.
@@ -83,10 +91,11 @@ type Options struct {
 // A Session is one piece of work on the catalog. Safe for concurrent use, except
 // that LoadOwned comes first.
 type Session struct {
-	c    *Catalog
-	opt  Options
-	log  *slog.Logger
-	enum sync.Map // blueprint → *enums
+	c     *Catalog
+	opt   Options
+	cause string // label of the metrics
+	log   *slog.Logger
+	enum  sync.Map // blueprint → *enums
 
 	owned   ownedSet
 	targets *targetSet
@@ -102,7 +111,7 @@ type Session struct {
 // Begin begins a session.
 func (c *Catalog) Begin(o Options) *Session {
 	return &Session{
-		c: c, opt: o, log: c.log.With("cause", o.Cause.ID),
+		c: c, opt: o, cause: o.label(), log: c.log.With("cause", o.Cause.ID),
 		targets: newTargetSet(), refused: map[string]*Refusal{}, again: refusedSet{}, unsure: map[string]struct{}{},
 	}
 }
@@ -155,13 +164,22 @@ func (s *Session) wrote(ctx context.Context, ref port.Ref) {
 	if s.opt.Cause.Event != EventResync {
 		s.c.touch(EntityKey(ref))
 	}
-	s.note(ctx, "written", ref, "")
+	s.note(ctx, actionWritten, ref, "")
 }
 
-func (s *Session) deleted(ctx context.Context, d Deletion) { s.note(ctx, "deleted", d.Ref, d.Proof) }
+func (s *Session) deleted(ctx context.Context, d Deletion) {
+	s.note(ctx, actionDeleted, d.Ref, d.Proof)
+}
+
+// What happens to an entity.
+const (
+	actionWritten = "written"
+	actionDeleted = "deleted"
+)
 
 func (s *Session) note(ctx context.Context, action string, ref port.Ref, proof string) {
 	c := &s.opt.Cause
+	s.c.metrics.of(change{ref.Blueprint, action, s.cause}).Inc()
 	s.log.DebugContext(ctx, "the catalog has changed", "action", action, "blueprint", ref.Blueprint, "entity", ref.Identifier, "event", c.Event, "event_type", c.Type, "proof", proof)
 }
 

@@ -199,9 +199,10 @@ func (s *Source) keep(ctx context.Context, doc []byte) {
 	}
 }
 
-// ReadMapping reads a mapping from a file, YAML or JSON: the document as Port keeps
-// it, or the list of its resources alone.
-func ReadMapping(path string) (json.RawMessage, error) {
+// ReadFile reads a mapping from a file, YAML or JSON: a document as Port keeps it, or
+// the list of its resources alone. It is used as one from Port would be, and does
+// not take its place.
+func (s *Source) ReadFile(path string) (*mapping.Mapping, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // a file that was named on the command line
 	if err != nil {
 		return nil, err
@@ -213,5 +214,9 @@ func ReadMapping(path string) (json.RawMessage, error) {
 	if doc[0] == '[' {
 		doc = append(append([]byte(`{"resources":`), doc...), '}')
 	}
-	return doc, nil
+	m, err := s.Parse(doc)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
 }

@@ -50,8 +50,7 @@ var aliases = map[string]string{
 // Run runs the command that args name. Help is flag.ErrHelp, and a command line that
 // is wrong ErrUsage.
 func (c *Commands) Run(ctx context.Context, args []string) error {
-	c.List = append(c.List, c.completion())
-	c.List = append(c.List, c.help())
+	c.complete()
 	if len(args) > 0 && args[0] == "ocean" { // the name of the Python program
 		args = args[1:]
 	}
@@ -70,6 +69,12 @@ func (c *Commands) Run(ctx context.Context, args []string) error {
 		return c.run(ctx, first, args)
 	}
 	return fmt.Errorf("unknown command %q%s: %w", name, didYouMean(name, c.names()), ErrUsage)
+}
+
+// complete adds the commands that are made of the others.
+func (c *Commands) complete() {
+	c.List = append(c.List, c.completion())
+	c.List = append(c.List, c.help())
 }
 
 func (c *Commands) find(name string) *Command {
@@ -113,7 +118,7 @@ func (c *Command) parse(fs *flag.FlagSet, args []string) (operand string, err er
 	for {
 		if err := fs.Parse(args); err != nil {
 			if name, ok := strings.CutPrefix(err.Error(), undefined); ok {
-				err = fmt.Errorf("unknown flag --%s%s", name, didYouMean("--"+name, flagNames(fs)))
+				err = fmt.Errorf("unknown flag %s%s", dashed(name), didYouMean("--"+name, flagNames(fs)))
 			}
 			return "", err
 		}

@@ -59,7 +59,7 @@ func known(name string) string {
 	switch name {
 	case "format":
 		return "text json"
-	case "true":
+	case "boolean":
 		return "true false"
 	}
 	return ""

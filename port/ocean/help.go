@@ -50,7 +50,7 @@ var texts = map[string]text{
 	"hooks": {
 		"show, mend or remove service hook subscriptions",
 		"Shows the service hook subscriptions and their health, those with a fault first. Exit code 1 when some are not as they should be. After --cleanup, services with the same state directory leave the subscriptions removed until `ado-port hooks --repair`.",
-		"ado-port hooks --bad\nado-port hooks --repair\nado-port hooks --cleanup --yes",
+		"ado-port hooks --bad  # exit code 1 while some are\nado-port hooks --repair\nado-port hooks --cleanup --yes",
 	},
 	"agent": {
 		"run the execution agent for self-service actions",
@@ -114,16 +114,22 @@ func (c *Commands) help() Command {
 	}}
 }
 
+// describe is a flag with the name of its value, and what it means.
+func describe(f *flag.Flag) (name, usage string) {
+	value, usage := flag.UnquoteUsage(f)
+	if f.DefValue != "" && f.DefValue != "false" && !strings.HasPrefix(f.DefValue, "-") {
+		usage += " (default " + f.DefValue + ")"
+	}
+	return strings.TrimSpace(dashed(f.Name) + " " + value), usage
+}
+
 // usage prints the help of a command.
 func (c *Commands) usage(cmd *Command) error {
 	fs, _ := cmd.flags()
 	var b, flags bytes.Buffer
 	fs.VisitAll(func(f *flag.Flag) {
-		name, usage := flag.UnquoteUsage(f)
-		if f.DefValue != "" && f.DefValue != "false" && !strings.HasPrefix(f.DefValue, "-") {
-			usage += " (default " + f.DefValue + ")"
-		}
-		fmt.Fprintf(&flags, "  %s\n", strings.TrimSpace(dashed(f.Name)+" "+name))
+		name, usage := describe(f)
+		fmt.Fprintf(&flags, "  %s\n", name)
 		wrap(&flags, 8, usage)
 	})
 	fmt.Fprintf(&b, "Usage: ado-port %s", cmd.Name)
@@ -144,4 +150,24 @@ func (c *Commands) usage(cmd *Command) error {
 	}
 	_, err := c.Out.Write(b.Bytes())
 	return err
+}
+
+// Markdown is the reference of all commands, for a document.
+func (c *Commands) Markdown() string {
+	c.complete()
+	var b strings.Builder
+	for i := range c.List {
+		cmd := &c.List[i]
+		fs, _ := cmd.flags()
+		fmt.Fprintf(&b, "## %s\n\n%s\n\n```sh\n%s\n```\n\n", strings.TrimSpace(cmd.Name), texts[cmd.Name].about, texts[cmd.Name].example)
+		if names := flagNames(fs); len(names) > 0 {
+			b.WriteString("| Flag | Meaning |\n|---|---|\n")
+		}
+		fs.VisitAll(func(f *flag.Flag) {
+			name, usage := describe(f)
+			fmt.Fprintf(&b, "| `%s` | %s |\n", name, usage)
+		})
+		b.WriteByte('\n')
+	}
+	return b.String()
 }

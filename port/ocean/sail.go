@@ -13,6 +13,10 @@ func SailFlags(fs *flag.FlagSet) (overrides, fallbacks map[string]string) {
 	}
 	fs.BoolFunc("once", "end after one resync", once)
 	fs.BoolFunc("O", "is --once", once)
+	fs.BoolFunc("verbose", "show projects in the table too", func(string) error {
+		overrides["OCEAN__VERBOSE"] = "true"
+		return nil
+	})
 	takes := func(into map[string]string, variable, long, short, usage string) {
 		set := func(value string) error {
 			into[variable] = value
@@ -23,6 +27,6 @@ func SailFlags(fs *flag.FlagSet) (overrides, fallbacks map[string]string) {
 	}
 	takes(fallbacks, "APPLICATION__LOG_LEVEL", "log-level", "l", "`level` of the log, unless APPLICATION__LOG_LEVEL is set")
 	takes(fallbacks, "APPLICATION__PORT", "port", "p", "`number` of the port to listen on, unless APPLICATION__PORT is set")
-	takes(overrides, "OCEAN__INITIALIZE_PORT_RESOURCES", "initialize-port-resources", "i", "`true` or false: create the default resources of a new installation")
+	takes(overrides, "OCEAN__INITIALIZE_PORT_RESOURCES", "initialize-port-resources", "i", "`boolean`: create the default resources of a new installation")
 	return overrides, fallbacks
 }

@@ -24,7 +24,7 @@ type Settings struct {
 	// CreatePortResourcesOrigin is Origin's text; empty means unset.
 	CreatePortResourcesOrigin string `env:"CREATE_PORT_RESOURCES_ORIGIN" oneof:"Empty,Default,Port" alias:"ocean=Default" doc:"Where the default resources come from: this program, Port, or none; unset lets the program decide."`
 	// DefaultResources chooses between the built-in ones.
-	DefaultResources string `env:"DEFAULT_RESOURCES" envDefault:"compatible" oneof:"compatible,corrected" doc:"Which built-in resources a new installation gets: those of Port's own integration, or the same with their mistakes corrected (work items lead to their columns, scorecard and pages show the repositories, every work item type is accepted)."`
+	DefaultResources string `env:"DEFAULT_RESOURCES" oneof:"compatible,corrected" doc:"Which built-in resources a new installation gets: those of Port's own integration, or the same with their mistakes corrected (work items lead to their columns, scorecard and pages show the repositories, every work item type is accepted). Unset, it is corrected for an installation that is made for the first time, and compatible where it or one of its blueprints exists in Port."`
 	// ResourcesPath is relative to the working directory.
 	ResourcesPath string `env:"RESOURCES_PATH" envDefault:".port/resources" doc:"Directory with default resources that replace the built-in ones; ignored when it does not exist."`
 
@@ -42,6 +42,8 @@ type Settings struct {
 	ProcessingMode string `env:"PROCESSING_MODE" envDefault:"dsp" oneof:"dsp,ocean-core" doc:"Accepted for the chart's sake: records are always mapped here and ocean-core is reported."`
 	// StrictExit makes ONCE exit with 1 after a failed resync.
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails, or completes with problems; otherwise 0, as the Python integration does."`
+	// Verbose is what --verbose sets.
+	Verbose bool `env:"VERBOSE" envDefault:"false" doc:"Show every project in the table at the end of a resync, and the expressions that found nothing; --verbose does the same."`
 	// DeletionBrake is above 0 and at most 1.
 	DeletionBrake Share `env:"DELETION_BRAKE_PER_BLUEPRINT" envDefault:"0.9" type:"number" doc:"Share of the entities of one blueprint, of at least 20, above which a resync deletes none of them, unless the mapping of the blueprint has changed since the last complete resync; 1 switches this off."`
 	// StateDirectory is what [StateDirectory] uses.
@@ -146,7 +148,7 @@ func (s *Settings) Distance() time.Duration {
 func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
 	c := port.SetupConfig{
 		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
-		IncrementalSync: s.Integration.Incremental, CheckMapping: check,
+		DefaultResources: s.DefaultResources, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
 	}
 	l := &s.EventListener
 	if c.IncrementalSync != nil && l.Type != ListenOnce {
@@ -157,12 +159,12 @@ func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
 	}
 	if l.Listens() {
 		c.ChangelogDestination = json.RawMessage("{}")
-		if l.Type == ListenWebhook {
+		switch l.Type {
+		case ListenKafka:
+			c.ChangelogDestination = json.RawMessage(`{"type":"KAFKA"}`)
+		case ListenWebhook:
 			c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
 		}
-	}
-	if s.DefaultResources == "corrected" {
-		c.Resources = port.CorrectedDefaults()
 	}
 	if info, err := os.Stat(s.ResourcesPath); err == nil && info.IsDir() {
 		c.Resources = os.DirFS(s.ResourcesPath)
@@ -243,6 +245,27 @@ func (l *EventListener) Resyncs() bool {
 // Listens reports whether this process runs a resync whenever one is due or asked
 // for, and not just one.
 func (l *EventListener) Listens() bool { return l.Resyncs() && l.Type != ListenOnce }
+
+// Begins reports whether this process begins with a resync. One that Port calls or
+// writes to does so only where the last one has not ended, or there was none.
+func (l *EventListener) Begins(ended bool) bool {
+	return l.Listens() && l.ResyncOnStart && !(ended && l.Called())
+}
+
+// Called reports whether Port itself brings requests here.
+func (l *EventListener) Called() bool { return l.Type == ListenKafka || l.Type == ListenWebhook }
+
+// KafkaAccess says how to sign in to the brokers, empty for not at all, and whether
+// connections are encrypted.
+func (l *EventListener) KafkaAccess() (mechanism string, encrypted bool) {
+	if !l.KafkaSecurity {
+		return "", false
+	}
+	if strings.HasPrefix(l.SecurityProtocol, "SASL_") {
+		mechanism = l.AuthenticationMechanism
+	}
+	return mechanism, strings.HasSuffix(l.SecurityProtocol, "SSL")
+}
 
 // FollowsEvents reports whether this process handles live events: it does not
 // where it ends after one resync.

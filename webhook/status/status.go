@@ -8,8 +8,6 @@ package status
 import (
 	"encoding/json"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,32 +16,12 @@ import (
 
 const namespace = "ado_port"
 
-// A Build is what the program was made of.
-type Build struct {
-	Version string `json:"version"`
-	Commit  string `json:"commit,omitempty"`
-	Go      string `json:"go"`
-}
-
-// ReadBuild asks the program what it was built from.
-func ReadBuild(version string) Build {
-	b := Build{Version: version, Go: runtime.Version()}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				b.Commit = s.Value
-			}
-		}
-	}
-	return b
-}
-
 // NewRegistry makes the registry of the process, with what belongs to no room.
-func NewRegistry(b Build) *prometheus.Registry {
+func NewRegistry(version, commit, goVersion string) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say what the program was built from.",
-		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go},
+		ConstLabels: prometheus.Labels{"version": version, "commit": commit, "go": goVersion},
 	})
 	info.Set(1)
 	reg.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -59,20 +37,19 @@ type Section struct {
 
 // A Document is what /status.json shows.
 type Document struct {
-	build    Build
 	started  time.Time
 	sections []Section
 }
 
 // New makes the document of a process that starts now.
-func New(b Build, sections ...Section) *Document {
-	return &Document{build: b, started: time.Now(), sections: sections}
+func New(sections ...Section) *Document {
+	return &Document{started: time.Now(), sections: sections}
 }
 
 // ServeHTTP answers with the document. Numbers of seconds end in Seconds, times
 // are those of RFC 3339.
 func (d *Document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	doc := map[string]any{"build": d.build, "started": d.started, "now": time.Now()}
+	doc := map[string]any{"started": d.started, "now": time.Now()}
 	for _, s := range d.sections {
 		if v := s.Of(); v != nil {
 			doc[s.Name] = v

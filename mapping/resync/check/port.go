@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/ado-port/ado-port/mapping/resync"
+	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -68,12 +68,12 @@ func (c *check) ownMapping(i *port.Integration) {
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(c.opt.Directory, file)
 		}
-		doc, err := resync.ReadMapping(file)
+		m, err := c.cfg.Source.ReadFile(file)
 		if err != nil {
 			c.fail("mapping", "", err.Error(), "name a file with a mapping in YAML or JSON")
 			return
 		}
-		c.takeMapping(doc)
+		c.use(m)
 	case i == nil:
 		c.warn("mapping", "", "not checked: it is in Port, which could not be asked", "mend that, or name a file with --mapping")
 	case !i.HasConfig():
@@ -100,13 +100,18 @@ func (c *check) plan(ctx context.Context) {
 	}
 }
 
-// takeMapping compiles a mapping and says what of it is not used.
+// takeMapping compiles a mapping.
 func (c *check) takeMapping(doc []byte) {
-	m, err := c.cfg.Parse(doc)
+	m, err := c.cfg.Source.Parse(doc)
 	if err != nil {
 		c.fail("mapping", "", err.Error(), "correct the mapping: a resync would fail")
 		return
 	}
+	c.use(m)
+}
+
+// use says what of a mapping is not used.
+func (c *check) use(m *mapping.Mapping) {
 	c.mapping = m
 	for _, p := range m.Problems {
 		c.fail("mapping", "", p.String(), "correct that path; until then the block does not run, and nothing of its blueprint is deleted")

@@ -136,7 +136,7 @@ func (u *update) list(ctx context.Context, g *resync.Group, c azuredevops.Change
 func (u *update) take(ctx context.Context, src *source, rec azuredevops.Record) bool {
 	res, err := src.Map(ctx, rec.JSON, rec.Files, &mapping.Report{})
 	if err != nil {
-		u.errs = append(u.errs, fmt.Errorf("%s: mapping: %w", src.KindIndex(), err))
+		u.errs = append(u.errs, fmt.Errorf("%s: mapping: %w", src.Name(), err))
 		return false
 	}
 	for i := range res.Entities {

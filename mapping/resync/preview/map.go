@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,13 +22,20 @@ import (
 	"github.com/ado-port/ado-port/mapping/resync"
 )
 
-// MapOptions are the flags of the command map.
+// MapOptions are those of the command map. The first part are its flags.
 type MapOptions struct {
 	Mapping  string // file; empty: the mapping in Port
-	From     string // file with records, "-" for standard input; empty: Azure DevOps
+	From     string // file with records, "-" for Input; empty: Azure DevOps
 	ID       string // of the only record; empty: any
 	Limit    int    // records at most
 	Resource int    // index of the only block; negative: all of the kind
+	JSON     bool   // a line per record and block, instead of text
+
+	Kind          string
+	Source        *resync.Source // of the mapping in Port, and of how a file is used
+	Organizations []*azuredevops.Client
+	Directory     string    // of relative names of files
+	Input         io.Reader // standard input
 }
 
 // Register adds the flags.
@@ -41,15 +50,6 @@ func (o *MapOptions) Register(fs *flag.FlagSet) {
 // Offline says that neither Port nor Azure DevOps is asked.
 func (o *MapOptions) Offline() bool { return o.Mapping != "" && o.From != "" }
 
-// A MapInput is what the command works on.
-type MapInput struct {
-	Kind          string
-	Mapping       *mapping.Mapping
-	Records       io.Reader             // nil: Azure DevOps is asked
-	Organizations []*azuredevops.Client // of Azure DevOps
-	JSON          bool                  // a line per record and block, instead of text
-}
-
 // ErrMapping says that a block is invalid, or that an expression failed.
 var ErrMapping = errors.New("the mapping does not work for everything that was shown")
 
@@ -59,7 +59,8 @@ var errNoRecords = errors.New("there is no such record")
 // A view is one run of the command.
 type view struct {
 	MapOptions
-	MapInput
+	mapping   *mapping.Mapping
+	in        io.Reader // with records; nil: Azure DevOps is asked
 	out       writer
 	resources []*mapping.Resource
 	failed    bool
@@ -69,11 +70,43 @@ type view struct {
 
 // Map shows what the mapping makes of a few records. The error is ErrMapping when a
 // block of the kind is invalid or an expression failed.
-func Map(ctx context.Context, o MapOptions, in MapInput, out io.Writer) error {
-	v := &view{MapOptions: o, MapInput: in, out: textWriter{out}}
-	if in.JSON {
+func Map(ctx context.Context, o MapOptions, out io.Writer) error {
+	v := &view{MapOptions: o, out: textWriter{out}}
+	if o.JSON {
 		v.out = jsonWriter{out}
 	}
+	read := o.Source.Fresh
+	if o.Mapping != "" {
+		read = func(context.Context) (*mapping.Mapping, error) { return o.Source.ReadFile(o.path(o.Mapping)) }
+	}
+	var err error
+	if v.mapping, err = read(ctx); err != nil {
+		return err
+	}
+	switch o.From {
+	case "":
+	case "-":
+		v.in = o.Input
+	default:
+		f, err := os.Open(o.path(o.From))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		v.in = f
+	}
+	return v.run(ctx)
+}
+
+// path is a file that was named on the command line.
+func (o *MapOptions) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(o.Directory, name)
+}
+
+func (v *view) run(ctx context.Context) error {
 	problems, err := v.choose()
 	if err != nil {
 		return err
@@ -106,12 +139,12 @@ func (v *view) choose() (problems []mapping.Problem, err error) {
 	meant := func(index int, kind string) bool {
 		return kind == v.Kind && (v.Resource < 0 || index == v.Resource)
 	}
-	for _, r := range v.MapInput.Mapping.Resources {
+	for _, r := range v.mapping.Resources {
 		if meant(r.Index, r.Kind) {
 			v.resources = append(v.resources, r)
 		}
 	}
-	for _, p := range v.MapInput.Mapping.Problems {
+	for _, p := range v.mapping.Problems {
 		if meant(p.Index, p.Kind) {
 			problems = append(problems, p)
 		}
@@ -122,7 +155,7 @@ func (v *view) choose() (problems []mapping.Problem, err error) {
 	if v.Resource >= 0 {
 		return nil, fmt.Errorf("resources[%d] of the mapping is no block for %s", v.Resource, v.Kind)
 	}
-	kinds := v.MapInput.Mapping.Kinds()
+	kinds := v.mapping.Kinds()
 	slices.Sort(kinds)
 	return nil, fmt.Errorf("the mapping has no block for %s; it has %s", v.Kind, cmp.Or(strings.Join(slices.Compact(kinds), ", "), "none at all"))
 }
@@ -130,8 +163,8 @@ func (v *view) choose() (problems []mapping.Problem, err error) {
 // show maps records for the blocks. Blocks that need the same listing share it, as
 // in a resync.
 func (v *view) show(ctx context.Context) error {
-	if v.Records != nil {
-		return v.each(ctx, recordsOf(v.Records), v.resources)
+	if v.in != nil {
+		return v.each(ctx, recordsOf(v.in), v.resources)
 	}
 	groups, err := resync.Groups(v.resources)
 	if err != nil {
@@ -197,13 +230,13 @@ func (v *view) record(ctx context.Context, rec azuredevops.Record, r *mapping.Re
 		return err
 	}
 	for i, it := range items {
-		if v.Records != nil {
+		if v.in != nil {
 			withoutFiles(it.Values)
 		}
 		m := explained(it)
 		m.Resource, m.Kind, m.ID, m.Item = fmt.Sprintf("resources[%d]", r.Index), r.Kind, names(rec)[0], i
 		if it.Selected {
-			m.Errors = append(m.Errors, leftOut(v.MapInput.Mapping, r)...)
+			m.Errors = append(m.Errors, leftOut(v.mapping, r)...)
 		}
 		v.failed = v.failed || len(m.Errors) > 0
 		if err := v.out.write(m); err != nil {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,15 +22,11 @@ import (
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
-func parse(t *testing.T, blocks ...string) *mapping.Mapping {
-	t.Helper()
-	m, err := resync.NewSource(resync.SourceConfig{Read: func(context.Context) (json.RawMessage, error) {
+// source is a mapping of these blocks.
+func source(blocks ...string) *resync.Source {
+	return resync.NewSource(resync.SourceConfig{Read: func(context.Context) (json.RawMessage, error) {
 		return json.RawMessage(`{"resources":[` + strings.Join(blocks, ",") + `]}`), nil
-	}}).Fresh(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	}})
 }
 
 func block(kind, query, mappings, more string) string {
@@ -49,17 +47,26 @@ const (
 )
 
 // show runs the command and returns what it printed.
-func show(t *testing.T, o preview.MapOptions, in preview.MapInput) (string, error) {
+func show(t *testing.T, o preview.MapOptions) (string, error) {
 	t.Helper()
 	if o.Limit == 0 {
 		o.Limit = 3
 	}
 	var out bytes.Buffer
-	err := preview.Map(t.Context(), o, in, &out)
+	err := preview.Map(t.Context(), o, &out)
 	return out.String(), err
 }
 
-var all = preview.MapOptions{Resource: -1}
+// from is what shows the records of a text.
+func from(o preview.MapOptions, kind string, m *resync.Source, records string) preview.MapOptions {
+	o.Kind, o.Source, o.From, o.Input = kind, m, "-", strings.NewReader(records)
+	return o
+}
+
+var (
+	all    = preview.MapOptions{Resource: -1}
+	asJSON = preview.MapOptions{Resource: -1, JSON: true}
+)
 
 // What is shown is what a resync writes.
 func TestMapShowsWhatAResyncWrites(t *testing.T) {
@@ -78,7 +85,7 @@ func TestMapShowsWhatAResyncWrites(t *testing.T) {
 		`{"identifier":"project","schema":{"properties":{}},"relations":{}}`,
 		`{"identifier":"repo","schema":{"properties":{"branch":{"type":"string"},"readme":{"type":"string"}}},"relations":{"project":{"target":"project","many":false,"required":false}}}`,
 		`{"identifier":"item","schema":{"properties":{"title":{"type":"string"}}},"relations":{}}`)
-	m := parse(t,
+	m := source(
 		block("repository", `.name | startswith("alpha")`, good, ""),
 		block("work-item", "true", `{"identifier":".id | tostring","blueprint":"\"item\"","properties":{"title":".fields.\"System.Title\" | ascii_upcase"}}`, ""))
 	client, err := azuredevops.New(azuredevops.ClientConfig{OrganizationURL: org.OrganizationURL(), Credential: azuredevops.PersonalAccessToken("pat")})
@@ -94,7 +101,7 @@ func TestMapShowsWhatAResyncWrites(t *testing.T) {
 	}
 	runner, err := resync.New(resync.Config{
 		Organizations: []*azuredevops.Client{client}, Port: api, Catalog: catalog.New(catalog.Config{Port: api}),
-		Mapping: func(context.Context) (*mapping.Mapping, error) { return m, nil },
+		Mapping: m.Fresh,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +110,7 @@ func TestMapShowsWhatAResyncWrites(t *testing.T) {
 		t.Fatalf("the resync ended as %+v, %v", sum, err)
 	}
 	for kind, blueprint := range map[string]string{"repository": "repo", "work-item": "item"} {
-		out, err := show(t, all, preview.MapInput{Kind: kind, Mapping: m, Organizations: []*azuredevops.Client{client}, JSON: true})
+		out, err := show(t, preview.MapOptions{Resource: -1, Kind: kind, Source: m, Organizations: []*azuredevops.Client{client}, JSON: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,13 +136,13 @@ func TestMapShowsWhatAResyncWrites(t *testing.T) {
 
 func TestMapJSON(t *testing.T) {
 	t.Parallel()
-	m := parse(t,
+	m := source(
 		block("repository", ".archived | not", faulty, ""),
 		block("repository", "true |", good, ""),
 		block("repository", "true", `{"identifier":".item","blueprint":"\"topic\""}`, `"itemsToParse":".topics",`),
 		block("project", "true", good, ""))
 	records := `{"id":"r1","name":"a","topics":["x","y"]}` + "\n" + `{"id":2,"archived":true,"topics":5}`
-	out, err := show(t, all, preview.MapInput{Kind: "repository", Mapping: m, Records: strings.NewReader(records), JSON: true})
+	out, err := show(t, from(asJSON, "repository", m, records))
 	if !errors.Is(err, preview.ErrMapping) {
 		t.Errorf("error %v, want that something failed", err)
 	}
@@ -153,8 +160,8 @@ func TestMapJSON(t *testing.T) {
 
 func TestMapText(t *testing.T) {
 	t.Parallel()
-	m := parse(t, block("repository", "true", faulty, ""))
-	out, err := show(t, all, preview.MapInput{Kind: "repository", Mapping: m, Records: strings.NewReader(`{"id":"r1","name":"a"}`)})
+	m := source(block("repository", "true", faulty, ""))
+	out, err := show(t, from(all, "repository", m, `{"id":"r1","name":"a"}`))
 	if !errors.Is(err, preview.ErrMapping) {
 		t.Errorf("error %v", err)
 	}
@@ -174,7 +181,7 @@ func TestMapText(t *testing.T) {
 
 func TestMapChooses(t *testing.T) {
 	t.Parallel()
-	m := parse(t, block("repository", "true", good, ""), block("repository", "false", good, ""), block("project", "true", `{"identifier":"file://README.md","blueprint":"\"b\""}`, ""))
+	m := source(block("repository", "true", good, ""), block("repository", "false", good, ""), block("project", "true", `{"identifier":"file://README.md","blueprint":"\"b\""}`, ""))
 	const records = `[{"id":1},{"id":2},{"id":3},{"id":4,"name":"four"}]`
 	for _, tt := range []struct {
 		name  string
@@ -201,7 +208,8 @@ func TestMapChooses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			out, err := show(t, tt.opt, preview.MapInput{Kind: tt.kind, Mapping: m, Records: strings.NewReader(tt.in), JSON: true})
+			tt.opt.JSON = true
+			out, err := show(t, from(tt.opt, tt.kind, m, tt.in))
 			if strings.Count(out, "\n") != tt.lines || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("error %v, want %q; want %d lines, got\n%s", err, tt.err, tt.lines, out)
 			}
@@ -218,9 +226,36 @@ func TestMapUnread(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = show(t, all, preview.MapInput{Kind: "project", Mapping: parse(t, block("project", "true", good, "")), Organizations: []*azuredevops.Client{client}})
+	_, err = show(t, preview.MapOptions{Resource: -1, Kind: "project", Source: source(block("project", "true", good, "")), Organizations: []*azuredevops.Client{client}})
 	if !errors.Is(err, azuredevops.ErrUnauthorized) {
 		t.Errorf("error %v, want that nobody is signed in", err)
+	}
+}
+
+// A mapping may come from a file, as a document or as a list of blocks.
+func TestMapReadsFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"list.yaml":     "- kind: repository\n  selector: {query: true}\n  port: {entity: {mappings: {identifier: .id, blueprint: '\"repo\"'}}}\n",
+		"document.json": `{"resources":[` + block("repository", "true", good, "") + `]}`,
+		"bad.yaml":      "resources: none",
+		"torn.yaml":     "resources: [",
+		"empty.yaml":    "",
+		"records.json":  `{"id":"1"}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		"list.yaml": "", "document.json": "", "bad.yaml": "resources: want a list", "torn.yaml": "torn.yaml: ", "empty.yaml": "want an object", "none.yaml": "no such file",
+	} {
+		o := preview.MapOptions{Resource: -1, JSON: true, Kind: "repository", Source: source(), Directory: dir, Mapping: name, From: filepath.Join(dir, "records.json")}
+		out, err := show(t, o)
+		if want == "" && (err != nil || !strings.Contains(out, `"identifier":"1"`)) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: error %v, want %q\n%s", name, err, want, out)
+		}
 	}
 }
 
@@ -229,12 +264,9 @@ func FuzzRecords(f *testing.F) {
 	for _, in := range []string{`{"id":1}`, `[{"id":1},{}]`, "{}\n{}", `{"count":1,"value":[{}]}`, "\ufeff[]", `[1]`, `{"a":`, `{"count":1,"value":5}`, `[[{}]]`} {
 		f.Add(in)
 	}
-	m, err := mapping.Parse([]byte(`{"resources":[`+block("project", "true", good, "")+`]}`), mapping.Options{})
-	if err != nil {
-		f.Fatal(err)
-	}
+	m := source(block("project", "true", good, ""))
 	f.Fuzz(func(t *testing.T, in string) {
-		out, err := show(t, preview.MapOptions{Resource: -1, Limit: 100}, preview.MapInput{Kind: "project", Mapping: m, Records: strings.NewReader(in), JSON: true})
+		out, err := show(t, from(asJSON, "project", m, in))
 		if out == "" && err == nil {
 			t.Errorf("%q gives neither records nor an error", in)
 		}
