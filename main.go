@@ -30,7 +30,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -152,7 +151,7 @@ func (p process) commands() *ocean.Commands {
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
 		{Name: "hooks", Setup: p.hooks},
-		ocean.VersionCommand(version, p.out),
+		ocean.VersionCommand(ocean.ReadBuild(version), p.out),
 	}}
 }
 
@@ -218,12 +217,7 @@ func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
 		return err
 	}
 	a.log.ErrorContext(ctx, "waiting for the state directory", "err", why)
-	serving, stop := context.WithCancel(ctx)
-	var server sync.WaitGroup
-	defer server.Wait()
-	defer stop()
-	server.Go(func() { _ = a.server.Run(serving) }) // it ends with serving
-	ocean.AwaitState(ctx, cfg.Ocean.StateDirectory, p.environ, a.log)
+	a.server.RunWhile(ctx, func(ctx context.Context) { ocean.AwaitState(ctx, cfg.Ocean.StateDirectory, p.environ, a.log) })
 	return nil
 }
 
@@ -243,9 +237,9 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
 	opt.Register(fs)
-	asJSON := ocean.OutputFlag(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, kind string) error {
-		opt.Kind, opt.JSON = kind, *asJSON
+		opt.Kind = kind
 		if opt.Offline() {
 			cfg, eff, err := p.load(nil, nil)
 			if eff == nil {
@@ -300,9 +294,8 @@ func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" 
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
 	opt.Register(fs)
-	asJSON := ocean.OutputFlag(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		opt.JSON = *asJSON
 		if err := opt.Check(p.answers); err != nil {
 			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 		}
@@ -329,22 +322,23 @@ type app struct {
 	orgs    []*azuredevops.Client
 	source  *resync.Source
 	memory  *memory.Memory // nil when there is none
+	audit   *catalog.Audit // nil when it is off
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
 	follow  *live.Follower  // nil where events are not followed
 	keeper  *hooks.Keeper   // nil: there is no public address
 	server  *webhook.Server // nil: nobody listens
+	woken   listener.Waker  // why a resync is asked for: POST /resync, or lost events
 	network *network.Network
 	kafka   *listener.Kafka               // nil: Port's topic is not read
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
 	build   ocean.Build
 	metrics *prometheus.Registry
 }
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: make(chan string, 1), build: ocean.ReadBuild(version)}
+	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version)}
 	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
 }
@@ -441,7 +435,10 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		}
 	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
-	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog"), Registry: a.metrics})
+	if cfg.Ocean.Audit.Enabled {
+		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Log: a.component("audit")})
+	}
+	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
@@ -478,25 +475,12 @@ func (a *app) resynced(s *resync.Summary) {
 }
 
 // newServer binds the HTTP server.
-func (a *app) newServer(ctx context.Context) error {
+func (a *app) newServer(ctx context.Context) (err error) {
 	cfg, listen := a.cfg, &a.cfg.Ocean.EventListener
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Application.Port))
-	if err != nil {
-		if listen.Type == ocean.ListenOnce {
-			a.log.WarnContext(ctx, "nobody listens: the port is taken", "port", cfg.Application.Port, "err", err)
-			return nil
-		}
-		return fmt.Errorf("APPLICATION__PORT: %w", err)
-	}
 	wc := webhook.Config{
-		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
+		Settings: cfg.Hooks, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
 		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
-	}
-	if cfg.Ocean.Metrics.Port > 0 {
-		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
-			return errors.Join(fmt.Errorf("OCEAN__METRICS__PORT: %w", err), ln.Close())
-		}
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
@@ -510,9 +494,9 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = func() { a.wake(causePosted) }
+		wc.Resync = func() { a.woken.Wake(causePosted) }
 	}
-	a.server, err = webhook.New(wc)
+	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
 	return err
 }
 
@@ -561,39 +545,17 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	if base == "" {
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
-	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
 	return hooks.NewKeeper(hooks.KeeperConfig{
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: a.wanted, Resync: a.missed, Log: a.component("hooks"),
-		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
-			return a.follow.Relist(ctx, org, gap, changes)
-		},
-		Redeliver: func(ctx context.Context, bodies [][]byte) error { return a.follow.Handle(ctx, bodies) },
+		Wanted: hooks.WantedBy(a.source.Current), Resync: a.missed, Log: a.component("hooks"),
+		Relist: a.follow.RelistMissed, Redeliver: a.follow.Handle,
 	})
 }
 
-// wanted is what the mapping needs events for.
-func (a *app) wanted(ctx context.Context) (hooks.Wanted, error) {
-	m, err := a.source.Current(ctx)
-	if err != nil {
-		return hooks.Wanted{}, err
-	}
-	return hooks.Wanted{
-		Kinds: m.Kinds(), GitOps: len(m.SpecPath) > 0 && len(m.Resources) > 0,
-	}, nil
-}
-
-// wake asks for a resync; one request waits at most.
-func (a *app) wake(cause string) {
-	select {
-	case a.woken <- cause:
-	default:
-	}
-}
-
-func (a *app) missed() { a.wake(causeMissed) }
+// missed asks for a resync that brings what deliveries did not.
+func (a *app) missed() { a.woken.Wake(causeMissed) }
 
 // Causes of a resync besides those of the listener.
 const (
@@ -634,6 +596,7 @@ func (a *app) underWay() string {
 func (a *app) run(ctx context.Context) error {
 	defer a.memory.Close()
 	defer a.shipper.Start(ctx, a.port)()
+	defer a.audit.Close(context.WithoutCancel(ctx))
 	a.announce(ctx)
 	listen := &a.cfg.Ocean.EventListener
 	serving, stop := context.WithCancel(ctx)

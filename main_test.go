@@ -931,13 +931,13 @@ func TestSplitInstallation(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if code, _, errs := start(t, ctx, nil, other("WEBHOOKS_ONLY")); code != 0 {
+	if code, _, errs := start(t, ctx, nil, other("WEBHOOKS_ONLY")); code != ocean.ExitGood {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}
 	if got := b.catalog.Integration(); len(got.States) != len(before) {
 		t.Errorf("the pod of the live events said %s of a resync", got.States[len(before):])
 	}
-	if code, _, errs := start(t, t.Context(), nil, other("ONCE")); code != 0 {
+	if code, _, errs := start(t, t.Context(), nil, other("ONCE")); code != ocean.ExitGood {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}
 	got := b.catalog.Integration()

@@ -34,14 +34,19 @@ type Config struct {
 	Port *port.Client // required
 	// TempDirectory takes entities that wait for others; empty: they wait in memory.
 	TempDirectory string
-	Log           *slog.Logger          // nil means none
-	Registry      prometheus.Registerer // gets the metrics; nil: they are not shown
+	Audit         *Audit // hears of every change; nil: there is none
+	// Changed hears of every change too, from several goroutines; nil: nobody does.
+	Changed  func(context.Context, *Change)
+	Log      *slog.Logger          // nil means none
+	Registry prometheus.Registerer // gets the metrics; nil: they are not shown
 }
 
 // A Catalog is Port's catalog as this installation writes it. Safe for concurrent use.
 type Catalog struct {
 	port    *port.Client
 	temp    string
+	audit   *Audit
+	tell    func(context.Context, *Change)
 	log     *slog.Logger
 	metrics *metrics
 
@@ -54,7 +59,7 @@ func New(cfg Config) *Catalog {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Catalog{port: cfg.Port, temp: cfg.TempDirectory, log: cfg.Log, metrics: newMetrics()}
+	c := &Catalog{port: cfg.Port, temp: cfg.TempDirectory, audit: cfg.Audit, tell: cfg.Changed, log: cfg.Log, metrics: newMetrics()}
 	if cfg.Registry != nil {
 		cfg.Registry.MustRegister(c.metrics.entities)
 	}
@@ -117,15 +122,19 @@ func (c *Catalog) Begin(o Options) *Session {
 }
 
 // Watch notes from now on, until the returned function is called, what other
-// sessions write: a resync must not delete it.
-func (c *Catalog) Watch() (stop func()) {
+// sessions write: a resync must not delete it. That is the end of the resync for
+// the audit.
+func (c *Catalog) Watch(ctx context.Context) (stop func()) {
 	set := func(m map[Key]struct{}) {
 		c.mu.Lock()
 		c.touched = m
 		c.mu.Unlock()
 	}
 	set(map[Key]struct{}{})
-	return func() { set(nil) }
+	return func() {
+		set(nil)
+		c.audit.resyncEnded(ctx)
+	}
 }
 
 // touch notes what a session has written beside a resync.
@@ -160,27 +169,24 @@ func (s *Session) Lost() error {
 
 // wrote is told of every entity that has been written, deleted of every one that
 // is gone: nothing reaches Port past them.
-func (s *Session) wrote(ctx context.Context, ref port.Ref) {
+func (s *Session) wrote(ctx context.Context, c *Change) {
 	if s.opt.Cause.Event != EventResync {
-		s.c.touch(EntityKey(ref))
+		s.c.touch(EntityKey(c.Ref))
 	}
-	s.note(ctx, actionWritten, ref, "")
+	s.changed(ctx, c)
 }
 
 func (s *Session) deleted(ctx context.Context, d Deletion) {
-	s.note(ctx, actionDeleted, d.Ref, d.Proof)
+	s.changed(ctx, &Change{Ref: d.Ref, Action: Gone, Proof: d.Proof})
 }
 
-// What happens to an entity.
-const (
-	actionWritten = "written"
-	actionDeleted = "deleted"
-)
-
-func (s *Session) note(ctx context.Context, action string, ref port.Ref, proof string) {
-	c := &s.opt.Cause
-	s.c.metrics.of(change{ref.Blueprint, action, s.cause}).Inc()
-	s.log.DebugContext(ctx, "the catalog has changed", "action", action, "blueprint", ref.Blueprint, "entity", ref.Identifier, "event", c.Event, "event_type", c.Type, "proof", proof)
+func (s *Session) changed(ctx context.Context, c *Change) {
+	c.Cause = s.opt.Cause
+	s.c.metrics.of(change{c.Blueprint, operation(c.Action), s.cause}).Inc()
+	s.c.audit.changed(ctx, c)
+	if s.c.tell != nil {
+		s.c.tell(ctx, c)
+	}
 }
 
 // Events as Port knows them.

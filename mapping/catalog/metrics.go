@@ -15,7 +15,15 @@ const (
 )
 
 // operations are the label values of what happens to an entity.
-var operations = []string{actionWritten, actionDeleted}
+var operations = []string{string(Put), string(Gone)}
+
+// operation is the label of an action: a creation is a write as well.
+func operation(a Action) string {
+	if a == Gone {
+		return string(Gone)
+	}
+	return string(Put)
+}
 
 // metrics count the changes of the catalog.
 type metrics struct {

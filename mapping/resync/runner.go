@@ -206,7 +206,7 @@ func (r *Runner) start(ctx context.Context, m mode, cause string) (*Summary, err
 	defer r.uses("", nil, nil)
 	ctx = port.LogContext(ctx, slog.String("resync_id", run.id))
 	run.log.InfoContext(ctx, "resync started", "cause", cause, "mode", m.String())
-	defer r.cfg.Catalog.Watch()()
+	defer r.cfg.Catalog.Watch(ctx)()
 	r.metrics.began()
 	sum, err := run.full(ctx)
 	r.metrics.ended(run, sum)

@@ -54,12 +54,12 @@ func (b Build) writeText(w io.Writer) error {
 }
 
 // VersionCommand shows what the program was built from.
-func VersionCommand(version string, out io.Writer) Command {
+func VersionCommand(b Build, out io.Writer) Command {
 	return Command{Name: "version", Setup: func(fs *flag.FlagSet) Action {
-		asJSON := OutputFlag(fs)
+		var asJSON bool
+		OutputFlag(fs, &asJSON)
 		return func(context.Context, string) error {
-			b := ReadBuild(version)
-			if *asJSON {
+			if asJSON {
 				return json.NewEncoder(out).Encode(b)
 			}
 			return b.writeText(out)

@@ -28,17 +28,18 @@ func commands(out *bytes.Buffer, ran *string) *ocean.Commands {
 			}},
 			{Name: "map", Operand: "KIND", Values: []string{"repository", "wiki"}, Setup: func(fs *flag.FlagSet) ocean.Action {
 				from := fs.String("from", "", "`file` with [records]: it's one")
-				asJSON := ocean.OutputFlag(fs)
+				var asJSON bool
+				ocean.OutputFlag(fs, &asJSON)
 				return func(_ context.Context, operand string) error {
 					*ran = "map " + operand + " " + *from
-					if *asJSON {
+					if asJSON {
 						*ran += " json"
 					}
 					return nil
 				}
 			}},
 			ocean.ConfigCommand(func() (*ocean.Effective, error) { return &ocean.Effective{}, nil }, out),
-			ocean.VersionCommand("1.2.3", out),
+			ocean.VersionCommand(ocean.ReadBuild("1.2.3"), out),
 		},
 	}
 }

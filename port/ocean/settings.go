@@ -70,6 +70,7 @@ type Settings struct {
 	// HeartbeatInterval is the time between two status reports.
 	HeartbeatInterval time.Duration `env:"STATUS_HEARTBEAT_INTERVAL_SECONDS" envDefault:"10s" min:"1ms" doc:"Time between two reports to Port that a resync is alive."`
 
+	Audit            Audit            `envPrefix:"AUDIT__"`
 	Metrics          Metrics          `envPrefix:"METRICS__"`
 	ActionsProcessor ActionsProcessor `envPrefix:"ACTIONS_PROCESSOR__"`
 	SSL              SSL              `envPrefix:"SSL__"`
@@ -281,6 +282,12 @@ func override(set *bool, otherwise bool) bool {
 		return *set
 	}
 	return otherwise
+}
+
+// Audit is about the lines in the log that say what was written and deleted.
+type Audit struct {
+	Enabled  bool `env:"ENABLED" envDefault:"true" doc:"Log every entity that is written or deleted, at INFO: what was done, why, which members changed, and for a deletion the proof."`
+	MaxLines int  `env:"MAX_LINES_PER_RESYNC" envDefault:"1000" min:"0" doc:"Most such lines of one resync; then one says how many more there were. Live events have 600 a minute."`
 }
 
 // Metrics is about the custom metrics webhook.
