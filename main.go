@@ -259,9 +259,9 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 
 // check signs in to both sides and says what is missing.
 func (p process) check(fs *flag.FlagSet) ocean.Action {
-	var opt check.Options
+	opt := check.Options{Directory: p.dir, Colors: p.paints && p.environ["NO_COLOR"] == ""} // https://no-color.org
 	opt.Register(fs)
-	asJSON := ocean.OutputFlag(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
 		cfg, eff, err := p.load(nil, nil)
 		if err != nil {
@@ -272,7 +272,6 @@ func (p process) check(fs *flag.FlagSet) ocean.Action {
 		if err != nil {
 			return err
 		}
-		opt.JSON, opt.Colors, opt.Directory = *asJSON, p.colors(), p.dir
 		return check.Run(ctx, check.Config{
 			Port: a.port, PortURL: cfg.Port.BaseURL, Identifier: cfg.Ocean.Integration.Identifier, Setup: cfg.Ocean.Setup(a.source.Check),
 			Organizations: a.orgs, SignIn: cfg.AzureDevOps.SignIn(), PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
@@ -286,9 +285,6 @@ func (p process) check(fs *flag.FlagSet) ocean.Action {
 		}, opt, p.out)
 	}
 }
-
-// colors tells whether what is printed may have some: https://no-color.org
-func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" }
 
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
