@@ -113,7 +113,8 @@ func main() {
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
-		terminal: term.IsTerminal(int(os.Stderr.Fd())), paints: term.IsTerminal(int(os.Stdout.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
+		paints: term.IsTerminal(int(os.Stdout.Fd())),
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
@@ -235,7 +236,7 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 
 // plan shows what a resync would do.
 func (p process) plan(fs *flag.FlagSet) ocean.Action {
-	opt := preview.PlanOptions{Directory: p.dir, Color: p.colors()}
+	opt := preview.PlanOptions{Directory: p.dir, Color: p.paints && p.environ["NO_COLOR"] == ""}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
@@ -282,7 +283,7 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 
 // check signs in to both sides and says what is missing.
 func (p process) check(fs *flag.FlagSet) ocean.Action {
-	var opt check.Options
+	opt := check.Options{Directory: p.dir, Colors: p.paints && p.environ["NO_COLOR"] == ""} // https://no-color.org
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
@@ -295,10 +296,9 @@ func (p process) check(fs *flag.FlagSet) ocean.Action {
 		if err != nil {
 			return err
 		}
-		opt.Colors, opt.Directory = p.colors(), p.dir
 		return check.Run(ctx, check.Config{
 			Port: a.port, PortURL: cfg.Port.BaseURL, Identifier: cfg.Ocean.Integration.Identifier, Setup: cfg.Ocean.Setup(a.source.Check),
-			Organizations: a.orgs, UsesToken: cfg.AzureDevOps.UsesToken(), PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
+			Organizations: a.orgs, SignIn: cfg.AzureDevOps.SignIn(), PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
 			Live: cfg.Ocean.EventListener.FollowsEvents(), BaseURL: cfg.Ocean.BaseURL, Health: cfg.Ocean.Prefix() + "/health/live",
 			Secret: cfg.AzureDevOps.WebhookSecret != "", Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
 			StateNamed: cfg.Ocean.StateDirectory != "", Notices: eff.Warnings(),
@@ -309,9 +309,6 @@ func (p process) check(fs *flag.FlagSet) ocean.Action {
 		}, opt, p.out)
 	}
 }
-
-// colors tells whether what is printed may have some: https://no-color.org
-func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" }
 
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
@@ -341,7 +338,6 @@ type app struct {
 	shipper *port.LogShipper // nil when logs stay here
 	state   string           // directory for what survives a restart; empty: none
 	waiting bool             // for that directory: nothing but the server is there
-	net     *network.Network
 	port    *port.Client
 	orgs    []*azuredevops.Client
 	source  *resync.Source
@@ -376,14 +372,13 @@ type uses struct {
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
 // mapping.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
-	var err error
 	a := newBareApp(cfg)
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
 		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
 	}
-
+	var err error
 	a.network, err = network.New(network.Config{
 		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,
 		BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,

@@ -1234,3 +1234,62 @@ func runDocument(t *testing.T, lines []string) {
 		}
 	}
 }
+
+func TestCheckCommand(t *testing.T) {
+	t.Parallel()
+	ado, catalog, environ := servers(t)
+	environ["OCEAN__DEFAULT_RESOURCES"] = "corrected"
+	wants := func(code int, text string, args ...string) {
+		t.Helper()
+		got, out, errs := start(t, t.Context(), append([]string{"check"}, args...), maps.Clone(environ))
+		if got != code || !strings.Contains(out+errs, text) {
+			t.Errorf("check %q: exit code %d, want %d and %q in:\n%s\n%s", args, got, code, text, out, errs)
+		}
+	}
+	wants(ocean.ExitGood, "the first start makes the installation")
+	wants(ocean.ExitGood, `"state": "ok"`, "--output", "json")
+	wants(ocean.ExitUsage, "unexpected argument", "everything")
+	wants(ocean.ExitFailed, "no such file", "--mapping", "none.yaml")
+	ado.SetScopes("Project and Team", "Code", "Work Items")
+	wants(ocean.ExitFailed, "add the scope Release (Read)")
+	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
+		t.Error("a check makes something in Port")
+	}
+	environ["OCEAN__PORT__CLIENT_SECRET"] = "wrong"
+	wants(ocean.ExitFailed, "not checked: it is in Port")
+	delete(environ, "OCEAN__PORT__CLIENT_ID")
+	wants(ocean.ExitFailed, "OCEAN__PORT__CLIENT_ID is not set")
+}
+
+// A wrong token is found before anything is made in Port; where there is no mistake,
+// the question is not asked twice.
+func TestAzureDevOpsIsAskedFirst(t *testing.T) {
+	t.Parallel()
+	ado, catalog, environ := servers(t)
+	ado.SetPAT("another")
+	code, _, errs := start(t, t.Context(), nil, maps.Clone(environ))
+	if code != ocean.ExitGood || !strings.Contains(errs, "nothing is created in Port") || !strings.Contains(errs, "PERSONAL_ACCESS_TOKEN") {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
+		t.Error("something was made in Port")
+	}
+	ado.SetPAT(pat)
+	ado.ClearRequests()
+	if code, _, errs = start(t, t.Context(), nil, maps.Clone(environ)); code != ocean.ExitGood || len(catalog.Integrations()) != 1 {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	if n := ado.Calls("GET /_apis/projects"); n != 1 {
+		t.Errorf("%d lists of projects, want 1", n)
+	}
+	ado.SetPAT("another")
+	ado.ClearRequests()
+	start(t, t.Context(), nil, maps.Clone(environ))
+	var states []string
+	for _, s := range catalog.Integration().States {
+		states = append(states, string(s))
+	}
+	if last := states[len(states)-1]; !strings.Contains(last, "failed") {
+		t.Errorf("an installation that exists is not told of the failure: %s", last)
+	}
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
@@ -29,9 +30,9 @@ type Config struct {
 	OtherSide  http.RoundTripper
 
 	Organizations []*azuredevops.Client
-	UsesToken     bool // Azure DevOps knows us by a personal access token, which has scopes
+	SignIn        string // how Azure DevOps knows us, as its setting calls it
 
-	Source *resync.Source // reads mappings
+	Source *resync.Source // how a mapping is used
 
 	Live    bool   // live events are to be followed
 	BaseURL string // at which Azure DevOps reaches the service
@@ -67,6 +68,9 @@ func (o *Options) Register(fs *flag.FlagSet) {
 
 // patience bounds what one check waits for.
 const patience = 45 * time.Second
+
+// usesToken tells whether we sign in with a personal access token, which has scopes.
+func (c *check) usesToken() bool { return c.cfg.SignIn == rest.SignInPAT }
 
 // A check is one run.
 type check struct {

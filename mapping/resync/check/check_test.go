@@ -15,6 +15,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/mapping/resync/check"
 	"github.com/ado-port/ado-port/port"
@@ -108,7 +109,7 @@ func (b *bench) run(t *testing.T) ([]check.Finding, string, error) {
 	base := b.public.URL
 	cfg := check.Config{
 		Port: b.port(t), PortURL: b.catalog.URL, Identifier: "azure", PortSide: http.DefaultTransport, OtherSide: b.public.Client().Transport,
-		Organizations: orgs, UsesToken: true, Source: resync.NewSource(resync.SourceConfig{}),
+		Organizations: orgs, SignIn: rest.SignInPAT, Source: resync.NewSource(resync.SourceConfig{}),
 		Live: true, BaseURL: base, Health: "/health/live", Secret: true,
 		Keeper: func() (*hooks.Keeper, error) {
 			return hooks.NewKeeper(hooks.KeeperConfig{Organizations: orgs, URL: base + "/integration/webhook", Secret: hookSecret, PerProject: true})

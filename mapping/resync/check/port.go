@@ -68,13 +68,18 @@ func (c *check) ownMapping(i *port.Integration) {
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(c.opt.Directory, file)
 		}
-		c.takeMapping(c.cfg.Source.ReadFile(file))
+		m, err := c.cfg.Source.ReadFile(file)
+		if err != nil {
+			c.fail("mapping", "", err.Error(), "name a file with a mapping in YAML or JSON")
+			return
+		}
+		c.use(m)
 	case i == nil:
 		c.warn("mapping", "", "not checked: it is in Port, which could not be asked", "mend that, or name a file with --mapping")
 	case !i.HasConfig():
 		c.warn("mapping", "", "Port has none for this installation", "write one in Port, in the settings of the data source")
 	default:
-		c.takeMapping(c.cfg.Source.Parse(i.Config))
+		c.takeMapping(i.Config)
 	}
 }
 
@@ -91,16 +96,22 @@ func (c *check) plan(ctx context.Context) {
 		c.warn("mapping", "", "not checked: Port makes it at the first start", "")
 	default:
 		c.planned = blueprints
-		c.takeMapping(c.cfg.Source.Parse(doc))
+		c.takeMapping(doc)
 	}
 }
 
-// takeMapping takes a mapping, unless it could not be read, and says what of it is not used.
-func (c *check) takeMapping(m *mapping.Mapping, err error) {
+// takeMapping compiles a mapping.
+func (c *check) takeMapping(doc []byte) {
+	m, err := c.cfg.Source.Parse(doc)
 	if err != nil {
 		c.fail("mapping", "", err.Error(), "correct the mapping: a resync would fail")
 		return
 	}
+	c.use(m)
+}
+
+// use says what of a mapping is not used.
+func (c *check) use(m *mapping.Mapping) {
 	c.mapping = m
 	for _, p := range m.Problems {
 		c.fail("mapping", "", p.String(), "correct that path; until then the block does not run, and nothing of its blueprint is deleted")
