@@ -21,6 +21,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,11 +30,9 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -44,21 +43,25 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
-	"github.com/mattn/go-isatty"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/term"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
 	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/resync"
+	"github.com/ado-port/ado-port/mapping/resync/check"
 	"github.com/ado-port/ado-port/mapping/resync/demo"
 	"github.com/ado-port/ado-port/mapping/resync/live"
 	"github.com/ado-port/ado-port/mapping/resync/origins"
+	"github.com/ado-port/ado-port/mapping/resync/preview"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/listener"
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/webhook"
+	"github.com/ado-port/ado-port/webhook/status"
 )
 
 // version is ours, in the User-Agent and in what Port shows; a build sets it
@@ -86,10 +89,14 @@ type process struct {
 	args     []string // without the program's name
 	environ  map[string]string
 	dir      string // working directory
+	in       io.Reader
 	out, err io.Writer
-	screen   io.Writer    // err without the masker, for a display that draws; nil: err is no terminal
-	masker   *port.Masker // before out and err; knows the secrets once they are read
-	terminal bool         // err is a terminal
+	screen   io.Writer                  // err without the masker, for a display that draws; nil: err is no terminal
+	size     func() (columns, rows int) // of that terminal
+	masker   *port.Masker               // before out and err; knows the secrets once they are read
+	terminal bool                       // err is a terminal
+	answers  bool                       // in is a terminal: somebody answers questions
+	paints   bool                       // out is a terminal
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
@@ -105,18 +112,21 @@ func main() {
 	}
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
-		out: os.Stdout, err: os.Stderr, terminal: isatty.IsTerminal(os.Stderr.Fd()),
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), paints: term.IsTerminal(int(os.Stdout.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
 }
 
-// Exit codes.
-const (
-	exitGood   = 0
-	exitFailed = 1 // configuration, credentials of Port, unhealthy hooks, or a failed resync under OCEAN__STRICT_EXIT
-	exitUsage  = 64
-)
+// terminalSize is that of a usual terminal where it cannot be told.
+func terminalSize() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || columns < 1 || rows < 1 {
+		return 80, 24
+	}
+	return columns, rows
+}
 
 // run is main without the process. It returns the exit code.
 func run(ctx context.Context, p process) int {
@@ -128,71 +138,59 @@ func run(ctx context.Context, p process) int {
 	defer out.Close()
 	defer log.Close()
 	p.out, p.err = out, log
-	err := p.dispatch(ctx)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitGood
-	}
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.err, "ado-port: %s\n", strings.TrimSpace(line))
-	}
-	if errors.Is(err, ocean.ErrUsage) {
-		return exitUsage
-	}
-	return exitFailed
+	return ocean.Exit(p.commands().Run(ctx, p.args), p.err)
 }
 
-// dispatch runs the command. Without one it is the service; so are `sail` and
-// its flags, the command line of the Python image.
-func (p process) dispatch(ctx context.Context) error {
-	args := p.args
-	if len(args) > 0 && args[0] == "ocean" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
-		return p.serve(ctx, nil)
-	}
-	switch args[0] {
-	case "sail", "run":
-		return p.serve(ctx, args[1:])
-	case "demo":
-		return p.demo(ctx, args[1:])
-	case "config":
-		return p.config(args[1:])
-	case "hooks":
-		return p.hooks(ctx, args[1:])
-	case "version", "--version", "-version", "-v":
-		_, err := fmt.Fprintf(p.out, "ado-port %s (%s)\n", version, runtime.Version())
-		return err
-	case "help", "--help", "-help", "-h":
-		return help(p.out)
-	}
-	if strings.HasPrefix(args[0], "-") {
-		return p.serve(ctx, args)
-	}
-	return fmt.Errorf("unknown command %q: %w", args[0], ocean.ErrUsage)
+// commands are what the program can do; without a name the first one.
+func (p process) commands() *ocean.Commands {
+	return &ocean.Commands{Out: p.out, Variables: ocean.Describe[config], List: []ocean.Command{
+		{Name: "run", Operand: "[PATH]", Setup: p.service},
+		{Name: "demo", Setup: p.demo},
+		{Name: "check", Setup: p.check},
+		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
+		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
+		{Name: "hooks", Setup: p.hooks},
+		ocean.VersionCommand(ocean.ReadBuild(version), p.out),
+	}}
 }
 
-// load reads the configuration of the process; args are those of `sail`.
-func (p process) load(args []string) (*config, *ocean.Effective, error) {
+// load reads the configuration of the process; what the command line says is
+// stronger than the environment, or weaker.
+func (p process) load(stronger, weaker map[string]string) (*config, *ocean.Effective, error) {
 	src, err := ocean.ReadSources(p.dir, p.environ)
 	if err != nil {
 		return nil, nil, err
 	}
-	if src.Overrides, src.Fallbacks, err = ocean.SailFlags(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, nil, errors.Join(err, help(p.out))
-		}
-		return nil, nil, fmt.Errorf("%w: %w", err, ocean.ErrUsage)
-	}
-	maps.Copy(src.Fallbacks, azuredevops.Ambient(p.environ))
+	src.Overrides, src.Fallbacks = stronger, azuredevops.Ambient(p.environ)
+	maps.Copy(src.Fallbacks, weaker)
 	cfg, eff, err := ocean.Load[config](src)
 	p.masker.Add(eff.Secrets()...)
 	return cfg, eff, err
 }
 
+// clients are what a command needs that is not the service: its log stays here, and
+// tells of faults only.
+func (p process) clients(ctx context.Context, use uses) (*app, error) {
+	cfg, eff, err := p.load(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Application.HTTPLogging = false
+	if cfg.Application.Level() == slog.LevelInfo {
+		cfg.Application.LogLevel = "WARNING"
+	}
+	return newClients(ctx, p, cfg, eff, use)
+}
+
+// service is the integration.
+func (p process) service(fs *flag.FlagSet) ocean.Action {
+	stronger, weaker := ocean.SailFlags(fs)
+	return func(ctx context.Context, _ string) error { return p.serve(ctx, stronger, weaker) }
+}
+
 // serve runs the integration as the environment says.
-func (p process) serve(ctx context.Context, args []string) error {
-	cfg, eff, err := p.load(args)
+func (p process) serve(ctx context.Context, stronger, weaker map[string]string) error {
+	cfg, eff, err := p.load(stronger, weaker)
 	if err != nil {
 		return err
 	}
@@ -208,130 +206,108 @@ func (p process) serve(ctx context.Context, args []string) error {
 	return a.run(ctx)
 }
 
-// stateRetry is the time between two looks at a state directory that cannot be used.
-const stateRetry = 2 * time.Second
-
 // awaitState answers deliveries with 503, and that it is not ready, until the state
-// directory that was named can be used: another place is not where the next start
-// would look. It returns nil then, and at the end of ctx.
+// directory that was named can be used. It returns nil then, and at the end of ctx.
 func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
-	a := &app{cfg: cfg, waiting: true}
+	a := newBareApp(cfg)
+	a.waiting = true
 	a.log, _ = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker}, p.err, p.terminal, false)
 	if err := a.newServer(ctx); err != nil {
 		return err
 	}
 	a.log.ErrorContext(ctx, "waiting for the state directory", "err", why)
-	serving, stop := context.WithCancel(ctx)
-	var server sync.WaitGroup
-	defer server.Wait()
-	defer stop()
-	server.Go(func() { _ = a.server.Run(serving) }) // it ends with serving
-	tick := time.NewTicker(stateRetry)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-		if _, err := ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err == nil {
-			return nil
-		}
-	}
+	a.server.RunWhile(ctx, func(ctx context.Context) { ocean.AwaitState(ctx, cfg.Ocean.StateDirectory, p.environ, a.log) })
+	return nil
 }
 
 // demo runs the service against simulators inside the process.
-func (p process) demo(ctx context.Context, args []string) error {
-	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
+func (p process) demo(fs *flag.FlagSet) ocean.Action {
 	once := fs.Bool("once", false, "end after one resync")
-	if err := ocean.ParseFlags(fs, args, p.out); err != nil {
-		return err
+	return func(ctx context.Context, _ string) error {
+		p.showTable = true
+		return demo.Run(ctx, *once, p.out, func(ctx context.Context, environ map[string]string) error {
+			p.environ = environ
+			return p.serve(ctx, nil, nil)
+		})
 	}
-	p.showTable = true
-	return demo.Run(ctx, *once, p.out, func(ctx context.Context, environ map[string]string) error {
-		p.environ = environ
-		return p.serve(ctx, nil)
-	})
 }
 
-// config prints the configuration as it was understood, with the origin of each
-// value. What is wrong is printed too.
-func (p process) config(args []string) error {
-	fs := flag.NewFlagSet("config", flag.ContinueOnError)
-	asJSON := ocean.OutputFlag(fs)
-	if err := ocean.ParseFlags(fs, args, p.out); err != nil {
-		return err
+// mapRecords shows what the mapping makes of a few records.
+func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
+	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, kind string) error {
+		opt.Kind = kind
+		if opt.Offline() {
+			cfg, eff, err := p.load(nil, nil)
+			if eff == nil {
+				return err
+			}
+			opt.Source = resync.NewSource(p.sourceConfig(cfg, eff))
+		} else {
+			a, err := p.clients(ctx, uses{})
+			if err != nil {
+				return err
+			}
+			opt.Organizations, opt.Source = a.orgs, a.source
+		}
+		return preview.Map(ctx, opt, p.out)
 	}
-	_, eff, err := p.load(nil)
-	if eff == nil {
-		return err
-	}
-	return eff.Show(p.out, *asJSON, err)
 }
+
+// check signs in to both sides and says what is missing.
+func (p process) check(fs *flag.FlagSet) ocean.Action {
+	var opt check.Options
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, _ string) error {
+		cfg, eff, err := p.load(nil, nil)
+		if err != nil {
+			return err
+		}
+		cfg.Application.HTTPLogging, cfg.Application.LogLevel = false, "CRITICAL" // what matters is printed
+		a, err := newClients(ctx, p, cfg, eff, uses{})
+		if err != nil {
+			return err
+		}
+		opt.Colors, opt.Directory = p.colors(), p.dir
+		return check.Run(ctx, check.Config{
+			Port: a.port, PortURL: cfg.Port.BaseURL, Identifier: cfg.Ocean.Integration.Identifier, Setup: cfg.Ocean.Setup(a.source.Check),
+			Organizations: a.orgs, UsesToken: cfg.AzureDevOps.UsesToken(), PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
+			Live: cfg.Ocean.EventListener.FollowsEvents(), BaseURL: cfg.Ocean.BaseURL, Health: cfg.Ocean.Prefix() + "/health/live",
+			Secret: cfg.AzureDevOps.WebhookSecret != "", Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
+			StateNamed: cfg.Ocean.StateDirectory != "", Notices: eff.Warnings(),
+			State: func() (check.State, error) {
+				s, err := ocean.InspectState(cfg.Ocean.StateDirectory, p.environ)
+				return check.State(s), err
+			},
+		}, opt, p.out)
+	}
+}
+
+// colors tells whether what is printed may have some: https://no-color.org
+func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" }
 
 // hooks lists, repairs or removes the service hook subscriptions.
-func (p process) hooks(ctx context.Context, args []string) error {
-	var opt hooks.CommandOptions
-	fs := flag.NewFlagSet("hooks", flag.ContinueOnError)
-	fs.BoolVar(&opt.Repair, "repair", false, "mend what can be mended")
-	fs.BoolVar(&opt.Cleanup, "cleanup", false, "remove the subscriptions of this installation")
-	old := fs.String("old-url", "", "also those that deliver to an `address` of before")
-	asJSON := ocean.OutputFlag(fs)
-	if err := ocean.ParseFlags(fs, args, p.out); err != nil {
-		return err
+func (p process) hooks(fs *flag.FlagSet) ocean.Action {
+	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, _ string) error {
+		if err := opt.Check(p.answers); err != nil {
+			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
+		}
+		a, err := p.clients(ctx, uses{state: true})
+		if err != nil {
+			return err
+		}
+		k, err := a.newKeeper(opt.OldURLs...)
+		if err != nil {
+			return err
+		}
+		return k.Command(ctx, opt, p.out)
 	}
-	if opt.JSON = *asJSON; opt.Repair && opt.Cleanup {
-		return fmt.Errorf("hooks takes --repair or --cleanup, not both: %w", ocean.ErrUsage)
-	}
-	cfg, eff, err := p.load(nil)
-	if err != nil {
-		return err
-	}
-	cfg.Application.HTTPLogging = false
-	a, err := newClients(ctx, p, cfg, eff, nil)
-	if err != nil {
-		return err
-	}
-	k, err := a.newKeeper(*old)
-	if err != nil {
-		return err
-	}
-	if k == nil {
-		return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
-	}
-	return k.Command(ctx, opt, p.out)
-}
-
-const usage = `ado-port keeps a Port catalog in step with Azure DevOps.
-
-  ado-port             run the integration as the environment says
-  ado-port --once      the same with one resync, then end
-  ado-port demo        run it against a simulated organization and a simulated
-                       Port: no account, no network, no file (-once: one resync)
-  ado-port config      show the effective configuration (--output json)
-  ado-port hooks       show the service hook subscriptions and their health
-                       (--repair: mend them, --cleanup: remove them,
-                       --old-url URL: also those for an address of before, --output json)
-  ado-port version
-  ado-port help
-
-Exit codes: 0 good; 1 configuration, credentials of Port, unhealthy hooks, or, with
-OCEAN__STRICT_EXIT=true, a failed resync; 64 a command line that is not understood.
-
-Settings come from the environment, .env and config.yaml, in this order:
-
-`
-
-// help prints usage and every variable.
-func help(w io.Writer) error {
-	rows, without, err := ocean.Describe[config]()
-	if err != nil {
-		return err
-	}
-	if _, err := io.WriteString(w, usage); err != nil {
-		return err
-	}
-	return ocean.WriteHelp(w, rows, without)
 }
 
 // app is the service with all its parts.
@@ -341,78 +317,107 @@ type app struct {
 	shipper *port.LogShipper // nil when logs stay here
 	state   string           // directory for what survives a restart; empty: none
 	waiting bool             // for that directory: nothing but the server is there
+	net     *network.Network
 	port    *port.Client
 	orgs    []*azuredevops.Client
 	source  *resync.Source
 	memory  *memory.Memory // nil when there is none
+	audit   *catalog.Audit // nil when it is off
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
-	follow  *live.Follower                // nil where events are not followed
-	keeper  *hooks.Keeper                 // nil: there is no public address
-	server  *webhook.Server               // nil: nobody listens
+	follow  *live.Follower  // nil where events are not followed
+	keeper  *hooks.Keeper   // nil: there is no public address
+	server  *webhook.Server // nil: nobody listens
+	woken   listener.Waker  // why a resync is asked for: POST /resync, or lost events
+	network *network.Network
+	kafka   *listener.Kafka               // nil: Port's topic is not read
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	woken   chan string                   // why a resync is asked for: POST /resync, or lost events
+	build   ocean.Build
+	metrics *prometheus.Registry
+}
+
+// newBareApp is an app without parts.
+func newBareApp(cfg *config) *app {
+	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
+	return a
+}
+
+// uses says what a command needs of the state directory.
+type uses struct {
+	state  bool // files in it
+	memory bool // of Azure DevOps, which one process has at a time
 }
 
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
-// mapping. open opens the memory of Azure DevOps; nil: there is none.
-func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, open func(dir string, log *slog.Logger) *memory.Memory) (*app, error) {
-	a := &app{cfg: cfg, woken: make(chan string, 1)}
+// mapping.
+func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
+	var err error
+	a := newBareApp(cfg)
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
 		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
 	}
-	net, err := network.New(network.Config{
+
+	a.network, err = network.New(network.Config{
 		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,
 		BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if a.state, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
-		return nil, err
+	if use.state {
+		if a.state, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
+			return nil, err
+		}
 	}
 	pc := cfg.Port.ClientConfig()
 	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log = cfg.Limits, net.Port(), p.masker, a.log
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, a.network.Port(), p.masker, a.log, a.metrics
+	if cfg.Ocean.Metrics.Enabled {
+		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, a.network.ThirdParty()
+	}
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
-	if open != nil {
-		a.memory = open(a.state, a.component("memory"))
+	if use.memory {
+		a.memory = memory.OpenIn(a.state, cfg.Ocean.StateMemoryBytes, a.component("memory"))
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
-		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: net.ThirdParty(), UserAgent: "ado-port/" + version,
-		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"),
+		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
+		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
-	sc := resync.SourceConfig{
-		Read: func(ctx context.Context) (json.RawMessage, error) {
-			i, err := a.port.Integration(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return i.Config, nil
-		},
-		ItemTimeout: cfg.Ocean.ItemTimeout, TTL: cfg.Port.MappingTTL.Duration(), StateDirectory: a.state, Log: a.log,
-	}
-	if cfg.Ocean.AllowJQEnvironment {
-		sc.Environ = func() []string { return eff.JQEnviron(p.environ) }
+	sc := p.sourceConfig(cfg, eff)
+	sc.StateDirectory, sc.Log = a.state, a.log
+	sc.Read = func(ctx context.Context) (json.RawMessage, error) {
+		i, err := a.port.Integration(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return i.Config, nil
 	}
 	a.source = resync.NewSource(sc)
 	return a, nil
+}
+
+// sourceConfig is how a mapping is used, wherever it comes from.
+func (p process) sourceConfig(cfg *config, eff *ocean.Effective) resync.SourceConfig {
+	sc := resync.SourceConfig{ItemTimeout: cfg.Ocean.ItemTimeout, TTL: cfg.Port.MappingTTL.Duration()}
+	if cfg.Ocean.AllowJQEnvironment {
+		sc.Environ = func() []string { return eff.JQEnviron(p.environ) }
+	}
+	return sc
 }
 
 func (a *app) component(name string) *slog.Logger { return a.log.With("component", name) }
 
 // newApp wires the parts and binds the listener. It dials nothing.
 func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (*app, error) {
-	a, err := newClients(ctx, p, cfg, eff, func(dir string, log *slog.Logger) *memory.Memory {
-		return memory.OpenIn(dir, cfg.Ocean.StateMemoryBytes, log)
-	})
+	a, err := newClients(ctx, p, cfg, eff, uses{state: true, memory: true})
 	if err != nil {
 		return nil, err
 	}
@@ -422,8 +427,19 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if cfg.Ocean.WantsActions() {
 		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
 	}
+	if cfg.Ocean.EventListener.Type == ocean.ListenActionsOnly {
+		a.log.WarnContext(ctx, "this process does nothing until self-service actions exist: its listener is ACTIONS_ONLY")
+	}
+	if cfg.Ocean.EventListener.Type == ocean.ListenKafka {
+		if a.kafka, err = a.newKafka(); err != nil {
+			return nil, err
+		}
+	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
-	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
+	if cfg.Ocean.Audit.Enabled {
+		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Log: a.component("audit")})
+	}
+	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
@@ -441,7 +457,9 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
 		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
-		Observer:      resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		Observer: resync.NewObserver(p.out, resync.Screen{Writer: p.screen, Size: p.size, Clean: p.masker.Line, Color: p.environ["NO_COLOR"] == ""},
+			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
+		Causes: append(listener.Causes(), causeMissed, causePosted), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -458,24 +476,12 @@ func (a *app) resynced(s *resync.Summary) {
 }
 
 // newServer binds the HTTP server.
-func (a *app) newServer(ctx context.Context) error {
+func (a *app) newServer(ctx context.Context) (err error) {
 	cfg, listen := a.cfg, &a.cfg.Ocean.EventListener
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Application.Port))
-	if err != nil {
-		if listen.Type == ocean.ListenOnce {
-			a.log.WarnContext(ctx, "nobody listens: the port is taken", "port", cfg.Application.Port, "err", err)
-			return nil
-		}
-		return fmt.Errorf("APPLICATION__PORT: %w", err)
-	}
 	wc := webhook.Config{
-		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
+		Settings: cfg.Hooks, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
-	}
-	if cfg.Ocean.Metrics.Port > 0 {
-		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
-			return errors.Join(fmt.Errorf("OCEAN__METRICS__PORT: %w", err), ln.Close())
-		}
+		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
@@ -486,13 +492,29 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Ready = func() bool { return false }
 	}
 	if a.follow != nil {
-		wc.Handler = deliveries{a.follow}
+		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = func() { a.wake("POST /resync") }
+		wc.Resync = func() { a.woken.Wake(causePosted) }
 	}
-	a.server, err = webhook.New(wc)
+	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
 	return err
+}
+
+// status is what /status.json shows: what the rooms know.
+func (a *app) status() *status.Document {
+	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
+	if a.waiting {
+		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
+		return status.New(section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }))
+	}
+	state := status.WatchState(a.metrics, a.state)
+	return status.New(
+		section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }),
+		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
+		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+		section("resync", func() any { return a.runner.View() }),
+	)
 }
 
 // envelope reads what the server needs to know of a delivery.
@@ -507,73 +529,86 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}, nil
 }
 
-// deliveries hands what the server has stored to those who follow events.
-type deliveries struct{ follow *live.Follower }
-
-// Handle is that of webhook.Handler.
-func (d deliveries) Handle(ctx context.Context, _ string, list []webhook.Delivery) error {
-	bodies := make([][]byte, len(list))
-	for i := range list {
-		bodies[i] = list[i].Body
-	}
-	err := d.follow.Handle(ctx, bodies)
-	if errors.Is(err, live.ErrMalformed) {
-		return fmt.Errorf("%w: %w", webhook.ErrPermanent, err)
-	}
-	return err
+// newKafka makes the reader of Port's topic.
+func (a *app) newKafka() (*listener.Kafka, error) {
+	listen := &a.cfg.Ocean.EventListener
+	mechanism, encrypted := listen.KafkaAccess()
+	return listener.NewKafka(listener.KafkaConfig{
+		Brokers: listen.Brokers, Mechanism: mechanism, Dial: a.network.DialPort(encrypted),
+		Topic: a.port.KafkaTopic, Credentials: a.port.KafkaCredentials,
+		Type: a.cfg.Ocean.Integration.Type, Identifier: a.cfg.Ocean.Integration.Identifier, Log: a.component("listener"),
+	})
 }
 
 // newKeeper makes what looks after the subscriptions; nil without a public address.
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
 	if base == "" {
-		a.log.Warn("no service hooks are made because OCEAN__BASE_URL is not set: changes arrive with the next resync")
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
-	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
 	return hooks.NewKeeper(hooks.KeeperConfig{
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
-		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername,
+		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: a.wanted, Resync: a.missed, Log: a.component("hooks"),
-		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
-			return a.follow.Relist(ctx, org, gap, changes)
-		},
-		Redeliver: func(ctx context.Context, bodies [][]byte) error { return a.follow.Handle(ctx, bodies) },
+		Wanted: hooks.WantedBy(a.source.Current), Resync: a.missed, Log: a.component("hooks"),
+		Relist: a.follow.RelistMissed, Redeliver: a.follow.Handle,
 	})
 }
 
-// wanted is what the mapping needs events for.
-func (a *app) wanted(ctx context.Context) (hooks.Wanted, error) {
-	m, err := a.source.Current(ctx)
-	if err != nil {
-		return hooks.Wanted{}, err
+// missed asks for a resync that brings what deliveries did not.
+func (a *app) missed() { a.woken.Wake(causeMissed) }
+
+// Causes of a resync besides those of the listener.
+const (
+	causeMissed = "missed deliveries"
+	causePosted = "POST /resync"
+)
+
+// announce says in one line what this process is and does.
+func (a *app) announce(ctx context.Context) {
+	var orgs []string
+	for _, c := range a.orgs {
+		orgs = append(orgs, c.Organization())
 	}
-	return hooks.Wanted{
-		Kinds: m.Kinds(), GitOps: len(m.SpecPath) > 0 && len(m.Resources) > 0,
-	}, nil
+	s := &a.cfg.Ocean
+	address := ""
+	if a.server != nil {
+		address = ":" + strconv.Itoa(a.cfg.Application.Port)
+	}
+	a.log.InfoContext(ctx, "ado-port starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
+		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
+		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
 }
 
-// wake asks for a resync; one request waits at most.
-func (a *app) wake(cause string) {
-	select {
-	case a.woken <- cause:
-	default:
+// underWay is what a stop waits for.
+func (a *app) underWay() string {
+	var work []string
+	if id := a.runner.Running(); id != "" {
+		work = append(work, "resync "+id)
 	}
+	if n := a.server.Working(); n > 0 {
+		work = append(work, fmt.Sprintf("live events of %d objects", n))
+	}
+	return cmp.Or(strings.Join(work, " and "), "nothing")
 }
-
-func (a *app) missed() { a.wake("missed deliveries") }
 
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
 func (a *app) run(ctx context.Context) error {
 	defer a.memory.Close()
 	defer a.shipper.Start(ctx, a.port)()
+	defer a.audit.Close(context.WithoutCancel(ctx))
+	a.announce(ctx)
 	listen := &a.cfg.Ocean.EventListener
 	serving, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
+	parts.Go(func() {
+		if <-serving.Done(); ctx.Err() != nil {
+			a.log.InfoContext(ctx, "stopping", "finishing", a.underWay(), "within", a.cfg.Ocean.ShutdownWait)
+		}
+	})
 	if a.server != nil {
 		parts.Go(func() {
 			if err := a.server.Run(serving); err != nil && serving.Err() == nil {
@@ -581,27 +616,36 @@ func (a *app) run(ctx context.Context) error {
 			}
 		})
 	}
-	if err := a.port.SetupWhenReachable(ctx, a.cfg.Ocean.Setup(a.source.Check), listen.Type != ocean.ListenOnce); err != nil || ctx.Err() != nil {
+	setup := a.cfg.Ocean.Setup(a.source.Check)
+	setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
+	switch err := a.port.SetupWhenReachable(ctx, setup, listen.Type != ocean.ListenOnce); {
+	case errors.Is(err, port.ErrPostponed) && !a.cfg.Ocean.StrictExit:
+		return nil // what Azure DevOps answers does not decide about the exit code
+	case err != nil || ctx.Err() != nil:
 		return err
 	}
+	var last time.Time
+	begins := false
 	if i := a.port.Installed(); i != nil {
+		began, ended := i.Resynced()
+		last, begins = began, listen.Begins(ended)
 		a.source.Use(ctx, i.Config)
 	}
 	if listen.Type == ocean.ListenOnce {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
 	}
 	if a.follow != nil {
-		parts.Go(func() { a.followEvents(serving) })
+		parts.Go(func() { a.followEvents(serving, begins) })
 	}
 	lc := listener.Config{
 		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
 	}
-	if listen.Resyncs() {
-		lc.OnStart, lc.Requested, lc.Schedule = listen.ResyncOnStart, a.port.ResyncRequest, a.planned
-	}
-	if listen.Type == ocean.ListenKafka {
-		a.log.InfoContext(ctx, "Port is asked for resync requests; its Kafka topic is not read", "every", listen.Interval.String())
+	if listen.Listens() {
+		lc.OnStart, lc.Requested, lc.Schedule, lc.Kafka = begins, a.port.ResyncRequest, a.planned, a.kafka
+		if listen.Called() {
+			lc.Since = last
+		}
 	}
 	if err := listener.Run(ctx, lc); ctx.Err() == nil {
 		return err
@@ -611,9 +655,8 @@ func (a *app) run(ctx context.Context) error {
 
 // followEvents begins to handle deliveries. A service that knows no origins and
 // shall not begin with a resync first learns what there is.
-func (a *app) followEvents(ctx context.Context) {
-	listen := &a.cfg.Ocean.EventListener
-	if !a.book.Known() && !(listen.Resyncs() && listen.ResyncOnStart) {
+func (a *app) followEvents(ctx context.Context, begins bool) {
+	if !a.book.Known() && !begins {
 		if _, err := a.runner.Learn(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
 		}

@@ -102,7 +102,7 @@ func TestOnceFillsAnEmptyCatalog(t *testing.T) {
 	t.Parallel()
 	_, catalog, environ := servers(t)
 	code, out, errs := start(t, t.Context(), nil, environ)
-	if code != exitGood {
+	if code != ocean.ExitGood {
 		t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
 	}
 	e := catalog.Entities("azureDevopsRepository")
@@ -132,7 +132,7 @@ func TestActionsAreNotClaimed(t *testing.T) {
 	_, catalog, environ := servers(t)
 	environ["OCEAN__ACTIONS_PROCESSOR__ENABLED"] = "true"
 	code, _, errs := start(t, t.Context(), nil, environ)
-	if code != exitGood || !strings.Contains(errs, "self-service actions are not run") {
+	if code != ocean.ExitGood || !strings.Contains(errs, "self-service actions are not run") {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}
 	for _, r := range catalog.Requests() {
@@ -152,14 +152,14 @@ func TestExitCodes(t *testing.T) {
 		code int
 		want string // on standard error
 	}{
-		{name: "missing variable", drop: "OCEAN__PORT__CLIENT_ID", code: exitFailed, want: "OCEAN__PORT__CLIENT_ID is not set"},
-		{name: "missing organization", drop: "OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL", code: exitFailed, want: "OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL is not set"},
-		{name: "bad value", set: map[string]string{"OCEAN__CLIENT_TIMEOUT": "soon"}, code: exitFailed, want: "OCEAN__CLIENT_TIMEOUT"},
-		{name: "refused by Port", set: map[string]string{"OCEAN__PORT__CLIENT_SECRET": "wrong"}, code: exitFailed, want: "OCEAN__PORT__CLIENT_SECRET"},
-		{name: "refused by Azure DevOps", set: map[string]string{"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": "wrong"}, code: exitGood, want: "PERSONAL_ACCESS_TOKEN"},
-		{name: "refused by Azure DevOps, strict", set: map[string]string{"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": "wrong", "OCEAN__STRICT_EXIT": "true"}, code: exitFailed, want: "PERSONAL_ACCESS_TOKEN"},
-		{name: "unknown command", args: []string{"dance"}, code: exitUsage, want: "dance"},
-		{name: "unknown flag", args: []string{"sail", "--dance"}, code: exitUsage, want: "-dance"},
+		{name: "missing variable", drop: "OCEAN__PORT__CLIENT_ID", code: ocean.ExitFailed, want: "OCEAN__PORT__CLIENT_ID is not set"},
+		{name: "missing organization", drop: "OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL", code: ocean.ExitFailed, want: "OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL is not set"},
+		{name: "bad value", set: map[string]string{"OCEAN__CLIENT_TIMEOUT": "soon"}, code: ocean.ExitFailed, want: "OCEAN__CLIENT_TIMEOUT"},
+		{name: "refused by Port", set: map[string]string{"OCEAN__PORT__CLIENT_SECRET": "wrong"}, code: ocean.ExitFailed, want: "OCEAN__PORT__CLIENT_SECRET"},
+		{name: "refused by Azure DevOps", set: map[string]string{"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": "wrong"}, code: ocean.ExitGood, want: "PERSONAL_ACCESS_TOKEN"},
+		{name: "refused by Azure DevOps, strict", set: map[string]string{"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": "wrong", "OCEAN__STRICT_EXIT": "true"}, code: ocean.ExitFailed, want: "PERSONAL_ACCESS_TOKEN"},
+		{name: "unknown command", args: []string{"dance"}, code: ocean.ExitUsage, want: "dance"},
+		{name: "unknown flag", args: []string{"sail", "--dance"}, code: ocean.ExitUsage, want: "-dance"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -192,15 +192,15 @@ func TestPollingResyncsOnRequestUntilStopped(t *testing.T) {
 	catalog.TriggerResync()
 	<-completed
 	cancel()
-	if code := <-done; code != exitGood {
-		t.Errorf("exit code %d after a stop, want %d", code, exitGood)
+	if code := <-done; code != ocean.ExitGood {
+		t.Errorf("exit code %d after a stop, want %d", code, ocean.ExitGood)
 	}
 }
 
 func TestDemoOnce(t *testing.T) {
 	t.Parallel()
 	code, out, errs := start(t, t.Context(), []string{"demo", "-once"}, map[string]string{})
-	if code != exitGood || !strings.Contains(out, "resync completed") {
+	if code != ocean.ExitGood || !strings.Contains(out, "resync completed") {
 		t.Errorf("exit code %d\n%s\n%s", code, out, errs)
 	}
 }
@@ -209,11 +209,11 @@ func TestConfigCommand(t *testing.T) {
 	t.Parallel()
 	_, _, environ := servers(t)
 	code, out, _ := start(t, t.Context(), []string{"config"}, environ)
-	if code != exitGood || !strings.Contains(out, "OCEAN__PORT__CLIENT_ID") || !strings.Contains(out, "environment") {
+	if code != ocean.ExitGood || !strings.Contains(out, "OCEAN__PORT__CLIENT_ID") || !strings.Contains(out, "environment") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	delete(environ, "OCEAN__PORT__CLIENT_ID")
-	if code, out, _ := start(t, t.Context(), []string{"config", "--output", "json"}, environ); code != exitFailed || !strings.Contains(out, `"errors"`) {
+	if code, out, _ := start(t, t.Context(), []string{"config", "--output", "json"}, environ); code != ocean.ExitFailed || !strings.Contains(out, `"errors"`) {
 		t.Errorf("exit code %d with a missing variable\n%s", code, out)
 	}
 }
@@ -225,25 +225,33 @@ func TestCommandLines(t *testing.T) {
 		code int
 		want string // in what is printed
 	}{
-		{"version", exitGood, "ado-port " + version},
-		{"-v", exitGood, "ado-port " + version},
-		{"help", exitGood, "Exit codes"},
-		{"sail -h", exitGood, "Exit codes"},
-		{"-h", exitGood, "Exit codes"},
-		{"config -h", exitGood, "-output"},
-		{"hooks --help", exitGood, "-old-url"},
-		{"demo -h", exitGood, "-once"},
-		{"ocean sail -h", exitGood, "Exit codes"},
-		{"ocean sail --once", exitGood, "resync completed"},
-		{"ocean sail -O /app -l DEBUG -p 0", exitGood, "resync completed"},
-		{"run --once", exitGood, "resync completed"},
-		{"--once", exitGood, "resync completed"},
-		{"ocean", exitGood, "resync completed"}, // with the listener ONCE
-		{"config extra", exitUsage, "extra"},
-		{"config --output yaml", exitUsage, "want text or json"},
-		{"hooks --repair --cleanup", exitUsage, "not both"},
-		{"hooks --dance", exitUsage, "-dance"},
-		{"demo --dance", exitUsage, "-dance"},
+		{"version", ocean.ExitGood, "ado-port " + version},
+		{"-v", ocean.ExitGood, "ado-port " + version},
+		{"help", ocean.ExitGood, "Exit codes"},
+		{"sail -h", ocean.ExitGood, "--log-level"},
+		{"-h", ocean.ExitGood, "Exit codes"},
+		{"config -h", ocean.ExitGood, "--output"},
+		{"help hooks", ocean.ExitGood, "--old-url"},
+		{"help dance", ocean.ExitUsage, "want one of"},
+		{"completion bash", ocean.ExitGood, "complete -F"},
+		{"completion fish", ocean.ExitUsage, "want one of bash, zsh"},
+		{"map", ocean.ExitUsage, "KIND is missing"},
+		{"map repositry", ocean.ExitUsage, "did you mean repository?"},
+		{"hoks", ocean.ExitUsage, "did you mean hooks?"},
+		{"hooks --cleanup", ocean.ExitUsage, "say --yes"},
+		{"hooks --help", ocean.ExitGood, "-old-url"},
+		{"demo -h", ocean.ExitGood, "-once"},
+		{"ocean sail -h", ocean.ExitGood, "ado-port run --once"},
+		{"ocean sail --once", ocean.ExitGood, "resync completed"},
+		{"ocean sail -O /app -l DEBUG -p 0", ocean.ExitGood, "resync completed"},
+		{"run --once", ocean.ExitGood, "resync completed"},
+		{"--once", ocean.ExitGood, "resync completed"},
+		{"ocean", ocean.ExitGood, "resync completed"}, // with the listener ONCE
+		{"config extra", ocean.ExitUsage, "extra"},
+		{"config --output yaml", ocean.ExitUsage, "want text or json"},
+		{"hooks --repair --cleanup", ocean.ExitUsage, "not both"},
+		{"hooks --dance", ocean.ExitUsage, "-dance"},
+		{"demo --dance", ocean.ExitUsage, "-dance"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			t.Parallel()
@@ -267,7 +275,7 @@ func TestUnreadableConfiguration(t *testing.T) {
 	}
 	for _, command := range []string{"sail", "config", "hooks"} {
 		var errs buffer
-		if code := run(t.Context(), process{args: []string{command}, dir: dir, out: &errs, err: &errs}); code != exitFailed || !strings.Contains(errs.String(), "config.yaml") {
+		if code := run(t.Context(), process{args: []string{command}, dir: dir, out: &errs, err: &errs}); code != ocean.ExitFailed || !strings.Contains(errs.String(), "config.yaml") {
 			t.Errorf("%s: exit code %d\n%s", command, code, &errs)
 		}
 	}
@@ -283,11 +291,11 @@ func TestPortTaken(t *testing.T) {
 	defer ln.Close()
 	_, _, environ := servers(t)
 	environ["APPLICATION__PORT"] = strconv.Itoa(ln.Addr().(*net.TCPAddr).Port) // of a TCP listener
-	if code, _, errs := start(t, t.Context(), nil, environ); code != exitGood || !strings.Contains(errs, "the port is taken") {
+	if code, _, errs := start(t, t.Context(), nil, environ); code != ocean.ExitGood || !strings.Contains(errs, "the port is taken") {
 		t.Errorf("exit code %d of one resync\n%s", code, errs)
 	}
 	environ["OCEAN__EVENT_LISTENER"] = `{"type":"POLLING"}`
-	if code, _, errs := start(t, t.Context(), nil, environ); code != exitFailed || !strings.Contains(errs, "APPLICATION__PORT: ") {
+	if code, _, errs := start(t, t.Context(), nil, environ); code != ocean.ExitFailed || !strings.Contains(errs, "APPLICATION__PORT: ") {
 		t.Errorf("exit code %d of a service\n%s", code, errs)
 	}
 }
@@ -304,14 +312,14 @@ func TestDemo(t *testing.T) {
 			cancel()
 		}
 	}
-	if code := run(ctx, process{args: []string{"demo"}, dir: t.TempDir(), out: &out, err: &errs}); code != exitGood || ctx.Err() == nil {
+	if code := run(ctx, process{args: []string{"demo"}, dir: t.TempDir(), out: &out, err: &errs}); code != ocean.ExitGood || ctx.Err() == nil {
 		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
 	}
 }
 
 func TestHelpNamesEveryVariable(t *testing.T) {
 	t.Parallel()
-	_, out, _ := start(t, t.Context(), []string{"--help"}, map[string]string{})
+	_, out, _ := start(t, t.Context(), []string{"help", "config"}, map[string]string{})
 	rows, _, err := ocean.Describe[config]()
 	if err != nil {
 		t.Fatal(err)
@@ -337,6 +345,7 @@ func TestGeneratedTables(t *testing.T) {
 	for _, part := range []struct{ document, name, text string }{
 		{"deploy/CONFIGURATION.md", "config", variablesTable(rows)},
 		{"deploy/CONFIGURATION.md", "ignored", ignoredTable(without)},
+		{"deploy/COMMANDS.md", "commands", process{}.commands().Markdown()},
 	} {
 		old, err := os.ReadFile(part.document)
 		if err != nil {
@@ -552,7 +561,7 @@ func (b *liveBench) service(t *testing.T) (stop func() string) {
 	done := make(chan string, 1)
 	go func() {
 		code, _, errs := start(t, ctx, nil, maps.Clone(b.environ))
-		if code != exitGood {
+		if code != ocean.ExitGood {
 			t.Errorf("exit code %d\n%s", code, errs)
 		}
 		done <- errs
@@ -568,7 +577,7 @@ func (b *liveBench) service(t *testing.T) (stop func() string) {
 // once runs one resync in a process of its own.
 func (b *liveBench) once(t *testing.T) {
 	t.Helper()
-	if code, _, errs := start(t, t.Context(), []string{"--once"}, maps.Clone(b.environ)); code != exitGood {
+	if code, _, errs := start(t, t.Context(), []string{"--once"}, maps.Clone(b.environ)); code != ocean.ExitGood {
 		t.Fatalf("exit code %d\n%s", code, errs)
 	}
 }
@@ -774,7 +783,7 @@ func TestBrokenMapping(t *testing.T) {
 
 func TestHandleMalformed(t *testing.T) {
 	t.Parallel()
-	d := deliveries{live.New(live.Config{})}
+	d := webhook.BodiesHandler(live.New(live.Config{}).Handle, live.ErrMalformed)
 	if err := d.Handle(t.Context(), "", []webhook.Delivery{{Body: []byte("{}")}}); !errors.Is(err, webhook.ErrPermanent) {
 		t.Errorf("error %v, want one that is permanent", err)
 	}
@@ -791,32 +800,32 @@ func TestHooksCommand(t *testing.T) {
 			t.Errorf("hooks %q: exit code %d, want %d and %q in:\n%s\n%s", args, got, code, text, out, errs)
 		}
 	}
-	wants(exitFailed, "missing")
+	wants(ocean.ExitFailed, "missing")
 	if len(b.ado.Subscriptions()) != 0 {
 		t.Error("a list makes subscriptions")
 	}
-	wants(exitGood, "created", "--repair")
-	wants(exitGood, "good")
-	wants(exitGood, `"health": "good"`, "--output", "json")
+	wants(ocean.ExitGood, "created", "--repair")
+	wants(ocean.ExitGood, "good")
+	wants(ocean.ExitGood, `"health": "good"`, "--output", "json")
 	b.catalog.RejectCredentials(true)
-	wants(exitGood, "good") // by the mapping of before
+	wants(ocean.ExitGood, "good") // by the mapping of before
 	b.catalog.RejectCredentials(false)
 	b.ado.SetSubscriptionStatus(b.ado.Subscriptions()[0].ID, "disabledBySystem")
-	wants(exitFailed, "disabledBySystem")
-	wants(exitGood, "re-enabled", "--repair")
+	wants(ocean.ExitFailed, "disabledBySystem")
+	wants(ocean.ExitGood, "re-enabled", "--repair")
 	old := b.environ["OCEAN__BASE_URL"] + hookRoute
 	b.environ["OCEAN__BASE_URL"] = "https://new.example.com"
 	b.environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
-	wants(exitGood, "created", "--repair")
-	wants(exitFailed, "duplicate", "--old-url", old)
-	wants(exitGood, "removed", "--cleanup", "--old-url", old)
+	wants(ocean.ExitGood, "created", "--repair")
+	wants(ocean.ExitFailed, "duplicate", "--old-url", old)
+	wants(ocean.ExitGood, "removed", "--cleanup", "--yes", "--old-url", old)
 	if left := b.ado.Subscriptions(); len(left) != 0 {
 		t.Errorf("left %+v", left)
 	}
 	delete(b.environ, "OCEAN__BASE_URL")
-	wants(exitFailed, "OCEAN__BASE_URL is not set")
+	wants(ocean.ExitFailed, "OCEAN__BASE_URL is not set")
 	delete(b.environ, "OCEAN__PORT__CLIENT_ID")
-	wants(exitFailed, "OCEAN__PORT__CLIENT_ID is not set")
+	wants(ocean.ExitFailed, "OCEAN__PORT__CLIENT_ID is not set")
 }
 
 // TestServiceProcess is the service in a process of its own, for tests that kill it.
@@ -895,6 +904,53 @@ func TestLiveAfterAnOutage(t *testing.T) {
 	b.want(t, "branch", "checkout/feature", "")
 }
 
+// Of an installation that is split, one process is killed in a resync: the pod of the
+// live events leaves it alone, and the next resync is the one that Port shows.
+func TestSplitInstallation(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["OCEAN__EVENT_LISTENER__TYPE"], b.environ["OCEAN__EVENT_LISTENER__APP_HOST"] = "WEBHOOK", b.environ["OCEAN__BASE_URL"]
+	b.environ["OCEAN__SCHEDULED_RESYNC_INTERVAL"] = "60"
+	other := func(listener string) map[string]string {
+		environ := maps.Clone(b.environ)
+		delete(environ, "OCEAN__SCHEDULED_RESYNC_INTERVAL")
+		environ["OCEAN__EVENT_LISTENER__TYPE"], environ["OCEAN__STATE_DIRECTORY"] = listener, t.TempDir()
+		return environ
+	}
+	b.catalog.Fault(porttest.Hang("POST /v1/blueprints/{blueprint}/entities/bulk"))
+	kill := b.child(t)
+	b.until(t, "a resync", func() bool { return len(b.catalog.Integration().States) > 0 })
+	kill()
+	b.catalog.ClearFaults()
+	before := b.catalog.Integration().States
+
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		defer stop()
+		if err := b.ado.Subscribed(ctx, "git.push"); err != nil {
+			t.Error(err)
+		}
+	}()
+	if code, _, errs := start(t, ctx, nil, other("WEBHOOKS_ONLY")); code != ocean.ExitGood {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	if got := b.catalog.Integration(); len(got.States) != len(before) {
+		t.Errorf("the pod of the live events said %s of a resync", got.States[len(before):])
+	}
+	if code, _, errs := start(t, t.Context(), nil, other("ONCE")); code != ocean.ExitGood {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	got := b.catalog.Integration()
+	if n := len(got.States); n != len(before)+2 || !strings.Contains(string(got.States[n-1]), `"completed"`) {
+		t.Errorf("states %s", got.States)
+	}
+	for _, want := range []string{`"type":"WEBHOOK"`, `"intervalInMinuets":60`} {
+		if !strings.Contains(string(got.Document), want) {
+			t.Errorf("%s of the killed service is gone: %s", want, got.Document)
+		}
+	}
+}
+
 // completed counts what was said of resyncs, -1 while one is running or before the first.
 func completed(catalog *porttest.Server) int {
 	states := catalog.Integration().States
@@ -950,14 +1006,14 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	// The server has yet to look at the directory when it begins to answer.
 	asking, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for asking.Err() == nil && status(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/ready", "") != http.StatusServiceUnavailable {
+	for asking.Err() == nil && statusOf(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/ready", "") != http.StatusServiceUnavailable {
 		runtime.Gosched()
 	}
-	if got := status(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/live", ""); got != http.StatusOK || asking.Err() != nil {
+	if got := statusOf(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/live", ""); got != http.StatusOK || asking.Err() != nil {
 		t.Errorf("/health/live is answered %d, and /health/ready: %v", got, asking.Err())
 	}
 	event := `{"eventType":"git.push","resource":{"repository":{"id":"` + b.repository.ID + `","project":{"id":"` + b.project.ID + `"}}}}`
-	if got := status(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hookRoute, event); got != 503 {
+	if got := statusOf(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hookRoute, event); got != 503 {
 		t.Errorf("a delivery is answered %d, want 503", got)
 	}
 	if err := os.Remove(dir); err != nil {
@@ -965,13 +1021,13 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	}
 	b.ready(t)
 	stop()
-	if code := <-done; code != exitGood {
+	if code := <-done; code != ocean.ExitGood {
 		t.Errorf("exit code %d", code)
 	}
 }
 
-// status asks the service, as Azure DevOps where there is a body.
-func status(t *testing.T, method, url, body string) int {
+// statusOf asks the service, as Azure DevOps where there is a body.
+func statusOf(t *testing.T, method, url, body string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -984,4 +1040,136 @@ func status(t *testing.T, method, url, body string) int {
 	}
 	defer res.Body.Close()
 	return res.StatusCode
+}
+
+var (
+	shellBlock = regexp.MustCompile("(?ms)^```(?:sh|text)\n(.*?)^```$")
+	codeSpan   = regexp.MustCompile("`(ado-port[^`]*)`")
+	exitCode   = regexp.MustCompile(`# exit code (\d+)`)
+)
+
+// commandLines are the lines of a document that begin with a name, without prompt.
+func commandLines(doc string) []string {
+	var out []string
+	for _, block := range shellBlock.FindAllStringSubmatch(doc, -1) {
+		for line := range strings.Lines(strings.ReplaceAll(block[1], "\\\n", " ")) {
+			line, _ = strings.CutPrefix(strings.TrimSpace(line), "$ ")
+			if name, _, _ := strings.Cut(line, " "); name == "go" {
+				line = strings.Replace(line, "go run .", "ado-port", 1)
+			}
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// arguments are those of ado-port in a command line; ok is false for lines of other
+// programs.
+func arguments(line string) (args []string, ok bool) {
+	line, _, _ = strings.Cut(line, " #")
+	for part := range strings.SplitSeq(line, "|") {
+		words := strings.Fields(part)
+		for len(words) > 0 && strings.Contains(words[0], "=") {
+			words = words[1:] // a variable
+		}
+		if len(words) == 0 || words[0] != "ado-port" && words[0] != "./ado-port" {
+			continue
+		}
+		for _, w := range words[1:] {
+			if !strings.HasPrefix(w, ">") && !strings.HasPrefix(w, "<") {
+				args = append(args, strings.Trim(w, `'"`))
+			}
+		}
+		return args, true
+	}
+	return nil, false
+}
+
+// Every command line of the documents is understood, and those of shell blocks end
+// as the documents say: with exit code 0 unless a comment names another one.
+func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
+	names, err := filepath.Glob("deploy/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, name := range append(names, "README.md", "deploy/bench/README.md") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, span := range codeSpan.FindAllStringSubmatch(strings.ReplaceAll(string(text), "\n", " "), -1) {
+			args, _ := arguments(span[1])
+			var out buffer
+			if code := run(t.Context(), process{args: append(args, "--help"), dir: t.TempDir(), out: &out, err: &out}); code != ocean.ExitGood {
+				t.Errorf("%s: `%s`: %s", name, span[1], &out)
+			}
+		}
+		lines := commandLines(string(text))
+		for _, line := range lines {
+			if _, ok := arguments(line); ok {
+				ran++
+			}
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runDocument(t, lines)
+		})
+	}
+	if ran < 10 {
+		t.Errorf("the documents have %d command lines, want more", ran)
+	}
+}
+
+// runDocument runs the command lines of a document one after the other, for an
+// installation that has resynced before.
+func runDocument(t *testing.T, lines []string) {
+	t.Helper()
+	_, _, environ := servers(t)
+	environ["OCEAN__BASE_URL"] = "https://ocean.example.com"
+	environ["OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET"] = "hook-secret"
+	environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
+	dir := t.TempDir()
+	const records = `[{"id":"1","name":"checkout","project":{"id":"2"}}]`
+	for file, text := range map[string]string{
+		"repositories.json": records,
+		"mapping.yaml":      "resources:\n- kind: repository\n  selector: {query: 'true'}\n  port: {entity: {mappings: {identifier: .id, blueprint: '\"service\"'}}}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	execute := func(args []string) (int, string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var out buffer
+		out.after = func(text string) { // a service goes on
+			if strings.Contains(text, "resync completed") {
+				cancel()
+			}
+		}
+		code := run(ctx, process{args: args, environ: maps.Clone(environ), dir: dir, in: strings.NewReader(records), out: &out, err: &out})
+		return code, out.String()
+	}
+	first := true
+	for _, line := range lines {
+		args, ok := arguments(line)
+		if !ok {
+			continue
+		}
+		if first {
+			first = false
+			if code, out := execute([]string{"run", "--once"}); code != ocean.ExitGood {
+				t.Fatalf("exit code %d of the resync before\n%s", code, out)
+			}
+		}
+		want := ocean.ExitGood
+		if m := exitCode.FindStringSubmatch(line); m != nil {
+			want, _ = strconv.Atoi(m[1])
+		}
+		if code, out := execute(args); code != want {
+			t.Errorf("%s: exit code %d, want %d\n%s", line, code, want, out)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -86,7 +87,8 @@ type Client struct {
 	perRepository struct{ policies, pullRequests bool } // see ClientConfig
 
 	live   *liveCache
-	suffix rawjson.Members // __organizationUrl, __organizationName
+	asked  *atomic.Pointer[memo[*projectList]] // by ask; nil for live events, which may be about newer projects
+	suffix rawjson.Members                     // __organizationUrl, __organizationName
 }
 
 // New makes a client. It dials nothing.
@@ -105,7 +107,7 @@ func New(cfg ClientConfig) (*Client, error) {
 		cfg.Memory = nil
 	}
 	c := &Client{
-		Client: asks, excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", asks.Organization()), memory: cfg.Memory, live: newLiveCache(),
+		Client: asks, excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", asks.Organization()), memory: cfg.Memory, live: newLiveCache(), asked: &atomic.Pointer[memo[*projectList]]{},
 		suffix: rawjson.Members{}.Text("__organizationUrl", asks.Organization()).Text("__organizationName", asks.OrganizationName()),
 	}
 	c.perRepository.policies, c.perRepository.pullRequests = cfg.PoliciesPerRepository, cfg.PullRequestsPerRepository
@@ -116,8 +118,17 @@ func New(cfg ClientConfig) (*Client, error) {
 // c: for live events and actions.
 func (c *Client) Urgent() *Client {
 	u := *c
-	u.Client = c.Client.Urgent()
+	u.Client, u.asked = c.Client.Urgent(), nil
 	return &u
+}
+
+// HealthOf is how organizations answer, by client.
+func HealthOf(clients []*Client) []rest.Health {
+	out := make([]rest.Health, len(clients))
+	for i, c := range clients {
+		out[i] = c.Health()
+	}
+	return out
 }
 
 // Projects lists the projects as a resync would now: those without an excluded

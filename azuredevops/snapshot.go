@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
@@ -40,14 +41,21 @@ type Snapshot struct {
 	work         *workParents
 	groups       *memo[*groupList]
 
+	left    *atomic.Int64              // requests that may still be sent; nil is without bound
 	at      *part                      // what is listed; nil means everything
 	current cache[string, *repository] // what live events have read, by id
 }
 
 // Snapshot begins a resync.
 func (c *Client) Snapshot() *Snapshot {
+	projects := newMemo[*projectList]()
+	if c.asked != nil {
+		if m := c.asked.Load(); m != nil && time.Since(m.since) < askedFor {
+			projects = m
+		}
+	}
 	return &Snapshot{
-		c: c, budget: &rest.Budget{}, projects: newMemo[*projectList](), caches: newFileCaches(), shared: newSharedPages(),
+		c: c, budget: &rest.Budget{}, projects: projects, caches: newFileCaches(), shared: newSharedPages(),
 		work: newWorkParents(), groups: newMemo[*groupList](),
 	}
 }
@@ -64,6 +72,9 @@ type lister struct {
 
 // send makes a request on behalf of the kind.
 func (l *lister) send(ctx context.Context, rq *request) (*page, error) {
+	if l.left != nil && l.left.Add(-1) < 0 {
+		return nil, errEnough
+	}
 	rq = l.at.narrowed(rq)
 	if rq.Shared {
 		return l.sendShared(ctx, rq)

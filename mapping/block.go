@@ -22,10 +22,18 @@ type builder struct {
 }
 
 // A blockError rejects a block.
-type blockError struct{ path, reason string }
+type blockError struct {
+	path, reason string
+	bad          *expression // nil: it is not an expression
+}
 
 func (b *builder) reject(path, format string, args ...any) *blockError {
-	return &blockError{b.at(path), fmt.Sprintf(format, args...)}
+	return &blockError{b.at(path), fmt.Sprintf(format, args...), nil}
+}
+
+// rejectBroken rejects a block for an expression that does not compile.
+func (b *builder) rejectBroken(path string, bad *expression) *blockError {
+	return &blockError{b.at(path), bad.broken, bad}
 }
 
 func (b *builder) at(path string) string {
@@ -53,7 +61,7 @@ func inBlock(path string) string {
 
 // leaveOut notes that the block runs without one of its members.
 func (b *builder) leaveOut(bad *expression) {
-	b.leftOut = append(b.leftOut, Problem{Index: b.index, Kind: b.kind, Path: b.at(inBlock(bad.path)), Reason: bad.broken})
+	b.leftOut = append(b.leftOut, Problem{Index: b.index, Kind: b.kind, Path: b.at(inBlock(bad.path)), Reason: bad.broken, Expression: bad.source, Column: bad.column})
 }
 
 const mappingsPath = "port.entity.mappings"
@@ -140,7 +148,7 @@ func (b *builder) readSelector(block *jq.Object, r *Resource) *blockError {
 	}
 	r.query = b.newExpression("selector.query", query)
 	if r.query.broken != "" {
-		return b.reject("selector.query", "%s", r.query.broken)
+		return b.rejectBroken("selector.query", r.query)
 	}
 	return nil
 }
@@ -168,7 +176,7 @@ func (b *builder) readMappings(o *jq.Object, r *Resource) *blockError {
 		case bad == nil:
 			r.entity = append(r.entity, namedForm{name, *f})
 		case name == "identifier" || name == "blueprint":
-			return b.reject(inBlock(bad.path), "%s", bad.broken)
+			return b.rejectBroken(inBlock(bad.path), bad)
 		default:
 			b.leaveOut(bad)
 		}

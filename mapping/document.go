@@ -162,6 +162,9 @@ func (m *Mapping) readBlocks(list []any, opt Options) {
 			continue
 		}
 		p := Problem{Index: i, Kind: b.kind, Path: err.path, Reason: err.reason}
+		if err.bad != nil {
+			p.Expression, p.Column = err.bad.source, err.bad.column
+		}
 		p.Blueprints, p.Unknown = b.couldWrite(v)
 		m.Problems = append(m.Problems, p)
 	}

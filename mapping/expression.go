@@ -15,6 +15,7 @@ type expression struct {
 	isFile bool
 	prog   *jq.Program // nil: file
 	broken string      // why it does not compile
+	column int         // where, in characters from 1; 0: nobody knows
 	text   []byte      // encoded value of a literal
 	or     []byte      // of `path // literal`: the encoded literal
 	slots  []int       // of the resource's scan, by program path
@@ -48,7 +49,7 @@ func (b *builder) newExpression(path, source string) *expression {
 	}
 	p, err := compileExpression(b.compiler, source)
 	if err != nil {
-		e.broken = firstLine(err.Error())
+		e.broken, e.column = firstLine(err.Error()), column(source, err)
 		return e
 	}
 	e.prog = p

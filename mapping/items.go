@@ -33,7 +33,7 @@ func (b *builder) readItems(o *jq.Object, r *Resource) *blockError {
 	}
 	it := &items{name: "item", list: b.newExpression("itemsToParse", source)}
 	if it.list.isFile || it.list.broken != "" {
-		return b.reject(path, "%s", it.list.broken)
+		return b.rejectBroken(path, it.list)
 	}
 	if v, ok := get(o, "itemsToParseName"); ok && v != nil {
 		if it.name, ok = scalarText(v); !ok || it.name == "" {

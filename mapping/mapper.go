@@ -19,6 +19,7 @@ type mapper struct {
 	deadline time.Time
 	files    map[string]*string
 	rep      *Report
+	told     *teller // nil: nobody wants to know
 
 	raw       []byte
 	repeated  bool // a name occurs twice at the top level of raw
@@ -37,7 +38,7 @@ type mapper struct {
 func (m *mapper) release() {
 	clear(m.slots)
 	clear(m.vals)
-	m.ctx, m.files, m.rep, m.raw, m.whole, m.prog = nil, nil, nil, nil, nil, nil
+	m.ctx, m.files, m.rep, m.told, m.raw, m.whole, m.prog = nil, nil, nil, nil, nil, nil, nil
 	if cap(m.buf) > 1<<20 { // one large record must not stay
 		m.buf = nil
 	}
@@ -133,7 +134,9 @@ func (m *mapper) record(raw []byte, res *Result) error {
 func (m *mapper) item(res *Result) error {
 	res.Items++
 	m.limited = false
+	m.told.begin()
 	pass, err := m.selected(res)
+	m.told.selected(pass)
 	if err != nil || !pass {
 		return err
 	}
@@ -145,6 +148,7 @@ func (m *mapper) item(res *Result) error {
 		m.lost(res)
 		return nil
 	}
+	m.told.made(e)
 	res.Entities = append(res.Entities, e)
 	return nil
 }
@@ -357,6 +361,15 @@ func (m *mapper) list(f *form) error {
 // leaf appends the value of an expression; errors are counted and are null.
 func (m *mapper) leaf(e *expression) error {
 	at := len(m.buf)
+	err := m.evaluate(e)
+	if err == nil {
+		m.told.value(e, m.buf[at:])
+	}
+	return err
+}
+
+func (m *mapper) evaluate(e *expression) error {
+	at := len(m.buf)
 	switch {
 	case e.isFile:
 		return m.file(e)
@@ -448,6 +461,7 @@ func (m *mapper) failed(e *expression, err error) {
 	m.limited = m.limited || isLimit(err)
 	if e != nil {
 		m.rep.failed(e, m, err)
+		m.told.failed(e, err)
 	}
 }
 

@@ -102,6 +102,9 @@ func (m *Mapping) DigestOf(blueprint string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// UsesGitOps says that files in repositories may declare entities.
+func (m *Mapping) UsesGitOps() bool { return len(m.SpecPath) > 0 && len(m.Resources) > 0 }
+
 // A Problem is a part of the mapping that is not used: a block or, in
 // Mapping.LeftOut, a member of one that is.
 type Problem struct {
@@ -109,6 +112,10 @@ type Problem struct {
 	Kind   string // as written, may be empty
 	Path   string // "resources[3].selector.query"
 	Reason string // for people, without the path
+	// Expression is the one that does not compile, empty when it is something
+	// else; Column the place of a syntax error in it, in characters from 1.
+	Expression string
+	Column     int
 	// Blueprints are those that a rejected block could write. Entities of them
 	// must not be deleted while the block does not run.
 	Blueprints []string

@@ -51,9 +51,23 @@ type Result struct {
 // KindIndex is kind and position, "work-item-5", as Port shows it.
 func (r *Resource) KindIndex() string { return fmt.Sprintf("%s-%d", r.Kind, r.Index) }
 
+// Name is the block for people: "work-item (resources[5])".
+func (r *Resource) Name() string { return fmt.Sprintf("%s (%s)", r.Kind, r.Path()) }
+
+// Path is its place in the document: "resources[5]".
+func (r *Resource) Path() string { return fmt.Sprintf("resources[%d]", r.Index) }
+
 // Blueprint is the blueprint that the block writes when that is a literal.
 func (r *Resource) Blueprint() (id string, literal bool) {
 	return r.part("blueprint").expr.literalString()
+}
+
+// BlueprintExpression is the expression that gives the blueprint, as it is written.
+func (r *Resource) BlueprintExpression() string {
+	if e := r.part("blueprint").expr; e != nil {
+		return e.source
+	}
+	return ""
 }
 
 // Files lists the paths of `file://` mappings, each once.
@@ -62,6 +76,17 @@ func (r *Resource) Files() []string { return r.files }
 // Keys lists what the block sets besides identifier and blueprint: "title",
 // "icon", "team", "properties.x", "relations.y".
 func (r *Resource) Keys() []string { return r.keys }
+
+// Literals are the properties whose value does not depend on the record, as JSON.
+func (r *Resource) Literals() map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	for _, m := range r.part("properties").members {
+		if m.form.expr != nil && m.form.expr.text != nil {
+			out[m.name] = m.form.expr.text
+		}
+	}
+	return out
+}
 
 // UsesSearch says that identifier, team or a relation is a search that Port
 // resolves.
@@ -117,21 +142,26 @@ func (r *Resource) finish() {
 // record or a cancelled ctx: then the resource has failed as a whole. The
 // entities share no memory with record.
 func (r *Resource) Map(ctx context.Context, record []byte, files map[string]*string, rep *Report) (Result, error) {
+	if rep == nil {
+		rep = &Report{}
+	}
+	return r.apply(ctx, record, files, rep, nil)
+}
+
+// apply is Map; told, when it is not nil, is told what every expression gave.
+func (r *Resource) apply(ctx context.Context, record []byte, files map[string]*string, rep *Report, told *teller) (Result, error) {
 	m, _ := r.pool.Get().(*mapper)
 	if m == nil {
 		m = &mapper{r: r, slots: make([]slot, r.scan.slots), vals: make([]any, r.scan.slots), have: make([]bool, r.scan.slots)}
 	}
-	if rep == nil {
-		rep = &Report{}
-	}
-	m.ctx, m.files, m.rep = ctx, files, rep
+	m.ctx, m.files, m.rep, m.told = ctx, files, rep, told
 	m.deadline = time.Now().Add(r.timeout)
 	var res Result
 	err := m.record(record, &res)
 	m.release()
 	r.pool.Put(m)
 	if err != nil {
-		return res, fmt.Errorf("mapping %s: %w", r.KindIndex(), err)
+		return res, fmt.Errorf("mapping %s: %w", r.Name(), err)
 	}
 	return res, nil
 }

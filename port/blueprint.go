@@ -12,6 +12,8 @@ import (
 type Blueprint struct {
 	Identifier string
 	Required   []string // properties that an entity must have
+	// Types are the types of the properties, as JSON schema calls them.
+	Types map[string]string
 	// Enums are the values that a property may have, as JSON, by property; a
 	// property that is not in it may have any.
 	Enums     map[string][]json.RawMessage
@@ -20,7 +22,8 @@ type Blueprint struct {
 
 // A BlueprintRelation is a relation of a blueprint.
 type BlueprintRelation struct {
-	Target string `json:"target"` // a blueprint
+	Target   string `json:"target"` // a blueprint
+	Required bool   `json:"required"`
 }
 
 // Blueprint returns a blueprint, remembered for ClientConfig.BlueprintTTL. It
@@ -43,28 +46,43 @@ func (c *Client) ForgetBlueprints() { c.blueprints.forget() }
 
 func (c *Client) getBlueprint(ctx context.Context, id string) (*Blueprint, error) {
 	var a struct {
-		Blueprint *struct {
-			Identifier string `json:"identifier"`
-			Schema     struct {
-				Required   []string `json:"required"`
-				Properties map[string]struct {
-					Enum []json.RawMessage `json:"enum"`
-				} `json:"properties"`
-			} `json:"schema"`
-			Relations map[string]BlueprintRelation `json:"relations"`
-		} `json:"blueprint"`
+		Blueprint json.RawMessage `json:"blueprint"`
 	}
 	if err := c.getJSON(ctx, "/blueprints/"+url.PathEscape(id), "", &a); err != nil {
 		return nil, err
 	}
-	if a.Blueprint == nil {
-		return nil, fmt.Errorf("port: blueprint %s: %w", id, errAnswer)
+	b, err := readBlueprint(a.Blueprint)
+	if err != nil {
+		return nil, fmt.Errorf("port: blueprint %s: %w", id, err)
+	}
+	return b, nil
+}
+
+// readBlueprint reads a blueprint as Port shows it.
+func readBlueprint(doc json.RawMessage) (*Blueprint, error) {
+	if emptyJSON(doc) {
+		return nil, errAnswer
+	}
+	var a struct {
+		Identifier string `json:"identifier"`
+		Schema     struct {
+			Required   []string `json:"required"`
+			Properties map[string]struct {
+				Type string            `json:"type"`
+				Enum []json.RawMessage `json:"enum"`
+			} `json:"properties"`
+		} `json:"schema"`
+		Relations map[string]BlueprintRelation `json:"relations"`
+	}
+	if err := json.Unmarshal(doc, &a); err != nil {
+		return nil, fmt.Errorf("%w: %w", errAnswer, err)
 	}
 	b := &Blueprint{
-		Identifier: a.Blueprint.Identifier, Required: a.Blueprint.Schema.Required,
-		Relations: a.Blueprint.Relations, Enums: map[string][]json.RawMessage{},
+		Identifier: a.Identifier, Required: a.Schema.Required, Types: map[string]string{},
+		Relations: a.Relations, Enums: map[string][]json.RawMessage{},
 	}
-	for name, p := range a.Blueprint.Schema.Properties {
+	for name, p := range a.Schema.Properties {
+		b.Types[name] = p.Type
 		if len(p.Enum) > 0 {
 			b.Enums[name] = p.Enum
 		}

@@ -46,6 +46,10 @@ type ClientConfig struct {
 	// Transport carries the requests: proxies and certificates are its concern.
 	// http.DefaultTransport by default.
 	Transport http.RoundTripper
+	// MetricsWebhook gets the reports about a resync too, through MetricsTransport
+	// (default: http.DefaultTransport); empty: nobody does.
+	MetricsWebhook   Secret
+	MetricsTransport http.RoundTripper
 	// Masker removes secrets from what is sent as an example and from errors.
 	// The client's own secret is added to it.
 	Masker *Masker
@@ -72,6 +76,7 @@ type Client struct {
 	layout layoutState
 
 	installed     atomic.Pointer[Integration] // as Port has shown it last
+	resources     atomic.Pointer[string]      // that Setup has used
 	organizations cache[*organization]
 	blueprints    cache[*Blueprint]
 	calls         atomic.Int64

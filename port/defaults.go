@@ -2,6 +2,7 @@ package port
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -66,7 +67,7 @@ func loadResources(dir fs.FS) (*resources, error) {
 		if err != nil {
 			return nil, fmt.Errorf("default resources: %w", err)
 		}
-		doc, err := yamlToJSON(raw) // YAML includes JSON
+		doc, err := YAMLToJSON(raw) // YAML includes JSON
 		if err == nil {
 			err = json.Unmarshal(doc, into)
 		}
@@ -126,9 +127,37 @@ func newDefaultBlueprint(doc []byte) (b defaultBlueprint, err error) {
 	return b, nil
 }
 
-// yamlToJSON converts a document and keeps the order of its members, which
+// Planned is the mapping that Setup would make for an installation that Port does
+// not have, and the blueprints that would come with it. The mapping is empty where
+// Port makes it. Nothing is written.
+func (c *Client) Planned(ctx context.Context, cfg SetupConfig) (mapping json.RawMessage, blueprints []*Blueprint, err error) {
+	s := &setup{c: c, cfg: cfg}
+	switch origin, err := s.origin(ctx); {
+	case err != nil || origin == OriginPort:
+		return nil, nil, err
+	case origin == OriginEmpty:
+		return json.RawMessage(emptyMapping), nil, nil
+	}
+	r, err := s.load(ctx, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !cfg.InitializeResources {
+		return r.mapping, nil, nil
+	}
+	for _, d := range r.blueprints {
+		b, err := readBlueprint(d.stages[len(d.stages)-1])
+		if err != nil {
+			return nil, nil, fmt.Errorf("default blueprint %s: %w", d.id, err)
+		}
+		blueprints = append(blueprints, b)
+	}
+	return r.mapping, blueprints, nil
+}
+
+// YAMLToJSON converts a document and keeps the order of its members, which
 // Port shows to users.
-func yamlToJSON(raw []byte) ([]byte, error) {
+func YAMLToJSON(raw []byte) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(raw, &doc); err != nil {
 		return nil, err

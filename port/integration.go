@@ -155,9 +155,17 @@ type ResyncState struct {
 
 // A resyncShown is the state of a resync as Port shows it, of whichever process.
 type resyncShown struct {
+	Status   string          `json:"status"`
 	Start    string          `json:"lastResyncStart"`
 	Next     string          `json:"nextResync"`
 	Interval json.RawMessage `json:"intervalInMinuets"`
+}
+
+// Resynced returns when the last resync of the installation began, the zero time where
+// that is not known, and whether it came to an end that was not forced.
+func (i *Integration) Resynced() (began time.Time, ended bool) {
+	began, _ = time.Parse(time.RFC3339Nano, i.Resync.Start) // the zero time for anything else
+	return began, i.Resync.Status == SyncCompleted || i.Resync.Status == SyncFailed
 }
 
 // sameStart is how far two times of one start may differ: Port may keep less digits.
@@ -286,6 +294,7 @@ func (c *Client) SendExamples(ctx context.Context, kind string, records [][]byte
 
 // An organization is the Port account.
 type organization struct {
+	ID           string   `json:"id"`
 	FeatureFlags []string `json:"featureFlags"`
 }
 

@@ -1,10 +1,12 @@
 package port
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -58,9 +60,11 @@ func (c *Client) wire(r SyncReport) map[string]any {
 	type obj = map[string]any
 	count := func(n int) obj { return obj{"object_count": float64(n)} }
 	phases := obj{"resync": obj{"duration_seconds": r.Duration.Seconds(), "success": success}}
-	if r.KindIdentifier == SyncReconciliation {
-		phases["delete"] = obj{"object_count_type": obj{"deleted": count(r.Deleted)}}
-	} else {
+	switch r.KindIdentifier {
+	case SyncRuntime:
+	case SyncReconciliation:
+		phases["delete"] = obj{"duration_seconds": r.Duration.Seconds(), "object_count_type": obj{"deleted": count(r.Deleted)}}
+	default:
 		phases["extract"] = obj{"object_count_type": obj{"raw_extracted": count(r.RawExtracted), "failed": count(r.ExtractFailed)}}
 		phases["transform"] = obj{"object_count_type": obj{
 			"transformed": count(r.Transformed), "filtered_out": count(r.FilteredOut), "failed": count(r.TransformFailed),
@@ -111,11 +115,47 @@ func (c *Client) RunHeartbeat(ctx context.Context, eventID string, interval time
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := c.Heartbeat(ctx, eventID); err != nil && ctx.Err() == nil {
+			one, cancel := context.WithTimeout(ctx, max(interval, heartbeatWait)) // one that hangs must not hold up the next
+			if err := c.Heartbeat(one, eventID); err != nil && ctx.Err() == nil {
 				c.log.DebugContext(ctx, "heartbeat", "err", err)
 			}
+			cancel()
 		}
 	}
+}
+
+const heartbeatWait = 5 * time.Second
+
+// PostMetrics sends a report to ClientConfig.MetricsWebhook, once, as the event
+// that Port gets. Without an address it does nothing. Errors do not show the
+// address, which may hold a token.
+func (c *Client) PostMetrics(ctx context.Context, r SyncReport) error {
+	if c.cfg.MetricsWebhook == "" {
+		return nil
+	}
+	body, err := json.Marshal(c.wire(r))
+	if err != nil {
+		return fmt.Errorf("metrics webhook: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.MetricsWebhook.Reveal(), bytes.NewReader(body))
+	if err != nil {
+		return errors.New("metrics webhook: OCEAN__METRICS__WEBHOOK_URL is no address")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	client := http.Client{Transport: c.cfg.MetricsTransport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		err = ue.Err
+	}
+	if err != nil {
+		return fmt.Errorf("metrics webhook: %w", c.scrub(err, ""))
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, errorBodyLimit)) // lets the connection be used again
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return fmt.Errorf("metrics webhook: answered with status %d", res.StatusCode)
+	}
+	return nil
 }
 
 // report sends to the address for metrics. An installation without one needs

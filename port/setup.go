@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 // The origins of default resources (createPortResourcesOrigin).
@@ -23,6 +25,13 @@ const (
 	OriginDefault = "Default"
 	OriginOcean   = "Ocean" // an older name of Default
 	OriginPort    = "Port"
+)
+
+// The built-in default resources.
+const (
+	ResourcesCompatible = "compatible" // those of Port's own integration
+	ResourcesCorrected  = "corrected"  // the same without their known mistakes
+	ResourcesOwn        = "own"        // those of SetupConfig.Resources
 )
 
 // emptyMapping is what an installation without resources starts from.
@@ -41,7 +50,11 @@ type SetupConfig struct {
 	// InitializeResources is false when blueprints, pages and the like are not
 	// to be made. A new installation gets the default mapping all the same.
 	InitializeResources bool
-	// Resources replaces the built-in defaults: a directory with files named
+	// DefaultResources says which of the built-in resources are made: ResourcesCompatible,
+	// ResourcesCorrected, or empty: corrected ones for an installation that is made for
+	// the first time, and compatible ones where it or its blueprints exist.
+	DefaultResources string
+	// Resources replaces the built-in ones: a directory with files named
 	// blueprints, actions, scorecards, pages and port-app-config, each .json,
 	// .yaml or .yml.
 	Resources fs.FS
@@ -54,7 +67,13 @@ type SetupConfig struct {
 	IncrementalSync, ActionsProcessing *bool
 	// CheckMapping refuses a default mapping that the program could not use; optional.
 	CheckMapping func(doc []byte) error
+	// BeforeCreate is called before anything is made for an installation that Port
+	// does not have; optional. Its error is ErrPostponed, and nothing is made.
+	BeforeCreate func(context.Context) error
 }
+
+// ErrPostponed says that nothing was made in Port because there is no use for it yet.
+var ErrPostponed = errors.New("nothing is created in Port before that is mended")
 
 // Setup makes the installation, or brings what Port has of it up to date, and
 // makes the default resources once. Resources that cannot be made are rolled
@@ -90,24 +109,34 @@ func (c *Client) Setup(ctx context.Context, cfg SetupConfig) error {
 	return nil
 }
 
-// setupPause is the time between two attempts to set the installation up.
-const setupPause = 5 * time.Second
+// setupPause is the time between two attempts to set the installation up; after
+// ErrPostponed it doubles up to longestPause, because people mend that.
+const (
+	setupPause   = 5 * time.Second
+	longestPause = time.Minute
+)
 
 // SetupWhenReachable is Setup, and where wait is set Setup again and again while
-// Port is away. What waiting does not mend is an error. A stop is none.
+// Port is away, or the installation is postponed. What waiting does not mend is an
+// error. A stop is none.
 func (c *Client) SetupWhenReachable(ctx context.Context, cfg SetupConfig, wait bool) error {
-	for {
+	for pause := setupPause; ; {
 		err := c.Setup(ctx, cfg)
 		if err == nil || ctx.Err() != nil {
 			return nil //nolint:nilerr // as said
 		}
 		c.log.ErrorContext(ctx, "the integration could not be set up", "err", err)
-		if !wait || errors.Is(err, ErrUnauthorized) || !Temporary(err) {
+		postponed := errors.Is(err, ErrPostponed)
+		if !wait || !postponed && (errors.Is(err, ErrUnauthorized) || !Temporary(err)) {
 			return err
 		}
-		if sleep(ctx, setupPause) != nil {
+		if !postponed {
+			pause = setupPause
+		}
+		if sleep(ctx, pause) != nil {
 			return nil //nolint:nilerr // as said
 		}
+		pause = min(2*pause, longestPause)
 	}
 }
 
@@ -126,6 +155,11 @@ func (s *setup) check(i *Integration) error {
 
 // create makes an installation with the default mapping of its origin.
 func (s *setup) create(ctx context.Context) (*Integration, error) {
+	if s.cfg.BeforeCreate != nil {
+		if err := s.cfg.BeforeCreate(ctx); err != nil {
+			return nil, fmt.Errorf("%w: %w", err, ErrPostponed)
+		}
+	}
 	origin, err := s.origin(ctx)
 	if err != nil {
 		return nil, err
@@ -135,7 +169,7 @@ func (s *setup) create(ctx context.Context) (*Integration, error) {
 	case OriginEmpty:
 		mapping = json.RawMessage(emptyMapping)
 	case OriginDefault:
-		r, err := s.load()
+		r, err := s.load(ctx, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -228,7 +262,7 @@ func (s *setup) resources(ctx context.Context, i *Integration) error {
 		s.c.log.InfoContext(ctx, "default resources are not made: OCEAN__INITIALIZE_PORT_RESOURCES is false")
 		return nil
 	}
-	r, err := s.load()
+	r, err := s.load(ctx, i)
 	if err != nil {
 		return err
 	}
@@ -375,13 +409,24 @@ func (s *setup) makeRest(ctx context.Context, r *resources) {
 	each("page", "/pages", r.pages)
 }
 
-// load reads the default resources and checks the mapping.
-func (s *setup) load() (*resources, error) {
-	from := s.cfg.Resources
-	if from == nil {
-		from = Defaults()
+// load reads the default resources and checks the mapping. i is nil for an
+// installation that is not made yet.
+func (s *setup) load(ctx context.Context, i *Integration) (*resources, error) {
+	from := map[string]fs.FS{ResourcesCompatible: Defaults(), ResourcesCorrected: CorrectedDefaults(), ResourcesOwn: s.cfg.Resources}
+	which := s.cfg.DefaultResources
+	if s.cfg.Resources != nil {
+		which = ResourcesOwn
 	}
-	r, err := loadResources(from)
+	if which == "" {
+		corrected, err := loadResources(CorrectedDefaults())
+		if err != nil {
+			return nil, err
+		}
+		if which, err = s.choose(ctx, i, corrected); err != nil {
+			return nil, err
+		}
+	}
+	r, err := loadResources(from[which])
 	if err != nil {
 		return nil, err
 	}
@@ -390,5 +435,36 @@ func (s *setup) load() (*resources, error) {
 			return nil, fmt.Errorf("default mapping: %w", err)
 		}
 	}
+	s.c.resources.Store(&which)
 	return r, nil
+}
+
+// choose picks corrected resources for an installation that is new and whose
+// blueprints are, and for one that was made like that and not completed: its mapping
+// and its blueprints belong together.
+func (s *setup) choose(ctx context.Context, i *Integration, corrected *resources) (string, error) {
+	if i != nil {
+		is, want := gjson.GetBytes(i.Config, "resources"), gjson.GetBytes(corrected.mapping, "resources")
+		if reflect.DeepEqual(is.Value(), want.Value()) {
+			return ResourcesCorrected, nil
+		}
+		return ResourcesCompatible, nil
+	}
+	for _, b := range corrected.blueprints {
+		if _, err := s.c.getBlueprint(ctx, b.id); err == nil {
+			return ResourcesCompatible, nil
+		} else if !errors.Is(err, ErrNotFound) {
+			return "", err
+		}
+	}
+	return ResourcesCorrected, nil
+}
+
+// DefaultResources says which default resources Setup has used: one of the Resources
+// constants, or empty when there was nothing to make.
+func (c *Client) DefaultResources() string {
+	if which := c.resources.Load(); which != nil {
+		return *which
+	}
+	return ""
 }

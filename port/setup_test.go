@@ -68,7 +68,7 @@ func TestSetupCreates(t *testing.T) {
 		t.Errorf("%d blueprints, want 6", got)
 	}
 	repo := string(srv.Blueprints()["azureDevopsWorkItem"])
-	for _, part := range []string{`"column.board.$title"`, `"azureDevopsColumn"`, `"User Story"`} {
+	for _, part := range []string{`"column.board.$title"`, `"azureDevopsColumn"`} {
 		if !strings.Contains(repo, part) {
 			t.Errorf("%s is not in %s", part, repo)
 		}
@@ -84,6 +84,67 @@ func TestSetupCreates(t *testing.T) {
 	if got := srv.Requests(); len(got) != 2 { // token, integration
 		t.Errorf("second start: %d requests, want 2: %v", len(got), got)
 	}
+}
+
+// A new installation gets what is better; where something exists already, it fits that.
+func TestWhichDefaultResources(t *testing.T) {
+	t.Parallel()
+	const board = `{"identifier":"azureDevopsBoard","schema":{"properties":{}}}`
+	typed := func(srv *porttest.Server) bool { // work items of five types only
+		return strings.Contains(string(srv.Blueprints()["azureDevopsWorkItem"]), `"User Story"`)
+	}
+	for name, tt := range map[string]struct {
+		setting   string
+		blueprint bool // one exists
+		created   bool // the installation exists
+		want      string
+	}{
+		"new":                 {want: "corrected"},
+		"new, compatible":     {setting: "compatible", want: "compatible"},
+		"blueprint":           {blueprint: true, want: "compatible"},
+		"blueprint, set":      {setting: "corrected", blueprint: true, want: "corrected"},
+		"existing":            {created: true, want: "compatible"},
+		"existing, corrected": {setting: "corrected", created: true, want: "corrected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv, c := fresh(t, porttest.Options{})
+			if tt.blueprint {
+				srv.AddBlueprint(board)
+			}
+			if tt.created {
+				if _, err := c.CreateIntegration(t.Context(), port.OriginDefault, json.RawMessage(`{"resources":[{"kind":"mine"}]}`)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cfg := defaults
+			cfg.DefaultResources = tt.setting
+			if err := c.Setup(t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
+			if got := c.DefaultResources(); got != tt.want {
+				t.Errorf("resources %q, want %q", got, tt.want)
+			}
+			if !tt.blueprint && typed(srv) != (tt.want == "compatible") {
+				t.Errorf("blueprints are not %s", tt.want)
+			}
+			again := client(t, srv)
+			if err := again.Setup(t.Context(), cfg); err != nil || again.DefaultResources() != "" {
+				t.Errorf("the next start used %q, %v", again.DefaultResources(), err)
+			}
+		})
+	}
+	t.Run("completed later", func(t *testing.T) {
+		t.Parallel()
+		srv, pod := fresh(t, porttest.Options{})
+		if err := pod.Setup(t.Context(), port.SetupConfig{}); err != nil { // makes no resources
+			t.Fatal(err)
+		}
+		c := client(t, srv)
+		if err := c.Setup(t.Context(), defaults); err != nil || c.DefaultResources() != "corrected" || typed(srv) {
+			t.Errorf("resources %q, %v; want those of the mapping", c.DefaultResources(), err)
+		}
+	})
 }
 
 // A failed answer is not "does not exist".

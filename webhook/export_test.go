@@ -26,7 +26,11 @@ type Stats struct {
 
 // Stats reports what the server does, for tests.
 func (s *Server) Stats() Stats {
-	sp, open := s.spoolStats()
+	var sp spool.Stats
+	open := s.store() != nil
+	if open {
+		sp = s.store().Stats()
+	}
 	m := s.metrics
 	st := Stats{
 		Stats: sp, Waiting: !open, Closing: s.closing.Load(), Received: sum(m.received), Handled: sum(m.processed), Coalesced: sum(m.coalesced),

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/ado-port/ado-port/webhook/spool"
 )
 
 // metrics are the series of the room: ado_port_hooks_….
@@ -32,7 +30,9 @@ const (
 
 var eventName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,79}$`)
 
-func newMetrics(reg *prometheus.Registry, stats func() (spool.Stats, bool)) *metrics {
+// newMetrics registers the series. events are the event types that are expected:
+// their series are there from the start, and those of all refusals.
+func newMetrics(reg *prometheus.Registry, events []string, queue func() Queue) *metrics {
 	counter := func(name, help string) prometheus.CounterOpts {
 		return prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}
 	}
@@ -41,24 +41,34 @@ func newMetrics(reg *prometheus.Registry, stats func() (spool.Stats, bool)) *met
 	}
 	event := []string{"event"}
 	m := &metrics{
-		received:   prometheus.NewCounter(counter("received_total", "Requests below the hook prefix.")),
-		duplicates: prometheus.NewCounter(counter("duplicates_total", "Deliveries dropped because an earlier one says the same.")),
-		coalesced:  prometheus.NewCounter(counter("coalesced_total", "Deliveries handled together with an earlier one of their object.")),
-		rejected:   prometheus.NewCounterVec(counter("rejected_total", "Requests below the hook prefix that were not answered 200."), []string{"reason"}),
-		accepted:   prometheus.NewCounterVec(counter("accepted_total", "Deliveries stored."), event),
-		processed:  prometheus.NewCounterVec(counter("processed_total", "Deliveries handled."), event),
-		failed:     prometheus.NewCounterVec(counter("failed_total", "Tries that failed, by the event that came last."), event),
-		dead:       prometheus.NewCounterVec(counter("dead_total", "Deliveries that became dead letters."), event),
-		latency: prometheus.NewHistogramVec(histogram("handled_seconds", "Time from the arrival of a delivery until it was handled.",
+		received:   prometheus.NewCounter(counter("received_total", "Requests to the route of service hooks.")),
+		duplicates: prometheus.NewCounter(counter("duplicates_total", "Deliveries of service hooks that were dropped because an earlier one says the same.")),
+		coalesced:  prometheus.NewCounter(counter("coalesced_total", "Deliveries of service hooks that were handled together with an earlier one of their object.")),
+		rejected:   prometheus.NewCounterVec(counter("rejected_total", "Requests to the route of service hooks that were not answered 200, by the reason."), []string{"reason"}),
+		accepted:   prometheus.NewCounterVec(counter("accepted_total", "Deliveries of service hooks that were stored, by event type."), event),
+		processed:  prometheus.NewCounterVec(counter("processed_total", "Deliveries of service hooks that were handled, by event type."), event),
+		failed:     prometheus.NewCounterVec(counter("failed_total", "Attempts to handle the deliveries of an object that failed, by the type of the event that came last."), event),
+		dead:       prometheus.NewCounterVec(counter("dead_total", "Deliveries of service hooks that were given up and became dead letters, by event type."), event),
+		latency: prometheus.NewHistogramVec(histogram("handled_seconds", "Time from the arrival of a delivery of a service hook until it was handled, by event type.",
 			[]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 86400}), event),
-		commits: prometheus.NewHistogram(histogram("spool_commit_seconds", "Time of a commit of the spool.",
+		commits: prometheus.NewHistogram(histogram("spool_commit_seconds", "Time that it took to write deliveries to the spool, once for all that came together.",
 			[]float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10})),
-		commitSize:   prometheus.NewHistogram(histogram("spool_commit_deliveries", "Deliveries that a commit stored.", []float64{0, 1, 2, 4, 8, 16, 32, 64, 128, 256})),
-		commitErrors: prometheus.NewCounter(counter("spool_commit_errors_total", "Commits of the spool that failed.")),
+		commitSize:   prometheus.NewHistogram(histogram("spool_commit_deliveries", "Deliveries that were written to the spool together.", []float64{0, 1, 2, 4, 8, 16, 32, 64, 128, 256})),
+		commitErrors: prometheus.NewCounter(counter("spool_commit_errors_total", "Writes to the spool that failed.")),
 		events:       map[string]bool{},
 	}
 	reg.MustRegister(m.received, m.duplicates, m.coalesced, m.rejected, m.accepted, m.processed, m.failed, m.dead,
-		m.latency, m.commits, m.commitSize, m.commitErrors, newSpoolCollector(stats))
+		m.latency, m.commits, m.commitSize, m.commitErrors, newQueueCollector(queue))
+	for _, r := range refusals {
+		m.rejected.WithLabelValues(r.reason)
+	}
+	for _, e := range append(events, otherEvent) {
+		e = m.event(e)
+		for _, vec := range []*prometheus.CounterVec{m.accepted, m.processed, m.failed, m.dead} {
+			vec.WithLabelValues(e)
+		}
+		m.latency.WithLabelValues(e)
+	}
 	return m
 }
 
@@ -84,53 +94,53 @@ func (m *metrics) committed(took time.Duration, n int, err error) {
 	}
 }
 
-// spoolCollector shows what the spool holds now, asked once per scrape.
-type spoolCollector struct {
-	stats  func() (spool.Stats, bool)
-	gauges []spoolGauge
+// queueCollector shows what waits now, asked once per scrape.
+type queueCollector struct {
+	queue  func() Queue
+	gauges []queueGauge
 }
 
-type spoolGauge struct {
+type queueGauge struct {
 	desc *prometheus.Desc
-	of   func(spool.Stats) float64
+	of   func(Queue) float64
 }
 
-func newSpoolCollector(stats func() (spool.Stats, bool)) *spoolCollector {
-	gauge := func(name, help string, of func(spool.Stats) float64) spoolGauge {
-		return spoolGauge{prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, nil, nil), of}
+func newQueueCollector(queue func() Queue) *queueCollector {
+	gauge := func(name, help string, of func(Queue) float64) queueGauge {
+		return queueGauge{prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, nil, nil), of}
 	}
-	return &spoolCollector{stats, []spoolGauge{
-		gauge("depth", "Deliveries that wait or are being handled.", func(s spool.Stats) float64 { return float64(s.Depth) }),
-		gauge("depth_bytes", "Bytes that they take in the spool.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
-		gauge("strangers", "Of the waiting deliveries, those that nothing speaks for: no password, no known subscription or object.",
-			func(s spool.Stats) float64 { return float64(s.Strangers) }),
-		gauge("oldest_age_seconds", "Age of the oldest of them.", func(s spool.Stats) float64 { return s.OldestAge.Seconds() }),
-		gauge("dead_letters", "Dead letters.", func(s spool.Stats) float64 { return float64(s.DeadLetters) }),
-		gauge("delayed_objects", "Objects whose deliveries failed and wait for their next try.", func(s spool.Stats) float64 { return float64(s.Delayed) }),
-		gauge("working_objects", "Objects whose deliveries are being handled.", func(s spool.Stats) float64 { return float64(s.Working) }),
-		gauge("spool_in_memory", "1 when deliveries do not survive the process.", func(s spool.Stats) float64 {
-			if s.InMemory {
-				return 1
-			}
-			return 0
-		}),
+	return &queueCollector{queue, []queueGauge{
+		gauge("depth", "Deliveries of service hooks that wait or are being handled.", func(q Queue) float64 { return float64(q.Depth) }),
+		gauge("depth_bytes", "Bytes that the waiting deliveries of service hooks take in the spool.", func(q Queue) float64 { return float64(q.Bytes) }),
+		gauge("strangers", "Waiting deliveries that nothing speaks for: no password, no known subscription or object.",
+			func(q Queue) float64 { return float64(q.Strangers) }),
+		gauge("oldest_age_seconds", "Age of the oldest delivery of a service hook that waits or is being handled; 0 when there is none.", func(q Queue) float64 { return q.OldestSeconds }),
+		gauge("dead_letters", "Deliveries of service hooks that were given up and are kept as dead letters.", func(q Queue) float64 { return float64(q.DeadLetters) }),
+		gauge("delayed_objects", "Objects whose deliveries failed and wait for their next try.", func(q Queue) float64 { return float64(q.Delayed) }),
+		gauge("working_objects", "Objects whose deliveries are being handled.", func(q Queue) float64 { return float64(q.Working) }),
+		gauge("spool_in_memory", "1 when deliveries do not survive the process.", func(q Queue) float64 { return truth(q.Kind == inMemory) }),
+		gauge("spool_usable", "0 while deliveries cannot be stored and are answered 503, else 1.", func(q Queue) float64 { return truth(q.Usable) }),
 	}}
 }
 
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 // Describe implements prometheus.Collector.
-func (c *spoolCollector) Describe(ch chan<- *prometheus.Desc) {
+func (c *queueCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, g := range c.gauges {
 		ch <- g.desc
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (c *spoolCollector) Collect(ch chan<- prometheus.Metric) {
-	st, ok := c.stats()
-	if !ok {
-		return
-	}
+func (c *queueCollector) Collect(ch chan<- prometheus.Metric) {
+	q := c.queue()
 	for _, g := range c.gauges {
-		ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.of(st))
+		ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.of(q))
 	}
 }

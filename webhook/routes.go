@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -30,6 +31,9 @@ func (s *Server) routes() *echo.Echo {
 	if s.cfg.MetricsListener == nil {
 		s.metricsRoutes(e)
 	}
+	if s.showsStatus() {
+		p.GET("/status.json", echo.WrapHandler(s.cfg.Status), s.protect)
+	}
 	e.GET("/docs", docs)
 	e.GET("/isHealthy", health("live", nil))
 	if s.cfg.Secret != "" {
@@ -39,6 +43,20 @@ func (s *Server) routes() *echo.Echo {
 		}
 	}
 	return e
+}
+
+// showsStatus is the rule of Config.Status.
+func (s *Server) showsStatus() bool {
+	switch {
+	case s.cfg.Status == nil:
+		return false
+	case s.cfg.ShowStatus != nil:
+		return *s.cfg.ShowStatus
+	case s.cfg.Secret != "":
+		return true
+	}
+	addr, ok := s.cfg.Listener.Addr().(*net.TCPAddr)
+	return ok && addr.IP.IsLoopback()
 }
 
 func (s *Server) newRouter(pre ...echo.MiddlewareFunc) *echo.Echo {

@@ -71,7 +71,7 @@ func New(cfg Config) (*Server, error) {
 	if p := strings.Trim(cfg.Prefix, "/"); p != "" {
 		s.prefix = "/" + p
 	}
-	s.metrics = newMetrics(cfg.Registry, s.spoolStats)
+	s.metrics = newMetrics(cfg.Registry, cfg.Events, s.Queue)
 	s.echo = s.routes()
 	return s, nil
 }
@@ -311,12 +311,15 @@ func (s *Server) ready() bool {
 	return !s.unusable.Load() && (sp == nil || sp.Failing() == nil)
 }
 
-func (s *Server) spoolStats() (spool.Stats, bool) {
-	sp := s.store()
-	if sp == nil {
-		return spool.Stats{}, false
+// Working counts the objects whose deliveries are being handled. A nil server has none.
+func (s *Server) Working() int {
+	if s == nil {
+		return 0
 	}
-	return sp.Stats(), true
+	if sp := s.store(); sp != nil {
+		return sp.Stats().Working
+	}
+	return 0
 }
 
 // store is the open spool; nil when there is none yet.

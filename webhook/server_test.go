@@ -465,3 +465,47 @@ func TestNothingLeaks(t *testing.T) {
 		}
 	}
 }
+
+// The status names projects: it asks for the password, and where there is none it is
+// shown on the loopback interface only, unless a setting says otherwise.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	yes, no := true, false
+	for _, tt := range []struct {
+		name, address, secret string
+		show                  *bool
+		want, withPassword    int
+	}{
+		{"loopback", "127.0.0.1:0", "", nil, 200, 200},
+		{"loopback, off", "127.0.0.1:0", "", &no, 404, 404},
+		{"all interfaces", ":0", "", nil, 404, 404},
+		{"all interfaces, on", ":0", "", &yes, 200, 200},
+		{"password", ":0", "secret", nil, 401, 200},
+		{"password, on", ":0", "secret", &yes, 401, 200},
+		{"password, off", ":0", "secret", &no, 404, 404},
+		{"password on loopback", "127.0.0.1:0", "secret", nil, 401, 200},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", tt.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := serve(t, webhook.Config{
+				Listener: l, Secret: tt.secret, ShowStatus: tt.show, Prefix: "p",
+				Status: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "projects") }),
+			})
+			if got := do(s, "GET", "/p/status.json", ""); got.Code != tt.want || strings.Contains(got.Body.String(), "projects") != (tt.want == 200) {
+				t.Errorf("answered %d, want %d", got.Code, tt.want)
+			}
+			if got := do(s, "GET", "/p/status.json", "", "Authorization", basic("anybody:secret")).Code; got != tt.withPassword {
+				t.Errorf("with the password answered %d, want %d", got, tt.withPassword)
+			}
+			for _, open := range []string{"/p/metrics", "/p/health/live", "/p/health/ready"} {
+				if got := do(s, "GET", open, "").Code; got != 200 {
+					t.Errorf("%s asks for something: %d", open, got)
+				}
+			}
+		})
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,6 +71,13 @@ type Config struct {
 
 	Ready func() bool // besides being able to store deliveries; nil: nothing is
 
+	// Status answers /status.json; nil: there is none. Because it names projects it
+	// asks for Secret. Without a Secret it is only there when the Listener is on the
+	// loopback interface, or ShowStatus says so; ShowStatus can also remove it.
+	Status     http.Handler
+	ShowStatus *bool
+
+	Events   []string             // types of events that are expected; their metrics are there from the start
 	Registry *prometheus.Registry // gets the metrics and is what /metrics shows; nil: an own one
 	Log      *slog.Logger         // nil: nothing is logged
 }

@@ -15,7 +15,7 @@ func coreRoutes() []route {
 		{method: "GET", pattern: "/_apis/projects/{project}/teams/{team}", handler: func(q *request) *response { return ok(q.team.json()) }},
 		{method: "GET", pattern: "/_apis/projects/{project}/teams/{team}/members", handler: listTeamMembers},
 		{method: "GET", pattern: "/_apis/teams", handler: listTeams, preview: true},
-		{method: "GET", pattern: "/_apis/connectiondata", handler: connectionData, preview: true},
+		{method: "GET", pattern: "/_apis/connectiondata", handler: connectionData, preview: true, scope: everyScope},
 		{method: "GET", pattern: "/_apis/resourceareas", handler: func(*request) *response { return collection([]object{}, itself) }, preview: true},
 	}
 }

@@ -32,7 +32,48 @@ func hookRoutes() []route {
 			rows = append(rows, r)
 		}
 	}
-	return rows
+	return append(rows, route{
+		method: "GET", pattern: "/_apis/permissions/{namespace}/{bits}", handler: hasPermissions, writes: true,
+	})
+}
+
+// Permissions on subscriptions, bits of the security namespace ServiceHooks.
+const (
+	ViewHooks   = 1
+	EditHooks   = 2
+	DeleteHooks = 4
+)
+
+// DenyHooks takes permissions on subscriptions away; 0 gives all of them back.
+func (s *Server) DenyHooks(bits int) {
+	s.hooks.mu.Lock()
+	defer s.hooks.mu.Unlock()
+	s.hooks.denied = bits
+}
+
+// hasPermissions answers for each token of the query; it knows the namespace
+// ServiceHooks only.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/security/permissions/has-permissions
+func hasPermissions(q *request) *response {
+	h := q.server.hooks
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := array{}
+	for range strings.Split(q.get("tokens"), ",") {
+		list = append(list, h.denied&q.number("bits") == 0)
+	}
+	return ok(object{"count", len(list), "value", list})
+}
+
+// deny is the answer to what the identity may not do with subscriptions. The
+// caller holds the lock.
+func (h *hooks) deny(bit int, name string) *response {
+	if h.denied&bit == 0 {
+		return nil
+	}
+	return failure(http.StatusForbidden, hookErrors+"ServiceHookException", "Access denied. ado-port needs the following permission(s) on the resource "+
+		"PublisherSecurity to perform this action: "+name)
 }
 
 // getEventType knows every event: nobody asks for those that are documented.
@@ -70,6 +111,9 @@ func listSubscriptions(q *request) *response {
 	h := q.server.hooks
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if resp := h.deny(ViewHooks, "View Subscriptions"); resp != nil {
+		return resp
+	}
 	var list []*hook
 	for _, x := range h.all {
 		fits := q.publishes(x.Publisher)
@@ -96,6 +140,9 @@ func createSubscription(q *request) *response {
 	h := q.server.hooks
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if resp := h.deny(EditHooks, "Edit Subscriptions"); resp != nil {
+		return resp
+	}
 	h.serial++
 	in.ID, in.Created = q.world.idOf("subscription", h.serial), q.world.now()
 	x := &hook{}
@@ -111,6 +158,9 @@ func replaceSubscription(q *request, x *hook) *response {
 	in, wrong := q.readSubscription()
 	if wrong != nil {
 		return wrong
+	}
+	if resp := q.server.hooks.deny(EditHooks, "Edit Subscriptions"); resp != nil {
+		return resp
 	}
 	in.ID, in.Created, in.Probed = x.ID, x.Created, x.Probed
 	if in.ConsumerInputs["basicAuthPassword"] == masked {
@@ -131,6 +181,9 @@ func (h *hooks) set(x *hook, in Subscription) {
 
 func deleteSubscription(q *request, x *hook) *response {
 	h := q.server.hooks
+	if resp := h.deny(DeleteHooks, "Delete Subscriptions"); resp != nil {
+		return resp
+	}
 	x.gone = true
 	h.answered(len(x.queue))
 	x.queue = nil

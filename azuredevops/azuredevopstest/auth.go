@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,23 @@ func (s *Server) AllowToken(token string, allow bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[token] = allow
+}
+
+// everyScope marks the routes that any scope opens.
+const everyScope = "any"
+
+// SetScopes limits the personal access token to scopes, such as "Code" or
+// "Project and Team". The service answers beyond them as it does a revoked token.
+func (s *Server) SetScopes(scopes ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scopes = scopes
+}
+
+func (s *Server) inScope(q *request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.scopes == nil || q.route.scope == everyScope || slices.Contains(s.scopes, q.route.scope)
 }
 
 // authorize is nil for a caller that is let in.

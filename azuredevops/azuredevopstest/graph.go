@@ -41,7 +41,7 @@ func graphRoutes() []route {
 		{method: "GET", pattern: "/_apis/graph/groups", handler: listGroups, host: "vssps", preview: true},
 		{method: "GET", pattern: "/_apis/graph/memberships/{subject}", handler: listMemberships, host: "vssps", preview: true},
 		{method: "POST", pattern: "/_apis/graph/subjectlookup", handler: lookupSubjects, host: "vssps", preview: true},
-		{method: "GET", pattern: "/_apis/userentitlements", handler: listEntitlements, host: "vsaex"},
+		{method: "GET", pattern: "/_apis/userentitlements", handler: listEntitlements, host: "vsaex", scope: "Member Entitlement Management"},
 	}
 }
 

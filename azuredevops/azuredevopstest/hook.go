@@ -113,6 +113,7 @@ type hooks struct {
 	pending int
 	settled chan struct{} // closed when nothing is pending (any more)
 	made    chan struct{} // closed when a subscription is made or replaced
+	denied  int           // permissions that are taken away, see DenyHooks
 }
 
 // A hook is a subscription with its queue and its history.

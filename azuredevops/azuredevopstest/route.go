@@ -21,6 +21,7 @@ type route struct {
 	host    string // service host in the cloud; empty is dev.azure.com
 	preview bool   // asks for a -preview version
 	writes  bool   // the handler locks the world itself
+	scope   string // that a personal access token needs; see Server.SetScopes
 
 	segments []string // lower case; {name} for a parameter
 }

@@ -2,6 +2,7 @@ package azuredevopstest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,6 +73,7 @@ type Server struct {
 	mu     sync.Mutex // guards what follows
 	pat    string
 	tokens map[string]bool
+	scopes []string // of the personal access token; nil is full access
 	faults []*Fault
 	rng    *rand.Rand
 	log    requestLog
@@ -113,12 +115,21 @@ func NewUnstarted(o Options) *Server {
 
 // areas are the routes that are served, one function per area.
 func (s *Server) areas() []route {
+	const code, work = "Code", "Work Items"
 	var all []route
-	for _, area := range [][]route{
-		coreRoutes(), gitRoutes(), itemRoutes(), pullRoutes(), policyRoutes(), buildRoutes(), releaseRoutes(), workItemRoutes(), boardRoutes(),
-		graphRoutes(), classificationRoutes(), environmentRoutes(), testRoutes(), wikiRoutes(), alertRoutes(), hookRoutes(),
+	for _, area := range []struct {
+		scope  string
+		routes []route
+	}{
+		{"Project and Team", coreRoutes()}, {code, gitRoutes()}, {code, itemRoutes()}, {code, pullRoutes()}, {code, policyRoutes()},
+		{"Build", buildRoutes()}, {"Release", releaseRoutes()}, {work, workItemRoutes()}, {work, boardRoutes()}, {"Graph", graphRoutes()},
+		{work, classificationRoutes()}, {"Environment", environmentRoutes()}, {"Test Management", testRoutes()}, {"Wiki", wikiRoutes()},
+		{"Advanced Security", alertRoutes()}, {everyScope, hookRoutes()},
 	} {
-		all = append(all, area...)
+		for _, r := range area.routes {
+			r.scope = cmp.Or(r.scope, area.scope)
+			all = append(all, r)
+		}
 	}
 	return all
 }
@@ -323,6 +334,9 @@ func (s *Server) handle(q *request) *response {
 	}
 	if q.route == nil {
 		return noController(q)
+	}
+	if !s.inScope(q) {
+		return refuse(q, SignInRefused, false)
 	}
 	if resp := s.checkVersion(q); resp != nil {
 		return resp

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // command runs the command.
@@ -38,6 +39,11 @@ func TestCommand(t *testing.T) {
 		}
 		out, err = k.command(t, CommandOptions{Repair: true})
 		wants(out, err, false, testOrg, "created 5", "workitem.created Name of p1")
+		out, err = k.command(t, CommandOptions{Bad: true})
+		wants(out, err, false, "5 subscriptions: 5 good")
+		if strings.Contains(out, "workitem.created") {
+			t.Errorf("shows good ones:\n%s", out)
+		}
 		out, err = k.command(t, CommandOptions{})
 		wants(out, err, false, "good Name of p1 workitem.created")
 
@@ -46,10 +52,10 @@ func TestCommand(t *testing.T) {
 		wants(out, err, false, "--old-url", "https://before.example.com/integration/webhook")
 		k.each[0].cfg.OldURLs = []string{"https://before.example.com/integration/webhook"}
 		out, err = k.command(t, CommandOptions{})
-		wants(out, err, true, "leftover Name of p1 git.push")
+		wants(out, err, true, "6 subscriptions: 1 leftover, 5 good HEALTH PROJECT EVENT STATUS FAILURES ID REMARK leftover Name of p1 git.push")
 
 		k.noMapping = errors.New("port is away") // is not asked
-		out, err = k.command(t, CommandOptions{Cleanup: true})
+		out, err = k.command(t, CommandOptions{Cleanup: true, Yes: true})
 		wants(out, err, false, "removed 6", "cleanup")
 		if len(k.store.hooks) != 0 {
 			t.Errorf("left: %s", k.store.summary())
@@ -98,7 +104,7 @@ func TestCommandJSON(t *testing.T) {
 			return nil
 		}
 		report = nil
-		if err := read(CommandOptions{Cleanup: true}, &report); err == nil || len(report[0].Removed) != 4 || len(report[0].Unknown) != 1 {
+		if err := read(CommandOptions{Cleanup: true, Yes: true}, &report); err == nil || len(report[0].Removed) != 4 || len(report[0].Unknown) != 1 {
 			t.Errorf("cleanup = %+v, %v", report, err)
 		}
 	})
@@ -130,6 +136,74 @@ func TestCommandRefused(t *testing.T) {
 			out, err := k.command(t, CommandOptions{Repair: true})
 			if err == nil || !strings.Contains(out, tt.want) {
 				t.Errorf("%+v: %v\n%s", tt, err, out)
+			}
+		})
+	}
+}
+
+// What people have removed stays so, in a service that runs and in the next one, until
+// they ask for it again; then what was missed is made up for.
+func TestCleanupIsRespected(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		service := newKeeping(t, newHookStore("p1"), dir)
+		stop := service.start(t)
+		console := newKeeping(t, service.store, dir)
+		asked := ""
+		answer := func(yes bool) func(string) bool {
+			return func(question string) bool { asked = question; return yes }
+		}
+		if _, err := console.command(t, CommandOptions{Cleanup: true, Ask: answer(false)}); !errors.Is(err, errDeclined) || len(service.store.hooks) != 5 {
+			t.Errorf("after a no: %v, %d subscriptions", err, len(service.store.hooks))
+		}
+		if !strings.Contains(asked, testOrg+": 5 subscriptions") || !strings.Contains(asked, "workitem.created") {
+			t.Errorf("asked %q", asked)
+		}
+		time.Sleep(aliveEvery)
+		synctest.Wait()
+		out, err := console.command(t, CommandOptions{Cleanup: true, Ask: answer(true)})
+		if err != nil || !strings.Contains(out, "The service that uses the state directory "+dir+" leaves them removed.") {
+			t.Errorf("cleanup: %v\n%s", err, out)
+		}
+		service.Soon()
+		time.Sleep(2 * reconcileEvery)
+		synctest.Wait()
+		stop()
+		stop = newKeeping(t, service.store, dir).start(t)
+		time.Sleep(2 * reconcileEvery)
+		synctest.Wait()
+		stop()
+		if n := len(service.store.hooks); n != 0 {
+			t.Errorf("%d subscriptions were made again", n)
+		}
+		if text := service.log.String(); strings.Count(text, "left so") != 1 {
+			t.Errorf("it is not said once:\n%s", text)
+		}
+		if out, err := console.command(t, CommandOptions{}); err == nil || !strings.Contains(out, "Removed by ado-port hooks --cleanup") {
+			t.Errorf("list: %v\n%s", err, out)
+		}
+		service = newKeeping(t, service.store, dir)
+		stop = service.start(t)
+		if _, err := console.command(t, CommandOptions{Repair: true}); err != nil || len(service.store.hooks) != 5 {
+			t.Errorf("repair: %v, %d subscriptions", err, len(service.store.hooks))
+		}
+		time.Sleep(aliveEvery)
+		synctest.Wait()
+		stop()
+		if service.resyncs != 1 {
+			t.Errorf("%d resyncs make up for what was missed, want 1", service.resyncs)
+		}
+	})
+}
+
+// What nobody can know from here is said as it is.
+func TestCleanupTellsWhatItCannotDo(t *testing.T) {
+	dir := t.TempDir()
+	for dir, want := range map[string]string{"": "a running service cannot be told", dir: "No running service uses"} {
+		synctest.Test(t, func(t *testing.T) {
+			out, err := newKeeping(t, newHookStore("p1"), dir).command(t, CommandOptions{Cleanup: true})
+			if err != nil || !strings.Contains(out, want) {
+				t.Errorf("with the state directory %q: %v, want %q\n%s", dir, err, want, out)
 			}
 		})
 	}

@@ -17,10 +17,12 @@ import (
 
 // A Overview is the state of the subscriptions of an organization.
 type Overview struct {
-	Organization string    `json:"organization"`
-	URL          string    `json:"url"` // of the receiver
-	Hooks        []Finding `json:"hooks"`
-	Unknown      []Unknown `json:"unknown,omitempty"`
+	Organization string         `json:"organization"`
+	URL          string         `json:"url"`              // of the receiver
+	Removed      time.Time      `json:"removed,omitzero"` // by cleanup: services leave them so
+	Summary      map[string]int `json:"summary"`          // how many there are of each health
+	Hooks        []Finding      `json:"hooks"`            // bad ones first
+	Unknown      []Unknown      `json:"unknown,omitempty"`
 	// Elsewhere are web hooks that look like those of this integration and
 	// deliver to an address that it is not known to have had.
 	Elsewhere []Subscription `json:"elsewhere,omitempty"`
@@ -58,9 +60,30 @@ type Failure struct {
 
 // healthy tells whether nothing needs repair.
 func (l *Overview) healthy() bool {
-	return len(l.Unknown) == 0 && !slices.ContainsFunc(l.Hooks, func(h Finding) bool {
-		return h.Health != healthGood && h.Health != healthOff && h.Health != healthFiltered
-	})
+	return len(l.Unknown) == 0 && !slices.ContainsFunc(l.Hooks, Finding.bad)
+}
+
+// bad tells whether a subscription needs repair.
+func (f Finding) bad() bool {
+	return f.Health != healthGood && f.Health != healthOff && f.Health != healthFiltered
+}
+
+// arrange counts the subscriptions and puts bad ones first; with onlyBad they are
+// all.
+func (l *Overview) arrange(onlyBad bool) {
+	l.Summary = map[string]int{}
+	for _, h := range l.Hooks {
+		l.Summary[h.Health]++
+	}
+	bad, rest := []Finding{}, []Finding{}
+	for _, h := range l.Hooks {
+		if h.bad() {
+			bad = append(bad, h)
+		} else if !onlyBad {
+			rest = append(rest, h)
+		}
+	}
+	l.Hooks = append(bad, rest...)
 }
 
 // overview looks at the subscriptions and changes nothing. Failures are best effort:
@@ -199,28 +222,40 @@ func (h *organization) addFailures(ctx context.Context, ask rest.Sender, out *Ov
 	return nil
 }
 
-// cleanup removes all subscriptions of ours, at the present address and at those
-// that the installation had before. Those that people have limited to a part of
-// the events stay. The error is as that of reconcile.
-func (h *organization) cleanup(ctx context.Context) (*Report, error) {
-	unlock, err := h.lock(ctx)
-	if err != nil {
-		return h.newReport(), err
-	}
-	defer unlock()
+// A cleanup is the removal of all subscriptions of ours, at the present address and
+// at those that the installation had before. Those that people have limited to a
+// part of the events stay.
+type cleanup struct {
+	*reconciliation
+	jobs []*Subscription
+}
+
+// cleanup lists what would be removed. The error is as that of reconcile.
+func (h *organization) cleanup(ctx context.Context) (*cleanup, error) {
 	r := &reconciliation{h: h, ask: h.asks(), report: h.newReport(), scope: &scope{}}
+	var err error
 	if r.list, err = h.listing(ctx, r.ask); err != nil {
-		return r.report, err
+		return nil, err
 	}
 	r.unknowns()
-	old := h.oldURLs(false)
-	var jobs []*Subscription
+	c, old := &cleanup{reconciliation: r}, h.oldURLs(false)
 	for _, s := range r.list.all {
 		if h.ours(s, old) && !foreignFilter(s.publisherInputs) {
-			jobs = append(jobs, s)
+			c.jobs = append(c.jobs, s)
 		}
 	}
-	parallel(ctx, width, jobs, func(ctx context.Context, s *Subscription) { r.delete(ctx, s, "cleanup") })
+	return c, nil
+}
+
+// run removes what was listed. The error is ctx's.
+func (c *cleanup) run(ctx context.Context) (*Report, error) {
+	h, r := c.h, c.reconciliation
+	unlock, err := h.lock(ctx)
+	if err != nil {
+		return r.report, err
+	}
+	defer unlock()
+	parallel(ctx, width, c.jobs, func(ctx context.Context, s *Subscription) { r.delete(ctx, s, "cleanup") })
 	r.report.sort()
 	if err := h.state.save(); err != nil {
 		h.log.WarnContext(ctx, "state of service hooks not saved", "err", err)
@@ -228,11 +263,31 @@ func (h *organization) cleanup(ctx context.Context) (*Report, error) {
 	return r.report, ctx.Err()
 }
 
+// summary is the sum of all in one line, bad ones first.
+func (l *Overview) summary() string {
+	total := 0
+	var parts []string
+	for _, health := range []string{
+		healthBroken, healthMissing, healthDiffers, healthDuplicate, healthLeftover, healthUnclear, healthOff, healthFiltered, healthGood,
+	} {
+		if n := l.Summary[health]; n > 0 {
+			total += n
+			parts = append(parts, fmt.Sprintf("%d %s", n, health))
+		}
+	}
+	return fmt.Sprintf("%d subscriptions: %s", total, cmp.Or(strings.Join(parts, ", "), "none is wanted"))
+}
+
 // WriteText writes the list as a table for people.
 func (l *Overview) WriteText(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(tw, "%s → %s\n", l.Organization, l.URL)
-	fmt.Fprintln(tw, "HEALTH\tPROJECT\tEVENT\tSTATUS\tFAILURES\tID\tREMARK")
+	fmt.Fprintf(tw, "%s → %s\n%s\n", l.Organization, l.URL, l.summary())
+	if !l.Removed.IsZero() {
+		fmt.Fprintf(tw, "Removed by ado-port hooks --cleanup at %s; services with this state directory leave them so until ado-port hooks --repair.\n", l.Removed.Format(time.RFC3339))
+	}
+	if len(l.Hooks) > 0 {
+		fmt.Fprintln(tw, "HEALTH\tPROJECT\tEVENT\tSTATUS\tFAILURES\tID\tREMARK")
+	}
 	for _, h := range l.Hooks {
 		remark := h.Reason
 		if h.LastFailure != nil {

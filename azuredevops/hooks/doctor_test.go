@@ -115,13 +115,23 @@ func TestHooksCleanup(t *testing.T) {
 		}
 		return nil
 	}
-	r, err := h.cleanup(t.Context())
+	r, err := cleanUp(t, h)
 	if err != nil || len(r.Removed) != 6 || len(r.Unknown) != 1 || len(s.hooks) != 2 {
 		t.Errorf("Cleanup = %s, %v; left\n%s", counts(r), err, s.summary())
 	}
 	if len(state.of(testOrg)) != 0 {
 		t.Error("removed subscriptions are in the registry")
 	}
+}
+
+// cleanUp removes without a question.
+func cleanUp(t *testing.T, h *organization) (*Report, error) {
+	t.Helper()
+	c, err := h.cleanup(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.run(t.Context())
 }
 
 func failedSetup(t *testing.T) (*hookStore, *organization, string) {

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/ado-port/ado-port/azuredevops"
@@ -84,6 +85,9 @@ var eventTypes = map[string]eventType{
 	"ms.vss-alerts.alert-state-changed-event": {publisher: "advsec", version: versionAlert},
 	"ms.vss-alerts.alert-updated-event":       {publisher: "advsec", version: versionAlert},
 }
+
+// EventTypes are the types of events that there can be subscriptions to, sorted.
+func EventTypes() []string { return slices.Sorted(maps.Keys(eventTypes)) }
 
 // Wanted says what subscriptions are for.
 type Wanted struct {

@@ -9,12 +9,15 @@ package hooks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/rest"
@@ -41,6 +44,7 @@ type KeeperConfig struct {
 	Resync    func()                                                                 // asks for a resync
 	Redeliver func(ctx context.Context, bodies [][]byte) error                       // handles deliveries that did not arrive
 	Log       *slog.Logger                                                           // nil means none
+	Registry  prometheus.Registerer                                                  // gets the metrics; nil: they are not shown
 }
 
 const (
@@ -70,7 +74,11 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 		k.state = openState(filepath.Join(cfg.StateDirectory, stateFileName), cfg.Log)
 	}
 	for _, c := range cfg.Organizations {
-		k.each = append(k.each, newOrganization(c, cfg, k.state))
+		o := newOrganization(c, cfg, k.state)
+		if err := o.health.register(cfg.Registry); err != nil {
+			return nil, fmt.Errorf("metrics of service hooks: %w", err)
+		}
+		k.each = append(k.each, o)
 	}
 	return k, nil
 }
@@ -79,7 +87,7 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 // first time it also handles what could not be delivered while no process was
 // there.
 func (k *Keeper) Run(ctx context.Context) {
-	since := k.lastAlive()
+	since, left := k.lastAlive(), false
 	next := time.NewTimer(0)
 	defer next.Stop()
 	alive := time.NewTicker(aliveEvery)
@@ -90,12 +98,23 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-k.again:
 		case <-alive.C:
 			k.noteAlive()
-			continue
+			if !left || !k.removed().IsZero() {
+				continue
+			}
 		case <-ctx.Done():
 			k.noteAlive()
 			return
 		}
 		now := time.Now()
+		next.Reset(reconcileEvery)
+		if at := k.removed(); !at.IsZero() {
+			k.leave(ctx, &left, at)
+			continue
+		}
+		if left { // what happened since then was not delivered
+			left = false
+			k.cfg.Resync()
+		}
 		k.reconcile(ctx)
 		if !since.IsZero() {
 			k.catchUp(ctx, since)
@@ -103,6 +122,15 @@ func (k *Keeper) Run(ctx context.Context) {
 		since = now
 		next.Reset(reconcileEvery)
 	}
+}
+
+// leave leaves subscriptions removed, and says so once.
+func (k *Keeper) leave(ctx context.Context, left *bool, since time.Time) {
+	if !*left {
+		k.cfg.Log.WarnContext(ctx, "service hooks were removed by ado-port hooks --cleanup and are left so; ado-port hooks --repair brings them back", "since", since)
+	}
+	*left = true
+	k.looked.Store(true)
 }
 
 // Repairing says whether subscriptions may still lack their credentials: until

@@ -44,6 +44,9 @@ func (h *organization) reconcile(ctx context.Context, w Wanted) (*Report, error)
 	if e := h.state.save(); e != nil {
 		h.log.WarnContext(ctx, "state of service hooks not saved", "err", e)
 	}
+	if ctx.Err() == nil {
+		h.health.note(r, err)
+	}
 	if err == nil {
 		h.logReport(ctx, r.report)
 	}
@@ -113,6 +116,7 @@ type reconciliation struct {
 	stopped map[string]*refusalNote // by publisher's service and project: no permission
 	failed  int                     // creations in a row
 	again   bool                    // an event turned out to be for projects only
+	done    map[string]int          // subscriptions that were mended, by the health that they had
 }
 
 // ended are the gaps of this run. They end now: what happens from here on is
@@ -149,7 +153,7 @@ func (r *reconciliation) once(ctx context.Context) error {
 	}
 	r.list.lacking = r.h.lacking(ctx, r.ask, r.w.Events(), r.list)
 	r.plan = r.h.newPlan(r.w, r.scope, r.list, r.h.oldURLs(true))
-	r.present, r.stopped, r.failed = map[topic]bool{}, map[string]*refusalNote{}, 0
+	r.present, r.stopped, r.failed, r.done = map[topic]bool{}, map[string]*refusalNote{}, 0, map[string]int{}
 	r.report.Refused, r.report.Off, r.report.Postponed = nil, nil, 0
 	r.unknowns()
 	r.note()
@@ -315,6 +319,13 @@ func (r *reconciliation) replaced(key topic, w rewrite, answer *Subscription) {
 	defer r.mu.Unlock()
 	r.failed = 0
 	change := Change{*w.sub, w.reason.String()}
+	switch w.reason {
+	case reasonOff:
+		r.done[healthBroken]++
+	case reasonRefreshed:
+	default:
+		r.done[healthDiffers]++
+	}
 	if w.reason != reasonOff {
 		r.report.Repaired = append(r.report.Repaired, change)
 		return
@@ -361,6 +372,7 @@ func (r *reconciliation) create(ctx context.Context) {
 		defer r.mu.Unlock()
 		r.failed = 0
 		r.present[key] = true
+		r.done[healthMissing]++
 		r.report.Created = append(r.report.Created, Change{Subscription: *answer})
 		if loss, ok := r.plan.missing[key]; ok {
 			r.report.Gaps = append(r.report.Gaps, *loss.gap)
@@ -385,7 +397,15 @@ func (r *reconciliation) remove(ctx context.Context) {
 		}
 		jobs = append(jobs, x)
 	}
+	before := len(r.report.Removed)
 	parallel(ctx, width, jobs, func(ctx context.Context, x removal) { r.delete(ctx, x.sub, x.reason) })
+	for _, c := range r.report.Removed[before:] {
+		if c.Reason == reasonDuplicate {
+			r.done[healthDuplicate]++
+		} else {
+			r.done[healthLeftover]++
+		}
+	}
 }
 
 // delete removes one subscription.

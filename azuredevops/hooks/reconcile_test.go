@@ -214,7 +214,7 @@ func TestReconcileForeign(t *testing.T) {
 		})
 		h := s.client(t, hookOptions{cfg: KeeperConfig{PerProject: true}})
 		wantCounts(t, reconcile(t, h, workItems), "created 4 adopted 1 repaired 1")
-		if _, err := h.cleanup(t.Context()); err != nil {
+		if _, err := cleanUp(t, h); err != nil {
 			t.Error(err)
 		}
 		if !reflect.DeepEqual(s.hooks, foreign) {

@@ -38,6 +38,7 @@ type organization struct {
 
 	turn     chan struct{} // held by the method that runs
 	reported string        // refusals that the log has seen
+	health   *healthBook
 }
 
 // check completes the settings. The error names the one that is wrong.
@@ -66,7 +67,7 @@ func newOrganization(c *azuredevops.Client, cfg KeeperConfig, s *state) *organiz
 		c: c, cfg: cfg, url: urlKey(cfg.URL), state: s,
 		log:   cfg.Log.With("organization", c.Organization()),
 		print: sync.OnceValue(func() string { return s.print(cfg.Username, cfg.Secret) }),
-		turn:  make(chan struct{}, 1),
+		turn:  make(chan struct{}, 1), health: newHealthBook(c.OrganizationName()),
 	}
 }
 

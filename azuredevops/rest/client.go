@@ -119,6 +119,9 @@ func (c *Client) Key() string { return c.key }
 // Server.
 func (c *Client) OrganizationName() string { return organizationName(c.org) }
 
+// OnServer tells whether it is a collection of Azure DevOps Server.
+func (c *Client) OnServer() bool { return onServer(c.org) }
+
 // SameHost tells whether two services of the organization share a host.
 func (c *Client) SameHost(a, b Service) bool { return c.base[a] == c.base[b] }
 

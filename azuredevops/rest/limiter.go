@@ -40,7 +40,7 @@ type limiter struct {
 
 	episode   episode
 	throttled time.Duration // all pauses, what is left of the last one included
-	by        map[kindProject]time.Duration
+	by        map[string]wait // by kind
 }
 
 type waiter struct {
@@ -123,17 +123,27 @@ func (l *limiter) use() usage {
 	return usage{l.inFlight, l.waiting, l.limit, l.paused()}
 }
 
-// waited books what a waiter waited for pauses. mu is held.
+// waited books what a waiter waited for pauses, as far as others of its kind have
+// not waited at the same time. mu is held.
 func (l *limiter) waited(w *waiter) {
-	d := l.paused() - w.paused
-	if d <= 0 || w.call == nil {
+	now := l.paused()
+	if now <= w.paused || w.call == nil {
 		return
 	}
 	if l.by == nil {
-		l.by = map[kindProject]time.Duration{}
+		l.by = map[string]wait{}
 	}
-	l.by[kindProject{w.call.kind, w.call.project}] += d
+	b := l.by[w.call.kind]
+	if from := max(w.paused, b.until); now > from {
+		b.sum += now - from
+	}
+	b.until = now
+	l.by[w.call.kind] = b
 }
+
+// A wait is how long something of a kind has waited for pauses, until which of
+// them; both as [limiter.paused] counts.
+type wait struct{ sum, until time.Duration }
 
 func (l *limiter) release() {
 	l.mu.Lock()
@@ -228,7 +238,7 @@ func (l *limiter) calm(ctx context.Context, now time.Time, round int) {
 	if l.episode.on && round == l.round && !now.Before(l.until) {
 		e := l.episode
 		l.episode = episode{}
-		l.log.WarnContext(ctx, "azure devops throttled", "duration", now.Sub(e.start), "resource", e.resource, "answers", e.answers, "waiting", e.waiting, "limit", l.limit)
+		l.log.WarnContext(ctx, "azure devops throttled", "duration", now.Sub(e.start), "resource", e.resource, "answers", e.answers, "most_waiting", e.waiting, "requests_at_once", l.limit)
 	}
 	if l.limit >= l.max {
 		return
@@ -243,13 +253,15 @@ func (l *limiter) calm(ctx context.Context, now time.Time, round int) {
 	l.dispatch()
 }
 
-// addThrottled adds what the requests of each kind and project waited.
-func (l *limiter) addThrottled(to []KindCalls) {
+// pauses is what Throttled returns.
+func (l *limiter) pauses() (all time.Duration, byKind map[string]time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, k := range to {
-		to[i].Throttled = l.by[kindProject{k.Kind, k.Project}]
+	byKind = map[string]time.Duration{}
+	for kind, w := range l.by {
+		byKind[kind] = w.sum
 	}
+	return l.paused(), byKind
 }
 
 // throttling reads the headers of rate limits: how long to pause before the next

@@ -29,14 +29,14 @@ func (w *Writer) upsertBatch(ctx context.Context, b *batch) {
 		case e != nil:
 			w.s.refuse(d, e)
 		default:
-			w.taken(ctx, d, res.Identifiers[i])
+			w.taken(ctx, d, entities[i].Body, res.Identifiers[i], res.Fates[i])
 		}
 	}
 }
 
 // taken notes that Port took an entity; identifier is empty where a search found
 // nothing to write to.
-func (w *Writer) taken(ctx context.Context, d *draft, identifier string) {
+func (w *Writer) taken(ctx context.Context, d *draft, body []byte, identifier string, fate port.Fate) {
 	l := d.last()
 	if identifier == "" {
 		d.count(Kept)
@@ -48,7 +48,17 @@ func (w *Writer) taken(ctx context.Context, d *draft, identifier string) {
 		w.found = append(w.found, EntityKey(ref))
 		w.resMu.Unlock()
 	}
-	w.s.wrote(ctx, ref)
+	c := Change{Ref: ref, Differences: d.differences, body: body}
+	c.Kind, c.Resource = l.Source.Origin()
+	switch {
+	case fate == port.Created:
+		c.Action, c.Differences = Created, nil
+	case c.Differences != nil:
+		c.Action = Updated
+	default:
+		c.Action = Put
+	}
+	w.s.wrote(ctx, &c)
 	d.count(Written)
 }
 
@@ -90,10 +100,17 @@ func (w *Writer) differing(ctx context.Context, blueprint string, ids, include [
 			return
 		}
 		id := gjson.GetBytes(held, "identifier").String()
-		if d := wanted[id]; d != nil && mapping.Equal(d.body(w.s.opt.Merge), held) {
+		d := wanted[id]
+		if d == nil {
+			continue
+		}
+		body := d.body(w.s.opt.Merge)
+		if mapping.Equal(body, held) {
 			d.count(Unchanged)
 			delete(wanted, id)
+			continue
 		}
+		d.differences = mapping.Differences(body, held)
 	}
 }
 

@@ -83,7 +83,7 @@ func (s *Session) refuse(d *draft, err error) {
 	if !ok || !final(ee.Status) {
 		s.failed = append(s.failed, err)
 	}
-	key := l.Blueprint + "\x00" + reason
+	key := l.Blueprint + "\x00" + Alike(reason, l.names()...)
 	x := s.refused[key]
 	if x == nil {
 		x = &Refusal{Blueprint: l.Blueprint, Reason: reason, Sample: l.Identifier}

@@ -36,7 +36,7 @@ func (n *NotDeleted) String() string {
 // stay is told of every entity that is not deleted although nothing made it.
 func (r *run) stay(ref port.Ref, hold Hold, reason string) {
 	r.countFormer(r.knownOrigins[catalog.EntityKey(ref)], 0, 1)
-	key := string(hold) + "\x00" + ref.Blueprint + "\x00" + alike(reason)
+	key := string(hold) + "\x00" + ref.Blueprint + "\x00" + catalog.Alike(reason)
 	n := r.notDeleted[key]
 	if n == nil {
 		n = &NotDeleted{Blueprint: ref.Blueprint, Sample: ref.Identifier, Hold: hold, Reason: reason}

@@ -82,7 +82,7 @@ func (r *run) list(ctx context.Context, l *listing, org int, snap *azuredevops.S
 		for _, s := range sinks {
 			s.close(ctx)
 			if s.resource.ended() {
-				r.reports.put(r.reports.kind(s.resource, s.resource.state()))
+				r.reports.kindEnded(ctx, s.resource)
 			}
 		}
 	}()

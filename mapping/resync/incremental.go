@@ -51,7 +51,7 @@ func (r *run) saveCursors(ctx context.Context) {
 			continue
 		}
 		if err := r.cfg.Port.SetCursor(ctx, b.Kind, b.Index, r.started); err != nil {
-			r.problem(ctx, "saving the cursor of "+b.KindIndex(), err)
+			r.problem(ctx, "saving the cursor of "+b.Name(), err)
 		}
 	}
 }

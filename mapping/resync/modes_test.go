@@ -4,16 +4,23 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/tidwall/gjson"
 
 	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/mapping/resync/origins"
+	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
@@ -128,7 +135,7 @@ func TestCursorThatCannotBeSaved(t *testing.T) {
 	b.mapping = doc(tasks)
 	b.port.Fault(porttest.Status("PUT /v1/integration/{integration}/cursor", 400), porttest.Status("POST /v1/integration/{integration}/cursor", 400))
 	sum, err := b.runner().Incremental(t.Context(), time.Hour)
-	if err != nil || sum.State != resync.StateFailed || !strings.Contains(sum.Reason(), "saving the cursor of work-item-0") {
+	if err != nil || sum.State != resync.StateFailed || !strings.Contains(sum.Reason(), "saving the cursor of work-item (resources[0])") {
 		t.Errorf("Incremental = %s, %v: %s", sum.State, err, sum.Reason())
 	}
 }
@@ -216,14 +223,102 @@ func TestReportsToPort(t *testing.T) {
 	if len(i.Examples["project"]) == 0 || len(i.Examples["work-item"]) != 0 {
 		t.Errorf("examples %s, want projects and no work items", i.Examples)
 	}
-	var all strings.Builder
-	for _, m := range b.port.Metrics() {
-		all.Write(m)
+	want := map[string]string{
+		"repository-0": "pending syncing completed", "project-1": "pending syncing completed", "work-item-2": "pending syncing completed",
+		"__runtime__": "syncing completed", "__reconciliation__": "syncing completed",
 	}
-	for _, want := range []string{"repository-0", "project-1", "work-item-2", `"pending"`, `"syncing"`, `"completed"`, `"__runtime__"`, `"__reconciliation__"`} {
-		if !strings.Contains(all.String(), want) {
-			t.Errorf("port was not told %s\n%s", want, all.String())
+	if diff := cmp.Diff(want, told(b.port.Metrics(), i.Heartbeats[0])); diff != "" {
+		t.Errorf("what Port was told of each (-want +got):\n%s", diff)
+	}
+	last := b.port.Metrics()[len(b.port.Metrics())-1]
+	if s := string(last); !strings.Contains(s, "__runtime__") || strings.Contains(s, "extract") {
+		t.Errorf("the last report is %s, want the end of the whole, and no records of it", s)
+	}
+}
+
+// told is what was reported of each kind, in order, under one id.
+func told(events []json.RawMessage, id string) map[string]string {
+	out := map[string]string{}
+	for _, e := range events {
+		if kind := gjson.GetBytes(e, "kindIdentifier").Str; gjson.GetBytes(e, "eventId").Str == id {
+			out[kind] = strings.TrimSpace(out[kind] + " " + gjson.GetBytes(e, "syncState").Str)
 		}
+	}
+	return out
+}
+
+// A resync that is stopped, and one that cannot begin, end for Port too.
+func TestReportsOfResyncsThatDoNotEndWell(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mapping = doc(repositories, projects)
+	ctx, stop := context.WithCancel(t.Context())
+	b.ado.Fault(ado.Do(reposRoute, stop))
+	if _, err := b.runner().Full(ctx, "test"); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	var id string
+	for _, m := range b.port.Metrics() {
+		id = gjson.GetBytes(m, "eventId").Str
+	}
+	got := told(b.port.Metrics(), id)
+	got["project-1"] = "" // as far as it came
+	want := map[string]string{"repository-0": "pending syncing aborted", "project-1": "", "__runtime__": "syncing aborted", "__reconciliation__": "aborted"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("stopped (-want +got):\n%s", diff)
+	}
+	b.ado.ClearFaults()
+	b.config = func(cfg *resync.Config) {
+		cfg.Mapping = func(context.Context) (*mapping.Mapping, error) { return nil, errors.New("no mapping") }
+	}
+	b.resync(resync.StateFailed)
+	m := b.port.Metrics()
+	last := m[len(m)-1]
+	if diff := cmp.Diff(map[string]string{"__runtime__": "failed"}, told(m, gjson.GetBytes(last, "eventId").Str)); diff != "" {
+		t.Errorf("not begun (-want +got):\n%s", diff)
+	}
+}
+
+// Whoever OCEAN__METRICS__WEBHOOK_URL names gets the same events, and does no harm.
+func TestMetricsWebhook(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"taken":   func(http.ResponseWriter, *http.Request) {},
+		"refused": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.mapping = doc(repositories, projects)
+			var mu sync.Mutex
+			var events []json.RawMessage
+			hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				if r.URL.RawQuery != "token=hook-token" || r.Header.Get("Content-Type") != "application/json" {
+					t.Errorf("%s as %s", r.URL, r.Header)
+				}
+				mu.Lock()
+				events = append(events, body)
+				mu.Unlock()
+				answer(w, r)
+			}))
+			defer hook.Close()
+			b.client = func(cfg *port.ClientConfig) { cfg.MetricsWebhook = port.Secret(hook.URL + "/in?token=hook-token") }
+			sum := b.resync(resync.StateCompleted)
+			b.want("repo", "note", everything)
+			want := map[string]string{
+				"repository-0": "syncing completed", "project-1": "syncing completed", "__runtime__": "syncing completed", "__reconciliation__": "syncing completed",
+			}
+			if diff := cmp.Diff(want, told(events, sum.ID)); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+			if said := strings.Contains(b.log.String(), "did not take all events"); said == (name == "taken") || strings.Contains(b.log.String(), "hook-token") {
+				t.Errorf("log:\n%s", b.log.String())
+			}
+		})
 	}
 }
 

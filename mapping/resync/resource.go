@@ -1,7 +1,6 @@
 package resync
 
 import (
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +49,9 @@ type source struct {
 
 // Members are those that the resource sets.
 func (s *source) Members() []string { return s.of.Keys() }
+
+// Origin is the block of the mapping.
+func (s *source) Origin() (kind, resource string) { return s.of.Kind, s.of.Path() }
 
 // Count counts what became of entities.
 func (s *source) Count(o catalog.Outcome, n int) {
@@ -160,13 +162,4 @@ func (r *resource) state() string {
 	default:
 		return "completed"
 	}
-}
-
-// blueprintExpression is what Port shows as the kind's blueprint.
-func (r *resource) blueprintExpression() string {
-	id, literal := r.Blueprint()
-	if !literal {
-		return ""
-	}
-	return strconv.Quote(id)
 }

@@ -37,8 +37,9 @@ type bench struct {
 	mapping string
 	state   string
 	grace   time.Duration
-	config  func(*resync.Config) // nil: as below
-	urls    []string             // of the organizations; none: that of ado
+	config  func(*resync.Config)     // nil: as below
+	client  func(*port.ClientConfig) // nil: as below
+	urls    []string                 // of the organizations; none: that of ado
 	log     bytes.Buffer
 }
 
@@ -88,9 +89,13 @@ func (b *bench) runner() *resync.Runner {
 		}
 		clients = append(clients, client)
 	}
-	api, err := port.New(port.ClientConfig{
+	pc := port.ClientConfig{
 		ClientID: "client-id", ClientSecret: "secret", BaseURL: b.port.URL, IntegrationType: "azure-devops", Identifier: "ado", Version: "0.0.1",
-	})
+	}
+	if b.client != nil {
+		b.client(&pc)
+	}
+	api, err := port.New(pc)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -385,7 +390,7 @@ func TestBadCredentialsDeleteNothing(t *testing.T) {
 	b.ado.SetPAT("another")
 	sum := b.resync(resync.StateFailed)
 	b.want("repo", "note", everything)
-	if len(sum.Unread) == 0 || !strings.Contains(b.log.String(), "refuses the credentials") {
+	if len(sum.Unread) == 0 || !strings.Contains(b.log.String(), "refuses the credential;") {
 		t.Errorf("nothing says what to do: %+v", sum.Unread)
 	}
 }
@@ -447,7 +452,7 @@ func TestEntitiesOfADroppedBlockAreCounted(t *testing.T) {
 		t.Errorf("deleted %d, unwritten %v; want 4 of repo", sum.Total.Deleted, sum.Unwritten)
 	}
 	var out strings.Builder
-	if err := sum.WriteTable(&out); err != nil {
+	if err := sum.WriteTable(&out, false); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "4 deleted, ") || !strings.Contains(out.String(), "4 of repo, which no block of the mapping writes any more") {

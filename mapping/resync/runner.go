@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
@@ -57,6 +58,10 @@ type Config struct {
 	Grace time.Duration
 	// Observer is told of progress; nil: nobody is.
 	Observer Observer
+	// Causes are the words that Full is called with, for the metrics.
+	Causes []string
+	// Registry gets the metrics; nil: they are not shown.
+	Registry prometheus.Registerer
 	// Ended is called at the end of every full resync; nil: nothing is.
 	Ended func(*Summary)
 	Log   *slog.Logger
@@ -73,6 +78,7 @@ type Runner struct {
 	cfg       Config
 	running   sync.Mutex // held by a resync
 	completed completed
+	metrics   *metrics
 
 	mu      sync.Mutex
 	id      string                  // of the running resync
@@ -99,7 +105,11 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.DeletionBrake <= 0 {
 		cfg.DeletionBrake = defaultBrake
 	}
-	return &Runner{cfg: cfg, completed: completed{dir: cfg.StateDirectory, log: cfg.Log}}, nil
+	r := &Runner{cfg: cfg, completed: completed{dir: cfg.StateDirectory, log: cfg.Log}, metrics: newMetrics(&cfg)}
+	if err := r.metrics.register(cfg.Registry); err != nil {
+		return nil, fmt.Errorf("metrics of resyncs: %w", err)
+	}
+	return r, nil
 }
 
 // A mode is what a run does with the records that it lists.
@@ -196,8 +206,10 @@ func (r *Runner) start(ctx context.Context, m mode, cause string) (*Summary, err
 	defer r.uses("", nil, nil)
 	ctx = port.LogContext(ctx, slog.String("resync_id", run.id))
 	run.log.InfoContext(ctx, "resync started", "cause", cause, "mode", m.String())
-	defer r.cfg.Catalog.Watch()()
+	defer r.cfg.Catalog.Watch(ctx)()
+	r.metrics.began()
 	sum, err := run.full(ctx)
+	r.metrics.ended(run, sum)
 	if r.cfg.Observer != nil && m != learn {
 		r.cfg.Observer.Ended(sum)
 	}
@@ -243,7 +255,7 @@ type run struct {
 	gone         map[catalog.Key]struct{}         // deleted entities
 	unwritten    map[string]int                   // those of blueprints that no resource writes any more
 	former       map[string]*Former               // by the key of an organization that is not configured any more
-	before       map[usageKey]usage               // calls before this resync
+	before       usage                            // what was asked before this resync
 	portCalls    int64
 	// unauthorized says that Azure DevOps refused the credentials for a whole organization.
 	unauthorized atomic.Bool
@@ -267,6 +279,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	defer r.cfg.Port.ForgetBlueprints()
 	if r.mode == full {
 		r.setState(load, port.ResyncRunning)
+		r.reports = r.beginReports(load)
 	}
 	m, err := r.cfg.Mapping(ctx)
 	if err == nil {
@@ -280,9 +293,13 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	if err != nil {
 		return r.end(ctx, load, err)
 	}
-	if r.mode == full {
-		r.reports = r.beginReports(load)
+	r.runner.metrics.planned(r)
+	for _, b := range r.resources {
+		if id, literal := b.Blueprint(); literal {
+			r.cfg.Catalog.Expect(id)
+		}
 	}
+	r.reports.started()
 	opt := SessionOptions(m, catalog.Cause{Event: r.mode.event(), ID: r.id})
 	opt.ReadOnly = r.mode == learn // an incremental run writes everything that has changed
 	r.session = r.cfg.Catalog.Begin(opt)
@@ -300,6 +317,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		r.problem(load, "entities that had to wait", err)
 	}
 	if ctx.Err() == nil && r.mode != incremental {
+		r.reports.cleans()
 		r.clean(load)
 	}
 	if r.mode == incremental {

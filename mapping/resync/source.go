@@ -14,6 +14,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/port"
 )
 
 // SourceConfig is what a Source works with.
@@ -66,11 +67,12 @@ func (s *Source) OnChange(f func()) { s.changed = append(s.changed, f) }
 
 // Check says why a document cannot be used.
 func (s *Source) Check(doc []byte) error {
-	_, err := s.parse(doc)
+	_, err := s.Parse(doc)
 	return err
 }
 
-func (s *Source) parse(doc []byte) (*mapping.Mapping, error) {
+// Parse compiles a document as one from Port is.
+func (s *Source) Parse(doc []byte) (*mapping.Mapping, error) {
 	m, err := mapping.Parse(doc, mapping.Options{
 		ItemTimeout: s.cfg.ItemTimeout, Environ: s.cfg.Environ,
 		Bind: func(kind string, selector json.RawMessage) ([]string, error) {
@@ -158,7 +160,7 @@ func (s *Source) take(ctx context.Context, doc json.RawMessage) (*mapping.Mappin
 		s.at = time.Now()
 		return s.mapping, nil
 	}
-	m, err := s.parse(doc)
+	m, err := s.Parse(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -195,4 +197,26 @@ func (s *Source) keep(ctx context.Context, doc []byte) {
 	if err := replaceFile(s.cfg.StateDirectory, lastMapping, doc); err != nil {
 		s.cfg.Log.WarnContext(ctx, "the mapping is not kept for a start without Port", "err", err)
 	}
+}
+
+// ReadFile reads a mapping from a file, YAML or JSON: a document as Port keeps it, or
+// the list of its resources alone. It is used as one from Port would be, and does
+// not take its place.
+func (s *Source) ReadFile(path string) (*mapping.Mapping, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // a file that was named on the command line
+	if err != nil {
+		return nil, err
+	}
+	doc, err := port.YAMLToJSON(text) // YAML includes JSON
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if doc[0] == '[' {
+		doc = append(append([]byte(`{"resources":`), doc...), '}')
+	}
+	m, err := s.Parse(doc)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
 }

@@ -3,6 +3,7 @@
 //
 // It starts resyncs, one at a time, and does not know what they do. What is asked
 // for while one runs is run once more behind it; a scheduled one is skipped then.
+// Requests come by polling Port, from its Kafka topic ([Kafka]), or from the caller.
 package listener
 
 import (
@@ -25,6 +26,12 @@ type Config struct {
 	// Requested returns when Port was last asked for a resync; the zero time
 	// if never. Nil: Port is not asked.
 	Requested func(context.Context) (time.Time, error)
+	// Since is when the last resync began, of a process that does not resync at each
+	// start: what was requested later is run. Zero: what was requested before the
+	// start is no reason.
+	Since time.Time
+	// Kafka reads requests too; nil: it does not. Polling is silent while it can.
+	Kafka *Kafka
 	// Interval is the pause between two questions (default 60 s).
 	Interval time.Duration
 	// Wake resyncs whenever a cause can be received.
@@ -43,6 +50,9 @@ const (
 	CauseAsked    = "Port asked"
 	CauseMapping  = "mapping changed"
 )
+
+// Causes are all of them.
+func Causes() []string { return []string{CauseStart, CauseSchedule, CauseAsked, CauseMapping} }
 
 const defaultInterval = time.Minute
 
@@ -64,8 +74,17 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Requested != nil {
 		// Read before the first resync, so that neither an old request causes one
 		// nor one made meanwhile is lost.
-		baseline, known := l.asked(ctx)
-		parts.Go(func() { l.poll(ctx, baseline, known) })
+		baseline := time.Now()
+		if at, ok := l.asked(ctx); ok {
+			baseline = at
+			if !cfg.Since.IsZero() && at.After(cfg.Since) {
+				l.request(ctx, CauseAsked)
+			}
+		}
+		parts.Go(func() { l.poll(ctx, baseline) })
+	}
+	if cfg.Kafka != nil {
+		parts.Go(func() { cfg.Kafka.run(ctx, func() { l.request(ctx, CauseAsked) }) })
 	}
 	if cfg.OnStart {
 		l.request(ctx, CauseStart)
@@ -90,19 +109,23 @@ func Run(ctx context.Context, cfg Config) error {
 
 type loop struct {
 	Config
+	mu      sync.Mutex  // held by who sends to next
 	next    chan string // why a resync is wanted
 	running atomic.Bool
 }
 
-// request asks for a resync. Several requests are one, with the cause of the first.
+// request asks for a resync. Several requests are one, with the cause of the last.
 func (l *loop) request(ctx context.Context, cause string) {
 	if l.running.Load() && l.Asked != nil && l.Asked(ctx) {
 		cause = CauseMapping
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	select {
-	case l.next <- cause:
+	case <-l.next:
 	default:
 	}
+	l.next <- cause // there is room
 }
 
 // asked is when Port was last asked for a resync; false when that is not known.
@@ -115,20 +138,19 @@ func (l *loop) asked(ctx context.Context) (time.Time, bool) {
 }
 
 // poll resyncs whenever the last request is newer than the one before, of which
-// baseline is the first, if known.
-func (l *loop) poll(ctx context.Context, baseline time.Time, known bool) {
+// baseline is the first.
+func (l *loop) poll(ctx context.Context, baseline time.Time) {
 	for wait(ctx, l.Interval) {
 		at, ok := l.asked(ctx)
-		if !ok {
+		if !ok || !at.After(baseline) {
 			continue
 		}
-		if known && at.After(baseline) {
-			l.Log.InfoContext(ctx, "port asks for a resync", "requested_at", at)
-			l.request(ctx, CauseAsked)
+		baseline = at
+		if l.Kafka.reads() {
+			continue // it has brought the same request
 		}
-		if !known || at.After(baseline) {
-			baseline, known = at, true
-		}
+		l.Log.InfoContext(ctx, "port asks for a resync", "requested_at", at)
+		l.request(ctx, CauseAsked)
 	}
 }
 

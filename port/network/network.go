@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -96,6 +97,35 @@ func (n *Network) transport(verify bool) *http.Transport {
 		MaxIdleConnsPerHost:   idlePerHost,
 		IdleConnTimeout:       idleTimeout,
 		ExpectContinueTimeout: time.Second,
+	}
+}
+
+// DialPort returns what connects to Port without HTTP, and so without a proxy:
+// to its Kafka brokers. Encrypted connections are verified as those of Port are.
+func (n *Network) DialPort(encrypted bool) func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := n.dialer()
+	if !encrypted {
+		return dial
+	}
+	conf := n.Port().TLSClientConfig
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		one := conf.Clone()
+		one.ServerName = host
+		c := tls.Client(raw, one)
+		ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
+		defer cancel()
+		if err := c.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(err, raw.Close())
+		}
+		return c, nil
 	}
 }
 

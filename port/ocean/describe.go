@@ -46,7 +46,7 @@ func Describe[T any]() ([]Row, []Ignored, error) {
 	return rows, ignored(), nil
 }
 
-// WriteHelp prints a variable per paragraph, for --help.
+// WriteHelp prints a variable per paragraph, for `help config`.
 func WriteHelp(w io.Writer, rows []Row, without []Ignored) error {
 	var b bytes.Buffer
 	for _, r := range rows {
@@ -60,39 +60,50 @@ func WriteHelp(w io.Writer, rows []Row, without []Ignored) error {
 		}
 		b.WriteString(".\n")
 		if r.Meaning != "" {
-			wrap(&b, strings.ReplaceAll(r.Meaning, "`", ""))
+			wrap(&b, 8, r.Meaning)
 		}
 	}
 	b.WriteString("\nAccepted, without effect:\n\n")
 	for _, i := range without {
 		fmt.Fprintf(&b, "  %s\n", i.Variable)
-		wrap(&b, i.Reason+".")
+		wrap(&b, 8, i.Reason+".")
 	}
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
 // wrap writes a sentence, indented, in lines that fit a terminal of 80 columns.
-func wrap(b *bytes.Buffer, text string) {
-	const indent, width = "       ", 80 // and the blank before every word
-	line := indent
-	for word := range strings.FieldsSeq(text) {
-		if line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+// Marks of code are left out.
+func wrap(b *bytes.Buffer, indent int, text string) {
+	const width = 80
+	line := strings.Repeat(" ", indent)
+	for word := range strings.FieldsSeq(strings.ReplaceAll(text, "`", "")) {
+		switch n := utf8.RuneCountInString(line); {
+		case n == indent:
+		case n+1+utf8.RuneCountInString(word) > width:
 			b.WriteString(line + "\n")
-			line = indent
+			line = strings.Repeat(" ", indent)
+		default:
+			line += " "
 		}
-		line += " " + word
+		line += word
 	}
 	b.WriteString(line + "\n")
 }
 
-// WriteText prints the effective configuration as a table, then what is worth
-// a word and, from err, what is wrong. No secret is in it.
-func (e *Effective) WriteText(w io.Writer, err error) error {
+// WriteText prints what was set of the effective configuration as a table, with
+// all all of it, then what is worth a word and, from err, what is wrong. No secret
+// is in it.
+func (e *Effective) WriteText(w io.Writer, all bool, err error) error {
 	var b bytes.Buffer
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "VARIABLE\tVALUE\tORIGIN")
+	left := 0
 	for _, r := range e.Rows {
+		if set := r.Problem || r.Origin != "" && r.Origin != FromDefault; !set && !all {
+			left++
+			continue
+		}
 		value, origin := clip(r.Value), string(r.Origin)
 		if r.Problem {
 			origin = "see the errors below"
@@ -102,6 +113,9 @@ func (e *Effective) WriteText(w io.Writer, err error) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", r.Variable, strings.Join(strings.Fields(value), " "), origin)
 	}
 	t.Flush()
+	if left > 0 {
+		fmt.Fprintf(&b, "\n%d more have their default or are unset; --all shows them.\n", left)
+	}
 	section(&b, "Accepted, without effect here:", len(e.Ignored), func(i int) string {
 		return e.Ignored[i].Variable + ": " + e.Ignored[i].Reason
 	})

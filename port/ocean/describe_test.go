@@ -39,7 +39,7 @@ func TestWrite(t *testing.T) {
 		"OCEAN__PORT__CLIENT_SECRET": "hush-hush", "OCEAN__FOO": "1", "OCEAN__STREAMING__ENABLED": "true", "OCEAN__STRICT_EXIT": "eh",
 	}})
 	var text, doc strings.Builder
-	if werr := eff.WriteText(&text, err); werr != nil {
+	if werr := eff.WriteText(&text, true, err); werr != nil {
 		t.Fatal(werr)
 	}
 	if werr := eff.WriteJSON(&doc, err); werr != nil {

@@ -71,8 +71,12 @@ func (f *flat) variables(dot, environ map[string]string) {
 				f.hint(canonical)
 				continue
 			}
-			if strings.TrimSpace(texts[name]) != "" { // empty means unset
-				byName[canonical] = setting{text: texts[name], origin: origin}
+			text := texts[name]
+			if origin == FromEnvironment {
+				text = f.unquoted(canonical, text)
+			}
+			if strings.TrimSpace(text) != "" { // empty means unset
+				byName[canonical] = setting{text: text, origin: origin}
 			}
 		}
 	}

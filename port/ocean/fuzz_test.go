@@ -22,7 +22,7 @@ func FuzzLoad(f *testing.F) {
 		environ := map[string]string{"OCEAN__PORT__CLIENT_ID": "the-client-id", "OCEAN__PORT__CLIENT_SECRET": secret, name: text}
 		_, eff, err := ocean.Load[config](ocean.Sources{Environ: environ, DotEnv: []byte(dotEnv), YAML: []byte(yaml)})
 		var b strings.Builder
-		if werr := eff.WriteText(&b, err); werr != nil {
+		if werr := eff.WriteText(&b, true, err); werr != nil {
 			t.Fatal(werr)
 		}
 		if werr := eff.WriteJSON(&b, err); werr != nil {

@@ -1,41 +1,32 @@
 package ocean
 
-import (
-	"flag"
-	"io"
-)
+import "flag"
 
-// SailFlags reads the arguments of `ocean sail`, the start command of the
-// Python image, which some deployments spell out. Overrides win over the
-// environment, fallbacks give way to it. flag.ErrHelp asks for help.
-func SailFlags(args []string) (overrides, fallbacks map[string]string, err error) {
+// SailFlags adds the flags of `ocean sail`, the start command of the Python image,
+// which some deployments spell out. When they are read, overrides win over the
+// environment, and fallbacks give way to it.
+func SailFlags(fs *flag.FlagSet) (overrides, fallbacks map[string]string) {
 	overrides, fallbacks = map[string]string{}, map[string]string{}
-	fs := flag.NewFlagSet("sail", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	for _, name := range []string{"O", "once"} {
-		fs.BoolFunc(name, "", func(string) error {
-			overrides["OCEAN__EVENT_LISTENER__TYPE"] = string(ListenOnce)
+	once := func(string) error {
+		overrides["OCEAN__EVENT_LISTENER__TYPE"] = string(ListenOnce)
+		return nil
+	}
+	fs.BoolFunc("once", "end after one resync", once)
+	fs.BoolFunc("O", "is --once", once)
+	fs.BoolFunc("verbose", "show projects in the table too", func(string) error {
+		overrides["OCEAN__VERBOSE"] = "true"
+		return nil
+	})
+	takes := func(into map[string]string, variable, long, short, usage string) {
+		set := func(value string) error {
+			into[variable] = value
 			return nil
-		})
-	}
-	takes := func(into map[string]string, variable string, names ...string) {
-		for _, name := range names {
-			fs.Func(name, "", func(value string) error {
-				into[variable] = value
-				return nil
-			})
 		}
+		fs.Func(long, usage, set)
+		fs.Func(short, "is --"+long, set)
 	}
-	takes(fallbacks, "APPLICATION__LOG_LEVEL", "l", "log-level")
-	takes(fallbacks, "APPLICATION__PORT", "p", "port")
-	takes(overrides, "OCEAN__INITIALIZE_PORT_RESOURCES", "i", "initialize-port-resources")
-	for {
-		if err := fs.Parse(args); err != nil {
-			return nil, nil, err
-		}
-		if fs.NArg() == 0 {
-			return overrides, fallbacks, nil
-		}
-		args = fs.Args()[1:] // the path of the integration, which is this program
-	}
+	takes(fallbacks, "APPLICATION__LOG_LEVEL", "log-level", "l", "`level` of the log, unless APPLICATION__LOG_LEVEL is set")
+	takes(fallbacks, "APPLICATION__PORT", "port", "p", "`number` of the port to listen on, unless APPLICATION__PORT is set")
+	takes(overrides, "OCEAN__INITIALIZE_PORT_RESOURCES", "initialize-port-resources", "i", "`boolean`: create the default resources of a new installation")
+	return overrides, fallbacks
 }

@@ -40,7 +40,7 @@ func TestSecretsInWrongPlaces(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	if werr := eff.WriteText(&out, err); werr != nil {
+	if werr := eff.WriteText(&out, true, err); werr != nil {
 		t.Fatal(werr)
 	}
 	if err := eff.WriteJSON(&out, err); err != nil {

@@ -24,7 +24,7 @@ type Settings struct {
 	// CreatePortResourcesOrigin is Origin's text; empty means unset.
 	CreatePortResourcesOrigin string `env:"CREATE_PORT_RESOURCES_ORIGIN" oneof:"Empty,Default,Port" alias:"ocean=Default" doc:"Where the default resources come from: this program, Port, or none; unset lets the program decide."`
 	// DefaultResources chooses between the built-in ones.
-	DefaultResources string `env:"DEFAULT_RESOURCES" envDefault:"compatible" oneof:"compatible,corrected" doc:"Which built-in resources a new installation gets: those of Port's own integration, or the same with their mistakes corrected (work items lead to their columns, scorecard and pages show the repositories, every work item type is accepted)."`
+	DefaultResources string `env:"DEFAULT_RESOURCES" oneof:"compatible,corrected" doc:"Which built-in resources a new installation gets: those of Port's own integration, or the same with their mistakes corrected (work items lead to their columns, scorecard and pages show the repositories, every work item type is accepted). Unset, it is corrected for an installation that is made for the first time, and compatible where it or one of its blueprints exists in Port."`
 	// ResourcesPath is relative to the working directory.
 	ResourcesPath string `env:"RESOURCES_PATH" envDefault:".port/resources" doc:"Directory with default resources that replace the built-in ones; ignored when it does not exist."`
 
@@ -42,6 +42,8 @@ type Settings struct {
 	ProcessingMode string `env:"PROCESSING_MODE" envDefault:"dsp" oneof:"dsp,ocean-core" doc:"Accepted for the chart's sake: records are always mapped here and ocean-core is reported."`
 	// StrictExit makes ONCE exit with 1 after a failed resync.
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails, or completes with problems; otherwise 0, as the Python integration does."`
+	// Verbose is what --verbose sets.
+	Verbose bool `env:"VERBOSE" envDefault:"false" doc:"Show every project in the table at the end of a resync, and the expressions that found nothing; --verbose does the same."`
 	// DeletionBrake is above 0 and at most 1.
 	DeletionBrake Share `env:"DELETION_BRAKE_PER_BLUEPRINT" envDefault:"0.9" type:"number" doc:"Share of the entities of one blueprint, of at least 20, above which a resync deletes none of them, unless the mapping of the blueprint has changed since the last complete resync; 1 switches this off."`
 	// StateDirectory is what [StateDirectory] uses.
@@ -54,7 +56,9 @@ type Settings struct {
 	// BaseURL is the public address of this process, without trailing slashes.
 	BaseURL string `env:"BASE_URL" form:"url" doc:"Public address of this process; live events need it. OCEAN__INTEGRATION__CONFIG__APP_HOST is its deprecated name."`
 	// PathPrefix is the part of the routes before /integration.
-	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics and /health."`
+	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics, /health and /status.json."`
+	// StatusPage is nil when unset.
+	StatusPage *bool `env:"STATUS_PAGE" doc:"Whether /status.json is served. Without it that depends: with a password of the hooks it is, and asks for it; without one only on the loopback interface, because it names projects."`
 	// EventWorkers is a number of goroutines.
 	EventWorkers int `env:"EVENT_WORKERS_COUNT" envDefault:"1" min:"1" max:"1000" doc:"Least number of workers for live events."`
 	// EventsDebugLogging never shows secrets.
@@ -66,6 +70,7 @@ type Settings struct {
 	// HeartbeatInterval is the time between two status reports.
 	HeartbeatInterval time.Duration `env:"STATUS_HEARTBEAT_INTERVAL_SECONDS" envDefault:"10s" min:"1ms" doc:"Time between two reports to Port that a resync is alive."`
 
+	Audit            Audit            `envPrefix:"AUDIT__"`
 	Metrics          Metrics          `envPrefix:"METRICS__"`
 	ActionsProcessor ActionsProcessor `envPrefix:"ACTIONS_PROCESSOR__"`
 	SSL              SSL              `envPrefix:"SSL__"`
@@ -144,7 +149,7 @@ func (s *Settings) Distance() time.Duration {
 func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
 	c := port.SetupConfig{
 		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
-		IncrementalSync: s.Integration.Incremental, CheckMapping: check,
+		DefaultResources: s.DefaultResources, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
 	}
 	l := &s.EventListener
 	if c.IncrementalSync != nil && l.Type != ListenOnce {
@@ -155,12 +160,12 @@ func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
 	}
 	if l.Listens() {
 		c.ChangelogDestination = json.RawMessage("{}")
-		if l.Type == ListenWebhook {
+		switch l.Type {
+		case ListenKafka:
+			c.ChangelogDestination = json.RawMessage(`{"type":"KAFKA"}`)
+		case ListenWebhook:
 			c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
 		}
-	}
-	if s.DefaultResources == "corrected" {
-		c.Resources = port.CorrectedDefaults()
 	}
 	if info, err := os.Stat(s.ResourcesPath); err == nil && info.IsDir() {
 		c.Resources = os.DirFS(s.ResourcesPath)
@@ -242,6 +247,27 @@ func (l *EventListener) Resyncs() bool {
 // for, and not just one.
 func (l *EventListener) Listens() bool { return l.Resyncs() && l.Type != ListenOnce }
 
+// Begins reports whether this process begins with a resync. One that Port calls or
+// writes to does so only where the last one has not ended, or there was none.
+func (l *EventListener) Begins(ended bool) bool {
+	return l.Listens() && l.ResyncOnStart && !(ended && l.Called())
+}
+
+// Called reports whether Port itself brings requests here.
+func (l *EventListener) Called() bool { return l.Type == ListenKafka || l.Type == ListenWebhook }
+
+// KafkaAccess says how to sign in to the brokers, empty for not at all, and whether
+// connections are encrypted.
+func (l *EventListener) KafkaAccess() (mechanism string, encrypted bool) {
+	if !l.KafkaSecurity {
+		return "", false
+	}
+	if strings.HasPrefix(l.SecurityProtocol, "SASL_") {
+		mechanism = l.AuthenticationMechanism
+	}
+	return mechanism, strings.HasSuffix(l.SecurityProtocol, "SSL")
+}
+
 // FollowsEvents reports whether this process handles live events: it does not
 // where it ends after one resync.
 func (l *EventListener) FollowsEvents() bool { return l.ProcessesWebhooks() && l.Type != ListenOnce }
@@ -258,12 +284,18 @@ func override(set *bool, otherwise bool) bool {
 	return otherwise
 }
 
+// Audit is about the lines in the log that say what was written and deleted.
+type Audit struct {
+	Enabled  bool `env:"ENABLED" envDefault:"true" doc:"Log every entity that is written or deleted, at INFO: what was done, why, which members changed, and for a deletion the proof."`
+	MaxLines int  `env:"MAX_LINES_PER_RESYNC" envDefault:"1000" min:"0" doc:"Most such lines of one resync; then one says how many more there were. Live events have 600 a minute."`
+}
+
 // Metrics is about the custom metrics webhook.
 type Metrics struct {
-	Enabled bool `env:"ENABLED" envDefault:"false" doc:"Accepted and not used yet; the route /metrics is always there."`
+	Enabled bool `env:"ENABLED" envDefault:"false" doc:"Send the progress of resyncs to OCEAN__METRICS__WEBHOOK_URL; the route /metrics is always there."`
 	// Port is 0 for the main listener.
 	Port       int         `env:"PORT" envDefault:"0" min:"0" max:"65535" doc:"Port on which /metrics is served, and only there; 0 serves it with everything else."`
-	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Accepted and not used yet."`
+	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Address to which every event about a resync is posted that Port gets as well, if OCEAN__METRICS__ENABLED is true. It may hold a token and is never shown."`
 }
 
 // ActionsProcessor is about self-service actions.

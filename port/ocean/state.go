@@ -1,6 +1,7 @@
 package ocean
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // stateVariable names the state directory.
@@ -53,9 +55,15 @@ func stateCandidates(environ map[string]string, tmp string) []string {
 	return append(out, filepath.Join(tmp, "ocean", program))
 }
 
+// stateOrder puts those in which deliveries may be waiting first.
+func stateOrder(candidates []string) []string {
+	slices.SortStableFunc(candidates, func(a, b string) int { return boolOrder(holdsSpool(b)) - boolOrder(holdsSpool(a)) })
+	return candidates
+}
+
 // unnamedState returns the first candidate that can be used.
 func unnamedState(candidates []string, log *slog.Logger) string {
-	slices.SortStableFunc(candidates, func(a, b string) int { return boolOrder(holdsSpool(b)) - boolOrder(holdsSpool(a)) })
+	candidates = stateOrder(candidates)
 	var errs []error
 	chosen := ""
 	for _, dir := range candidates {
@@ -87,7 +95,7 @@ func holdsSpool(dir string) bool {
 // stateFolders and stateFiles are what this program keeps in the state directory.
 var (
 	stateFolders = []string{"hooks", "memory"}
-	stateFiles   = []string{"origins", "origins-live", "gitops", "mapping.json", "completed.json", "hooks-state.json", "hooks-alive"}
+	stateFiles   = []string{"origins", "origins-live", "gitops", "mapping.json", "completed.json", "hooks-state.json", "hooks-alive", "hooks-removed"}
 )
 
 // prepare makes a directory ready for use, or says why it cannot be used and what
@@ -106,15 +114,8 @@ func prepare(dir string, own bool, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("%w; let this process write there", err)
 	}
-	if own {
-		if err := foreign(dir, user); err != nil {
-			return err
-		}
-	}
-	for _, name := range slices.Concat(stateFolders, stateFiles) {
-		if err := foreign(filepath.Join(dir, name), user); err != nil {
-			return err
-		}
+	if err := trusted(dir, own, user); err != nil {
+		return err
 	}
 	parent := dir
 	if own || !existed {
@@ -126,6 +127,21 @@ func prepare(dir string, own bool, log *slog.Logger) error {
 	}
 	if info, err := os.Stat(parent); err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 && !isMount(parent) {
 		log.Warn("every user may replace the state directory; take the permission away (chmod o-w) or make the directory sticky (chmod +t)", "path", parent)
+	}
+	return nil
+}
+
+// trusted refuses a directory into which somebody else may have put something.
+func trusted(dir string, own bool, user uint32) error {
+	if own {
+		if err := foreign(dir, user); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Concat(stateFolders, stateFiles) {
+		if err := foreign(filepath.Join(dir, name), user); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -201,4 +217,24 @@ func SweepState(dir string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// stateRetry is the time between two looks at a state directory that cannot be used.
+const stateRetry = 2 * time.Second
+
+// AwaitState returns when the named directory can be used, and at the end of ctx:
+// another place is not where the next start would look.
+func AwaitState(ctx context.Context, configured string, environ map[string]string, log *slog.Logger) {
+	tick := time.NewTicker(stateRetry)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if _, err := StateDirectory(configured, environ, log); err == nil {
+			return
+		}
+	}
 }

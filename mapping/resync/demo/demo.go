@@ -56,7 +56,6 @@ func Run(ctx context.Context, once bool, out io.Writer, serve func(ctx context.C
 		"OCEAN__STATE_DIRECTORY":           state,
 		"OCEAN__EVENT_LISTENER__TYPE":      "POLLING",
 		"OCEAN__SCHEDULED_RESYNC_INTERVAL": resyncEvery,
-		"OCEAN__DEFAULT_RESOURCES":         "corrected",
 		"OCEAN__STRICT_EXIT":               "true",
 		"APPLICATION__LOG_LEVEL":           "ERROR",
 		"APPLICATION__PORT":                strconv.Itoa(port),

@@ -1,0 +1,68 @@
+package ocean
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"runtime/debug"
+)
+
+// A Build is what the program was built from.
+type Build struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Date     string `json:"date,omitempty"`     // of the commit
+	Modified bool   `json:"modified,omitempty"` // there were changes beside the commit
+	Go       string `json:"go"`
+}
+
+// ReadBuild asks the program itself: the compiler notes commit and date where it sees
+// the repository.
+func ReadBuild(version string) Build {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return newBuild(version, info)
+}
+
+func newBuild(version string, info *debug.BuildInfo) Build {
+	b := Build{Version: version, Go: info.GoVersion}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Commit = s.Value
+		case "vcs.time":
+			b.Date = s.Value
+		case "vcs.modified":
+			b.Modified = s.Value == "true"
+		}
+	}
+	return b
+}
+
+func (b Build) writeText(w io.Writer) error {
+	modified := ""
+	if b.Modified {
+		modified = ", with changes"
+	}
+	_, err := fmt.Fprintf(w, "ado-port %s\ncommit %s%s\ndate   %s\ngo     %s\n", b.Version, cmp.Or(b.Commit, "unknown"), modified, cmp.Or(b.Date, "unknown"), b.Go)
+	return err
+}
+
+// VersionCommand shows what the program was built from.
+func VersionCommand(b Build, out io.Writer) Command {
+	return Command{Name: "version", Setup: func(fs *flag.FlagSet) Action {
+		var asJSON bool
+		OutputFlag(fs, &asJSON)
+		return func(context.Context, string) error {
+			if asJSON {
+				return json.NewEncoder(out).Encode(b)
+			}
+			return b.writeText(out)
+		}
+	}}
+}

@@ -1,0 +1,72 @@
+package ocean
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// A State is the state directory that a service would use.
+type State struct {
+	Directory string // empty: everything is kept in memory
+	Exists    bool
+	Free      uint64 // bytes of its volume; 0 where the system does not tell
+}
+
+// InspectState finds what StateDirectory would choose and makes nothing: a
+// directory that does not exist is judged by the one in which it would be made. The
+// error is why the named directory, or each of the others, cannot be used.
+func InspectState(configured string, environ map[string]string) (State, error) {
+	if configured != "" {
+		s, err := inspect(configured, false)
+		if err != nil {
+			err = fmt.Errorf("%s: %w: %w", stateVariable, ErrState, err)
+		}
+		return s, err
+	}
+	var errs []error
+	for _, dir := range stateOrder(stateCandidates(environ, "/tmp")) {
+		s, err := inspect(dir, true)
+		if err == nil {
+			return s, nil
+		}
+		errs = append(errs, err)
+	}
+	return State{}, errors.Join(errs...)
+}
+
+// inspect is prepare without any change.
+func inspect(dir string, own bool) (State, error) {
+	s := State{Directory: dir}
+	at, info := dir, os.FileInfo(nil)
+	for {
+		var err error
+		if info, err = os.Stat(at); err == nil {
+			break
+		}
+		if !errors.Is(err, os.ErrNotExist) || at == filepath.Dir(at) {
+			return State{}, fmt.Errorf("%w; make it a directory that this process may write", err)
+		}
+		at = filepath.Dir(at)
+	}
+	s.Exists = at == dir
+	link, err := os.Lstat(dir)
+	switch {
+	case !info.IsDir():
+		return State{}, fmt.Errorf("%s is not a directory; make it a directory that this process may write", at)
+	case own && err == nil && link.Mode()&os.ModeSymlink != 0:
+		return State{}, linkError(dir)
+	}
+	user, err := writable(at)
+	if err != nil {
+		return State{}, fmt.Errorf("%w; let this process write there", err)
+	}
+	if s.Exists {
+		if err := trusted(dir, own, user); err != nil {
+			return State{}, err
+		}
+	}
+	s.Free = freeBytes(at)
+	return s, nil
+}

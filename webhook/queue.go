@@ -1,0 +1,45 @@
+package webhook
+
+// A Queue is what waits to be handled.
+type Queue struct {
+	Kind string `json:"kind"` // of the place where it waits: disk or memory
+	// Usable is whether deliveries can be stored now; if not they are answered 503.
+	Usable        bool    `json:"usable"`
+	Error         string  `json:"error,omitempty"`
+	Depth         int     `json:"depth"` // deliveries, those that are being handled included
+	Bytes         int64   `json:"bytes"`
+	Strangers     int     `json:"strangers"` // of the deliveries, those that nothing speaks for
+	OldestSeconds float64 `json:"oldestSeconds"`
+	Working       int     `json:"workingObjects"`
+	Delayed       int     `json:"delayedObjects"` // whose deliveries failed and wait for their next try
+	DeadLetters   int     `json:"deadLetters"`
+}
+
+const (
+	onDisk   = "disk"
+	inMemory = "memory"
+)
+
+// Queue is what waits now.
+func (s *Server) Queue() Queue {
+	q := Queue{Kind: onDisk}
+	if s.cfg.Directory == "" {
+		q.Kind = inMemory
+	}
+	sp := s.store()
+	switch {
+	case sp == nil && s.unusable.Load():
+		q.Error = "the directory cannot be used; the log says why"
+		return q
+	case sp == nil:
+		q.Error = "the spool is not open yet"
+		return q
+	}
+	if err := sp.Failing(); err != nil {
+		q.Error = err.Error()
+	}
+	st := sp.Stats()
+	q.Usable, q.Depth, q.Bytes, q.Strangers = q.Error == "", st.Depth, st.Bytes, st.Strangers
+	q.OldestSeconds, q.Working, q.Delayed, q.DeadLetters = st.OldestAge.Seconds(), st.Working, st.Delayed, st.DeadLetters
+	return q
+}

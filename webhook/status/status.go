@@ -1,0 +1,65 @@
+// Package status shows what the process is doing: the document /status.json, and
+// the metrics of the process as a whole.
+//
+// It keeps no books. What rooms know they hand in as functions, which are asked
+// when somebody looks.
+package status
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+const namespace = "ado_port"
+
+// NewRegistry makes the registry of the process, with what belongs to no room.
+func NewRegistry(version, commit, goVersion string) *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say what the program was built from.",
+		ConstLabels: prometheus.Labels{"version": version, "commit": commit, "go": goVersion},
+	})
+	info.Set(1)
+	reg.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
+
+// A Section is one member of the document. Of is called for every look, and nil
+// leaves the member out.
+type Section struct {
+	Name string
+	Of   func() any
+}
+
+// A Document is what /status.json shows.
+type Document struct {
+	started  time.Time
+	sections []Section
+}
+
+// New makes the document of a process that starts now.
+func New(sections ...Section) *Document {
+	return &Document{started: time.Now(), sections: sections}
+}
+
+// ServeHTTP answers with the document. Numbers of seconds end in Seconds, times
+// are those of RFC 3339.
+func (d *Document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	doc := map[string]any{"started": d.started, "now": time.Now()}
+	for _, s := range d.sections {
+		if v := s.Of(); v != nil {
+			doc[s.Name] = v
+		}
+	}
+	text, err := json.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		http.Error(w, "the status could not be written as JSON", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_, _ = w.Write(append(text, '\n')) // the client is gone
+}
