@@ -102,8 +102,8 @@ type process struct {
 }
 
 // gcPercent trades processor time for memory: the program streams, so what lives
-// is small, and a quarter of it again is enough room between two collections.
-const gcPercent = 25
+// is small, and a fifth of it again is enough room between two collections.
+const gcPercent = 18
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
