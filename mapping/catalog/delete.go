@@ -16,6 +16,7 @@ import (
 type Deletion struct {
 	port.Ref
 	Proof string
+	Made  bool // a record is known to have made it: Port did not do so by itself
 }
 
 // Deleted is what became of deletions.
@@ -77,7 +78,7 @@ func (s *Session) deleteFrom(ctx context.Context, bp string, list []Deletion, go
 		if referred[d.Identifier] {
 			done.Referred = append(done.Referred, d.Ref)
 			delete(going, EntityKey(d.Ref))
-			s.opt.Plan.Keep(d.Ref, "another entity refers to it, and Port would make it again")
+			s.opt.Plan.referred(d)
 			continue
 		}
 		ids, proof[d.Identifier] = append(ids, d.Identifier), d.Proof
@@ -94,7 +95,7 @@ func (s *Session) deleteFrom(ctx context.Context, bp string, list []Deletion, go
 		Dependents: s.opt.DeleteDependents, EventType: s.opt.Cause.Event, ResyncID: s.opt.Cause.ID, Feature: s.opt.Feature,
 	}, bp, ids)
 	for _, id := range gone {
-		d := Deletion{port.Ref{Blueprint: bp, Identifier: id}, proof[id]}
+		d := Deletion{Ref: port.Ref{Blueprint: bp, Identifier: id}, Proof: proof[id]}
 		s.deleted(ctx, d)
 		done.Gone = append(done.Gone, d.Ref)
 	}

@@ -64,6 +64,26 @@ func (p *Plan) Keep(ref port.Ref, reason string) {
 	}
 }
 
+// referred notes that an entity stays because others refer to it. One that Port itself
+// has made for them is nothing to speak of.
+func (p *Plan) referred(d Deletion) {
+	switch {
+	case p == nil:
+	case d.Made:
+		p.Keep(d.Ref, "another entity refers to it, so Port would make it again")
+	default:
+		p.note(&Planned{Intent: AsItIs, Blueprint: d.Blueprint, Identifier: d.Identifier})
+	}
+}
+
+// refuse notes that Port would not take an entity. One that it does not hold stays
+// what it was, nothing, and is only listed in detail.
+func (p *Plan) refuse(n *Planned, held bool) {
+	if n.Intent = ToRefuse; held || p.detailed {
+		p.note(n)
+	}
+}
+
 func (p *Plan) note(n *Planned) {
 	k := n.key()
 	p.mu.Lock()

@@ -79,9 +79,9 @@ func (s *Session) refuse(d *draft, err error) {
 	}
 	d.count(Refused)
 	if s.opt.Plan != nil && ok && ee.Ref.Identifier != "" {
-		n := &Planned{Intent: ToRefuse, Blueprint: l.Blueprint, Identifier: ee.Ref.Identifier, Reason: ee.Message}
+		n := &Planned{Blueprint: l.Blueprint, Identifier: ee.Ref.Identifier, Reason: ee.Message}
 		n.Kind, n.Resource = l.Source.Origin()
-		s.opt.Plan.note(n)
+		s.opt.Plan.refuse(n, s.owned.has(n.key()))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

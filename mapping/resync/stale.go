@@ -76,7 +76,7 @@ func (r *run) proven(ctx context.Context, stale []port.Ref) []catalog.Deletion {
 			r.stay(ref, HoldUnread, why)
 			continue
 		}
-		out = append(out, catalog.Deletion{Ref: ref, Proof: proofOf(from)})
+		out = append(out, catalog.Deletion{Ref: ref, Proof: proofOf(from), Made: len(from) > 0})
 	}
 	return out
 }

@@ -51,6 +51,13 @@ func (r *result) text(color bool) string {
 	if blueprint != "" {
 		t.b.WriteString("\n")
 	}
+	if len(r.refusals) > 0 {
+		t.b.WriteString("Port would refuse:\n")
+		for _, x := range r.refusals {
+			fmt.Fprintf(&t.b, "  %d of %s, such as %s: %s\n", x.Entities, x.Blueprint, oneLine(x.Sample), oneLine(x.Reason))
+		}
+		t.b.WriteString("\n")
+	}
 	if !r.complete {
 		t.b.WriteString("Not everything is known, and what depends on it is kept:\n")
 		for _, p := range r.problems {
