@@ -279,7 +279,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		err = r.cursors(ctx)
 	}
 	if err != nil {
-		return r.end(ctx, load, err)
+		return r.end(ctx, err)
 	}
 	r.reports.started()
 	opt := SessionOptions(m, catalog.Cause{Event: r.mode.event(), ID: r.id})
@@ -307,7 +307,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	} else {
 		r.remember(ctx)
 	}
-	return r.end(ctx, load, context.Cause(ctx))
+	return r.end(ctx, context.Cause(ctx))
 }
 
 // loadContext outlives ctx by the grace period: what is under way is finished.
