@@ -300,7 +300,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		err = r.cursors(ctx)
 	}
 	if err != nil {
-		return r.end(ctx, load, err)
+		return r.end(ctx, err)
 	}
 	r.runner.metrics.planned(r)
 	for _, b := range r.resources {
@@ -341,7 +341,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		r.remember(ctx)
 	case planning:
 	}
-	return r.end(ctx, load, context.Cause(ctx))
+	return r.end(ctx, context.Cause(ctx))
 }
 
 // loadContext outlives ctx by the grace period: what is under way is finished.

@@ -127,7 +127,7 @@ type Unread struct {
 }
 
 // end reports the end of the resync to Port and sums up.
-func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
+func (r *run) end(ctx context.Context, err error) (*Summary, error) {
 	if ctx.Err() != nil || r.dropped.Load() {
 		r.settle()
 	}
@@ -155,7 +155,7 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 	if sum.State == StateCompleted && r.mode != incremental && !sum.heldBy(HoldThreshold) {
 		r.runner.completed.set(ctx, r.mapping)
 	}
-	r.reports.end(load, sum.State)
+	r.reports.end(sum.State)
 	sum.log(ctx, r)
 	return sum, err
 }
