@@ -51,6 +51,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/resync"
+	"github.com/ado-port/ado-port/mapping/resync/check"
 	"github.com/ado-port/ado-port/mapping/resync/demo"
 	"github.com/ado-port/ado-port/mapping/resync/live"
 	"github.com/ado-port/ado-port/mapping/resync/origins"
@@ -95,14 +96,14 @@ type process struct {
 	masker   *port.Masker               // before out and err; knows the secrets once they are read
 	terminal bool                       // err is a terminal
 	answers  bool                       // in is a terminal: somebody answers questions
-	color    bool                       // out is a terminal that may be coloured
+	paints   bool                       // out is a terminal
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
 
 // gcPercent trades processor time for memory: the program streams, so what lives
-// is small, and a quarter of it again is enough room between two collections.
-const gcPercent = 25
+// is small, and a fifth of it again is enough room between two collections.
+const gcPercent = 18
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -113,7 +114,7 @@ func main() {
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
 		terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
-		color: term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "",
+		paints: term.IsTerminal(int(os.Stdout.Fd())),
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
@@ -146,6 +147,7 @@ func (p process) commands() *ocean.Commands {
 	return &ocean.Commands{Out: p.out, Variables: ocean.Describe[config], List: []ocean.Command{
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
 		{Name: "demo", Setup: p.demo},
+		{Name: "check", Setup: p.check},
 		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
@@ -234,7 +236,7 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 
 // plan shows what a resync would do.
 func (p process) plan(fs *flag.FlagSet) ocean.Action {
-	opt := preview.PlanOptions{Directory: p.dir, Color: p.color}
+	opt := preview.PlanOptions{Directory: p.dir, Color: p.paints && p.environ["NO_COLOR"] == ""}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
@@ -276,6 +278,35 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 			opt.Organizations, opt.Source = a.orgs, a.source
 		}
 		return preview.Map(ctx, opt, p.out)
+	}
+}
+
+// check signs in to both sides and says what is missing.
+func (p process) check(fs *flag.FlagSet) ocean.Action {
+	opt := check.Options{Directory: p.dir, Colors: p.paints && p.environ["NO_COLOR"] == ""} // https://no-color.org
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, _ string) error {
+		cfg, eff, err := p.load(nil, nil)
+		if err != nil {
+			return err
+		}
+		cfg.Application.HTTPLogging, cfg.Application.LogLevel = false, "CRITICAL" // what matters is printed
+		a, err := newClients(ctx, p, cfg, eff, uses{})
+		if err != nil {
+			return err
+		}
+		return check.Run(ctx, check.Config{
+			Port: a.port, PortURL: cfg.Port.BaseURL, Identifier: cfg.Ocean.Integration.Identifier, Setup: cfg.Ocean.Setup(a.source.Check),
+			Organizations: a.orgs, SignIn: cfg.AzureDevOps.SignIn(), PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
+			Live: cfg.Ocean.EventListener.FollowsEvents(), BaseURL: cfg.Ocean.BaseURL, Health: cfg.Ocean.Prefix() + "/health/live",
+			Secret: cfg.AzureDevOps.WebhookSecret != "", Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
+			StateNamed: cfg.Ocean.StateDirectory != "", Notices: eff.Warnings(),
+			State: func() (check.State, error) {
+				s, err := ocean.InspectState(cfg.Ocean.StateDirectory, p.environ)
+				return check.State(s), err
+			},
+		}, opt, p.out)
 	}
 }
 
@@ -427,7 +458,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if cfg.Ocean.Audit.Enabled {
 		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Log: a.component("audit")})
 	}
-	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Log: a.component("catalog"), Registry: a.metrics})
+	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
@@ -574,8 +605,10 @@ func (a *app) underWay() string {
 	if id := a.runner.Running(); id != "" {
 		work = append(work, "resync "+id)
 	}
-	if n := a.server.Working(); n > 0 {
-		work = append(work, fmt.Sprintf("live events of %d objects", n))
+	if a.server != nil {
+		if n := a.server.Queue().Working; n > 0 {
+			work = append(work, fmt.Sprintf("live events of %d objects", n))
+		}
 	}
 	return cmp.Or(strings.Join(work, " and "), "nothing")
 }
@@ -604,7 +637,12 @@ func (a *app) run(ctx context.Context) error {
 			}
 		})
 	}
-	if err := a.port.SetupWhenReachable(ctx, a.cfg.Ocean.Setup(a.source.Check), listen.Type != ocean.ListenOnce); err != nil || ctx.Err() != nil {
+	setup := a.cfg.Ocean.Setup(a.source.Check)
+	setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
+	switch err := a.port.SetupWhenReachable(ctx, setup, listen.Type != ocean.ListenOnce); {
+	case errors.Is(err, port.ErrPostponed) && !a.cfg.Ocean.StrictExit:
+		return nil // what Azure DevOps answers does not decide about the exit code
+	case err != nil || ctx.Err() != nil:
 		return err
 	}
 	var last time.Time

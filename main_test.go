@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,10 +27,15 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/tidwall/gjson"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/mapping/resync/live"
+	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
 	"github.com/ado-port/ado-port/webhook"
@@ -112,7 +120,7 @@ func TestOnceFillsAnEmptyCatalog(t *testing.T) {
 	if got := len(catalog.Entities("azureDevopsWorkItem")); got != 1 {
 		t.Errorf("%d work items, want 1", got)
 	}
-	for _, want := range []string{"repository-1", "Payments", "resync "} {
+	for _, want := range []string{"repository (resources[1])", "total", "resync "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the summary does not show %q:\n%s", want, out)
 		}
@@ -617,6 +625,66 @@ func TestLivePush(t *testing.T) {
 	b.want(t, "branch", "checkout/new", fmt.Sprintf("new: %q", c.ID))
 	b.repository.DeleteBranch("feature")
 	b.want(t, "branch", "checkout/feature", "")
+}
+
+// The log is read by machines: no key twice in a line, no number of nanoseconds, and
+// every line of a resync says which one it is.
+func TestLogLines(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["APPLICATION__LOG_LEVEL"] = "DEBUG"
+	b.ado.Fault(azuredevopstest.Status("GET /{project}/_apis/git/repositories", http.StatusServiceUnavailable).Times(1))
+	stop := b.service(t)
+	b.ready(t)
+	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
+	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+	seen := map[string]bool{}
+	resync := ""
+	for line := range strings.Lines(stop()) {
+		keys := map[string]any{}
+		d := json.NewDecoder(strings.NewReader(line))
+		if _, err := d.Token(); err != nil {
+			t.Errorf("not JSON: %s", line)
+			continue
+		}
+		for d.More() {
+			key, err := d.Token()
+			var val any
+			if err == nil {
+				err = d.Decode(&val)
+			}
+			name, _ := key.(string)
+			if _, twice := keys[name]; twice || err != nil {
+				t.Errorf("%q twice, or %v: %s", name, err, line)
+			}
+			if n, number := val.(float64); number && n > 1e7 && !strings.Contains(name, "bytes") {
+				t.Errorf("%q is a number of what? %s", name, line)
+			}
+			keys[name] = val
+		}
+		msg, _ := keys["msg"].(string)
+		seen[msg] = true
+		switch msg {
+		case "resync started":
+			resync, _ = keys["resync_id"].(string)
+			if keys["cause"] != "start" {
+				t.Errorf("the cause is missing: %s", line)
+			}
+		case "resync ended", "resync of a kind ended", "request repeated":
+			if resync == "" || keys["resync_id"] != resync {
+				t.Errorf("a line of resync %s without its id: %s", resync, line)
+			}
+		case "ado-port starts":
+			if keys["credential"] != "pat" || keys["organizations"] != b.ado.OrganizationURL() || keys["next_resync"] != "now" || keys["listener"] != "POLLING" {
+				t.Errorf("the start line is %s", line)
+			}
+		}
+	}
+	for _, msg := range []string{"ado-port starts", "resync started", "request repeated", "resync ended", "stopping"} {
+		if !seen[msg] {
+			t.Errorf("no line %q", msg)
+		}
+	}
 }
 
 func TestLiveRename(t *testing.T) {
@@ -1171,5 +1239,255 @@ func runDocument(t *testing.T, lines []string) {
 		if code, out := execute(args); code != want {
 			t.Errorf("%s: exit code %d, want %d\n%s", line, code, want, out)
 		}
+	}
+}
+
+func TestCheckCommand(t *testing.T) {
+	t.Parallel()
+	ado, catalog, environ := servers(t)
+	environ["OCEAN__DEFAULT_RESOURCES"] = "corrected"
+	wants := func(code int, text string, args ...string) {
+		t.Helper()
+		got, out, errs := start(t, t.Context(), append([]string{"check"}, args...), maps.Clone(environ))
+		if got != code || !strings.Contains(out+errs, text) {
+			t.Errorf("check %q: exit code %d, want %d and %q in:\n%s\n%s", args, got, code, text, out, errs)
+		}
+	}
+	wants(ocean.ExitGood, "the first start makes the installation")
+	wants(ocean.ExitGood, `"state": "ok"`, "--output", "json")
+	wants(ocean.ExitUsage, "unexpected argument", "everything")
+	wants(ocean.ExitFailed, "no such file", "--mapping", "none.yaml")
+	ado.SetScopes("Project and Team", "Code", "Work Items")
+	wants(ocean.ExitFailed, "add the scope Release (Read)")
+	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
+		t.Error("a check makes something in Port")
+	}
+	environ["OCEAN__PORT__CLIENT_SECRET"] = "wrong"
+	wants(ocean.ExitFailed, "not checked: it is in Port")
+	delete(environ, "OCEAN__PORT__CLIENT_ID")
+	wants(ocean.ExitFailed, "OCEAN__PORT__CLIENT_ID is not set")
+}
+
+// A wrong token is found before anything is made in Port; where there is no mistake,
+// the question is not asked twice.
+func TestAzureDevOpsIsAskedFirst(t *testing.T) {
+	t.Parallel()
+	ado, catalog, environ := servers(t)
+	ado.SetPAT("another")
+	code, _, errs := start(t, t.Context(), nil, maps.Clone(environ))
+	if code != ocean.ExitGood || !strings.Contains(errs, "nothing is created in Port") || !strings.Contains(errs, "PERSONAL_ACCESS_TOKEN") {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
+		t.Error("something was made in Port")
+	}
+	ado.SetPAT(pat)
+	ado.ClearRequests()
+	if code, _, errs = start(t, t.Context(), nil, maps.Clone(environ)); code != ocean.ExitGood || len(catalog.Integrations()) != 1 {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	if n := ado.Calls("GET /_apis/projects"); n != 1 {
+		t.Errorf("%d lists of projects, want 1", n)
+	}
+	ado.SetPAT("another")
+	ado.ClearRequests()
+	start(t, t.Context(), nil, maps.Clone(environ))
+	var states []string
+	for _, s := range catalog.Integration().States {
+		states = append(states, string(s))
+	}
+	if last := states[len(states)-1]; !strings.Contains(last, "failed") {
+		t.Errorf("an installation that exists is not told of the failure: %s", last)
+	}
+}
+
+// A listening service is the program with a listener, and what Port was told of its resyncs.
+type listening struct {
+	catalog *porttest.Server
+	log     buffer
+	states  chan string
+	stop    func() int
+}
+
+// listenTo starts the service with a listener.
+func listenTo(t *testing.T, catalog *porttest.Server, environ map[string]string) *listening {
+	t.Helper()
+	l := &listening{catalog: catalog, states: make(chan string, 100)}
+	catalog.ClearFaults()
+	catalog.Fault(porttest.Do("PATCH /v1/integration/{identifier}/resync-state", nil).When(func(_ *http.Request, body []byte) bool {
+		l.states <- gjson.GetBytes(body, "status").Str
+		return false
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, process{environ: environ, dir: t.TempDir(), out: io.Discard, err: &l.log})
+	}()
+	l.stop = sync.OnceValue(func() int {
+		cancel()
+		return <-code
+	})
+	t.Cleanup(func() {
+		l.stop()
+		if t.Failed() {
+			t.Log(l.log.String())
+		}
+	})
+	return l
+}
+
+// says waits until the log has a text.
+func (l *listening) says(t *testing.T, text string) {
+	t.Helper()
+	seen := make(chan struct{})
+	once := sync.OnceFunc(func() { close(seen) })
+	l.log.mu.Lock()
+	l.log.after = func(all string) {
+		if strings.Contains(all, text) {
+			once()
+		}
+	}
+	l.log.after(l.log.b.String())
+	l.log.mu.Unlock()
+	select {
+	case <-seen:
+	case <-t.Context().Done():
+		t.Fatalf("the log does not say %q", text)
+	}
+}
+
+// want waits for states of resyncs.
+func (l *listening) want(t *testing.T, states ...string) {
+	t.Helper()
+	for _, want := range states {
+		if got := <-l.states; got != want {
+			t.Fatalf("a resync is %s, want %s", got, want)
+		}
+	}
+}
+
+// A broker over TLS, with Port's credentials from the API. Behind the first start
+// the service resyncs when it is asked to, and only then.
+func TestKafka(t *testing.T) {
+	t.Parallel()
+	_, catalog, environ := servers(t)
+	certs := httptest.NewTLSServer(nil)
+	defer certs.Close()
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certs.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := port.New(port.ClientConfig{
+		ClientID: "cid", ClientSecret: "port-secret-that-nobody-may-see", BaseURL: catalog.URL, IntegrationType: "t", Identifier: "i", Version: "1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	organization, _, err := client.KafkaTopic(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, password, err := client.KafkaCredentials(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic := organization + ".change.log"
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic), kfake.EnableSASL(),
+		kfake.Superuser("SCRAM-SHA-512", user, password), kfake.TLS(&tls.Config{Certificates: certs.TLS.Certificates})) //nolint:gosec // a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	producer, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.SASL(scram.Auth{User: user, Pass: password}.AsSha512Mechanism()),
+		kgo.DialTLSConfig(&tls.Config{InsecureSkipVerify: true})) //nolint:gosec // a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	ask := func() {
+		t.Helper()
+		message := `{"action":"RESYNC","context":{"integrationId":"my-azure-devops-integration"}}`
+		if err := producer.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(message)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	environ["OCEAN__EVENT_LISTENER"] = `{"type":"KAFKA","brokers":"` + strings.Join(broker.ListenAddrs(), ",") + `"}`
+	environ["OCEAN__STATE_DIRECTORY"], environ["SSL_CERT_FILE"] = t.TempDir(), authority
+
+	l := listenTo(t, catalog, environ)
+	l.want(t, "running", "completed") // there was none before
+	l.says(t, "Kafka topic is read")
+	ask()
+	l.want(t, "running", "completed")
+	if doc := string(catalog.Integration().Document); !strings.Contains(doc, `"changelogDestination":{"type":"KAFKA"}`) {
+		t.Errorf("Port does not know where to ask: %s", doc)
+	}
+	if code := l.stop(); code != ocean.ExitGood || strings.Contains(l.log.String(), password) {
+		t.Errorf("exit code %d", code)
+	}
+	l = listenTo(t, catalog, environ)
+	l.says(t, "Kafka topic is read")
+	ask()
+	l.want(t, "running", "completed")
+	l.stop()
+	if n := len(catalog.Integration().States); n != 6 {
+		t.Errorf("%d states of resyncs, want those of one at the first start and two that were asked for", n)
+	}
+	// One that was stopped is done at the next start.
+	catalog.TriggerResync()
+	l = listenTo(t, catalog, environ)
+	l.want(t, "running", "completed")
+}
+
+// The end of a resync is told before the one that takes its place begins.
+func TestAnotherMappingEndsAResync(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["OCEAN__EVENT_LISTENER__TYPE"], b.environ["OCEAN__EVENT_LISTENER__APP_HOST"] = "WEBHOOK", b.environ["OCEAN__BASE_URL"]
+	b.environ["OCEAN__MAX_WAIT_SECONDS_BEFORE_SHUTDOWN"] = "0.1" // for what hangs below
+	l := listenTo(t, b.catalog, b.environ)
+	held := make(chan struct{})
+	hold := sync.OnceFunc(func() { close(held) })
+	b.catalog.Fault(porttest.Hang("POST /v1/blueprints/{blueprint}/entities/bulk").Times(1).When(func(*http.Request, []byte) bool { hold(); return true }))
+	l.want(t, "running")
+	<-held
+	// The same mapping: the resync goes on, and one follows it.
+	b.post(t, "/resync", "hook-secret", nil)
+	b.catalog.SetMapping(`{"resources":[` + resource("repository", ".name", ".name", ".id") + `]}`)
+	b.post(t, "/resync", "hook-secret", nil)
+	l.want(t, "aborted", "running", "completed")
+}
+
+func TestActionsOnlyDoesNothing(t *testing.T) {
+	t.Parallel()
+	_, catalog, environ := servers(t)
+	environ["OCEAN__EVENT_LISTENER"], environ["OCEAN__STATE_DIRECTORY"] = `{"type":"ACTIONS_ONLY"}`, t.TempDir()
+	environ["OCEAN__SCHEDULED_RESYNC_INTERVAL"] = "1s"
+	l := listenTo(t, catalog, environ)
+	l.says(t, "does nothing until self-service actions exist")
+	if code := l.stop(); code != ocean.ExitGood || len(catalog.Integration().States) != 0 || len(catalog.Entities("")) != 0 {
+		t.Errorf("exit code %d, states %s", code, catalog.Integration().States)
+	}
+}
+
+// A mapping that cannot be used, or read, ends live events for no longer than it lasts.
+func TestLiveEventsBehindABrokenMapping(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["OCEAN__PORT__PORT_APP_CONFIG_CACHE_TTL"] = "0"
+	b.service(t)
+	b.ready(t)
+	good := string(b.catalog.Integration().Config)
+	for _, damage := range []func(){
+		func() { b.catalog.SetMapping(`{"resources":"none"}`) },
+		func() { b.catalog.Fault(porttest.Status("GET /v1/integration/{id}", 403)) },
+	} {
+		damage()
+		c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
+		b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+		b.catalog.ClearFaults()
+		b.catalog.SetMapping(good)
+		c = b.repository.Push("main", azuredevopstest.Files{"a": "c"})
+		b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
 	}
 }

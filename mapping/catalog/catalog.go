@@ -172,22 +172,16 @@ func (s *Session) wrote(ctx context.Context, c *Change) {
 	if s.opt.Cause.Event != EventResync {
 		s.c.touch(EntityKey(c.Ref))
 	}
-	s.changed(ctx, actionWritten, c)
+	s.changed(ctx, c)
 }
 
 func (s *Session) deleted(ctx context.Context, d Deletion) {
-	s.changed(ctx, actionDeleted, &Change{Ref: d.Ref, Action: Gone, Proof: d.Proof})
+	s.changed(ctx, &Change{Ref: d.Ref, Action: Gone, Proof: d.Proof})
 }
 
-// What happens to an entity, for metrics.
-const (
-	actionWritten = "written"
-	actionDeleted = "deleted"
-)
-
-func (s *Session) changed(ctx context.Context, operation string, c *Change) {
+func (s *Session) changed(ctx context.Context, c *Change) {
 	c.Cause = s.opt.Cause
-	s.c.metrics.of(change{c.Blueprint, operation, s.cause}).Inc()
+	s.c.metrics.of(change{c.Blueprint, c.Action, s.cause}).Inc()
 	s.c.audit.changed(ctx, c)
 }
 

@@ -215,7 +215,7 @@ func (r *Runner) start(ctx context.Context, m mode, cause string) (*Summary, err
 	ctx = port.LogContext(ctx, slog.String("resync_id", run.id))
 	run.log.InfoContext(ctx, "resync started", "cause", cause, "mode", m.String())
 	defer r.cfg.Catalog.Watch(ctx)()
-	r.metrics.began()
+	r.metrics.began(run)
 	sum, err := run.full(ctx)
 	r.metrics.ended(run, sum)
 	if r.cfg.Observer != nil && (m == full || m == incremental) {
@@ -300,7 +300,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		err = r.cursors(ctx)
 	}
 	if err != nil {
-		return r.end(ctx, load, err)
+		return r.end(ctx, err)
 	}
 	r.runner.metrics.planned(r)
 	for _, b := range r.resources {
@@ -341,7 +341,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		r.remember(ctx)
 	case planning:
 	}
-	return r.end(ctx, load, context.Cause(ctx))
+	return r.end(ctx, context.Cause(ctx))
 }
 
 // loadContext outlives ctx by the grace period: what is under way is finished.

@@ -37,6 +37,9 @@ func (r *run) clean(ctx context.Context) {
 		r.going[ref.Blueprint] = true
 		r.countDeleted(ref)
 	}
+	for _, ref := range done.Referred {
+		r.stay(ref, HoldReferred, "other entities refer to them, and Port would make them again")
+	}
 	for _, err := range append(done.Refusals, err) {
 		if err != nil {
 			r.problem(ctx, "deleting what is gone", err)

@@ -76,7 +76,7 @@ func (s *Summary) heldBy(h Hold) bool {
 // they are too many at once.
 func (s *Summary) Held() (n int) {
 	for _, x := range s.NotDeleted {
-		if x.Hold != HoldUnread {
+		if x.Hold.suspicious() {
 			n += x.Entities
 		}
 	}
@@ -93,6 +93,8 @@ type Former struct {
 
 // KindSummary is one resource of the mapping.
 type KindSummary struct {
+	identifier string // as Port knows it, "work-item-5"
+
 	Resource string `json:"resource"` // its place in the mapping, "resources[5]"
 	Kind     string `json:"kind"`
 	Counts   Counts `json:"counts"`
@@ -125,7 +127,7 @@ type Unread struct {
 }
 
 // end reports the end of the resync to Port and sums up.
-func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
+func (r *run) end(ctx context.Context, err error) (*Summary, error) {
 	if ctx.Err() != nil || r.dropped.Load() {
 		r.settle()
 	}
@@ -153,7 +155,7 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 	if sum.State == StateCompleted && r.mode != incremental && !sum.heldBy(HoldThreshold) {
 		r.runner.completed.set(ctx, r.mapping)
 	}
-	r.reports.end(load, sum.State)
+	r.reports.end(sum.State)
 	sum.log(ctx, r)
 	return sum, err
 }
@@ -178,7 +180,7 @@ func (r *run) summary() *Summary {
 	s.Throttled = used.throttledFor("")
 	unread := map[string]*Unread{}
 	for _, b := range r.resources {
-		k := KindSummary{Resource: b.Path(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
+		k := KindSummary{identifier: b.KindIndex(), Resource: b.Path(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
 		if u := b.unknowns(); len(u) > 0 {
 			k.FirstError = r.display(u[0].Scope).String() + ": " + u[0].Reason
 		}
