@@ -148,6 +148,7 @@ func (p process) commands() *ocean.Commands {
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
 		{Name: "demo", Setup: p.demo},
 		{Name: "check", Setup: p.check},
+		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
 		{Name: "hooks", Setup: p.hooks},
@@ -233,6 +234,29 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 	}
 }
 
+// plan shows what a resync would do.
+func (p process) plan(fs *flag.FlagSet) ocean.Action {
+	opt := preview.PlanOptions{Directory: p.dir, Color: p.colors()}
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, _ string) error {
+		a, err := p.clients(ctx, uses{})
+		if err != nil {
+			return err
+		}
+		state, err := ocean.InspectState(a.cfg.Ocean.StateDirectory, p.environ)
+		if err != nil {
+			a.log.WarnContext(ctx, "what is remembered of the last resync cannot be used", "err", err)
+		}
+		opt.Source, opt.Strict = a.source, a.cfg.Ocean.StrictExit
+		opt.Resync = resync.Config{
+			Organizations: a.orgs, Port: a.port, Catalog: catalog.New(catalog.Config{Port: a.port, TempDirectory: os.TempDir(), Log: a.component("catalog")}),
+			StateDirectory: state.Directory, TempDirectory: os.TempDir(), Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
+		}
+		return preview.Plan(ctx, opt, p.out)
+	}
+}
+
 // mapRecords shows what the mapping makes of a few records.
 func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
@@ -259,7 +283,7 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 
 // check signs in to both sides and says what is missing.
 func (p process) check(fs *flag.FlagSet) ocean.Action {
-	opt := check.Options{Directory: p.dir, Colors: p.paints && p.environ["NO_COLOR"] == ""} // https://no-color.org
+	opt := check.Options{Directory: p.dir, Colors: p.colors()}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
@@ -285,6 +309,9 @@ func (p process) check(fs *flag.FlagSet) ocean.Action {
 		}, opt, p.out)
 	}
 }
+
+// colors tells whether what is printed may have some: https://no-color.org
+func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" }
 
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
@@ -581,8 +608,10 @@ func (a *app) underWay() string {
 	if id := a.runner.Running(); id != "" {
 		work = append(work, "resync "+id)
 	}
-	if n := a.server.Working(); n > 0 {
-		work = append(work, fmt.Sprintf("live events of %d objects", n))
+	if a.server != nil {
+		if n := a.server.Queue().Working; n > 0 {
+			work = append(work, fmt.Sprintf("live events of %d objects", n))
+		}
 	}
 	return cmp.Or(strings.Join(work, " and "), "nothing")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -112,7 +113,7 @@ func TestOnceFillsAnEmptyCatalog(t *testing.T) {
 	if got := len(catalog.Entities("azureDevopsWorkItem")); got != 1 {
 		t.Errorf("%d work items, want 1", got)
 	}
-	for _, want := range []string{"repository-1", "Payments", "resync "} {
+	for _, want := range []string{"repository (resources[1])", "total", "resync "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the summary does not show %q:\n%s", want, out)
 		}
@@ -617,6 +618,66 @@ func TestLivePush(t *testing.T) {
 	b.want(t, "branch", "checkout/new", fmt.Sprintf("new: %q", c.ID))
 	b.repository.DeleteBranch("feature")
 	b.want(t, "branch", "checkout/feature", "")
+}
+
+// The log is read by machines: no key twice in a line, no number of nanoseconds, and
+// every line of a resync says which one it is.
+func TestLogLines(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["APPLICATION__LOG_LEVEL"] = "DEBUG"
+	b.ado.Fault(azuredevopstest.Status("GET /{project}/_apis/git/repositories", http.StatusServiceUnavailable).Times(1))
+	stop := b.service(t)
+	b.ready(t)
+	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
+	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+	seen := map[string]bool{}
+	resync := ""
+	for line := range strings.Lines(stop()) {
+		keys := map[string]any{}
+		d := json.NewDecoder(strings.NewReader(line))
+		if _, err := d.Token(); err != nil {
+			t.Errorf("not JSON: %s", line)
+			continue
+		}
+		for d.More() {
+			key, err := d.Token()
+			var val any
+			if err == nil {
+				err = d.Decode(&val)
+			}
+			name, _ := key.(string)
+			if _, twice := keys[name]; twice || err != nil {
+				t.Errorf("%q twice, or %v: %s", name, err, line)
+			}
+			if n, number := val.(float64); number && n > 1e7 && !strings.Contains(name, "bytes") {
+				t.Errorf("%q is a number of what? %s", name, line)
+			}
+			keys[name] = val
+		}
+		msg, _ := keys["msg"].(string)
+		seen[msg] = true
+		switch msg {
+		case "resync started":
+			resync, _ = keys["resync_id"].(string)
+			if keys["cause"] != "start" {
+				t.Errorf("the cause is missing: %s", line)
+			}
+		case "resync ended", "resync of a kind ended", "request repeated":
+			if resync == "" || keys["resync_id"] != resync {
+				t.Errorf("a line of resync %s without its id: %s", resync, line)
+			}
+		case "ado-port starts":
+			if keys["credential"] != "pat" || keys["organizations"] != b.ado.OrganizationURL() || keys["next_resync"] != "now" || keys["listener"] != "POLLING" {
+				t.Errorf("the start line is %s", line)
+			}
+		}
+	}
+	for _, msg := range []string{"ado-port starts", "resync started", "request repeated", "resync ended", "stopping"} {
+		if !seen[msg] {
+			t.Errorf("no line %q", msg)
+		}
+	}
 }
 
 func TestLiveRename(t *testing.T) {

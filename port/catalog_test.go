@@ -52,7 +52,7 @@ func TestOwned(t *testing.T) {
 		break
 	}
 	got = nil
-	for raw, err := range c.SearchOwned(t.Context(), port.SearchQuery{
+	for raw, err := range c.Search(t.Context(), port.SearchQuery{
 		Blueprint: "service", IDs: []string{"a", "c", "d", "e", "f", "g", "h"}, Include: []string{"title", "properties.n"},
 	}) {
 		if err != nil {
@@ -351,7 +351,7 @@ func owned(t *testing.T, c *port.Client) string {
 func foundBy(t *testing.T, c *port.Client, f port.Feature, ids ...string) string {
 	t.Helper()
 	var got []string
-	for raw, err := range c.SearchOwned(t.Context(), port.SearchQuery{Blueprint: "service", IDs: ids, Feature: f}) {
+	for raw, err := range c.Search(t.Context(), port.SearchQuery{Blueprint: "service", IDs: ids, Feature: f}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,6 +59,9 @@ func (s *Session) admit(ctx context.Context, l *Layer, known bool) bool {
 		return true
 	}
 	l.Source.Count(Kept, 1) // what we know of it is not complete: leave it alone
+	if !found {
+		s.opt.Plan.Keep(l.ref(), "not all of its record could be read")
+	}
 	if found {
 		s.doubt(l.Blueprint)
 	}
@@ -75,6 +78,11 @@ func (s *Session) refuse(d *draft, err error) {
 		reason = fmt.Sprintf("%d %s: %s", ee.Status, ee.Code, ee.Message)
 	}
 	d.count(Refused)
+	if s.opt.Plan != nil && ok && ee.Ref.Identifier != "" {
+		n := &Planned{Intent: ToRefuse, Blueprint: l.Blueprint, Identifier: ee.Ref.Identifier, Reason: ee.Message}
+		n.Kind, n.Resource = l.Source.Origin()
+		s.opt.Plan.note(n)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.Search {

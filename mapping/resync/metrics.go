@@ -27,8 +27,8 @@ type metrics struct {
 	interval func() time.Duration
 
 	mu          sync.Mutex
-	running     *run // nil: none, or it has no plan yet
-	runs        bool
+	running     *run     // nil: none
+	plan        bool     // the running one has one
 	last        *Summary // full ones
 	lastSuccess time.Time
 	totals      map[string]Counts          // by kind, of the runs that have ended
@@ -77,16 +77,16 @@ func (m *metrics) register(reg prometheus.Registerer) error {
 }
 
 // began notes that a resync begins, planned that it knows what to do.
-func (m *metrics) began() {
+func (m *metrics) began(r *run) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.runs = true
+	m.running, m.plan = r, false
 }
 
 func (m *metrics) planned(r *run) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.running = r
+	m.plan = true
 	if r.mode == full {
 		clear(m.reports) // of blocks that the mapping does not have any more
 	}
@@ -108,14 +108,14 @@ func (m *metrics) ended(r *run, sum *Summary) {
 	m.resyncs.WithLabelValues(string(sum.State), cause).Inc()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.running, m.runs = nil, false
+	m.running = nil
 	for i := range sum.Kinds {
 		k := &sum.Kinds[i]
 		c := m.totals[k.Kind]
 		c.Add(k.Counts)
 		m.totals[k.Kind] = c
-		if rep, ok := m.reports[k.Resource]; ok && r.mode == full {
-			m.reports[k.Resource] = withCounts(rep, &k.Counts) // it was read before all of it was written
+		if rep, ok := m.reports[k.identifier]; ok && r.mode == full {
+			m.reports[k.identifier] = withCounts(rep, &k.Counts) // it was read before all of it was written
 		}
 	}
 	if r.mode != full {
@@ -162,7 +162,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	gauge(lastSuccess, unix(m.lastSuccess))
-	gauge(running, truth(m.runs))
+	gauge(running, truth(m.running != nil))
 	held := map[Hold]int{}
 	if m.last != nil {
 		gauge(lastEnd, unix(m.last.Ended()))
@@ -188,7 +188,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 // counted are the figures of all runs by kind, the one under way included. mu is held.
 func (m *metrics) counted() map[string]Counts {
 	out := maps.Clone(m.totals)
-	if m.running != nil {
+	if m.running != nil && m.plan {
 		for _, b := range m.running.resources {
 			c := out[b.Kind]
 			c.Add(b.counts())

@@ -1,6 +1,7 @@
 package resync
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -278,7 +279,7 @@ func (e *examples) add(record []byte) {
 	if e == nil || len(e.records) == maxExamples {
 		return
 	}
-	if e.records = append(e.records, record); len(e.records) == maxExamples {
+	if e.records = append(e.records, bytes.Clone(record)); len(e.records) == maxExamples {
 		e.post()
 	}
 }

@@ -55,6 +55,9 @@ type Summary struct {
 	// Unwritten counts the deleted entities of blueprints that no block of the mapping
 	// writes any more. They are in Total.
 	Unwritten map[string]int `json:"unwritten,omitempty"`
+	// Remapped are the blueprints with entities to delete whose blocks of the mapping
+	// have changed since the last complete resync; only in a plan.
+	Remapped []string `json:"remapped,omitempty"`
 	// Former are the organizations that are not configured any more and of which there
 	// were entities.
 	Former []Former `json:"formerOrganizations,omitempty"`
@@ -73,7 +76,7 @@ func (s *Summary) heldBy(h Hold) bool {
 // they are too many at once.
 func (s *Summary) Held() (n int) {
 	for _, x := range s.NotDeleted {
-		if x.Hold != HoldUnread {
+		if x.Hold.suspicious() {
 			n += x.Entities
 		}
 	}
@@ -90,6 +93,8 @@ type Former struct {
 
 // KindSummary is one resource of the mapping.
 type KindSummary struct {
+	identifier string // as Port knows it, "work-item-5"
+
 	Resource string `json:"resource"` // its place in the mapping, "resources[5]"
 	Kind     string `json:"kind"`
 	Counts   Counts `json:"counts"`
@@ -133,12 +138,19 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 	case err != nil:
 		sum.Problems = append(sum.Problems, err.Error())
 		sum.State = StateFailed
+		if r.mode == planning {
+			return sum, err
+		}
 		r.log.ErrorContext(ctx, "resync failed before it began", "err", err)
 		err = nil
 	case len(sum.Unread)+len(sum.Problems)+len(sum.Rejected) > 0:
 		sum.State = StateFailed
 	default:
 		sum.State = StateCompleted
+	}
+	if r.mode == planning {
+		sum.Remapped = r.remapped(ctx)
+		return sum, err
 	}
 	if sum.State == StateCompleted && r.mode != incremental && !sum.heldBy(HoldThreshold) {
 		r.runner.completed.set(ctx, r.mapping)
@@ -168,7 +180,7 @@ func (r *run) summary() *Summary {
 	s.Throttled = used.throttledFor("")
 	unread := map[string]*Unread{}
 	for _, b := range r.resources {
-		k := KindSummary{Resource: b.Path(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
+		k := KindSummary{identifier: b.KindIndex(), Resource: b.Path(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
 		if u := b.unknowns(); len(u) > 0 {
 			k.FirstError = r.display(u[0].Scope).String() + ": " + u[0].Reason
 		}

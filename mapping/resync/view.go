@@ -16,7 +16,7 @@ type Progress struct {
 	Cause   string       `json:"cause"`
 	Mode    string       `json:"mode"` // full, incremental or learning
 	Started time.Time    `json:"started"`
-	Kinds   []KindStatus `json:"kinds"`
+	Kinds   []KindStatus `json:"kinds,omitempty"`
 }
 
 // A Result is a Summary with its times in seconds.
@@ -41,7 +41,10 @@ func (r *Runner) View() View {
 		v.Last = &Result{m.last, m.last.Ended(), m.last.Duration.Seconds(), m.last.Throttled.Seconds()}
 	}
 	if run := m.running; run != nil {
-		v.Running = &Progress{run.id, run.cause, run.mode.String(), run.started, (&Status{run}).Kinds()}
+		v.Running = &Progress{run.id, run.cause, run.mode.String(), run.started, nil}
+		if m.plan {
+			v.Running.Kinds = (&Status{run}).Kinds()
+		}
 	}
 	return v
 }

@@ -66,7 +66,7 @@ func TestCommands(t *testing.T) {
 		{args: "map wiki -x", usage: "unknown flag -x:"},
 		{args: "map wiki --output xml", usage: "want text or json"},
 		{args: "config now", usage: `unexpected argument "now"`},
-		{args: "versoin", usage: "did you mean version?"},
+		{args: "versionn", usage: "did you mean version?"},
 		{args: "nonsense", usage: `unknown command "nonsense":`},
 		{args: "-v", out: "ado-port 1.2.3\ncommit "},
 		{args: "help", out: "ado-port map KIND"},

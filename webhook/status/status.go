@@ -28,8 +28,8 @@ func NewRegistry(version, commit, goVersion string) *prometheus.Registry {
 	return reg
 }
 
-// A Section is one member of the document. Of is called for every look, and nil
-// leaves the member out.
+// A Section is one member of the document. Of is called for every look; what is null
+// as JSON is left out.
 type Section struct {
 	Name string
 	Of   func() any
@@ -49,17 +49,23 @@ func New(sections ...Section) *Document {
 // ServeHTTP answers with the document. Numbers of seconds end in Seconds, times
 // are those of RFC 3339.
 func (d *Document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	doc := map[string]any{"started": d.started, "now": time.Now()}
-	for _, s := range d.sections {
-		if v := s.Of(); v != nil {
-			doc[s.Name] = v
-		}
-	}
-	text, err := json.MarshalIndent(doc, "", "  ")
+	text, err := json.MarshalIndent(d.members(), "", "  ")
 	if err != nil {
 		http.Error(w, "the status could not be written as JSON", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_, _ = w.Write(append(text, '\n')) // the client is gone
+}
+
+func (d *Document) members() map[string]any {
+	doc := map[string]any{"started": d.started, "now": time.Now()}
+	for _, s := range d.sections {
+		if text, err := json.Marshal(s.Of()); err != nil {
+			doc[s.Name] = map[string]string{"error": err.Error()}
+		} else if string(text) != "null" {
+			doc[s.Name] = json.RawMessage(text)
+		}
+	}
+	return doc
 }

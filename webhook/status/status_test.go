@@ -33,7 +33,7 @@ func TestDocument(t *testing.T) {
 	n := 0
 	d := status.New(
 		status.Section{Name: "queue", Of: func() any { n++; return map[string]int{"depth": n} }},
-		status.Section{Name: "hooks", Of: func() any { return nil }})
+		status.Section{Name: "hooks", Of: func() any { return []string(nil) }})
 	for want := 1; want <= 2; want++ {
 		var got struct {
 			Started time.Time
