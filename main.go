@@ -21,6 +21,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -43,14 +43,15 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/google/uuid"
-	"github.com/mattn/go-isatty"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/term"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
 	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/resync"
+	"github.com/ado-port/ado-port/mapping/resync/check"
 	"github.com/ado-port/ado-port/mapping/resync/demo"
 	"github.com/ado-port/ado-port/mapping/resync/live"
 	"github.com/ado-port/ado-port/mapping/resync/origins"
@@ -90,17 +91,19 @@ type process struct {
 	dir      string // working directory
 	in       io.Reader
 	out, err io.Writer
-	screen   io.Writer    // err without the masker, for a display that draws; nil: err is no terminal
-	masker   *port.Masker // before out and err; knows the secrets once they are read
-	terminal bool         // err is a terminal
-	answers  bool         // in is a terminal: somebody answers questions
+	screen   io.Writer                  // err without the masker, for a display that draws; nil: err is no terminal
+	size     func() (columns, rows int) // of that terminal
+	masker   *port.Masker               // before out and err; knows the secrets once they are read
+	terminal bool                       // err is a terminal
+	answers  bool                       // in is a terminal: somebody answers questions
+	paints   bool                       // out is a terminal
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
 }
 
 // gcPercent trades processor time for memory: the program streams, so what lives
-// is small, and a quarter of it again is enough room between two collections.
-const gcPercent = 25
+// is small, and a fifth of it again is enough room between two collections.
+const gcPercent = 18
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -109,10 +112,21 @@ func main() {
 	}
 	code := run(ctx, process{
 		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isatty.IsTerminal(os.Stderr.Fd()), answers: isatty.IsTerminal(os.Stdin.Fd()),
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
+		paints: term.IsTerminal(int(os.Stdout.Fd())),
 	})
 	stop()
 	os.Exit(code) // the only exit of the program
+}
+
+// terminalSize is that of a usual terminal where it cannot be told.
+func terminalSize() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || columns < 1 || rows < 1 {
+		return 80, 24
+	}
+	return columns, rows
 }
 
 // run is main without the process. It returns the exit code.
@@ -133,10 +147,12 @@ func (p process) commands() *ocean.Commands {
 	return &ocean.Commands{Out: p.out, Variables: ocean.Describe[config], List: []ocean.Command{
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
 		{Name: "demo", Setup: p.demo},
+		{Name: "check", Setup: p.check},
+		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
 		{Name: "hooks", Setup: p.hooks},
-		ocean.VersionCommand(version, p.out),
+		ocean.VersionCommand(ocean.ReadBuild(version), p.out),
 	}}
 }
 
@@ -202,12 +218,7 @@ func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
 		return err
 	}
 	a.log.ErrorContext(ctx, "waiting for the state directory", "err", why)
-	serving, stop := context.WithCancel(ctx)
-	var server sync.WaitGroup
-	defer server.Wait()
-	defer stop()
-	server.Go(func() { _ = a.server.Run(serving) }) // it ends with serving
-	ocean.AwaitState(ctx, cfg.Ocean.StateDirectory, p.environ, a.log)
+	a.server.RunWhile(ctx, func(ctx context.Context) { ocean.AwaitState(ctx, cfg.Ocean.StateDirectory, p.environ, a.log) })
 	return nil
 }
 
@@ -223,13 +234,36 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 	}
 }
 
+// plan shows what a resync would do.
+func (p process) plan(fs *flag.FlagSet) ocean.Action {
+	opt := preview.PlanOptions{Directory: p.dir, Color: p.paints && p.environ["NO_COLOR"] == ""}
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, _ string) error {
+		a, err := p.clients(ctx, uses{})
+		if err != nil {
+			return err
+		}
+		state, err := ocean.InspectState(a.cfg.Ocean.StateDirectory, p.environ)
+		if err != nil {
+			a.log.WarnContext(ctx, "what is remembered of the last resync cannot be used", "err", err)
+		}
+		opt.Source, opt.Strict = a.source, a.cfg.Ocean.StrictExit
+		opt.Resync = resync.Config{
+			Organizations: a.orgs, Port: a.port, Catalog: catalog.New(catalog.Config{Port: a.port, TempDirectory: os.TempDir(), Log: a.component("catalog")}),
+			StateDirectory: state.Directory, TempDirectory: os.TempDir(), Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
+		}
+		return preview.Plan(ctx, opt, p.out)
+	}
+}
+
 // mapRecords shows what the mapping makes of a few records.
 func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
 	opt.Register(fs)
-	asJSON := ocean.OutputFlag(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, kind string) error {
-		opt.Kind, opt.JSON = kind, *asJSON
+		opt.Kind = kind
 		if opt.Offline() {
 			cfg, eff, err := p.load(nil, nil)
 			if eff == nil {
@@ -247,13 +281,41 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	}
 }
 
+// check signs in to both sides and says what is missing.
+func (p process) check(fs *flag.FlagSet) ocean.Action {
+	opt := check.Options{Directory: p.dir, Colors: p.paints && p.environ["NO_COLOR"] == ""} // https://no-color.org
+	opt.Register(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
+	return func(ctx context.Context, _ string) error {
+		cfg, eff, err := p.load(nil, nil)
+		if err != nil {
+			return err
+		}
+		cfg.Application.HTTPLogging, cfg.Application.LogLevel = false, "CRITICAL" // what matters is printed
+		a, err := newClients(ctx, p, cfg, eff, uses{})
+		if err != nil {
+			return err
+		}
+		return check.Run(ctx, check.Config{
+			Port: a.port, PortURL: cfg.Port.BaseURL, Identifier: cfg.Ocean.Integration.Identifier, Setup: cfg.Ocean.Setup(a.source.Check),
+			Organizations: a.orgs, SignIn: cfg.AzureDevOps.SignIn(), PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
+			Live: cfg.Ocean.EventListener.FollowsEvents(), BaseURL: cfg.Ocean.BaseURL, Health: cfg.Ocean.Prefix() + "/health/live",
+			Secret: cfg.AzureDevOps.WebhookSecret != "", Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
+			StateNamed: cfg.Ocean.StateDirectory != "", Notices: eff.Warnings(),
+			State: func() (check.State, error) {
+				s, err := ocean.InspectState(cfg.Ocean.StateDirectory, p.environ)
+				return check.State(s), err
+			},
+		}, opt, p.out)
+	}
+}
+
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
 	opt.Register(fs)
-	asJSON := ocean.OutputFlag(fs)
+	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		opt.JSON = *asJSON
 		if err := opt.Check(p.answers); err != nil {
 			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
 		}
@@ -280,23 +342,24 @@ type app struct {
 	orgs    []*azuredevops.Client
 	source  *resync.Source
 	memory  *memory.Memory // nil when there is none
+	audit   *catalog.Audit // nil when it is off
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
 	follow  *live.Follower  // nil where events are not followed
 	keeper  *hooks.Keeper   // nil: there is no public address
 	server  *webhook.Server // nil: nobody listens
-	woken   chan string     // why a resync is asked for: POST /resync, or lost events
+	woken   listener.Waker  // why a resync is asked for: POST /resync, or lost events
 	network *network.Network
 	kafka   *listener.Kafka               // nil: Port's topic is not read
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build   status.Build
+	build   ocean.Build
 	metrics *prometheus.Registry
 }
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: make(chan string, 1), build: status.ReadBuild(version)}
-	a.metrics = status.NewRegistry(a.build)
+	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version)}
+	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
 }
 
@@ -392,7 +455,10 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		}
 	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
-	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Log: a.component("catalog")})
+	if cfg.Ocean.Audit.Enabled {
+		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Log: a.component("audit")})
+	}
+	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
 	if follows {
 		a.book = origins.Open(a.state, a.component("resync"))
@@ -410,7 +476,9 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
 		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
-		Observer:      resync.NewObserver(p.out, p.err, p.screen, p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce), Ended: a.resynced, Log: a.component("resync"),
+		Observer: resync.NewObserver(p.out, resync.Screen{Writer: p.screen, Size: p.size, Clean: p.masker.Line, Color: p.environ["NO_COLOR"] == ""},
+			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
+		Causes: append(listener.Causes(), causeMissed, causePosted), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -427,25 +495,12 @@ func (a *app) resynced(s *resync.Summary) {
 }
 
 // newServer binds the HTTP server.
-func (a *app) newServer(ctx context.Context) error {
+func (a *app) newServer(ctx context.Context) (err error) {
 	cfg, listen := a.cfg, &a.cfg.Ocean.EventListener
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Application.Port))
-	if err != nil {
-		if listen.Type == ocean.ListenOnce {
-			a.log.WarnContext(ctx, "nobody listens: the port is taken", "port", cfg.Application.Port, "err", err)
-			return nil
-		}
-		return fmt.Errorf("APPLICATION__PORT: %w", err)
-	}
 	wc := webhook.Config{
-		Settings: cfg.Hooks, Listener: ln, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
+		Settings: cfg.Hooks, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
 		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
-	}
-	if cfg.Ocean.Metrics.Port > 0 {
-		if wc.MetricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Ocean.Metrics.Port)); err != nil {
-			return errors.Join(fmt.Errorf("OCEAN__METRICS__PORT: %w", err), ln.Close())
-		}
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
@@ -459,9 +514,9 @@ func (a *app) newServer(ctx context.Context) error {
 		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = func() { a.wake("POST /resync") }
+		wc.Resync = func() { a.woken.Wake(causePosted) }
 	}
-	a.server, err = webhook.New(wc)
+	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
 	return err
 }
 
@@ -470,13 +525,14 @@ func (a *app) status() *status.Document {
 	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
 	if a.waiting {
 		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
-		return status.New(a.build, section("stateDirectory", func() any { return state() }))
+		return status.New(section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }))
 	}
 	state := status.WatchState(a.metrics, a.state)
 	return status.New(
-		a.build, section("stateDirectory", func() any { return state() }),
+		section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }),
 		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
 		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
+		section("resync", func() any { return a.runner.View() }),
 	)
 }
 
@@ -507,53 +563,73 @@ func (a *app) newKafka() (*listener.Kafka, error) {
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
 	if base == "" {
-		a.log.Warn("no service hooks are made because OCEAN__BASE_URL is not set: changes arrive with the next resync")
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
-	gap := catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}
 	return hooks.NewKeeper(hooks.KeeperConfig{
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: a.wanted, Resync: a.missed, Log: a.component("hooks"),
-		Relist: func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
-			return a.follow.Relist(ctx, org, gap, changes)
-		},
-		Redeliver: func(ctx context.Context, bodies [][]byte) error { return a.follow.Handle(ctx, bodies) },
+		Wanted: hooks.WantedBy(a.source.Current), Resync: a.missed, Log: a.component("hooks"),
+		Relist: a.follow.RelistMissed, Redeliver: a.follow.Handle,
 	})
 }
 
-// wanted is what the mapping needs events for.
-func (a *app) wanted(ctx context.Context) (hooks.Wanted, error) {
-	m, err := a.source.Current(ctx)
-	if err != nil {
-		return hooks.Wanted{}, err
+// missed asks for a resync that brings what deliveries did not.
+func (a *app) missed() { a.woken.Wake(causeMissed) }
+
+// Causes of a resync besides those of the listener.
+const (
+	causeMissed = "missed deliveries"
+	causePosted = "POST /resync"
+)
+
+// announce says in one line what this process is and does.
+func (a *app) announce(ctx context.Context) {
+	var orgs []string
+	for _, c := range a.orgs {
+		orgs = append(orgs, c.Organization())
 	}
-	return hooks.Wanted{
-		Kinds: m.Kinds(), GitOps: len(m.SpecPath) > 0 && len(m.Resources) > 0,
-	}, nil
+	s := &a.cfg.Ocean
+	address := ""
+	if a.server != nil {
+		address = ":" + strconv.Itoa(a.cfg.Application.Port)
+	}
+	a.log.InfoContext(ctx, "ado-port starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
+		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
+		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
 }
 
-// wake asks for a resync; one request waits at most.
-func (a *app) wake(cause string) {
-	select {
-	case a.woken <- cause:
-	default:
+// underWay is what a stop waits for.
+func (a *app) underWay() string {
+	var work []string
+	if id := a.runner.Running(); id != "" {
+		work = append(work, "resync "+id)
 	}
+	if a.server != nil {
+		if n := a.server.Queue().Working; n > 0 {
+			work = append(work, fmt.Sprintf("live events of %d objects", n))
+		}
+	}
+	return cmp.Or(strings.Join(work, " and "), "nothing")
 }
-
-func (a *app) missed() { a.wake("missed deliveries") }
 
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
 func (a *app) run(ctx context.Context) error {
 	defer a.memory.Close()
 	defer a.shipper.Start(ctx, a.port)()
+	defer a.audit.Close(context.WithoutCancel(ctx))
+	a.announce(ctx)
 	listen := &a.cfg.Ocean.EventListener
 	serving, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
+	parts.Go(func() {
+		if <-serving.Done(); ctx.Err() != nil {
+			a.log.InfoContext(ctx, "stopping", "finishing", a.underWay(), "within", a.cfg.Ocean.ShutdownWait)
+		}
+	})
 	if a.server != nil {
 		parts.Go(func() {
 			if err := a.server.Run(serving); err != nil && serving.Err() == nil {
@@ -561,7 +637,12 @@ func (a *app) run(ctx context.Context) error {
 			}
 		})
 	}
-	if err := a.port.SetupWhenReachable(ctx, a.cfg.Ocean.Setup(a.source.Check), listen.Type != ocean.ListenOnce); err != nil || ctx.Err() != nil {
+	setup := a.cfg.Ocean.Setup(a.source.Check)
+	setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
+	switch err := a.port.SetupWhenReachable(ctx, setup, listen.Type != ocean.ListenOnce); {
+	case errors.Is(err, port.ErrPostponed) && !a.cfg.Ocean.StrictExit:
+		return nil // what Azure DevOps answers does not decide about the exit code
+	case err != nil || ctx.Err() != nil:
 		return err
 	}
 	var last time.Time

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"flag"
@@ -119,7 +120,7 @@ func TestOnceFillsAnEmptyCatalog(t *testing.T) {
 	if got := len(catalog.Entities("azureDevopsWorkItem")); got != 1 {
 		t.Errorf("%d work items, want 1", got)
 	}
-	for _, want := range []string{"repository-1", "Payments", "resync "} {
+	for _, want := range []string{"repository (resources[1])", "total", "resync "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the summary does not show %q:\n%s", want, out)
 		}
@@ -626,6 +627,66 @@ func TestLivePush(t *testing.T) {
 	b.want(t, "branch", "checkout/feature", "")
 }
 
+// The log is read by machines: no key twice in a line, no number of nanoseconds, and
+// every line of a resync says which one it is.
+func TestLogLines(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["APPLICATION__LOG_LEVEL"] = "DEBUG"
+	b.ado.Fault(azuredevopstest.Status("GET /{project}/_apis/git/repositories", http.StatusServiceUnavailable).Times(1))
+	stop := b.service(t)
+	b.ready(t)
+	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
+	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+	seen := map[string]bool{}
+	resync := ""
+	for line := range strings.Lines(stop()) {
+		keys := map[string]any{}
+		d := json.NewDecoder(strings.NewReader(line))
+		if _, err := d.Token(); err != nil {
+			t.Errorf("not JSON: %s", line)
+			continue
+		}
+		for d.More() {
+			key, err := d.Token()
+			var val any
+			if err == nil {
+				err = d.Decode(&val)
+			}
+			name, _ := key.(string)
+			if _, twice := keys[name]; twice || err != nil {
+				t.Errorf("%q twice, or %v: %s", name, err, line)
+			}
+			if n, number := val.(float64); number && n > 1e7 && !strings.Contains(name, "bytes") {
+				t.Errorf("%q is a number of what? %s", name, line)
+			}
+			keys[name] = val
+		}
+		msg, _ := keys["msg"].(string)
+		seen[msg] = true
+		switch msg {
+		case "resync started":
+			resync, _ = keys["resync_id"].(string)
+			if keys["cause"] != "start" {
+				t.Errorf("the cause is missing: %s", line)
+			}
+		case "resync ended", "resync of a kind ended", "request repeated":
+			if resync == "" || keys["resync_id"] != resync {
+				t.Errorf("a line of resync %s without its id: %s", resync, line)
+			}
+		case "ado-port starts":
+			if keys["credential"] != "pat" || keys["organizations"] != b.ado.OrganizationURL() || keys["next_resync"] != "now" || keys["listener"] != "POLLING" {
+				t.Errorf("the start line is %s", line)
+			}
+		}
+	}
+	for _, msg := range []string{"ado-port starts", "resync started", "request repeated", "resync ended", "stopping"} {
+		if !seen[msg] {
+			t.Errorf("no line %q", msg)
+		}
+	}
+}
+
 func TestLiveRename(t *testing.T) {
 	t.Parallel()
 	b := liveService(t)
@@ -938,13 +999,13 @@ func TestSplitInstallation(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if code, _, errs := start(t, ctx, nil, other("WEBHOOKS_ONLY")); code != 0 {
+	if code, _, errs := start(t, ctx, nil, other("WEBHOOKS_ONLY")); code != ocean.ExitGood {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}
 	if got := b.catalog.Integration(); len(got.States) != len(before) {
 		t.Errorf("the pod of the live events said %s of a resync", got.States[len(before):])
 	}
-	if code, _, errs := start(t, t.Context(), nil, other("ONCE")); code != 0 {
+	if code, _, errs := start(t, t.Context(), nil, other("ONCE")); code != ocean.ExitGood {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}
 	got := b.catalog.Integration()
@@ -1178,6 +1239,65 @@ func runDocument(t *testing.T, lines []string) {
 		if code, out := execute(args); code != want {
 			t.Errorf("%s: exit code %d, want %d\n%s", line, code, want, out)
 		}
+	}
+}
+
+func TestCheckCommand(t *testing.T) {
+	t.Parallel()
+	ado, catalog, environ := servers(t)
+	environ["OCEAN__DEFAULT_RESOURCES"] = "corrected"
+	wants := func(code int, text string, args ...string) {
+		t.Helper()
+		got, out, errs := start(t, t.Context(), append([]string{"check"}, args...), maps.Clone(environ))
+		if got != code || !strings.Contains(out+errs, text) {
+			t.Errorf("check %q: exit code %d, want %d and %q in:\n%s\n%s", args, got, code, text, out, errs)
+		}
+	}
+	wants(ocean.ExitGood, "the first start makes the installation")
+	wants(ocean.ExitGood, `"state": "ok"`, "--output", "json")
+	wants(ocean.ExitUsage, "unexpected argument", "everything")
+	wants(ocean.ExitFailed, "no such file", "--mapping", "none.yaml")
+	ado.SetScopes("Project and Team", "Code", "Work Items")
+	wants(ocean.ExitFailed, "add the scope Release (Read)")
+	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
+		t.Error("a check makes something in Port")
+	}
+	environ["OCEAN__PORT__CLIENT_SECRET"] = "wrong"
+	wants(ocean.ExitFailed, "not checked: it is in Port")
+	delete(environ, "OCEAN__PORT__CLIENT_ID")
+	wants(ocean.ExitFailed, "OCEAN__PORT__CLIENT_ID is not set")
+}
+
+// A wrong token is found before anything is made in Port; where there is no mistake,
+// the question is not asked twice.
+func TestAzureDevOpsIsAskedFirst(t *testing.T) {
+	t.Parallel()
+	ado, catalog, environ := servers(t)
+	ado.SetPAT("another")
+	code, _, errs := start(t, t.Context(), nil, maps.Clone(environ))
+	if code != ocean.ExitGood || !strings.Contains(errs, "nothing is created in Port") || !strings.Contains(errs, "PERSONAL_ACCESS_TOKEN") {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
+		t.Error("something was made in Port")
+	}
+	ado.SetPAT(pat)
+	ado.ClearRequests()
+	if code, _, errs = start(t, t.Context(), nil, maps.Clone(environ)); code != ocean.ExitGood || len(catalog.Integrations()) != 1 {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	if n := ado.Calls("GET /_apis/projects"); n != 1 {
+		t.Errorf("%d lists of projects, want 1", n)
+	}
+	ado.SetPAT("another")
+	ado.ClearRequests()
+	start(t, t.Context(), nil, maps.Clone(environ))
+	var states []string
+	for _, s := range catalog.Integration().States {
+		states = append(states, string(s))
+	}
+	if last := states[len(states)-1]; !strings.Contains(last, "failed") {
+		t.Errorf("an installation that exists is not told of the failure: %s", last)
 	}
 }
 

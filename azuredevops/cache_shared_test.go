@@ -34,7 +34,7 @@ func (tt *kindCase) run(t *testing.T) {
 		"_apis/projects": always(values(project1, project2)), "p1/": always(values()), "p2/": always(values()),
 	}
 	maps.Copy(table, tt.serve)
-	f := &fakeService{serve: routes(table)}
+	f := &fakeService{Serve: routes(table)}
 	recs, errs := collect(t, newTestClient(t, f, options{}).Snapshot(), tt.kind, tt.selector, ListOptions{})
 	var got []string
 	for i, r := range recs {
@@ -81,7 +81,7 @@ func (tt *kindCase) check(t *testing.T, f *fakeService) {
 		return
 	}
 	left := map[string]int{}
-	for _, s := range f.sent() {
+	for _, s := range f.Sent() {
 		if !strings.Contains(s, "_apis/projects") {
 			left[strings.TrimPrefix(s, "GET /acme/")]++
 		}
@@ -120,7 +120,7 @@ func testKindBasics(t *testing.T, kind string, serve map[string]func(*http.Reque
 		t.Fatal(err)
 	}
 	n := 0
-	for _, err := range l.Records(t.Context(), newTestClient(t, &fakeService{serve: routes(serve)}, options{}).Snapshot(), ListOptions{}) {
+	for _, err := range l.Records(t.Context(), newTestClient(t, &fakeService{Serve: routes(serve)}, options{}).Snapshot(), ListOptions{}) {
 		if n++; err != nil {
 			t.Error(err)
 		}
@@ -130,7 +130,7 @@ func testKindBasics(t *testing.T, kind string, serve map[string]func(*http.Reque
 		t.Errorf("%s: no record before the break", kind)
 	}
 	serve["_apis/projects"] = status(404, "")
-	recs, errs := collect(t, newTestClient(t, &fakeService{serve: routes(serve)}, options{}).Snapshot(), kind, "", ListOptions{})
+	recs, errs := collect(t, newTestClient(t, &fakeService{Serve: routes(serve)}, options{}).Snapshot(), kind, "", ListOptions{})
 	if len(recs) != 0 || scopes(errs) != "//" {
 		t.Errorf("%s without projects: %d records, %v, want the organization unknown", kind, len(recs), errs)
 	}
@@ -138,7 +138,7 @@ func testKindBasics(t *testing.T, kind string, serve map[string]func(*http.Reque
 
 func TestShared(t *testing.T) {
 	long := values(`{"id":1,"text":"` + strings.Repeat("abc", packAbove) + `"}`)
-	f := &fakeService{serve: tokenPages(long, values(`{"id":2}`))}
+	f := &fakeService{Serve: tokenPages(long, values(`{"id":2}`))}
 	l := newLister(newTestClient(t, f, options{}))
 	for range 3 {
 		got, err := drain(l.pages(t.Context(), &request{Route: "_apis/x", Shared: true}, "value"))
@@ -146,26 +146,26 @@ func TestShared(t *testing.T) {
 			t.Errorf("pages = %.40q, %v", got, err)
 		}
 	}
-	if n := len(f.sent()); n != 2 {
-		t.Errorf("%d requests, want each page once: %q", n, f.sent())
+	if n := len(f.Sent()); n != 2 {
+		t.Errorf("%d requests, want each page once: %q", n, f.Sent())
 	}
-	if _, err := drain(l.pages(t.Context(), &request{Route: "_apis/x", Shared: true, Query: []string{"a", "b"}}, "value")); err != nil || len(f.sent()) != 4 {
-		t.Errorf("another list: %d requests, %v", len(f.sent()), err)
+	if _, err := drain(l.pages(t.Context(), &request{Route: "_apis/x", Shared: true, Query: []string{"a", "b"}}, "value")); err != nil || len(f.Sent()) != 4 {
+		t.Errorf("another list: %d requests, %v", len(f.Sent()), err)
 	}
-	f.serve = status(403, "")
+	f.Serve = status(403, "")
 	for range 2 {
 		if _, err := drain(l.pages(t.Context(), &request{Route: "_apis/y", Shared: true}, "value")); !errors.Is(err, ErrForbidden) {
 			t.Errorf("err = %v", err)
 		}
 	}
-	if n := len(f.sent()); n != 5 {
+	if n := len(f.Sent()); n != 5 {
 		t.Errorf("%d requests, want the failure remembered", n)
 	}
 }
 
 // What does not fit is fetched again.
 func TestSharedIsBounded(t *testing.T) {
-	f := &fakeService{serve: always(values(`{"id":1}`))}
+	f := &fakeService{Serve: always(values(`{"id":1}`))}
 	l := newLister(newTestClient(t, f, options{}))
 	l.shared.most = 3 * cacheEntry
 	for _, route := range []string{"a", "b", "c", "a", "c"} {
@@ -173,7 +173,7 @@ func TestSharedIsBounded(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := len(f.sent()); n != 4 || l.shared.used > l.shared.most {
+	if n := len(f.Sent()); n != 4 || l.shared.used > l.shared.most {
 		t.Errorf("%d requests and %d bytes, want 4 and at most %d", n, l.shared.used, l.shared.most)
 	}
 }

@@ -87,7 +87,7 @@ type Client struct {
 	perRepository struct{ policies, pullRequests bool } // see ClientConfig
 
 	live   *liveCache
-	asked  *atomic.Pointer[memo[*projectList]] // by Ask; nil for live events, which may be about newer projects
+	asked  *atomic.Pointer[memo[*projectList]] // by ask; nil for live events, which may be about newer projects
 	suffix rawjson.Members                     // __organizationUrl, __organizationName
 }
 

@@ -132,7 +132,7 @@ type Shared struct {
 // that is wrong; each line names the variable and says what to do.
 func Clients(cfg Config, shared Shared) ([]*Client, error) {
 	urls, errs := cfg.organizations()
-	errs = append(errs, cfg.lacks(cfg.method())...)
+	errs = append(errs, cfg.lacks(cfg.SignIn())...)
 	if cfg.MaxConcurrentRequests < 0 {
 		errs = append(errs, fmt.Errorf("%sMAX_CONCURRENT_REQUESTS is %d: want a number above 0", envPrefix, cfg.MaxConcurrentRequests))
 	}
@@ -142,9 +142,6 @@ func Clients(cfg Config, shared Shared) ([]*Client, error) {
 	cred, err := cfg.credential(shared)
 	if err != nil {
 		return nil, err
-	}
-	if shared.Log != nil {
-		shared.Log.Info("credential chosen", "authentication", cfg.method(), "organizations", len(urls))
 	}
 	clients, bodies := make([]*Client, 0, len(urls)), &rest.Bodies{}
 	for _, u := range urls {
@@ -214,12 +211,13 @@ func (cfg *Config) organizations() (urls []string, errs []error) {
 	return urls, errs
 }
 
-// method is the way of signing in. auto is the first of these that is set: the
+// SignIn is the way of signing in, as OCEAN__INTEGRATION__CONFIG__AUTHENTICATION names
+// it. auto is the first of these that is set: the
 // personal access token, in Single Account mode only; the client secret, the
 // certificate, the managed identity; the personal access token; the federated
 // token, which comes last because a cluster hands it to every pod. With nothing
 // set it is what the account mode needs in the Python integration.
-func (cfg *Config) method() string {
+func (cfg *Config) SignIn() string {
 	switch {
 	case cfg.Authentication != "" && cfg.Authentication != rest.SignInAuto:
 		return cfg.Authentication
@@ -244,7 +242,7 @@ func (cfg *Config) method() string {
 // credential makes the credential of the account; nothing that it needs is
 // missing.
 func (cfg *Config) credential(shared Shared) (Credential, error) {
-	method := cfg.method()
+	method := cfg.SignIn()
 	if method == rest.SignInPAT {
 		return PersonalAccessToken(Secret(strings.TrimSpace(cfg.PersonalAccessToken.Reveal()))), nil
 	}

@@ -121,7 +121,7 @@ func (h *treeHost) items(repo, branch, folder string, full bool) []string {
 }
 
 func (h *treeHost) service(repositories ...string) *fakeService {
-	return &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+	return &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 		"_apis/projects":             always(projectsOf("A")),
 		"p1/_apis/git/repositories":  always(values(repositories...)),
 		"p1/_apis/git/repositories/": h.serve,
@@ -202,8 +202,8 @@ func TestTreeCalls(t *testing.T) {
 			if errs != nil || len(recs) != 1 || recs[0].Missing != nil || !strings.Contains(texts(recs), want) {
 				t.Fatalf("records %s, errors %v, missing %v", texts(recs), errs, recs[0].Missing)
 			}
-			if n := f.count("/r1/items") - f.count("?path="); n != tt.calls {
-				t.Errorf("%d calls, want %d: %q", n, tt.calls, f.sent())
+			if n := f.Count("/r1/items") - f.Count("?path="); n != tt.calls {
+				t.Errorf("%d calls, want %d: %q", n, tt.calls, f.Sent())
 			}
 		})
 	}
@@ -280,8 +280,8 @@ func TestExpect(t *testing.T) {
 		if broken {
 			want = 2
 		}
-		if n := f.count("scopePath"); n != want {
-			t.Errorf("%d listings, want %d: %q", n, want, f.sent())
+		if n := f.Count("scopePath"); n != want {
+			t.Errorf("%d listings, want %d: %q", n, want, f.Sent())
 		}
 	}
 }

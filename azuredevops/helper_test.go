@@ -12,10 +12,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
@@ -24,53 +24,17 @@ const (
 	testToken = "pat-0123456789"
 )
 
-// fakeService answers requests in the process: no sockets, so that a fake clock
-// moves.
-type fakeService struct {
-	mu    sync.Mutex
-	log   []string // "METHOD path?query" of what was sent
-	serve func(r *http.Request) *http.Response
-}
+type (
+	fakeService  = azuredevopstest.Stub
+	lockedBuffer = azuredevopstest.Buffer
+)
 
-func (f *fakeService) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	f.log = append(f.log, r.Method+" "+r.URL.RequestURI())
-	f.mu.Unlock()
-	resp := f.serve(r)
-	if resp == nil {
-		return nil, io.ErrUnexpectedEOF
-	}
-	resp.Request = r
-	return resp, nil
-}
-
-func (f *fakeService) sent() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]string(nil), f.log...)
-}
-
-// count is how many requests contain a text.
-func (f *fakeService) count(text string) int {
-	n := 0
-	for _, s := range f.sent() {
-		if strings.Contains(s, text) {
-			n++
-		}
-	}
-	return n
-}
-
-func answer(status int, body string, header ...string) *http.Response {
-	h := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
-	for i := 0; i+1 < len(header); i += 2 {
-		h.Set(header[i], header[i+1])
-	}
-	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
-}
+var (
+	answer = azuredevopstest.Reply
+	always = azuredevopstest.Always
+	status = azuredevopstest.AlwaysStatus
+	values = azuredevopstest.Values
+)
 
 // routes serves by the beginning of the path below the organization; the longest
 // one wins.
@@ -88,14 +52,6 @@ func routes(table map[string]func(r *http.Request) *http.Response) func(*http.Re
 		}
 		return table[best](r)
 	}
-}
-
-func always(body string) func(*http.Request) *http.Response {
-	return func(*http.Request) *http.Response { return answer(200, body) }
-}
-
-func status(code int, body string, header ...string) func(*http.Request) *http.Response {
-	return func(*http.Request) *http.Response { return answer(code, body, header...) }
 }
 
 type options struct {
@@ -141,6 +97,7 @@ func collect(tb testing.TB, s *Snapshot, kind, selector string, opt ListOptions)
 		if err != nil {
 			errs = append(errs, err)
 		} else {
+			r.JSON = bytes.Clone(r.JSON)
 			recs = append(recs, r)
 		}
 	}
@@ -163,11 +120,6 @@ func blobID(content string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// values makes the list of a page.
-func values(objects ...string) string {
-	return `{"count":` + strconv.Itoa(len(objects)) + `,"value":[` + strings.Join(objects, ",") + `]}`
-}
-
 func numbered(from, to int) stream[int] {
 	return func(ctx context.Context) iter.Seq2[int, error] {
 		return func(yield func(int, error) bool) {
@@ -178,23 +130,6 @@ func numbered(from, to int) stream[int] {
 			}
 		}
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func projectsOf(names ...string) string {

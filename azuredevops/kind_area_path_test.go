@@ -26,12 +26,12 @@ func TestAreaPaths(t *testing.T) {
 	if texts(recs) != want || scopes(errs) != "p2//" {
 		t.Errorf("records =\n%s, %v, want\n%s and p2 unknown", texts(recs), errs, want)
 	}
-	if got := scopeIDs(recs); got != "p1/r p1/a p1/b p1/y" || f.count("depth=10") != 2 {
-		t.Errorf("scopes %s, requests %q", got, f.sent())
+	if got := scopeIDs(recs); got != "p1/r p1/a p1/b p1/y" || f.Count("depth=10") != 2 {
+		t.Errorf("scopes %s, requests %q", got, f.Sent())
 	}
 	collect(t, newTestClient(t, f, options{}).Snapshot(), "area-path", `{}`, ListOptions{})
-	if f.count("depth") != 2 {
-		t.Errorf("asked for a depth without one: %q", f.sent())
+	if f.Count("depth") != 2 {
+		t.Errorf("asked for a depth without one: %q", f.Sent())
 	}
 	if _, _, err := Bind("area-path", []byte(`{"depth":"deep"}`)); err == nil || err.Error() != "depth: want an integer" {
 		t.Errorf("err = %v", err)

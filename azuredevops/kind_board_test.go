@@ -33,9 +33,9 @@ func TestBoards(t *testing.T) {
 	if got := scopeIDs(recs); got != "p1/t1 p1/t1 p2/t3" {
 		t.Errorf("scopes = %s, want those of the teams", got)
 	}
-	before := len(f.sent())
+	before := len(f.Sent())
 	collect(t, s, "board", `{}`, ListOptions{})
-	if n := len(f.sent()) - before; n != 0 {
+	if n := len(f.Sent()) - before; n != 0 {
 		t.Errorf("%d more requests for the same boards", n)
 	}
 }

@@ -47,8 +47,8 @@ func TestFiles(t *testing.T) {
 		t.Errorf("absent files = %s", got)
 	}
 	// Two trees; five contents that are records, CODEOWNERS, and the two left out.
-	if n := f.count("/items"); n != 10 || f.count("/r2/")+f.count("/r3/") != 0 {
-		t.Errorf("%d calls: %q", n, f.sent())
+	if n := f.Count("/items"); n != 10 || f.Count("/r2/")+f.Count("/r3/") != 0 {
+		t.Errorf("%d calls: %q", n, f.Sent())
 	}
 	if got := log.String(); !strings.Contains(got, "not_text=1 above_limit=1") {
 		t.Errorf("log = %s", got)
@@ -58,8 +58,8 @@ func TestFiles(t *testing.T) {
 func TestFilesOfNamedRepositories(t *testing.T) {
 	f := fileHost().service(namedRepo("r1", "one"), namedRepo("r4", "four"))
 	recs, errs := collect(t, newTestClient(t, f, options{}).Snapshot(), "file", `{"files":{"path":"README.md","repos":["four"]}}`, ListOptions{})
-	if errs != nil || len(recs) != 1 || recs[0].Scope.Repository != "r4" || f.count("/r1/") != 0 {
-		t.Errorf("records %s, errors %v, calls %q", texts(recs), errs, f.sent())
+	if errs != nil || len(recs) != 1 || recs[0].Scope.Repository != "r4" || f.Count("/r1/") != 0 {
+		t.Errorf("records %s, errors %v, calls %q", texts(recs), errs, f.Sent())
 	}
 }
 
@@ -158,7 +158,7 @@ func TestNamedRepositories(t *testing.T) {
 		{"none named", "file", `{"files":{"path":"x"}}`, 200, 0, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+			f := &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 				"_apis/projects": always(projectsOf("A", "B")), "p1/_apis/git/repositories": always(values(`{"id":"r1","name":"web-shop"}`)),
 				"p2/_apis/git/repositories": status(tt.status, values(`{"id":"r2","name":"api"}`)),
 			})}

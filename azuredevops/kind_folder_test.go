@@ -36,8 +36,8 @@ func TestFolders(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := folderHost().service(namedRepo("r1", "one"), namedRepo("r2", "two"), repo("r3", `,"isDisabled":true`), `{"id":"r5","name":"empty"}`)
-			under := f.serve
-			f.serve = func(r *http.Request) *http.Response {
+			under := f.Serve
+			f.Serve = func(r *http.Request) *http.Response {
 				if strings.HasSuffix(r.URL.Path, "/projects/Other") {
 					return answer(404, `{"message":"TF200016","typeKey":"ProjectDoesNotExistWithNameException"}`)
 				}
@@ -52,8 +52,8 @@ func TestFolders(t *testing.T) {
 			if errs != nil || strings.Join(got, ", ") != tt.want {
 				t.Errorf("folders %q, errors %v", got, errs)
 			}
-			if n := f.count("/items"); n != tt.calls {
-				t.Errorf("%d calls, want %d: %q", n, tt.calls, f.sent())
+			if n := f.Count("/items"); n != tt.calls {
+				t.Errorf("%d calls, want %d: %q", n, tt.calls, f.Sent())
 			}
 		})
 	}
@@ -104,7 +104,7 @@ func TestFoldersUnknown(t *testing.T) {
 // A project that only its name finds, such as one with an excluded tag.
 func TestFoldersOfNamedProject(t *testing.T) {
 	h := folderHost()
-	f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+	f := &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 		"_apis/projects":             always(projectsOf("A")),
 		"_apis/projects/p1/":         always(values(`{"name":"Microsoft.TeamFoundation.Project.Tag.old"}`)),
 		"_apis/projects/A":           always(`{"id":"p1","name":"A"}`),

@@ -24,8 +24,8 @@ func TestGroupMembers(t *testing.T) {
 	if got := recs[3].Scope; got != (Scope{Organization: testOrg, Repository: "vssgp.c", ID: "aad.u"}) {
 		t.Errorf("scope = %+v", got)
 	}
-	if f.count("subjectlookup") != 1 || f.count("direction=Down") != 3 {
-		t.Errorf("want one lookup for all groups: %q", f.sent())
+	if f.Count("subjectlookup") != 1 || f.Count("direction=Down") != 3 {
+		t.Errorf("want one lookup for all groups: %q", f.Sent())
 	}
 }
 
@@ -44,7 +44,7 @@ func TestGroupMembersInSeveralLookups(t *testing.T) {
 	if len(recs) != 2200 || errs != nil || recs[1099].Scope.ID != "aad.u1099" || recs[2199].Scope.Repository != "vssgp.c" {
 		t.Errorf("%d members, %v, want 2200 in order", len(recs), errs)
 	}
-	if n := f.count("subjectlookup"); n != 3 {
+	if n := f.Count("subjectlookup"); n != 3 {
 		t.Errorf("%d lookups, want 3", n)
 	}
 }

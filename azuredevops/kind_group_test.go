@@ -64,7 +64,7 @@ func graphService(more map[string]func(*http.Request) *http.Response) *fakeServi
 	}
 	maps.Copy(table, more)
 	serve := routes(table)
-	return &fakeService{serve: func(r *http.Request) *http.Response {
+	return &fakeService{Serve: func(r *http.Request) *http.Response {
 		if r.URL.Host != "vssps.dev.azure.com" {
 			return answer(404, "")
 		}
@@ -84,8 +84,8 @@ func TestGroups(t *testing.T) {
 			t.Errorf("records =\n%s (%s), %v, want\n%s", texts(recs), scopeIDs(recs), errs, want)
 		}
 	}
-	if n := len(f.sent()); n != 2 {
-		t.Errorf("%d requests, want the list once: %q", n, f.sent())
+	if n := len(f.Sent()); n != 2 {
+		t.Errorf("%d requests, want the list once: %q", n, f.Sent())
 	}
 }
 
@@ -108,14 +108,14 @@ func TestGroupsPageTwoFails(t *testing.T) {
 }
 
 func TestGraphWithoutServer(t *testing.T) {
-	f := &fakeService{serve: status(404, `{"message":"no controller"}`)}
+	f := &fakeService{Serve: status(404, `{"message":"no controller"}`)}
 	s := newTestClient(t, f, options{}).Snapshot()
 	for _, kind := range []string{"group", "group-member", "user"} {
 		if recs, errs := collect(t, s, kind, `{}`, ListOptions{}); recs != nil || scopes(errs) != "//" {
 			t.Errorf("%s: records %s, errors %v, want unknown, not empty", kind, texts(recs), errs)
 		}
 	}
-	if got := f.sent(); len(got) != 2 || !slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "userentitlements") }) {
+	if got := f.Sent(); len(got) != 2 || !slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "userentitlements") }) {
 		t.Errorf("requests %q, want the area asked once", got)
 	}
 }

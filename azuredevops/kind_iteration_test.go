@@ -19,7 +19,7 @@ func TestIterations(t *testing.T) {
 	if texts(recs) != want || scopes(errs) != "p1//t2" || errors.Is(errs[0], ErrNotFound) {
 		t.Errorf("records =\n%s, %v, want\n%s and team t2 unknown", texts(recs), errs, want)
 	}
-	if n := len(f.sent()); n != 6 {
-		t.Errorf("%d requests, want projects, teams (two pages) and one per team: %q", n, f.sent())
+	if n := len(f.Sent()); n != 6 {
+		t.Errorf("%d requests, want projects, teams (two pages) and one per team: %q", n, f.Sent())
 	}
 }

@@ -18,9 +18,9 @@ func TestMembers(t *testing.T) {
 	if got := scopeIDs(recs); got != "p1/t1 p1/t1" {
 		t.Errorf("scopes = %s", got)
 	}
-	before := f.count("members")
+	before := f.Count("members")
 	collect(t, s, "team", `{"includeMembers":true}`, ListOptions{})
-	if n := f.count("members") - before; n != 0 {
+	if n := f.Count("members") - before; n != 0 {
 		t.Errorf("%d more requests for the same members", n)
 	}
 }
@@ -45,7 +45,7 @@ func TestMembersInSeveralPages(t *testing.T) {
 	if len(recs) != 460 || scopes(errs) != "p2//t3" {
 		t.Errorf("%d members, %v, want 230 of each readable team and t3 unknown", len(recs), errs)
 	}
-	if f.count("t1/members") != 3 || f.count("t2/members") != 3 {
-		t.Errorf("requests %q", f.sent())
+	if f.Count("t1/members") != 3 || f.Count("t2/members") != 3 {
+		t.Errorf("requests %q", f.Sent())
 	}
 }

@@ -64,7 +64,7 @@ func TestPipelineDeploymentsOfABuild(t *testing.T) {
 		{"without times", []string{values(`{"id":1,"owner":{"id":5}}`, `{"id":2,"owner":{"id":5}}`), values(record(3, 7, "12"))}, "3", 2},
 		{"one at a time", []string{values(record(1, 5, "08")), values(record(3, 7, "12"))}, "3", 2},
 	} {
-		f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+		f := &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 			"_apis/projects": always(projectsOf("A")), envs: always(values(`{"id":1}`)),
 			envs + "/1/environmentdeploymentrecords": tokenPages(tt.pages...),
 			buildsPath:                               always(values(`{"id":7,"queueTime":"2026-01-01T11:00:00Z"}`)),
@@ -81,8 +81,8 @@ func TestPipelineDeploymentsOfABuild(t *testing.T) {
 			}
 			got = append(got, rawjson.Text(rec.JSON, "id"))
 		}
-		if s := strings.Join(got, " "); s != tt.want || f.count("environmentdeploymentrecords") != tt.calls {
-			t.Errorf("%s: deployments %s with %d pages, want %s with %d", tt.name, s, f.count("environmentdeploymentrecords"), tt.want, tt.calls)
+		if s := strings.Join(got, " "); s != tt.want || f.Count("environmentdeploymentrecords") != tt.calls {
+			t.Errorf("%s: deployments %s with %d pages, want %s with %d", tt.name, s, f.Count("environmentdeploymentrecords"), tt.want, tt.calls)
 		}
 	}
 }

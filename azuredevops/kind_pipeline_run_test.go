@@ -42,7 +42,7 @@ func TestPipelineRuns(t *testing.T) {
 
 // Pipelines and their runs start from one list.
 func TestPipelineRunsShareTheirParents(t *testing.T) {
-	f := &fakeService{serve: routes(servers{
+	f := &fakeService{Serve: routes(servers{
 		"_apis/projects": always(values(project1)), "p1/_apis/pipelines": always(values(`{"id":7}`)), "p1/_apis/pipelines/7/runs": always(values()),
 	})}
 	s := newTestClient(t, f, options{}).Snapshot()
@@ -51,7 +51,7 @@ func TestPipelineRunsShareTheirParents(t *testing.T) {
 			t.Error(errs)
 		}
 	}
-	if n := len(f.sent()); n != 3 {
-		t.Errorf("%d requests, want 3: %q", n, f.sent())
+	if n := len(f.Sent()); n != 3 {
+		t.Errorf("%d requests, want 3: %q", n, f.Sent())
 	}
 }

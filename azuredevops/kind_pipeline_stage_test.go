@@ -93,7 +93,7 @@ func TestPipelineStagesRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakeService{serve: always(string(timeline))}
+	f := &fakeService{Serve: always(string(timeline))}
 	stages, _, err := newLister(newTestClient(t, f, options{})).stages(t.Context(), &parent{ID: "1", JSON: []byte(`{"startTime":"2026"}`), Project: &project{ID: "p1"}})
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestPipelineStagesRecorded(t *testing.T) {
 
 // Builds and stages start from one list of builds.
 func TestPipelineStagesShareBuilds(t *testing.T) {
-	f := &fakeService{serve: routes(servers{
+	f := &fakeService{Serve: routes(servers{
 		"_apis/projects": always(values(project1)), buildsPath: always(values(`{"id":1}`)), buildsPath + "/1/timeline": status(204, ""),
 	})}
 	s := newTestClient(t, f, options{}).Snapshot()
@@ -118,7 +118,7 @@ func TestPipelineStagesShareBuilds(t *testing.T) {
 			t.Error(errs)
 		}
 	}
-	if n := len(f.sent()); n != 3 {
-		t.Errorf("%d requests, want 3: %q", n, f.sent())
+	if n := len(f.Sent()); n != 3 {
+		t.Errorf("%d requests, want 3: %q", n, f.Sent())
 	}
 }

@@ -99,11 +99,11 @@ func listPulls(t *testing.T, f *fakePulls, selector string, more servers, single
 	}
 	maps.Copy(table, more)
 	synctest.Test(t, func(t *testing.T) {
-		fake := &fakeService{serve: routes(table)}
+		fake := &fakeService{Serve: routes(table)}
 		c := newTestClient(t, fake, options{})
 		c.perRepository.pullRequests = single
 		recs, errs = collect(t, c.Snapshot(), "pull-request", selector, ListOptions{})
-		sent = fake.sent()
+		sent = fake.Sent()
 	})
 	return recs, errs, sent
 }

@@ -41,7 +41,7 @@ const releaseFilters = "?$top=1000&$expand=environments&statusFilter=active&tagF
 
 // Classic releases have a host of their own.
 func TestReleasesHost(t *testing.T) {
-	f := &fakeService{serve: func(r *http.Request) *http.Response {
+	f := &fakeService{Serve: func(r *http.Request) *http.Response {
 		release := strings.Contains(r.URL.Path, "_apis/release/")
 		if want := map[bool]string{true: "vsrm.dev.azure.com", false: "dev.azure.com"}[release]; r.URL.Host != want {
 			t.Errorf("%s asked of %s, want %s", r.URL.Path, r.URL.Host, want)

@@ -32,13 +32,13 @@ func TestTeams(t *testing.T) {
 	if got := recs[0].Scope; got != (Scope{Organization: testOrg, Project: "p1", ProjectName: "name of p1", ID: "t1"}) {
 		t.Errorf("scope = %+v", got)
 	}
-	if f.count("t1/members") != 1 {
-		t.Errorf("want a short page of members to be the last one: %q", f.sent())
+	if f.Count("t1/members") != 1 {
+		t.Errorf("want a short page of members to be the last one: %q", f.Sent())
 	}
-	before := len(f.sent())
+	before := len(f.Sent())
 	recs, _ = collect(t, s, "team", `{}`, ListOptions{})
-	if len(recs) != 3 || len(f.sent()) != before {
-		t.Errorf("%d teams, %d more requests, want the list shared", len(recs), len(f.sent())-before)
+	if len(recs) != 3 || len(f.Sent()) != before {
+		t.Errorf("%d teams, %d more requests, want the list shared", len(recs), len(f.Sent())-before)
 	}
 	for _, option := range []string{"includeMembers", "includeAreaPaths"} {
 		if _, _, err := Bind("team", []byte(`{"`+option+`":[]}`)); err == nil || err.Error() != option+": want true or false" {

@@ -94,12 +94,12 @@ func TestTestRunsManyResults(t *testing.T) {
 	for i := range skipTop + 2 {
 		results = append(results, fmt.Sprintf(`{"id":%d}`, i))
 	}
-	f := &fakeService{serve: skipping(skipTop, results...)}
+	f := &fakeService{Serve: skipping(skipTop, results...)}
 	got, err := newLister(newTestClient(t, f, options{})).testResults(t.Context(), Record{
 		JSON: []byte(`{"totalTests":1000}`), Scope: Scope{Project: "p1", ID: "1"},
 	})
-	if err != nil || string(got) != "["+strings.Join(results, ",")+"]" || len(f.sent()) != 2 {
-		t.Errorf("%d bytes, %v after %q", len(got), err, f.sent())
+	if err != nil || string(got) != "["+strings.Join(results, ",")+"]" || len(f.Sent()) != 2 {
+		t.Errorf("%d bytes, %v after %q", len(got), err, f.Sent())
 	}
 }
 

@@ -36,14 +36,14 @@ func TestUsersOfTheGraph(t *testing.T) {
 	if len(recs[0].Missing) != 0 || len(recs[1].Missing) != 1 || len(recs[2].Missing) != 1 || errors.Is(recs[1].Missing[0], ErrNotFound) {
 		t.Errorf("missing = %v, %v, %v", recs[0].Missing, recs[1].Missing, recs[2].Missing)
 	}
-	if n := f.count("subjectlookup"); n != 1 {
+	if n := f.Count("subjectlookup"); n != 1 {
 		t.Errorf("%d lookups, want one", n)
 	}
 }
 
 // entitled serves entitlements like a version of the service.
 func entitled(serve func(*http.Request) *http.Response) *fakeService {
-	return &fakeService{serve: func(r *http.Request) *http.Response {
+	return &fakeService{Serve: func(r *http.Request) *http.Response {
 		if r.URL.Host != "vsaex.dev.azure.com" || r.URL.Path != "/acme/_apis/userentitlements" {
 			return answer(404, "")
 		}
@@ -87,8 +87,8 @@ func TestEntitlements(t *testing.T) {
 			if texts(recs) != want || errs != nil || scopeIDs(recs) != "/u1 /u2 /u3" {
 				t.Errorf("records =\n%s, %v, want\n%s", texts(recs), errs, want)
 			}
-			if len(tt.f.sent()) != tt.calls || tt.f.count(tt.query) == 0 {
-				t.Errorf("requests %q, want %d with %q", tt.f.sent(), tt.calls, tt.query)
+			if len(tt.f.Sent()) != tt.calls || tt.f.Count(tt.query) == 0 {
+				t.Errorf("requests %q, want %d with %q", tt.f.Sent(), tt.calls, tt.query)
 			}
 		})
 	}

@@ -31,7 +31,7 @@ func wikiService(code int) *fakeService {
 		}
 		return answer(200, values())
 	}
-	return &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+	return &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 		"_apis/projects":                    always(projectsOf("A", "B")),
 		"p1/_apis/wiki/wikis":               always(values(`{"id":"w1","type":"projectWiki"}`, `{"id":"w2","type":"codeWiki"}`)),
 		"p2/_apis/wiki/wikis":               status(403, ""),
@@ -62,7 +62,7 @@ func TestWikiPages(t *testing.T) {
 		if s := recs[0].Scope; s.Project != "p1" || s.ID != "w1" {
 			t.Errorf("scope = %+v", s)
 		}
-		if n := f.count("w1/pagesbatch"); n != 3 {
+		if n := f.Count("w1/pagesbatch"); n != 3 {
 			t.Errorf("%d batches", n)
 		}
 	}
@@ -71,7 +71,7 @@ func TestWikiPages(t *testing.T) {
 func TestWikiContent(t *testing.T) {
 	f := wikiService(404)
 	recs, errs := collect(t, newTestClient(t, f, options{}).Snapshot(), "wiki", `{"wikiType":"projectWiki","includeContent":"yes"}`, ListOptions{})
-	if len(recs) != 101 || scopes(errs) != "p2//" || f.count("/w2/") != 0 {
+	if len(recs) != 101 || scopes(errs) != "p2//" || f.Count("/w2/") != 0 {
 		t.Fatalf("%d records, errors %v", len(recs), errs)
 	}
 	for i, r := range recs {
@@ -89,8 +89,8 @@ func TestWikiContent(t *testing.T) {
 func TestWikiTokenRepeats(t *testing.T) {
 	f := wikiService(404)
 	n := 0
-	under := f.serve
-	f.serve = func(r *http.Request) *http.Response {
+	under := f.Serve
+	f.Serve = func(r *http.Request) *http.Response {
 		if strings.HasSuffix(r.URL.Path, "pagesbatch") {
 			n++
 			return answer(200, values(fmt.Sprintf(`{"id":%d}`, n)), "x-ms-continuationtoken", "same")

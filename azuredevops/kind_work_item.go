@@ -38,7 +38,7 @@ func listWorkItems(l *lister, sel workItemSelector) stream[Record] {
 	pages := each(wideChunks, chunks, func(ctx context.Context, ids workItemIDs) iter.Seq2[batch, error] {
 		return within(ids.project.scope, l.workItems(ctx, ids, sel.Expand))
 	})
-	return records(l, pages)
+	return passing(l, pages)
 }
 
 // workItemIDs are at most 200 ids of a project, as spelled.

@@ -32,7 +32,7 @@ func scopes(errs []error) string {
 }
 
 func TestProjects(t *testing.T) {
-	f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+	f := &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 		"_apis/projects":    always(values(`{"id":"p1","name":"A","revision":12345678901234567890}`, `{"id":"p2","name":"B","__organizationName":"fake"}`)),
 		"_apis/projects/p1": always(`{"id":"p1","defaultTeam":{"id":"t"}}`),
 		"_apis/projects/p2": status(404, `{"message":"gone"}`),
@@ -59,14 +59,14 @@ func TestProjects(t *testing.T) {
 		t.Errorf("missing = %v, %v: 404 of a listed project is unknown", recs[0].Missing, recs[1].Missing)
 	}
 	collect(t, s, "project", `{"defaultTeam":true}`, ListOptions{})
-	if n := len(f.sent()); n != 3 {
-		t.Errorf("%d requests, want the list and two projects once: %q", n, f.sent())
+	if n := len(f.Sent()); n != 3 {
+		t.Errorf("%d requests, want the list and two projects once: %q", n, f.Sent())
 	}
 }
 
 func TestProjectsListFails(t *testing.T) {
 	for _, code := range []int{401, 403, 404} {
-		f := &fakeService{serve: status(code, "")}
+		f := &fakeService{Serve: status(code, "")}
 		s := newTestClient(t, f, options{}).Snapshot()
 		for _, kind := range []string{"project", "repository", "pipeline", "work-item"} {
 			recs, errs := collect(t, s, kind, `{}`, ListOptions{})
@@ -74,7 +74,7 @@ func TestProjectsListFails(t *testing.T) {
 				t.Errorf("%d, %s: %d records, %v, want the organization unknown", code, kind, len(recs), errs)
 			}
 		}
-		if n := len(f.sent()); n != 1 {
+		if n := len(f.Sent()); n != 1 {
 			t.Errorf("%d: %d requests, want the failure remembered", code, n)
 		}
 	}
@@ -84,7 +84,7 @@ func TestExcludedTags(t *testing.T) {
 	tag := func(name string) func(*http.Request) *http.Response {
 		return always(values(`{"name":"Microsoft.TeamFoundation.Project.Tag.`+name+`","value":"true"}`, `{"name":"archived"}`))
 	}
-	f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+	f := &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 		"_apis/projects":               always(projectsOf("A", "B", "C", "D")),
 		"_apis/projects/p1/properties": tag("Archived"),
 		"_apis/projects/p2/properties": tag("archived"),
@@ -100,7 +100,7 @@ func TestExcludedTags(t *testing.T) {
 
 // Half a list of projects: what is known is listed, the rest is unknown.
 func TestProjectsPageTwoFails(t *testing.T) {
-	f := &fakeService{serve: func(r *http.Request) *http.Response {
+	f := &fakeService{Serve: func(r *http.Request) *http.Response {
 		switch {
 		case r.URL.Query().Has("continuationToken"):
 			return answer(404, "")
@@ -170,7 +170,7 @@ func (g *fakeGit) items(r *http.Request) *http.Response {
 }
 
 func gitService(g *fakeGit, repositories ...string) *fakeService {
-	return &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+	return &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 		"_apis/projects":             always(projectsOf("A")),
 		"p1/_apis/git/repositories":  always(values(repositories...)),
 		"p1/_apis/git/repositories/": g.items,
@@ -215,19 +215,19 @@ func TestRepositoryFiles(t *testing.T) {
 			t.Errorf("%s = %q, want none", path, *text)
 		}
 	}
-	if n := f.count("/r2/") + f.count("/r3/"); n != 0 {
+	if n := f.Count("/r2/") + f.Count("/r3/"); n != 0 {
 		t.Errorf("%d requests for a disabled and an empty repository", n)
 	}
 	// r1: two folders, three contents; r4: the root and README. The batch that
 	// would list both folders is refused.
-	if n := f.count("/items?"); n != 7 {
-		t.Errorf("%d requests for items, want 7: %q", n, f.sent())
+	if n := f.Count("/items?"); n != 7 {
+		t.Errorf("%d requests for items, want 7: %q", n, f.Sent())
 	}
 	collect(t, s, "repository", `{"includedFiles":["README.md"]}`, ListOptions{})
-	if n := f.count("/items?"); n != 7 {
+	if n := f.Count("/items?"); n != 7 {
 		t.Errorf("a second listing read folders or contents again")
 	}
-	if n := f.count("repositories?") + f.count("git/repositories "); n > 1 {
+	if n := f.Count("repositories?") + f.Count("git/repositories "); n > 1 {
 		t.Errorf("%d lists of repositories", n)
 	}
 }
@@ -267,7 +267,7 @@ func TestRepositoryFilesUnknown(t *testing.T) {
 }
 
 func TestRepositoriesOfOneProjectUnknown(t *testing.T) {
-	f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+	f := &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 		"_apis/projects":            always(projectsOf("A", "B", "C")),
 		"p1/_apis/git/repositories": always(values(`{"id":"r1"}`)),
 		"p2/_apis/git/repositories": status(403, `{"message":"no"}`),
@@ -281,8 +281,8 @@ func TestRepositoriesOfOneProjectUnknown(t *testing.T) {
 			t.Errorf("records %s, errors %v", texts(recs), errs)
 		}
 	}
-	if n := len(f.sent()); n != 4 {
-		t.Errorf("%d requests: %q", n, f.sent())
+	if n := len(f.Sent()); n != 4 {
+		t.Errorf("%d requests: %q", n, f.Sent())
 	}
 	want := []rest.KindCalls{{Kind: "repository", Calls: 1}, {Kind: "repository", Project: "p1", Calls: 1}, {Kind: "repository", Project: "p2", Calls: 1}, {Kind: "repository", Project: "p3", Calls: 1}}
 	if got := c.Calls(); !slices.Equal(got, want) {
@@ -292,7 +292,7 @@ func TestRepositoriesOfOneProjectUnknown(t *testing.T) {
 
 // Kinds that live in repositories: one that cannot be read hides no other.
 func TestPerRepository(t *testing.T) {
-	f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+	f := &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 		"_apis/projects":                     always(projectsOf("A")),
 		"p1/_apis/git/repositories":          always(values(repo("r1", ""), repo("r2", `,"isDisabled":true`), repo("r3", `,"project":{"state":"deleting"}`), repo("r4", ""), repo("r5", ""))),
 		"p1/_apis/git/repositories/r1/refs/": always(values(`{"name":"a"}`, `{"name":"b"}`)),
@@ -320,13 +320,13 @@ func TestPerRepository(t *testing.T) {
 	if got := recs[2].Scope; got.Repository != "r5" || got.ID != "c" {
 		t.Errorf("scope = %+v", got)
 	}
-	if f.count("/refs/heads%2Fx%20y") != 3 {
-		t.Errorf("requests = %q", f.sent())
+	if f.Count("/refs/heads%2Fx%20y") != 3 {
+		t.Errorf("requests = %q", f.Sent())
 	}
 }
 
 func TestPipelines(t *testing.T) {
-	f := &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+	f := &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 		"_apis/projects":                   always(projectsOf("A")),
 		"p1/_apis/pipelines":               tokenPages(values(`{"id":1}`, `{"id":2}`), values(`{"id":3}`, `{"id":4}`)),
 		"p1/_apis/build/definitions/1":     always(`{"id":1,"project":{"id":"p1"},"repository":{"id":"r1","clean":null,"project":"old"}}`),
@@ -398,7 +398,7 @@ func (b *fakeBoard) items(r *http.Request) *http.Response {
 }
 
 func (b *fakeBoard) service(project string) *fakeService {
-	return &fakeService{serve: routes(map[string]func(*http.Request) *http.Response{
+	return &fakeService{Serve: routes(map[string]func(*http.Request) *http.Response{
 		"_apis/projects":         always(projectsOf(project)),
 		"p1/_apis/wit/wiql":      b.wiql,
 		"p1/_apis/wit/workitems": b.items,
@@ -448,7 +448,7 @@ func TestWorkItemsUnknown(t *testing.T) {
 				"_apis/projects": always(projectsOf("A")), "p1/_apis/wit/wiql": b.wiql, "p1/_apis/wit/workitems": b.items,
 			}
 			table[tt.route] = tt.serve
-			recs, errs := collect(t, newTestClient(t, &fakeService{serve: routes(table)}, options{}).Snapshot(), "work-item", `{}`, ListOptions{})
+			recs, errs := collect(t, newTestClient(t, &fakeService{Serve: routes(table)}, options{}).Snapshot(), "work-item", `{}`, ListOptions{})
 			if len(recs) != 0 || scopes(errs) != "p1//" || errors.Is(errs[0], ErrNotFound) {
 				t.Errorf("%d records, %v, want the project unknown", len(recs), errs)
 			}

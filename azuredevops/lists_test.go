@@ -141,7 +141,7 @@ func (r *listRoute) holds(t *testing.T, name, body string) {
 	serve := servers{"_apis/projects": always(values(project1)), "_apis/projects/p1/teams": bySkip(1000), "p1/": always(values())}
 	maps.Copy(serve, r.serve)
 	serve[r.path] = always(body)
-	s := newTestClient(t, &fakeService{serve: routes(serve)}, options{}).Snapshot()
+	s := newTestClient(t, &fakeService{Serve: routes(serve)}, options{}).Snapshot()
 	recs, errs := collect(t, s, r.kind, r.selector, ListOptions{})
 	if r.missing {
 		if len(errs) != 0 || len(recs) != 1 || len(recs[0].Missing) != 1 || !errors.Is(recs[0].Missing[0], ErrMalformed) {
@@ -179,7 +179,7 @@ func testDetailsOfSomethingElse(t *testing.T) {
 			serve := servers{"_apis/projects": always(values(project1))}
 			maps.Copy(serve, tt.serve)
 			serve[tt.path] = always(body)
-			s := newTestClient(t, &fakeService{serve: routes(serve)}, options{}).Snapshot()
+			s := newTestClient(t, &fakeService{Serve: routes(serve)}, options{}).Snapshot()
 			recs, errs := collect(t, s, tt.kind, tt.selector, ListOptions{})
 			if len(errs) != 0 || len(recs) != 1 || len(recs[0].Missing) != 1 || !errors.Is(recs[0].Missing[0], ErrMalformed) {
 				t.Errorf("%s, %s: records %s, errors %v; want one that lacks something", tt.kind, body, texts(recs), errs)

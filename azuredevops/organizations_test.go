@@ -36,7 +36,7 @@ func TestOrganizationsFailAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := &fakeService{serve: func(r *http.Request) *http.Response {
+				f := &fakeService{Serve: func(r *http.Request) *http.Response {
 					if strings.HasPrefix(r.URL.Path, "/bad/") {
 						return fault(r)
 					}
@@ -87,7 +87,7 @@ func listingErrors(ctx context.Context, t *testing.T, c *Client) (errs []error) 
 // What a server lacks is unknown, not empty, for every kind that needs it.
 func TestServerLacksGraph(t *testing.T) {
 	const serverURL = "https://ado.example.com/tfs/Main"
-	f := &fakeService{serve: func(r *http.Request) *http.Response {
+	f := &fakeService{Serve: func(r *http.Request) *http.Response {
 		if strings.Contains(r.URL.Path, "/_apis/graph/") || strings.Contains(r.URL.Path, "/_apis/userentitlements") {
 			return answer(404, "<html><title>Page not found. - Azure DevOps Server</title>", "Content-Type", "text/html; charset=utf-8")
 		}
@@ -106,7 +106,7 @@ func TestServerLacksGraph(t *testing.T) {
 			}
 		}
 	}
-	if got := len(f.sent()); got != 3 {
-		t.Errorf("sent %q, want each route once", f.sent())
+	if got := len(f.Sent()); got != 3 {
+		t.Errorf("sent %q, want each route once", f.Sent())
 	}
 }

@@ -35,7 +35,7 @@ func workService(more map[string]func(*http.Request) *http.Response) *fakeServic
 		"_apis/projects/p2/teams": bySkip(1000, teamJSON("t3", "p2")),
 	}
 	maps.Copy(table, more)
-	return &fakeService{serve: routes(table)}
+	return &fakeService{Serve: routes(table)}
 }
 
 const (
@@ -84,8 +84,8 @@ func TestTeamsThatTheListHides(t *testing.T) {
 		t.Errorf("iterations = %s, %v, want those of %s and p3 unknown", got, errs, want)
 	}
 	for _, p := range []string{"p1", "p2", "p3", "p4"} {
-		if n := f.count("_apis/projects/" + p + "/teams"); n != 1 {
-			t.Errorf("project %s asked %d times for its teams, want once: %q", p, n, f.sent())
+		if n := f.Count("_apis/projects/" + p + "/teams"); n != 1 {
+			t.Errorf("project %s asked %d times for its teams, want once: %q", p, n, f.Sent())
 		}
 	}
 

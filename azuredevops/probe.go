@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
@@ -17,7 +15,7 @@ import (
 const (
 	probeProjects = 3  // projects that a probe looks into
 	probeRecords  = 5  // records after which it has seen enough of a kind
-	probeCalls    = 20 // requests after which it has tried enough
+	probeCalls    = 40 // requests after which it has tried enough
 )
 
 // errEnough ends a listing that has used up its requests.
@@ -120,28 +118,4 @@ func (c *Client) Identity(ctx context.Context) (string, error) {
 		}
 	}
 	return "", nil
-}
-
-// askedFor is how long snapshots use the list of projects that Ask has brought.
-const askedFor = time.Minute
-
-// Ask asks for the list of projects before there is a use for it: that shows whether
-// the credential is good. Snapshots of the next minute have the list from it. The
-// error is about the organization as a whole.
-func (c *Client) Ask(ctx context.Context) error {
-	m := newMemo[*projectList]()
-	list, err := m.get(ctx, (&lister{Snapshot: c.Snapshot()}).fetchProjects)
-	if err != nil {
-		return err
-	}
-	bad := slices.IndexFunc(list.entries, func(e result[*project]) bool { return e.err != nil })
-	if bad < 0 {
-		c.asked.Store(m)
-		return nil
-	}
-	err = list.entries[bad].err
-	if e, ok := errors.AsType[*ScopeError](err); ok && e.Scope.Project != "" {
-		return nil
-	}
-	return err
 }

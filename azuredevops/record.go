@@ -5,8 +5,8 @@ import "fmt"
 // A Record is one raw REST object with the keys that a kind adds to it.
 type Record struct {
 	// JSON is the object as Azure DevOps sent it, key order and spelling of
-	// numbers included, with the added `__…` members at its end. Read-only:
-	// several resources may share it.
+	// numbers included, with the added `__…` members at its end. Read-only, as
+	// several resources may share it, and valid until the next record is taken.
 	JSON []byte
 
 	// Scope says where the record came from; ID is the record itself.

@@ -20,6 +20,8 @@ type batch struct {
 	id    string                // member that tells the records apart
 	keep  func(obj []byte) bool // what becomes a record; nil keeps all
 	want  []string              // ids that the page was asked for, in order; nil for a list
+
+	same *[]byte // memory of all records, one after the other; nil: each has its own
 }
 
 // perProject streams the records that fetch finds in each project. An error of
@@ -76,10 +78,20 @@ func (l *lister) batches(ctx context.Context, rq *request, b batch) iter.Seq2[ba
 }
 
 // records makes records of batches, one at a time on the caller's goroutine.
-func records(l *lister, batches stream[batch]) stream[Record] {
+func records(l *lister, batches stream[batch]) stream[Record] { return recordsIn(l, batches, false) }
+
+// passing is records for a kind whose records nothing comes behind that keeps one
+// when it takes the next: all have the same memory.
+func passing(l *lister, batches stream[batch]) stream[Record] { return recordsIn(l, batches, true) }
+
+func recordsIn(l *lister, batches stream[batch], same bool) stream[Record] {
 	return func(ctx context.Context) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {
+			var memory []byte
 			for b, err := range batches(ctx) {
+				if same {
+					b.same = &memory
+				}
 				if err != nil {
 					if !yield(Record{}, err) {
 						return
@@ -109,7 +121,15 @@ func (l *lister) unfold(b batch, yield func(Record, error) bool) bool {
 		if !l.at.wants(b.scope, id, obj) || b.keep != nil && !b.keep(obj) {
 			continue
 		}
-		if !yield(l.record(obj, b.scope, id, b.added), nil) {
+		var memory []byte
+		if b.same != nil {
+			memory = *b.same
+		}
+		rec := l.recordIn(memory, obj, b.scope, id, b.added)
+		if b.same != nil {
+			*b.same = rec.JSON
+		}
+		if !yield(rec, nil) {
 			return false
 		}
 		if l.at.only(b.scope) {
@@ -143,6 +163,11 @@ var errLost = errors.New("asked for by its id, but left out of the answer")
 
 // record copies an object and adds the keys of its kind, and those of all kinds.
 func (l *lister) record(obj []byte, s Scope, id string, added rawjson.Members) Record {
+	return l.recordIn(nil, obj, s, id, added)
+}
+
+// recordIn is record in memory that is used again.
+func (l *lister) recordIn(memory, obj []byte, s Scope, id string, added rawjson.Members) Record {
 	s.ID = id
-	return Record{JSON: rawjson.With(obj, added, l.c.suffix), Scope: s}
+	return Record{JSON: rawjson.AppendWith(memory[:0], obj, added, l.c.suffix), Scope: s}
 }

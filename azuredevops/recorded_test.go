@@ -27,7 +27,7 @@ func recorded(t *testing.T) *fakeService {
 		"/_apis/graph/users": "user/graph.json", "/_apis/userentitlements": "user/entitlements.json",
 		"/_apis/graph/memberships/": "group-member/memberships.json", "/_apis/graph/subjectlookup": "group-member/lookup.json",
 	}
-	return &fakeService{serve: func(r *http.Request) *http.Response {
+	return &fakeService{Serve: func(r *http.Request) *http.Response {
 		path := r.URL.Path
 		switch {
 		case strings.HasSuffix(path, "/_apis/projects"):

@@ -27,13 +27,13 @@ func listSince(t *testing.T, kind, selector string, since time.Time, table serve
 	t.Helper()
 	all := servers{"_apis/projects": always(values(project1)), "p1/": always(values())}
 	maps.Copy(all, table)
-	f := &fakeService{serve: routes(all)}
+	f := &fakeService{Serve: routes(all)}
 	recs, errs := collect(t, newTestClient(t, f, options{}).Snapshot(), kind, selector, ListOptions{Since: since})
 	var got []string
 	for _, r := range recs {
 		got = append(got, rawjson.Text(r.JSON, "id"))
 	}
-	for _, s := range f.sent() {
+	for _, s := range f.Sent() {
 		if _, path, ok := strings.Cut(s, "/acme/p1/"); ok {
 			path, err := url.QueryUnescape(path)
 			if err != nil {

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
@@ -320,40 +319,4 @@ func (l *lister) fetchRepositories(ctx context.Context, p *project) (*packed, er
 		pg.Free()
 	}
 	return only, nil
-}
-
-// packed are bytes that are kept for a whole resync. Long lists of repositories are
-// so repetitive that packing shrinks them to a tenth.
-type packed struct {
-	b    []byte
-	size int // unpacked, 0 when b is as it was
-}
-
-const (
-	packAbove = 16 << 10
-	// packSmallAbove is for what is kept of each of many parents.
-	packSmallAbove = 2 << 10
-)
-
-func pack(b []byte, above int) *packed {
-	if len(b) <= above {
-		return &packed{b: bytes.Clone(b)}
-	}
-	return &packed{b: memory.Pack(b), size: len(b)}
-}
-
-// unpack returns memory of its own, or what must not be written to.
-func (p *packed) unpack() ([]byte, error) {
-	if p.size == 0 {
-		return p.b, nil
-	}
-	return memory.Unpack(p.b, p.size)
-}
-
-// kept is what the packed bytes take.
-func (p *packed) kept() int {
-	if p == nil {
-		return 0
-	}
-	return len(p.b)
 }

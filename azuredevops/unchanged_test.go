@@ -219,7 +219,7 @@ func TestMemory(t *testing.T) {
 			run := func(v int, m Memory) (string, int) {
 				table := servers{"_apis/projects": always(values(project1)), "p1/": always(values())}
 				maps.Copy(table, tc.serve(v))
-				f := &fakeService{serve: routes(table)}
+				f := &fakeService{Serve: routes(table)}
 				c := newTestClient(t, f, options{})
 				c.memory = m
 				recs, errs := collect(t, c.Snapshot(), tc.kind, tc.selector, ListOptions{})
@@ -231,7 +231,7 @@ func TestMemory(t *testing.T) {
 						t.Errorf("missing %v", r.Missing)
 					}
 				}
-				return texts(recs), f.count(tc.saved)
+				return texts(recs), f.Count(tc.saved)
 			}
 			without := map[int]string{}
 			calls := 0

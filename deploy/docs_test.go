@@ -247,6 +247,64 @@ func TestEveryKindHasItsSection(t *testing.T) {
 	}
 }
 
+// A section of KINDS.md names the scopes that listing the kind needs: with those and
+// Project and Team nothing is refused, with fewer something is.
+func TestScopesOfKinds(t *testing.T) {
+	t.Parallel()
+	srv := azuredevopstest.NewUnstarted(azuredevopstest.Options{World: azuredevopstest.DemoWorld(1), PAT: "x"})
+	defer srv.Close()
+	c, err := azuredevops.New(azuredevops.ClientConfig{
+		OrganizationURL: srv.OrganizationURL(), Credential: azuredevops.PersonalAccessToken("x"), Transport: srv.Transport(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe, err := c.Probe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const everyKind = "Project and Team (Read)"
+	line := regexp.MustCompile(`(?s)\n- Token scope: ([^.;]*?)[.;]`)
+	for part := range strings.SplitSeq("\n"+documents(t)["deploy/KINDS.md"], "\n## ") {
+		kind, text, _ := strings.Cut(part, "\n")
+		if !slices.Contains(azuredevops.Kinds(), kind) {
+			continue
+		}
+		l, _, err := azuredevops.Bind(kind, json.RawMessage(`{"files":{"path":"README.md"},"folders":[{"path":"*"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "Token scope is missing"
+		if m := line.FindStringSubmatch(text); m != nil {
+			want = strings.Join(strings.Fields(m[1]), " ")
+		}
+		granted := []string{everyKind}
+		for {
+			var names []string
+			for _, s := range granted {
+				name, _, _ := strings.Cut(s, " (")
+				names = append(names, name)
+			}
+			srv.SetScopes(names...)
+			seen := probe.Look(t.Context(), l, nil)
+			if len(seen.Errors) == 0 {
+				break
+			}
+			scope := azuredevops.ScopeFor(seen.Errors[0])
+			if scope == "" || slices.Contains(granted, scope) {
+				t.Fatalf("%s: %v", kind, seen.Errors[0])
+			}
+			granted = append(granted, scope)
+		}
+		if len(granted) > 1 {
+			granted = granted[1:]
+		}
+		if got := strings.Join(granted, " and "); got != want {
+			t.Errorf("KINDS.md, %s: Token scope is %q, and it needs %q", kind, want, got)
+		}
+	}
+}
+
 // options are those of a kind's selector: the key of a listing names them all.
 func options(t *testing.T, kind string) []string {
 	t.Helper()

@@ -2,7 +2,9 @@ package mapping
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/ado-port/ado-port/mapping/jq"
 )
@@ -15,24 +17,90 @@ import (
 // number or boolean is the same as its text. False also when either is not an
 // object.
 func Equal(body, held []byte) bool {
+	return compare(body, held, func(string, rawMember, []byte) bool { return false })
+}
+
+// A Difference is a member that an entity would have otherwise than Port holds it.
+type Difference struct {
+	Path string `json:"path"` // "title", "properties.state", "relations.project"
+	// From is what Port holds, To what would be there, as JSON; null is none.
+	From json.RawMessage `json:"from"`
+	To   json.RawMessage `json:"to"`
+}
+
+// Differences are the members for which Equal is false. They share no memory with held.
+func Differences(body, held []byte) []Difference {
+	var out []Difference
+	compare(body, held, func(group string, m rawMember, there []byte) bool {
+		out = append(out, Difference{Path: group + textValue(m.key), From: append(json.RawMessage(nil), orNull(there)...), To: orNull(m.val)})
+		return true
+	})
+	return out
+}
+
+// Lost are the members of what Port holds that go when body replaces it.
+func Lost(body, held []byte) []Difference {
+	var out []Difference
+	for _, d := range Differences(held, body) {
+		group, _, _ := strings.Cut(d.Path, ".")
+		switch group {
+		case "title", "icon", "team", "properties", "relations":
+			if string(d.From) == "null" {
+				out = append(out, Difference{Path: d.Path, From: slices.Clone(d.To), To: d.From})
+			}
+		}
+	}
+	return out
+}
+
+// Refers says whether the value of a relation leads to an entity, as JSON text.
+func Refers(relation, to []byte) bool {
+	return slices.ContainsFunc(elements(relation), func(e []byte) bool { return SameJSON(e, to) })
+}
+
+func orNull(val []byte) json.RawMessage {
+	if len(val) == 0 {
+		return json.RawMessage("null")
+	}
+	return val
+}
+
+// compare tells of every member of body that differs, until different returns false.
+// It reports whether there was none.
+func compare(body, held []byte, different func(group string, mine rawMember, theirs []byte) (more bool)) (equal bool) {
 	there, ok := membersOf(held)
 	if !ok {
 		return false
 	}
-	equal := true
+	equal = true
+	look := func(group string, mine rawMember, theirs []byte, same func(a, b []byte) bool) (more bool) {
+		if same(mine.val, theirs) {
+			return true
+		}
+		equal = false
+		return different(group, mine, theirs)
+	}
+	inside := func(group string, mine, theirs []byte, same func(a, b []byte) bool) (more bool) {
+		held, _ := membersOf(theirs)
+		more = true
+		eachMember(mine, func(key, val []byte) bool {
+			more = look(group, rawMember{key, val}, held.get(key), same)
+			return more
+		})
+		return more
+	}
 	ok = eachMember(body, func(key, val []byte) bool {
 		switch string(key) {
 		case `"identifier"`, `"blueprint"`:
+			return true
 		case `"team"`:
-			equal = sameSet(val, there.get(key))
+			return look("", rawMember{key, val}, there.get(key), sameSet)
 		case `"relations"`:
-			equal = sameGroup(val, there.get(key), sameSet)
+			return inside("relations.", val, there.get(key), sameSet)
 		case `"properties"`:
-			equal = sameGroup(val, there.get(key), sameProperty)
-		default:
-			equal = sameOrNull(val, there.get(key))
+			return inside("properties.", val, there.get(key), sameProperty)
 		}
-		return equal
+		return look("", rawMember{key, val}, there.get(key), sameOrNull)
 	})
 	return ok && equal
 }
@@ -81,16 +149,6 @@ func sameProperty(mine, theirs []byte) bool {
 	}
 	text := textValue(theirs)
 	return text == string(mine) || isDigit(mine[0]) && len(text) > 0 && isDigit(text[0]) && jq.SameNumber(string(mine), text)
-}
-
-func sameGroup(mine, theirs []byte, same func(a, b []byte) bool) bool {
-	there, _ := membersOf(theirs)
-	equal := true
-	eachMember(mine, func(key, val []byte) bool {
-		equal = same(val, there.get(key))
-		return equal
-	})
-	return equal
 }
 
 // sameSet compares lists without order and repetition; none, null and the empty

@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/ado-port/ado-port/mapping"
@@ -46,6 +47,23 @@ func TestEqual(t *testing.T) {
 		if got := mapping.Equal([]byte(tt.body), []byte(tt.held)); got != tt.want {
 			t.Errorf("%s: Equal(%s, %s) = %v", tt.name, tt.body, tt.held, got)
 		}
+		if got := mapping.Differences([]byte(tt.body), []byte(tt.held)); tt.want && len(got) > 0 {
+			t.Errorf("%s: Differences(%s, %s) = %v", tt.name, tt.body, tt.held, got)
+		}
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	t.Parallel()
+	const (
+		body = `{"identifier":"i","blueprint":"b","title":"a","icon":null,"team":["x"],"properties":{"n":1,"s":"t","a.b":[1],"o":{"x":1}},"relations":{"r":"one","q":["a","b"]}}`
+		held = `{"identifier":"i","title":"b","team":["y"],"properties":{"n":1.0,"s":null,"o":{"x":2},"z":1},"relations":{"r":"two","q":["b","a"]}}`
+		want = `[{"path":"title","from":"b","to":"a"},{"path":"team","from":["y"],"to":["x"]},{"path":"properties.s","from":null,"to":"t"},` +
+			`{"path":"properties.a.b","from":null,"to":[1]},{"path":"properties.o","from":{"x":2},"to":{"x":1}},{"path":"relations.r","from":"two","to":"one"}]`
+	)
+	got, err := json.Marshal(mapping.Differences([]byte(body), []byte(held)))
+	if err != nil || string(got) != want {
+		t.Errorf("Differences = %s, %v, want %s", got, err, want)
 	}
 }
 

@@ -102,6 +102,9 @@ func (m *Mapping) DigestOf(blueprint string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// UsesGitOps says that files in repositories may declare entities.
+func (m *Mapping) UsesGitOps() bool { return len(m.SpecPath) > 0 && len(m.Resources) > 0 }
+
 // A Problem is a part of the mapping that is not used: a block or, in
 // Mapping.LeftOut, a member of one that is.
 type Problem struct {

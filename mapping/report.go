@@ -105,14 +105,18 @@ func (r *Report) Merge(other *Report) {
 	}
 }
 
-// Lines are the report for people, one line per expression, sorted by path.
-// They show expressions and identifiers, never values of records.
-func (r *Report) Lines() []string {
-	var lines []string
+// Lines are the report for people, one line per expression, sorted by path: of
+// those that failed, and of those that found nothing for some records, as
+// expressions do. They show expressions and identifiers, never values of records.
+func (r *Report) Lines() (failed, empty []string) {
 	for _, path := range slices.Sorted(maps.Keys(r.Expressions)) {
-		lines = append(lines, r.Expressions[path].String())
+		if x := r.Expressions[path]; x.Errors > 0 {
+			failed = append(failed, x.String())
+		} else {
+			empty = append(empty, x.String())
+		}
 	}
-	return lines
+	return failed, empty
 }
 
 func (x *ExpressionReport) String() string {

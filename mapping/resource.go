@@ -51,6 +51,12 @@ type Result struct {
 // KindIndex is kind and position, "work-item-5", as Port shows it.
 func (r *Resource) KindIndex() string { return fmt.Sprintf("%s-%d", r.Kind, r.Index) }
 
+// Name is the block for people: "work-item (resources[5])".
+func (r *Resource) Name() string { return fmt.Sprintf("%s (%s)", r.Kind, r.Path()) }
+
+// Path is its place in the document: "resources[5]".
+func (r *Resource) Path() string { return fmt.Sprintf("resources[%d]", r.Index) }
+
 // Blueprint is the blueprint that the block writes when that is a literal.
 func (r *Resource) Blueprint() (id string, literal bool) {
 	return r.part("blueprint").expr.literalString()
@@ -155,7 +161,7 @@ func (r *Resource) apply(ctx context.Context, record []byte, files map[string]*s
 	m.release()
 	r.pool.Put(m)
 	if err != nil {
-		return res, fmt.Errorf("mapping %s: %w", r.KindIndex(), err)
+		return res, fmt.Errorf("mapping %s: %w", r.Name(), err)
 	}
 	return res, nil
 }

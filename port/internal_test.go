@@ -54,7 +54,7 @@ func FuzzParseBulk(f *testing.F) {
 		sent := []Entity{{Blueprint: "b", Identifier: "a"}, {Blueprint: "b", Search: true}, {Blueprint: "b", Identifier: "c"}}
 		identifiers := make([]string, len(sent))
 		failed := map[int]int{}
-		err := parseBulk(body, sent, identifiers, func(i int, e *EntityError) {
+		err := parseBulk(body, sent, identifiers, make([]Fate, len(sent)), func(i int, e *EntityError) {
 			failed[i]++
 			if e.Ref.Identifier != sent[i].Identifier {
 				t.Errorf("the failure of %d names %v", i, e.Ref)
@@ -159,7 +159,7 @@ func BenchmarkBulk(b *testing.B) {
 		if !gjson.ValidBytes(answer) {
 			b.Fatal("answer")
 		}
-		if err := parseBulk(answer, list, identifiers, func(int, *EntityError) { b.Fatal("failed") }); err != nil {
+		if err := parseBulk(answer, list, identifiers, make([]Fate, len(list)), func(int, *EntityError) { b.Fatal("failed") }); err != nil {
 			b.Fatal(err)
 		}
 	}

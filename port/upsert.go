@@ -44,12 +44,24 @@ func addEvent(q url.Values, eventType, resyncID string) {
 	}
 }
 
+// A Fate is what Port says of an entity that it wrote.
+type Fate uint8
+
+// Fates.
+const (
+	Unsaid Fate = iota
+	Created
+	Updated // it was there before
+)
+
 // UpsertResult says per entity, by the index of the input, how it went.
 type UpsertResult struct {
 	// Identifiers are those that Port wrote: the ones sent, or what a search
 	// identifier was resolved to. Empty for an entity that failed, and for one
 	// whose search matched nothing, which is no failure.
 	Identifiers []string
+	// Fates are what became of those in Port.
+	Fates []Fate
 	// Errors is nil when no entity failed.
 	Errors []*EntityError
 }
@@ -87,7 +99,7 @@ func (e *EntityError) Unwrap() error { return e.Cause }
 // is that of ctx, and then the result is incomplete: what is not known to be
 // written counts as failed.
 func (c *Client) Upsert(ctx context.Context, o UpsertOptions, entities []Entity) (UpsertResult, error) {
-	res := UpsertResult{Identifiers: make([]string, len(entities))}
+	res := UpsertResult{Identifiers: make([]string, len(entities)), Fates: make([]Fate, len(entities))}
 	if len(entities) == 0 {
 		return res, nil
 	}
@@ -137,7 +149,7 @@ type upsert struct {
 func (u *upsert) send(ctx context.Context, from, to int) error {
 	a, err := u.post(ctx, u.all[from:to])
 	if err == nil {
-		err := parseBulk(a.body, u.all[from:to], u.res.Identifiers[from:to], func(i int, e *EntityError) { u.set(from+i, e) })
+		err := parseBulk(a.body, u.all[from:to], u.res.Identifiers[from:to], u.res.Fates[from:to], func(i int, e *EntityError) { u.set(from+i, e) })
 		a.free()
 		if err != nil {
 			u.fail(from, to, err)
@@ -232,8 +244,8 @@ func (f filling) Read(p []byte) (int, error) {
 }
 
 // parseBulk reads the answer to a bulk. Its lists name entities by index;
-// identifiers receives what Port wrote, fail is called for the others.
-func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, *EntityError)) error {
+// identifiers and fates receive what Port wrote, fail is called for the others.
+func parseBulk(body []byte, sent []Entity, identifiers []string, fates []Fate, fail func(int, *EntityError)) error {
 	good, bad := gjson.GetBytes(body, "entities"), gjson.GetBytes(body, "errors")
 	if !good.Exists() && !bad.Exists() {
 		return fmt.Errorf("port: bulk upsert: %w: neither entities nor errors", errAnswer)
@@ -246,6 +258,12 @@ func parseBulk(body []byte, sent []Entity, identifiers []string, fail func(int, 
 		}
 		told[i] = true
 		identifiers[i] = sent[i].Identifier
+		switch v.Get("created").Type { //nolint:exhaustive // anything else says nothing
+		case gjson.True:
+			fates[i] = Created
+		case gjson.False:
+			fates[i] = Updated
+		}
 		if id := v.Get("identifier").Str; id != "" && id != identifiers[i] {
 			identifiers[i] = strings.Clone(id)
 		}

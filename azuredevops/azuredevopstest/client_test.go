@@ -1,6 +1,7 @@
 package azuredevopstest_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ func records(t *testing.T, c *azuredevops.Client, kind, selector string, files .
 		if !gjson.ValidBytes(r.JSON) || r.Scope.Organization != c.Organization() {
 			t.Fatalf("record of %s: %s", r.Scope, r.JSON)
 		}
+		r.JSON = bytes.Clone(r.JSON)
 		list = append(list, r)
 	}
 	return list, failed

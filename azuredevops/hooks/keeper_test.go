@@ -166,8 +166,8 @@ func TestRunWaits(t *testing.T) {
 		k := newKeeping(t, newHookStore("p1"), "")
 		k.noMapping = errors.New("port is away")
 		stop := k.start(t)
-		if !k.Repairing() || len(k.store.fake.sent()) != 0 || !strings.Contains(k.log.String(), "port is away") {
-			t.Errorf("without a mapping: repairing %v, sent %q", k.Repairing(), k.store.fake.sent())
+		if !k.Repairing() || len(k.store.fake.Sent()) != 0 || !strings.Contains(k.log.String(), "port is away") {
+			t.Errorf("without a mapping: repairing %v, sent %q", k.Repairing(), k.store.fake.Sent())
 		}
 		k.noMapping = nil
 		k.store.before = func(*http.Request, []byte) *http.Response { return answer(401, "") }
@@ -252,7 +252,7 @@ func TestCatchUp(t *testing.T) {
 		if want := []string{"e0", "e1", "e2"}; !slices.Equal(k.delivered, want) || k.resyncs != 0 {
 			t.Errorf("delivered %q and %d resyncs, want %q", k.delivered, k.resyncs, want)
 		}
-		sent := strings.Join(s.fake.sent(), "\n")
+		sent := strings.Join(s.fake.Sent(), "\n")
 		if strings.LastIndex(sent, "GET /acme/_apis/hooks/subscriptions") > strings.LastIndex(sent, "notificationsquery") {
 			t.Error("asked for failures before subscriptions were looked after")
 		}
@@ -272,7 +272,7 @@ func TestNothingToCatchUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newKeeping(t, newHookStore("p1"), dir)
 		k.once(t)
-		if n := k.store.fake.count("notificationsquery"); n != 0 {
+		if n := k.store.fake.Count("notificationsquery"); n != 0 {
 			t.Errorf("%d questions for failures", n)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "hooks-alive")); err != nil {

@@ -368,7 +368,7 @@ func TestReconcileResourceVersion(t *testing.T) {
 // On Server all services are one host, and unknown publishers are absent.
 func TestReconcileServer(t *testing.T) {
 	f := &fakeService{}
-	f.serve = func(r *http.Request) *http.Response {
+	f.Serve = func(r *http.Request) *http.Response {
 		switch q := r.URL.Query(); {
 		case strings.HasSuffix(r.URL.Path, "/projects"):
 			return answer(200, projectsOf("A"))
@@ -383,8 +383,8 @@ func TestReconcileServer(t *testing.T) {
 	h := over(t, c, hookOptions{cfg: KeeperConfig{URL: hookTarget, PerProject: true}})
 	r := reconcile(t, h, Wanted{Kinds: []string{"release-deployment", "advanced-security-alert"}})
 	wantCounts(t, r, "created 7 unknown 1")
-	if n := f.count("GET /tfs/Collection/_apis/hooks/subscriptions"); n != 4 {
-		t.Errorf("%d lists, want one per publisher: %v", n, f.sent())
+	if n := f.Count("GET /tfs/Collection/_apis/hooks/subscriptions"); n != 4 {
+		t.Errorf("%d lists, want one per publisher: %v", n, f.Sent())
 	}
 }
 
@@ -411,7 +411,7 @@ func TestReconcileWidth(t *testing.T) {
 		inside, most := 0, 0
 		s := newHookStore("p1", "p2", "p3", "p4")
 		slow := &fakeService{}
-		slow.serve = func(r *http.Request) *http.Response {
+		slow.Serve = func(r *http.Request) *http.Response {
 			s.mu.Lock()
 			inside++
 			most = max(most, inside)

@@ -58,7 +58,7 @@ type hookStore struct {
 
 func newHookStore(projects ...string) *hookStore {
 	s := &hookStore{projects: projects, tags: map[string]string{}, notes: map[string][]string{}}
-	s.fake = &fakeService{serve: s.serve}
+	s.fake = &fakeService{Serve: s.serve}
 	return s
 }
 
@@ -232,7 +232,7 @@ func (s *hookStore) summary() string {
 // writes are the requests that were sent and change something.
 func (s *hookStore) writes() []string {
 	var out []string
-	for _, l := range s.fake.sent() {
+	for _, l := range s.fake.Sent() {
 		if !strings.HasPrefix(l, "GET ") && !strings.Contains(l, "query") {
 			out = append(out, l)
 		}

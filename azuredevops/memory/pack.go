@@ -8,9 +8,9 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// Pack deflates a text, nearly as well as compress/flate, with buffers of a quarter
+// pack deflates a text, nearly as well as compress/flate, with buffers of a quarter
 // of a megabyte that all calls share in place of a state of its own.
-func Pack(text []byte) []byte {
+func pack(text []byte) []byte {
 	var out bytes.Buffer
 	_ = flate.StatelessDeflate(&out, text, true, nil) // a buffer takes everything
 	return bytes.Clone(out.Bytes())
@@ -19,8 +19,8 @@ func Pack(text []byte) []byte {
 // unpackers are recycled: each takes 40 kB.
 var unpackers sync.Pool
 
-// Unpack is the text of which Pack made packed, size bytes long.
-func Unpack(packed []byte, size int) ([]byte, error) {
+// unpack is the text of which pack made packed, size bytes long.
+func unpack(packed []byte, size int) ([]byte, error) {
 	r, ok := unpackers.Get().(io.Reader)
 	if !ok {
 		r = flate.NewReader(nil)

@@ -45,7 +45,7 @@ func padded(n int) int64 { return int64(n+alignment-1) / alignment * alignment }
 func record(n name, value []byte) []byte {
 	payload, flags := value, uint32(0)
 	if len(value) >= packAbove {
-		if b := Pack(value); len(b) < len(value) {
+		if b := pack(value); len(b) < len(value) {
 			payload, flags = b, flagPacked
 		}
 	}
@@ -82,6 +82,6 @@ func valueOf(rec []byte, n name) (value []byte, other, ok bool) {
 	if size > maxValueBytes {
 		return nil, false, false
 	}
-	value, err := Unpack(payload, int(size))
+	value, err := unpack(payload, int(size))
 	return value, false, err == nil
 }

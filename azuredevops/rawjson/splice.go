@@ -45,13 +45,18 @@ func MembersOf(obj []byte) Members {
 // With returns a copy of an object with members added at its end. An object that has
 // a member of that name already loses it: readers differ in which of two they see.
 // The copy shares no memory with the arguments.
-func With(obj []byte, added ...Members) []byte {
+func With(obj []byte, added ...Members) []byte { return AppendWith(nil, obj, added...) }
+
+// AppendWith is [With] in the memory of out, which is empty.
+func AppendWith(out, obj []byte, added ...Members) []byte {
 	obj = bytes.TrimSpace(obj)
 	n := len(obj)
 	for _, m := range added {
 		n += len(m.text)
 	}
-	out := make([]byte, 0, n)
+	if cap(out) < n {
+		out = make([]byte, 0, n)
+	}
 	if clash(obj, added) {
 		out = appendOthers(out, obj, added)
 	} else {

@@ -58,7 +58,7 @@ func TestBodiesShareOneBudget(t *testing.T) {
 // While a request waits for memory it is not the service that is slow.
 func TestWaitingForMemoryIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeService{serve: func(*http.Request) *http.Response {
+		f := &fakeService{Serve: func(*http.Request) *http.Response {
 			a := answer(200, "")
 			a.ContentLength = -1
 			a.Body = io.NopCloser(bytes.NewReader(append(bytes.Repeat([]byte(" "), 1<<20), "{}"...)))
@@ -71,8 +71,8 @@ func TestWaitingForMemoryIsNoStall(t *testing.T) {
 		}
 		time.AfterFunc(time.Hour, other.done)
 		p, err := c.Send(t.Context(), &Request{Route: "_apis/x"}, Caller{})
-		if err != nil || len(f.sent()) != 1 {
-			t.Errorf("err = %v after %d attempts", err, len(f.sent()))
+		if err != nil || len(f.Sent()) != 1 {
+			t.Errorf("err = %v after %d attempts", err, len(f.Sent()))
 		}
 		p.Free()
 		if b := c.transport.bodies; b.used != 0 || len(b.line) != 0 {
@@ -83,13 +83,13 @@ func TestWaitingForMemoryIsNoStall(t *testing.T) {
 
 // An answer that is too large is not asked for again.
 func TestOversizedAnswer(t *testing.T) {
-	f := &fakeService{serve: func(*http.Request) *http.Response {
+	f := &fakeService{Serve: func(*http.Request) *http.Response {
 		a := answer(200, "{}")
 		a.ContentLength = maxBodyBytes + 1
 		return a
 	}}
 	_, err := newTestClient(t, f, options{}).Send(t.Context(), &Request{Route: "_apis/x"}, Caller{})
-	if !errors.Is(err, ErrMalformed) || len(f.sent()) != 1 {
-		t.Errorf("err = %v after %d attempts", err, len(f.sent()))
+	if !errors.Is(err, ErrMalformed) || len(f.Sent()) != 1 {
+		t.Errorf("err = %v after %d attempts", err, len(f.Sent()))
 	}
 }

@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math/bits"
+	"slices"
 	"sync"
+	"time"
 )
 
 const (
@@ -13,49 +14,60 @@ const (
 	// lists of tens of MB.
 	maxBodyBytes = 256 << 20
 
-	minBuffer  = 4 << 10
-	numClasses = 49 // up to 16 MiB; bigger buffers are not kept
+	// mostFree bounds the bytes that wait for the next body.
+	mostFree = 2 << 20
+	// freeFor is how long they wait: memory follows the load.
+	freeFor = time.Second
 )
 
-// buffers are recycled memory for bodies, four sizes per power of two. The
-// garbage collector may take them: memory follows the load.
+// buffers are recycled memory for bodies. What nobody wants for a while goes. A
+// sync.Pool would be emptied with every second garbage collection, and there are
+// many of those in a second.
 type buffers struct {
-	pools [numClasses]sync.Pool
+	mu    sync.Mutex
+	free  [][]byte
+	size  int // of all that are free
+	clock *time.Timer
 }
-
-// classOf is the smallest class with room for n bytes.
-func classOf(n int) int {
-	if n <= minBuffer {
-		return 0
-	}
-	e := bits.Len(uint(n-1)) - bits.Len(uint(minBuffer))
-	step := minBuffer / 4 << e
-	return 4*e + (n-minBuffer<<e+step-1)/step
-}
-
-// sizeOf is the capacity of the buffers of a class.
-func sizeOf(class int) int { return (4 + class%4) * (minBuffer / 4) << (class / 4) }
 
 // get returns an empty buffer with room for n bytes.
 func (b *buffers) get(n int) []byte {
-	c := classOf(n)
-	if c >= numClasses {
-		return make([]byte, 0, n)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	best := -1
+	for i, buf := range b.free {
+		if c := cap(buf); c >= n && c <= 2*n && (best < 0 || c < cap(b.free[best])) {
+			best = i
+		}
 	}
-	if p, ok := b.pools[c].Get().(*[]byte); ok {
-		return (*p)[:0]
+	if best < 0 {
+		return make([]byte, 0, n+n/8) // the next one is seldom of the same size
 	}
-	return make([]byte, 0, sizeOf(c))
+	buf := b.free[best]
+	b.size -= cap(buf)
+	b.free = slices.Delete(b.free, best, best+1)
+	return buf[:0]
 }
 
 // put gives a buffer of get back.
 func (b *buffers) put(buf []byte) {
-	c := classOf(cap(buf))
-	if c >= numClasses || cap(buf) != sizeOf(c) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.size+cap(buf) > mostFree {
 		return
 	}
-	buf = buf[:0]
-	b.pools[c].Put(&buf)
+	b.free = append(b.free, buf)
+	b.size += cap(buf)
+	if b.clock == nil {
+		b.clock = time.AfterFunc(freeFor, b.drop)
+	}
+	b.clock.Reset(freeFor)
+}
+
+func (b *buffers) drop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free, b.size = nil, 0
 }
 
 // errOversized is an answer above maxBodyBytes: the next one will be no smaller.

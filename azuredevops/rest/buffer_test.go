@@ -5,15 +5,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestBuffers(t *testing.T) {
-	for n := 1; n < 20<<20; n += 1 + n/7 {
-		c := classOf(n)
-		if c < numClasses && (sizeOf(c) < n || n > minBuffer && sizeOf(c) > n*5/4+4) {
-			t.Fatalf("%d bytes: class %d of %d", n, c, sizeOf(c))
-		}
-	}
 	var pool buffers
 	room := func(int) error { return nil }
 	for _, size := range []int{0, 1, 5000, 1 << 20, 17 << 20} {
@@ -26,7 +22,27 @@ func TestBuffers(t *testing.T) {
 			pool.put(got)
 		}
 	}
+	if pool.size > mostFree {
+		t.Errorf("%d bytes are kept", pool.size)
+	}
+	buf := pool.get(1000)
+	pool.put(buf)
+	if again := pool.get(900); &again[:1][0] != &buf[:1][0] {
+		t.Error("a buffer was not used again")
+	}
 	if _, err := pool.read(strings.NewReader(""), maxBodyBytes+1, room); !errors.Is(err, errOversized) {
 		t.Error("a body above the bound was announced and read")
 	}
+}
+
+func TestBuffersGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var pool buffers
+		pool.put(make([]byte, 1000))
+		time.Sleep(2 * freeFor)
+		synctest.Wait()
+		if pool.size > 0 || pool.free != nil {
+			t.Errorf("%d bytes are kept", pool.size)
+		}
+	})
 }

@@ -58,9 +58,9 @@ func (c *staticCredential) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f
 
 func (c *staticCredential) advice(before, _ bool) string {
 	if before {
-		return "the personal access token was taken for other requests: it lacks the scope that this one needs, or has expired or been revoked meanwhile; " +
-			"extend it, or create one with more scopes and set " + EnvPrefix + "PERSONAL_ACCESS_TOKEN"
+		return "the personal access token was taken for other requests: most likely it has expired or been revoked meanwhile, else it lacks the scope that this one needs; " +
+			"create a new one, with more scopes, and set " + EnvPrefix + "PERSONAL_ACCESS_TOKEN"
 	}
-	return "the personal access token has expired, was revoked, is of another organization, lacks the scope or is mistyped (Azure DevOps does not say which); " +
+	return "most likely the personal access token has expired or was revoked; else it is of another organization, lacks the scope or is mistyped (Azure DevOps does not say which); " +
 		"create one that may read the organization and set " + EnvPrefix + "PERSONAL_ACCESS_TOKEN"
 }

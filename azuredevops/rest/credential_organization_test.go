@@ -13,7 +13,7 @@ import (
 // with the likely reasons, and once.
 func TestTokenRefused(t *testing.T) {
 	var log lockedBuffer
-	f := &fakeService{serve: status(401, "")}
+	f := &fakeService{Serve: status(401, "")}
 	c := newTestClient(t, f, options{log: &log})
 	send := func(want string) {
 		t.Helper()
@@ -22,13 +22,13 @@ func TestTokenRefused(t *testing.T) {
 			t.Errorf("err = %v, want %q", err, want)
 		}
 	}
-	send("has expired, was revoked")
-	send("has expired, was revoked")
-	f.serve = always("{}")
+	send("has expired or was revoked")
+	send("has expired or was revoked")
+	f.Serve = always("{}")
 	if _, err := c.Send(t.Context(), &Request{Route: "_apis/x"}, Caller{}); err != nil {
 		t.Fatal(err)
 	}
-	f.serve = status(401, "")
+	f.Serve = status(401, "")
 	send("taken for other requests")
 	send("taken for other requests")
 	if got := strings.Count(log.String(), "refuses the credential"); got != 2 {
@@ -64,7 +64,7 @@ func TestEntraAdvice(t *testing.T) {
 func TestTokensOfARefusingOrganization(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var signIns atomic.Int32
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			switch {
 			case r.URL.Host == "login.example.com":
 				return tokens(&signIns)(r)

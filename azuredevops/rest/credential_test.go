@@ -72,7 +72,7 @@ func tokens(n *atomic.Int32) func(*http.Request) *http.Response {
 func TestClientSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			body, _ := io.ReadAll(r.Body)
 			form, _ := url.ParseQuery(string(body))
 			if r.URL.String() != "https://login.example.com/tenant/oauth2/v2.0/token" || form.Get("grant_type") != "client_credentials" ||
@@ -104,7 +104,7 @@ func TestClientSecret(t *testing.T) {
 // Those that wait for a sign-in that fails do not try one after the other.
 func TestSignInFailureIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			_ = Sleep(r.Context(), time.Hour) // it does not answer
 			return nil
 		}}
@@ -119,8 +119,8 @@ func TestSignInFailureIsShared(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if d := time.Since(start); d != 30*time.Second || len(f.sent()) != 1 {
-			t.Errorf("%d requests in %v, want one in 30s", len(f.sent()), d)
+		if d := time.Since(start); d != 30*time.Second || len(f.Sent()) != 1 {
+			t.Errorf("%d requests in %v, want one in 30s", len(f.Sent()), d)
 		}
 	})
 }
@@ -129,15 +129,15 @@ func TestSignInFailureIsShared(t *testing.T) {
 func TestOldTokenWhileRenewalFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32
-		f := &fakeService{serve: tokens(&n)}
+		f := &fakeService{Serve: tokens(&n)}
 		c := testPrincipal(t, f)
 		mustAuthorize(t, c, "Bearer tok1")
-		f.serve = status(503, "")
+		f.Serve = status(503, "")
 		_ = Sleep(t.Context(), 56*time.Minute)
 		for range 5 {
 			mustAuthorize(t, c, "Bearer tok1")
 		}
-		if got := len(f.sent()); got != 2 {
+		if got := len(f.Sent()); got != 2 {
 			t.Errorf("%d sign-ins, want one attempt in 30 s", got-1)
 		}
 		_ = Sleep(t.Context(), 4*time.Minute)
@@ -154,11 +154,11 @@ func TestSignInRefused(t *testing.T) {
 		{"AADSTS700016: Application was not found in the directory.", "no such application"},
 		{"AADSTS90002: Tenant not found.", "no such tenant"},
 	} {
-		f := &fakeService{serve: status(401, `{"error":"invalid_client","error_description":`+strconv.Quote(tt.text)+`}`)}
+		f := &fakeService{Serve: status(401, `{"error":"invalid_client","error_description":`+strconv.Quote(tt.text)+`}`)}
 		c := newTestClient(t, f, options{cred: testPrincipal(t, f)})
 		_, err := c.Send(t.Context(), &Request{Route: "_apis/x"}, Caller{})
-		if !errors.Is(err, ErrUnauthorized) || len(f.sent()) != 1 {
-			t.Fatalf("err = %v after %d requests", err, len(f.sent()))
+		if !errors.Is(err, ErrUnauthorized) || len(f.Sent()) != 1 {
+			t.Fatalf("err = %v after %d requests", err, len(f.Sent()))
 		}
 		for _, want := range []string{tt.text[:12], tt.hint, "service principal app"} {
 			if !strings.Contains(err.Error(), want) {
@@ -174,7 +174,7 @@ func TestSignInRefused(t *testing.T) {
 func TestSignInRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			n++
 			switch {
 			case r.URL.Host != "login.example.com":
@@ -242,7 +242,7 @@ func TestCertificate(t *testing.T) {
 	path, der := certificateFile(t, time.Now().Add(29*24*time.Hour))
 	var n atomic.Int32
 	var log bytes.Buffer
-	f := &fakeService{serve: authority(&n, func(form url.Values) {
+	f := &fakeService{Serve: authority(&n, func(form url.Values) {
 		header, _, _ := strings.Cut(form.Get("client_assertion"), ".")
 		head, _ := base64.RawURLEncoding.DecodeString(header)
 		if form.Get("grant_type") != "client_credentials" || form.Get("client_id") != "app" || !strings.Contains(form.Get("scope"), entraScope) ||
@@ -251,8 +251,8 @@ func TestCertificate(t *testing.T) {
 		}
 	})}
 	c := newEntra(t, f, EntraConfig{Method: SignInCertificate, CertificatePath: path, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	if len(f.sent()) != 0 {
-		t.Errorf("sent %q before the first request", f.sent())
+	if len(f.Sent()) != 0 {
+		t.Errorf("sent %q before the first request", f.Sent())
 	}
 	mustAuthorize(t, c, "Bearer tok1")
 	r, _ := authorize(t, c)
@@ -261,7 +261,7 @@ func TestCertificate(t *testing.T) {
 	if got := strings.Count(log.String(), "certificate ends soon"); got != 1 {
 		t.Errorf("warned %d times: %s", got, log.String())
 	}
-	for _, s := range f.sent() {
+	for _, s := range f.Sent() {
 		if !strings.Contains(s, "/tenant/") {
 			t.Errorf("sent %s: no discovery elsewhere", s)
 		}
@@ -269,7 +269,7 @@ func TestCertificate(t *testing.T) {
 }
 
 func TestCertificateUnusable(t *testing.T) {
-	f := &fakeService{serve: always("{}")}
+	f := &fakeService{Serve: always("{}")}
 	for _, tt := range []struct{ path, want string }{
 		{filepath.Join(t.TempDir(), "none"), "no such file"},
 		{textFile(t, clientSecret), "want PEM"},
@@ -281,8 +281,8 @@ func TestCertificateUnusable(t *testing.T) {
 		}
 		mustNotShow(t, clientSecret, err.Error())
 	}
-	if len(f.sent()) != 0 {
-		t.Errorf("sent %q", f.sent())
+	if len(f.Sent()) != 0 {
+		t.Errorf("sent %q", f.Sent())
 	}
 }
 
@@ -290,7 +290,7 @@ func TestWorkloadIdentity(t *testing.T) {
 	path := textFile(t, testAssertion+"1\n")
 	var n atomic.Int32
 	var got []string
-	f := &fakeService{serve: authority(&n, func(form url.Values) { got = append(got, form.Get("client_assertion")) })}
+	f := &fakeService{Serve: authority(&n, func(form url.Values) { got = append(got, form.Get("client_assertion")) })}
 	c := newEntra(t, f, EntraConfig{Method: SignInWorkloadIdentity, FederatedTokenFile: path})
 	mustAuthorize(t, c, "Bearer tok1")
 	if err := os.WriteFile(path, []byte(testAssertion+"2"), 0o600); err != nil {
@@ -303,8 +303,8 @@ func TestWorkloadIdentity(t *testing.T) {
 		t.Errorf("assertions = %q, want the file read again", got)
 	}
 
-	answers := f.serve
-	f.serve = func(r *http.Request) *http.Response {
+	answers := f.Serve
+	f.Serve = func(r *http.Request) *http.Response {
 		if r.Method == http.MethodGet {
 			return answers(r)
 		}
@@ -326,7 +326,7 @@ func TestManagedIdentity(t *testing.T) {
 		t.Setenv(name, "")
 	}
 	n := 0
-	f := &fakeService{serve: func(r *http.Request) *http.Response {
+	f := &fakeService{Serve: func(r *http.Request) *http.Response {
 		n++
 		if r.URL.Host != "169.254.169.254" || r.Header.Get("Metadata") != "true" || r.URL.Query().Get("resource") != strings.TrimSuffix(entraScope, "/.default") {
 			t.Errorf("request %s", r.URL)
@@ -351,7 +351,7 @@ func TestManagedIdentity(t *testing.T) {
 		{"no endpoint", func(*http.Request) *http.Response { return nil }, false},
 	} {
 		for _, id := range []string{"", "mine"} {
-			f.serve = tt.answer
+			f.Serve = tt.answer
 			_, err := authorize(t, newEntra(t, f, EntraConfig{Method: SignInManagedIdentity, ClientID: id}))
 			if err == nil || errors.Is(err, ErrUnauthorized) != tt.final {
 				t.Errorf("%s: err = %v, want final %v", tt.name, err, tt.final)

@@ -1,17 +1,15 @@
 package rest
 
 import (
-	"bytes"
 	"io"
 	"log/slog"
-	"net/http"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 )
 
 const (
@@ -19,50 +17,17 @@ const (
 	testToken = "pat-0123456789"
 )
 
-// fakeService answers requests in the process: no sockets, so that a fake clock
-// moves.
-type fakeService struct {
-	mu    sync.Mutex
-	log   []string // "METHOD path?query" of what was sent
-	serve func(r *http.Request) *http.Response
-}
+type (
+	fakeService  = azuredevopstest.Stub
+	lockedBuffer = azuredevopstest.Buffer
+)
 
-func (f *fakeService) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	f.log = append(f.log, r.Method+" "+r.URL.RequestURI())
-	f.mu.Unlock()
-	resp := f.serve(r)
-	if resp == nil {
-		return nil, io.ErrUnexpectedEOF
-	}
-	resp.Request = r
-	return resp, nil
-}
-
-func (f *fakeService) sent() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]string(nil), f.log...)
-}
-
-func answer(status int, body string, header ...string) *http.Response {
-	h := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
-	for i := 0; i+1 < len(header); i += 2 {
-		h.Set(header[i], header[i+1])
-	}
-	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
-}
-
-func always(body string) func(*http.Request) *http.Response {
-	return func(*http.Request) *http.Response { return answer(200, body) }
-}
-
-func status(code int, body string, header ...string) func(*http.Request) *http.Response {
-	return func(*http.Request) *http.Response { return answer(code, body, header...) }
-}
+var (
+	answer = azuredevopstest.Reply
+	always = azuredevopstest.Always
+	status = azuredevopstest.AlwaysStatus
+	values = azuredevopstest.Values
+)
 
 type options struct {
 	cred Credential
@@ -93,28 +58,6 @@ func newTestClient(tb testing.TB, f *fakeService, o options) *Client {
 		tb.Fatal(err)
 	}
 	return c
-}
-
-// values makes the list of a page.
-func values(objects ...string) string {
-	return `{"count":` + strconv.Itoa(len(objects)) + `,"value":[` + strings.Join(objects, ",") + `]}`
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func mustNotShow(t *testing.T, what string, texts ...string) {

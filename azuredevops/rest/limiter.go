@@ -39,16 +39,15 @@ type limiter struct {
 	timer    *time.Timer
 
 	episode   episode
-	throttled time.Duration // all pauses, what is left of the last one included
-	by        map[kindProject]time.Duration
+	throttled time.Duration    // all pauses, what is left of the last one included
+	by        map[string]*wait // by kind
 }
 
 type waiter struct {
-	ready  chan struct{}
-	gone   bool
-	round  int
-	call   *call         // nil for what is not ours
-	paused time.Duration // see limiter.paused, when the waiter came
+	ready chan struct{}
+	gone  bool
+	round int
+	call  *call // nil for what is not ours
 }
 
 // An episode is a period in which the service asks to slow down.
@@ -61,7 +60,7 @@ type episode struct {
 }
 
 func newLimiter(most int, log *slog.Logger) *limiter {
-	return &limiter{max: most, limit: min(startInFlight, most), log: log}
+	return &limiter{max: most, limit: min(startInFlight, most), log: log, by: map[string]*wait{}}
 }
 
 // acquire waits for a slot. The caller gives it back with release; round goes to
@@ -72,13 +71,13 @@ func (l *limiter) acquire(ctx context.Context, urgent bool) (round int, err erro
 	}
 	c, _ := ctx.Value(callKey{}).(*call)
 	l.mu.Lock()
-	w := &waiter{ready: make(chan struct{}), call: c, paused: l.paused()}
+	w := &waiter{ready: make(chan struct{}), call: c}
 	if urgent {
 		l.urgent = append(l.urgent, w)
 	} else {
 		l.bulk = append(l.bulk, w)
 	}
-	l.waiting++
+	l.waits(w, 1)
 	l.dispatch()
 	l.episode.waiting = max(l.episode.waiting, l.waiting)
 	l.mu.Unlock()
@@ -94,8 +93,7 @@ func (l *limiter) acquire(ctx context.Context, urgent bool) (round int, err erro
 		l.inFlight--
 	default:
 		w.gone = true
-		l.waiting--
-		l.waited(w)
+		l.waits(w, -1)
 	}
 	l.dispatch()
 	return 0, ctx.Err()
@@ -123,16 +121,34 @@ func (l *limiter) use() usage {
 	return usage{l.inFlight, l.waiting, l.limit, l.paused()}
 }
 
-// waited books what a waiter waited for pauses. mu is held.
-func (l *limiter) waited(w *waiter) {
-	d := l.paused() - w.paused
-	if d <= 0 || w.call == nil {
+// A wait is how long something of a kind has waited for pauses: as long as at least
+// one request of it waits, its time is that of [limiter.paused].
+type wait struct {
+	waiting   int
+	from, sum time.Duration
+}
+
+func (w *wait) soFar(paused time.Duration) time.Duration {
+	if w.waiting > 0 {
+		return w.sum + paused - w.from
+	}
+	return w.sum
+}
+
+// waits notes that a waiter has come or, with by -1, that it waits no more. mu is held.
+func (l *limiter) waits(w *waiter, by int) {
+	l.waiting += by
+	if w.call == nil {
 		return
 	}
-	if l.by == nil {
-		l.by = map[kindProject]time.Duration{}
+	k := l.by[w.call.kind]
+	if k == nil {
+		k = &wait{}
+		l.by[w.call.kind] = k
 	}
-	l.by[kindProject{w.call.kind, w.call.project}] += d
+	now := l.paused()
+	k.sum, k.from = k.soFar(now), now
+	k.waiting += by
 }
 
 func (l *limiter) release() {
@@ -160,9 +176,8 @@ func (l *limiter) dispatch() {
 		if w == nil {
 			return
 		}
-		l.waiting--
+		l.waits(w, -1)
 		l.inFlight++
-		l.waited(w)
 		w.round = l.round
 		close(w.ready)
 	}
@@ -228,7 +243,7 @@ func (l *limiter) calm(ctx context.Context, now time.Time, round int) {
 	if l.episode.on && round == l.round && !now.Before(l.until) {
 		e := l.episode
 		l.episode = episode{}
-		l.log.WarnContext(ctx, "azure devops throttled", "duration", now.Sub(e.start), "resource", e.resource, "answers", e.answers, "waiting", e.waiting, "limit", l.limit)
+		l.log.WarnContext(ctx, "azure devops throttled", "duration", now.Sub(e.start), "resource", e.resource, "answers", e.answers, "queued", e.waiting, "requests_at_once", l.limit)
 	}
 	if l.limit >= l.max {
 		return
@@ -243,13 +258,17 @@ func (l *limiter) calm(ctx context.Context, now time.Time, round int) {
 	l.dispatch()
 }
 
-// addThrottled adds what the requests of each kind and project waited.
-func (l *limiter) addThrottled(to []KindCalls) {
+// pauses is what Throttled returns.
+func (l *limiter) pauses() (all time.Duration, byKind map[string]time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, k := range to {
-		to[i].Throttled = l.by[kindProject{k.Kind, k.Project}]
+	byKind = map[string]time.Duration{}
+	for kind, w := range l.by {
+		if d := w.soFar(l.paused()); d > 0 {
+			byKind[kind] = d
+		}
 	}
+	return l.paused(), byKind
 }
 
 // throttling reads the headers of rate limits: how long to pause before the next

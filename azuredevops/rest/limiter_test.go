@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -130,7 +131,7 @@ func TestPauseHoldsForAllAndUrgentGoesFirst(t *testing.T) {
 			t.Errorf("throttled = %v", l.throttled)
 		}
 		line := log.String()
-		if strings.Count(line, "\n") != 1 || !strings.Contains(line, "duration=30s resource=core/user answers=1 waiting=3") {
+		if strings.Count(line, "\n") != 1 || !strings.Contains(line, "duration=30s resource=core/user answers=1 queued=3") {
 			t.Errorf("log = %s", line)
 		}
 	})
@@ -194,7 +195,7 @@ func TestClientUnderThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		in, most, n := 0, 0, 0
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			mu.Lock()
 			in++
 			n++
@@ -230,9 +231,9 @@ func TestClientUnderThrottling(t *testing.T) {
 	})
 }
 
-// Pauses are booked to the kind and project whose requests wait for them; what
-// waits for a slot only is not.
-func TestThrottledByKindAndProject(t *testing.T) {
+// Pauses are booked to the kind whose requests wait for them, once for all of them;
+// what waits for a slot only is not.
+func TestThrottledByKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _ := testLimiter(1)
 		var wg sync.WaitGroup
@@ -259,15 +260,10 @@ func TestThrottledByKindAndProject(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		ask("branch", "p1", time.Hour, 0) // 6 s for the pause, then 3 s for the slot
 		wg.Wait()
-		by := []KindCalls{{Kind: "branch", Project: "p1"}, {Kind: "build", Project: "p1"}, {Kind: "build", Project: "p2"}, {Kind: "team"}}
-		l.addThrottled(by)
-		for i, want := range []time.Duration{6 * time.Second, (12 + 8) * time.Second, time.Second, 0} {
-			if k := by[i]; k.Throttled != want {
-				t.Errorf("%s of %q waited %s, want %s", k.Kind, k.Project, k.Throttled, want)
-			}
-		}
-		if l.throttled != 12*time.Second {
-			t.Errorf("throttled = %s, want 12s", l.throttled)
+		all, by := l.pauses()
+		want := map[string]time.Duration{"branch": 6 * time.Second, "build": 12 * time.Second} // three of build together
+		if all != 12*time.Second || !maps.Equal(by, want) {
+			t.Errorf("paused for %s, waited %v, want %v", all, by, want)
 		}
 	})
 }

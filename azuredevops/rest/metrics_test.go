@@ -29,7 +29,7 @@ func TestMetricsOfRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		calls := 0
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			calls++
 			switch {
 			case strings.Contains(r.URL.Path, "/secret-id/"):
@@ -84,7 +84,7 @@ func TestHealthOfAnOrganizationThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		up := false
-		f := &fakeService{serve: func(*http.Request) *http.Response {
+		f := &fakeService{Serve: func(*http.Request) *http.Response {
 			if up {
 				return answer(200, "{}")
 			}
@@ -106,7 +106,7 @@ func TestHealthOfAnOrganizationThatIsDown(t *testing.T) {
 func TestCredentialOK(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		revoked := false
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			if revoked || strings.Contains(r.URL.Path, "_apis/graph") {
 				return answer(401, "")
 			}

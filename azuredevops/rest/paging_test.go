@@ -45,19 +45,19 @@ func drain(seq iter.Seq2[*Page, error]) (got []string, err error) {
 }
 
 func TestPages(t *testing.T) {
-	f := &fakeService{serve: tokenPages(values(`{"id":1}`, `{"id":2}`), values(), values(`{"id":3}`))}
+	f := &fakeService{Serve: tokenPages(values(`{"id":1}`, `{"id":2}`), values(), values(`{"id":3}`))}
 	l := newTestClient(t, f, options{}).Sender(Caller{})
 	got, err := drain(l.Pages(t.Context(), &Request{Route: "_apis/x", Query: []string{"$top", "2"}}, "value"))
 	if err != nil || strings.Join(got, "|") != "1,2||3" {
 		t.Errorf("pages = %q, %v", got, err)
 	}
-	if last := f.sent()[2]; last != "GET /acme/_apis/x?$top=2&continuationToken=2" {
+	if last := f.Sent()[2]; last != "GET /acme/_apis/x?$top=2&continuationToken=2" {
 		t.Errorf("last request = %s", last)
 	}
 }
 
 func TestPagesTokenInBody(t *testing.T) {
-	f := &fakeService{serve: func(r *http.Request) *http.Response {
+	f := &fakeService{Serve: func(r *http.Request) *http.Response {
 		if r.URL.Query().Get("continuationToken") == "a b" {
 			return answer(200, `{"value":[{"id":2}],"continuationToken":null}`)
 		}
@@ -95,7 +95,7 @@ func TestPagesEndBadly(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := 0
-			f := &fakeService{serve: func(*http.Request) *http.Response {
+			f := &fakeService{Serve: func(*http.Request) *http.Response {
 				if n++; n == 1 {
 					return answer(200, good, "x-ms-continuationtoken", "t")
 				}
@@ -115,14 +115,14 @@ func TestPagesEndBadly(t *testing.T) {
 
 // 404 on the first page is the caller's to judge.
 func TestPagesFirst404(t *testing.T) {
-	l := newTestClient(t, &fakeService{serve: status(404, "")}, options{}).Sender(Caller{})
+	l := newTestClient(t, &fakeService{Serve: status(404, "")}, options{}).Sender(Caller{})
 	if _, err := drain(l.Pages(t.Context(), &Request{Route: "_apis/x"}, "value")); !errors.Is(err, ErrNotFound) {
 		t.Errorf("err = %v", err)
 	}
 }
 
 func TestSkipPages(t *testing.T) {
-	f := &fakeService{serve: func(r *http.Request) *http.Response {
+	f := &fakeService{Serve: func(r *http.Request) *http.Response {
 		skip, _ := strconv.Atoi(r.URL.Query().Get("$skip"))
 		var out []string
 		for i := skip; i < min(skip+2, 5); i++ { // gives less than asked for
@@ -132,14 +132,14 @@ func TestSkipPages(t *testing.T) {
 	}}
 	l := newTestClient(t, f, options{}).Sender(Caller{})
 	got, err := drain(l.OffsetPages(t.Context(), &Request{Route: "_apis/x"}, "value", "$top", "$skip", 100))
-	if err != nil || strings.Join(got, "|") != "0,1|2,3|4" || len(f.sent()) != 4 {
-		t.Errorf("pages = %q, %v after %d requests", got, err, len(f.sent()))
+	if err != nil || strings.Join(got, "|") != "0,1|2,3|4" || len(f.Sent()) != 4 {
+		t.Errorf("pages = %q, %v after %d requests", got, err, len(f.Sent()))
 	}
-	f.serve = always(values(`{"id":1}`))
+	f.Serve = always(values(`{"id":1}`))
 	if _, err := drain(l.OffsetPages(t.Context(), &Request{Route: "_apis/x"}, "value", "$top", "$skip", 100)); !errors.Is(err, ErrMalformed) {
 		t.Errorf("repeating page: %v", err)
 	}
-	f.serve = func(r *http.Request) *http.Response {
+	f.Serve = func(r *http.Request) *http.Response {
 		if r.URL.Query().Get("$skip") == "0" {
 			return answer(200, values(`{"id":1}`))
 		}
@@ -151,7 +151,7 @@ func TestSkipPages(t *testing.T) {
 }
 
 func TestPagesStop(t *testing.T) {
-	f := &fakeService{serve: tokenPages(values(`{"id":1}`), values(`{"id":2}`), values(`{"id":3}`))}
+	f := &fakeService{Serve: tokenPages(values(`{"id":1}`), values(`{"id":2}`), values(`{"id":3}`))}
 	l := newTestClient(t, f, options{}).Sender(Caller{})
 	for range l.Pages(t.Context(), &Request{Route: "_apis/x"}, "value") {
 		break
@@ -159,7 +159,7 @@ func TestPagesStop(t *testing.T) {
 	for range l.OffsetPages(t.Context(), &Request{Route: "_apis/x"}, "value", "$top", "$skip", 1) {
 		break
 	}
-	if n := len(f.sent()); n != 2 {
+	if n := len(f.Sent()); n != 2 {
 		t.Errorf("%d requests after two breaks", n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -13,18 +13,19 @@ type KindCalls struct {
 	Kind    string // empty for what is not a listing
 	Project string // id, empty for the organization
 	Calls   int64
-
-	// Throttled is how long the requests waited because Azure DevOps asked for a
-	// pause, added up: ten that wait a second at the same time make ten.
-	Throttled time.Duration
 }
 
 // Calls are the counts since New, by kind and project. They are shared with
 // Urgent.
 func (c *Client) Calls() []KindCalls {
-	out := c.transport.count.list()
-	c.transport.limit.addThrottled(out)
-	return out
+	return c.transport.count.list()
+}
+
+// Throttled is how long Azure DevOps has had us pause since New, and for how much
+// of that something of each kind waited. It is time that passed: ten requests that
+// wait a second together make one.
+func (c *Client) Throttled() (all time.Duration, byKind map[string]time.Duration) {
+	return c.transport.limit.pauses()
 }
 
 type kindProject struct{ kind, project string }

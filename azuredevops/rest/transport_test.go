@@ -63,7 +63,7 @@ func TestRetryMatrix(t *testing.T) {
 		for _, post := range []bool{false, true} {
 			t.Run(tt.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					f := &fakeService{serve: tt.answer}
+					f := &fakeService{Serve: tt.answer}
 					c := newTestClient(t, f, options{})
 					rq := &Request{Route: "_apis/x"}
 					if post {
@@ -74,7 +74,7 @@ func TestRetryMatrix(t *testing.T) {
 					if err == nil {
 						t.Fatal("no error")
 					}
-					if got := len(f.sent()); got != tt.attempts {
+					if got := len(f.Sent()); got != tt.attempts {
 						t.Errorf("attempts = %d, want %d (%v)", got, tt.attempts, err)
 					}
 					if tt.want != nil && !errors.Is(err, tt.want) {
@@ -100,7 +100,7 @@ func TestRetryHelps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32
 		bodies := make(chan string, 4)
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			b, _ := io.ReadAll(r.Body)
 			bodies <- string(b)
 			if n.Add(1) < 3 {
@@ -129,11 +129,11 @@ func TestRetryHelps(t *testing.T) {
 
 // A write is sent once: nobody knows whether it was done.
 func TestWriteIsNotRepeated(t *testing.T) {
-	f := &fakeService{serve: status(503, "")}
+	f := &fakeService{Serve: status(503, "")}
 	c := newTestClient(t, f, options{})
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, testOrg+"/_apis/hooks/subscriptions", strings.NewReader("{}"))
-	if _, err := c.transport.RoundTrip(req); err == nil || len(f.sent()) != 1 {
-		t.Errorf("err = %v after %d attempts, want one", err, len(f.sent()))
+	if _, err := c.transport.RoundTrip(req); err == nil || len(f.Sent()) != 1 {
+		t.Errorf("err = %v after %d attempts, want one", err, len(f.Sent()))
 	}
 }
 
@@ -150,20 +150,20 @@ func (c *renewing) Invalidate(*http.Request) bool { c.n.Add(1); return true }
 func TestUnauthorizedOnceMore(t *testing.T) {
 	for _, code := range []int{401, 203, 302} {
 		cred := &renewing{}
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			if r.Header.Get("Authorization") == "Bearer token1" {
 				return answer(200, "{}")
 			}
 			return answer(code, "")
 		}}
 		c := newTestClient(t, f, options{cred: cred})
-		if _, err := c.Send(t.Context(), &Request{Route: "_apis/x"}, Caller{}); err != nil || len(f.sent()) != 2 {
-			t.Errorf("%d: %v after %d attempts, want success with the second token", code, err, len(f.sent()))
+		if _, err := c.Send(t.Context(), &Request{Route: "_apis/x"}, Caller{}); err != nil || len(f.Sent()) != 2 {
+			t.Errorf("%d: %v after %d attempts, want success with the second token", code, err, len(f.Sent()))
 		}
 		cred.n.Store(5)
 		_, err := c.Send(t.Context(), &Request{Route: "_apis/x"}, Caller{})
-		if !errors.Is(err, ErrUnauthorized) || len(f.sent()) != 4 {
-			t.Errorf("%d: %v after %d attempts, want to give up after one repetition", code, err, len(f.sent())-2)
+		if !errors.Is(err, ErrUnauthorized) || len(f.Sent()) != 4 {
+			t.Errorf("%d: %v after %d attempts, want to give up after one repetition", code, err, len(f.Sent())-2)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func TestUnauthorizedOnceMore(t *testing.T) {
 // A route that always fails costs at most 15 s, however its requests come.
 func TestBudgetOfARoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeService{serve: status(500, "")}
+		f := &fakeService{Serve: status(500, "")}
 		c, budget := newTestClient(t, f, options{}), &Budget{}
 		start := time.Now()
 		for range 100 {
@@ -180,10 +180,10 @@ func TestBudgetOfARoute(t *testing.T) {
 		if d := time.Since(start); d > 15*time.Second {
 			t.Errorf("100 requests one after the other took %v", d)
 		}
-		if got, want := len(f.sent()), 4+4*2+95; got != want {
+		if got, want := len(f.Sent()), 4+4*2+95; got != want {
 			t.Errorf("attempts = %d, want %d", got, want)
 		}
-		f.serve = always("{}")
+		f.Serve = always("{}")
 		if _, err := c.Send(t.Context(), &Request{Route: "_apis/y"}, Caller{"k", budget}); err != nil {
 			t.Errorf("another route: %v", err)
 		}
@@ -246,7 +246,7 @@ func TestTimeoutWithoutProgress(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := &fakeService{serve: func(r *http.Request) *http.Response {
+				f := &fakeService{Serve: func(r *http.Request) *http.Response {
 					a := answer(200, "")
 					a.ContentLength = -1
 					a.Body = io.NopCloser(io.MultiReader(strings.NewReader("{}"), &stalling{ctx: r.Context(), pause: tt.pause, bytes: tt.bytes, left: tt.times}))
@@ -254,8 +254,8 @@ func TestTimeoutWithoutProgress(t *testing.T) {
 				}}
 				c := newTestClient(t, f, options{wait: time.Minute})
 				_, err := c.Send(t.Context(), &Request{Route: "_apis/x"}, Caller{})
-				if !errors.Is(err, tt.want) || tt.want != nil && len(f.sent()) != 2 {
-					t.Errorf("err = %v after %d attempts, want %v, if any after 2", err, len(f.sent()), tt.want)
+				if !errors.Is(err, tt.want) || tt.want != nil && len(f.Sent()) != 2 {
+					t.Errorf("err = %v after %d attempts, want %v, if any after 2", err, len(f.Sent()), tt.want)
 				}
 			})
 		})
@@ -264,7 +264,7 @@ func TestTimeoutWithoutProgress(t *testing.T) {
 
 func TestCanceledWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeService{serve: status(429, "", "Retry-After", "300")}
+		f := &fakeService{Serve: status(429, "", "Retry-After", "300")}
 		c := newTestClient(t, f, options{})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -285,7 +285,7 @@ func TestNoSecretAnywhere(t *testing.T) {
 		echo := func(r *http.Request) *http.Response {
 			return answer(500, `{"message":"you sent `+r.Header.Get("Authorization")+` that is `+testToken+`"}`)
 		}
-		f := &fakeService{serve: echo}
+		f := &fakeService{Serve: echo}
 		c := newTestClient(t, f, options{log: &log})
 		_, err := c.Send(t.Context(), &Request{Route: "_apis/x"}, Caller{})
 		basic := strings.TrimPrefix(headerOf(t, PersonalAccessToken(testToken)), "Basic ")

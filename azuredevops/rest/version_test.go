@@ -68,7 +68,7 @@ func (g *generation) serve(r *http.Request) *http.Response {
 
 func (g *generation) client(t *testing.T, log *lockedBuffer) *Client {
 	t.Helper()
-	c := newTestClient(t, &fakeService{serve: g.serve}, options{log: log, org: serverURL})
+	c := newTestClient(t, &fakeService{Serve: g.serve}, options{log: log, org: serverURL})
 	if !c.versions.server {
 		t.Fatal("not a server")
 	}
@@ -158,7 +158,7 @@ func TestVersionsOfManyRoutes(t *testing.T) {
 // A first request that fails, or gives up, does not hold the others back.
 func TestFirstRequestFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeService{serve: func(r *http.Request) *http.Response {
+		f := &fakeService{Serve: func(r *http.Request) *http.Response {
 			if strings.HasSuffix(r.URL.Path, "/bad") {
 				return answer(500, "")
 			}
@@ -188,7 +188,7 @@ func TestFirstRequestFails(t *testing.T) {
 func TestVersionWhereNoneWasAsked(t *testing.T) {
 	f := &fakeService{}
 	var asked []string
-	f.serve = func(r *http.Request) *http.Response {
+	f.Serve = func(r *http.Request) *http.Response {
 		_, v, _ := strings.Cut(r.Header.Get("Accept"), "api-version=")
 		asked = append(asked, v)
 		switch {
@@ -217,10 +217,10 @@ func TestVersionWhereNoneWasAsked(t *testing.T) {
 func TestVersionNeverRight(t *testing.T) {
 	for _, key := range []string{"VssVersionNotSpecifiedException", "VssVersionOutOfRangeException", "VssInvalidPreviewVersionException"} {
 		for _, version := range []string{"", "7.1", "7.1-preview.3"} {
-			f := &fakeService{serve: status(400, `{"typeKey":"`+key+`","message":"The latest REST API version this server supports is 5.0."}`)}
+			f := &fakeService{Serve: status(400, `{"typeKey":"`+key+`","message":"The latest REST API version this server supports is 5.0."}`)}
 			c := newTestClient(t, f, options{org: serverURL})
-			if _, err := c.Send(t.Context(), &Request{Route: "_apis/x", Version: version}, Caller{}); err == nil || len(f.sent()) > maxRefusals {
-				t.Errorf("%s for %q: %v after %d requests", key, version, err, len(f.sent()))
+			if _, err := c.Send(t.Context(), &Request{Route: "_apis/x", Version: version}, Caller{}); err == nil || len(f.Sent()) > maxRefusals {
+				t.Errorf("%s for %q: %v after %d requests", key, version, err, len(f.Sent()))
 			}
 		}
 	}
@@ -258,7 +258,7 @@ func TestServerLacksAnArea(t *testing.T) {
 
 // Where there is no collection, that is said, and asked anew each time.
 func TestNoCollection(t *testing.T) {
-	f := &fakeService{serve: status(404, "<html>", "Content-Type", "text/html")}
+	f := &fakeService{Serve: status(404, "<html>", "Content-Type", "text/html")}
 	c := newTestClient(t, f, options{org: serverURL})
 	for range 2 {
 		_, err := c.Send(t.Context(), &Request{Route: "_apis/projects"}, Caller{})
@@ -266,8 +266,8 @@ func TestNoCollection(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 	}
-	if len(f.sent()) != 2 {
-		t.Errorf("sent %q", f.sent())
+	if len(f.Sent()) != 2 {
+		t.Errorf("sent %q", f.Sent())
 	}
 }
 
@@ -275,22 +275,22 @@ func TestNoCollection(t *testing.T) {
 func TestMissingPageIsNoLack(t *testing.T) {
 	page := status(404, "<html>", "Content-Type", "text/html")
 	for _, org := range []string{testOrg, serverURL} {
-		f := &fakeService{serve: always(values())}
+		f := &fakeService{Serve: always(values())}
 		c := newTestClient(t, f, options{org: org})
 		rq := &Request{Route: "_apis/git/repositories"}
 		if _, err := c.Send(t.Context(), rq, Caller{}); err != nil {
 			t.Fatal(err)
 		}
-		f.serve = page
+		f.Serve = page
 		if _, err := c.Send(t.Context(), rq, Caller{}); err == nil || errors.Is(err, ErrNotOffered) || errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: err = %v", org, err)
 		}
-		f.serve = always(values())
+		f.Serve = always(values())
 		if _, err := c.Send(t.Context(), rq, Caller{}); err != nil {
 			t.Errorf("%s: %v", org, err)
 		}
 	}
-	c := newTestClient(t, &fakeService{serve: page}, options{})
+	c := newTestClient(t, &fakeService{Serve: page}, options{})
 	for range 2 {
 		if _, err := c.Send(t.Context(), &Request{Route: "_apis/git/repositories"}, Caller{}); errors.Is(err, ErrNotOffered) || errors.Is(err, ErrNotFound) {
 			t.Errorf("on Services: %v", err)

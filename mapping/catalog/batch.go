@@ -12,6 +12,10 @@ import (
 
 // upsertBatch writes a batch and counts what became of it.
 func (w *Writer) upsertBatch(ctx context.Context, b *batch) {
+	if w.s.opt.Plan != nil {
+		w.planBatch(ctx, b)
+		return
+	}
 	entities := make([]port.Entity, len(b.drafts))
 	for i, d := range b.drafts {
 		entities[i] = d.last().Entity
@@ -29,14 +33,14 @@ func (w *Writer) upsertBatch(ctx context.Context, b *batch) {
 		case e != nil:
 			w.s.refuse(d, e)
 		default:
-			w.taken(ctx, d, res.Identifiers[i])
+			w.taken(ctx, d, entities[i].Body, res.Identifiers[i], res.Fates[i])
 		}
 	}
 }
 
 // taken notes that Port took an entity; identifier is empty where a search found
 // nothing to write to.
-func (w *Writer) taken(ctx context.Context, d *draft, identifier string) {
+func (w *Writer) taken(ctx context.Context, d *draft, body []byte, identifier string, fate port.Fate) {
 	l := d.last()
 	if identifier == "" {
 		d.count(Kept)
@@ -48,8 +52,30 @@ func (w *Writer) taken(ctx context.Context, d *draft, identifier string) {
 		w.found = append(w.found, EntityKey(ref))
 		w.resMu.Unlock()
 	}
-	w.s.wrote(ctx, ref)
+	c := Change{Ref: ref, Differences: d.differences, body: body}
+	c.Kind, c.Resource = l.Source.Origin()
+	switch {
+	case fate == port.Created:
+		c.Action, c.Differences = Created, nil
+	case c.Differences != nil:
+		c.Action = Updated
+	default:
+		c.Action = Put
+	}
+	w.s.wrote(ctx, &c)
 	d.count(Written)
+}
+
+// same notes that Port holds an entity as it is.
+func (s *Session) same(d *draft) {
+	d.count(Unchanged)
+	if s.opt.Plan == nil {
+		return
+	}
+	l := d.last()
+	n := &Planned{Intent: AsItIs, Blueprint: l.Blueprint, Identifier: l.Identifier}
+	n.Kind, n.Resource = l.Source.Origin()
+	s.opt.Plan.change(n, d.body(s.opt.Merge))
 }
 
 // maxIncluded bounds the names of members that a comparison asks for, in bytes:
@@ -82,7 +108,7 @@ func (w *Writer) compareBatch(ctx context.Context, b *batch) {
 // differing takes out of wanted what Port holds as it is.
 func (w *Writer) differing(ctx context.Context, blueprint string, ids, include []string, wanted map[string]*draft) {
 	q := port.SearchQuery{Blueprint: blueprint, IDs: ids, Include: include, Feature: w.s.opt.Feature}
-	for held, err := range w.s.c.port.SearchOwned(ctx, q) {
+	for held, err := range w.s.c.port.Search(ctx, q) {
 		if err != nil {
 			if !errors.Is(err, context.Canceled) {
 				w.s.log.WarnContext(ctx, "entities could not be compared with the catalog and are written without a comparison", "blueprint", blueprint, "err", err)
@@ -90,10 +116,17 @@ func (w *Writer) differing(ctx context.Context, blueprint string, ids, include [
 			return
 		}
 		id := gjson.GetBytes(held, "identifier").String()
-		if d := wanted[id]; d != nil && mapping.Equal(d.body(w.s.opt.Merge), held) {
-			d.count(Unchanged)
-			delete(wanted, id)
+		d := wanted[id]
+		if d == nil {
+			continue
 		}
+		body := d.body(w.s.opt.Merge)
+		if mapping.Equal(body, held) {
+			w.s.same(d)
+			delete(wanted, id)
+			continue
+		}
+		d.differences = mapping.Differences(body, held)
 	}
 }
 

@@ -34,6 +34,7 @@ type bench struct {
 	port    *porttest.Server
 	client  *port.Client
 	catalog *catalog.Catalog
+	audit   *catalog.Audit
 	source  *source
 	log     bytes.Buffer
 }
@@ -58,7 +59,9 @@ func inBubble(t *testing.T, f func(b *bench)) {
 			t.Fatal(err)
 		}
 		b := &bench{T: t, port: srv, client: client, source: &source{of: map[catalog.Outcome]int{}}}
-		b.catalog = catalog.New(catalog.Config{Port: client, TempDirectory: t.TempDir(), Log: slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		log := slog.New(slog.NewTextHandler(&b.log, nil))
+		b.audit = catalog.NewAudit(catalog.AuditConfig{Log: log, PerResync: 3, PerMinute: 3})
+		b.catalog = catalog.New(catalog.Config{Port: client, TempDirectory: t.TempDir(), Audit: b.audit, Log: log})
 		f(b)
 	})
 }
@@ -71,6 +74,8 @@ type source struct {
 }
 
 func (s *source) Members() []string { return s.members }
+
+func (s *source) Origin() (kind, resource string) { return "repository", "resources[0]" }
 
 func (s *source) Count(o catalog.Outcome, n int) {
 	s.mu.Lock()

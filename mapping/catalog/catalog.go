@@ -24,6 +24,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -32,14 +34,18 @@ type Config struct {
 	Port *port.Client // required
 	// TempDirectory takes entities that wait for others; empty: they wait in memory.
 	TempDirectory string
-	Log           *slog.Logger // nil means none
+	Audit         *Audit                // hears of every change; nil: there is none
+	Log           *slog.Logger          // nil means none
+	Registry      prometheus.Registerer // gets the metrics; nil: they are not shown
 }
 
 // A Catalog is Port's catalog as this installation writes it. Safe for concurrent use.
 type Catalog struct {
-	port *port.Client
-	temp string
-	log  *slog.Logger
+	port    *port.Client
+	temp    string
+	log     *slog.Logger
+	audit   *Audit
+	metrics *metrics
 
 	mu      sync.Mutex
 	touched map[Key]struct{} // written by others during a resync; nil when none runs
@@ -50,7 +56,11 @@ func New(cfg Config) *Catalog {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Catalog{port: cfg.Port, temp: cfg.TempDirectory, log: cfg.Log}
+	c := &Catalog{port: cfg.Port, temp: cfg.TempDirectory, log: cfg.Log, audit: cfg.Audit, metrics: newMetrics()}
+	if cfg.Registry != nil {
+		cfg.Registry.MustRegister(c.metrics.entities)
+	}
+	return c
 }
 
 // A Cause is why entities are written and deleted.
@@ -74,6 +84,8 @@ type Options struct {
 	Relations map[string][]string
 	// ReadOnly writes nothing: what is put counts as made. Deletion goes on.
 	ReadOnly bool
+	// Plan takes what would be done, and nothing is written; nil: it is done.
+	Plan *Plan
 	// CompareFrom is how many entities of a blueprint make it worth asking Port which
 	// of them differ, where LoadOwned has not told which of them it holds; 0: never,
 	// everything is written.
@@ -83,10 +95,11 @@ type Options struct {
 // A Session is one piece of work on the catalog. Safe for concurrent use, except
 // that LoadOwned comes first.
 type Session struct {
-	c    *Catalog
-	opt  Options
-	log  *slog.Logger
-	enum sync.Map // blueprint → *enums
+	c     *Catalog
+	opt   Options
+	cause string // label of the metrics
+	log   *slog.Logger
+	enum  sync.Map // blueprint → *enums
 
 	owned   ownedSet
 	targets *targetSet
@@ -102,21 +115,25 @@ type Session struct {
 // Begin begins a session.
 func (c *Catalog) Begin(o Options) *Session {
 	return &Session{
-		c: c, opt: o, log: c.log.With("cause", o.Cause.ID),
+		c: c, opt: o, cause: o.label(), log: c.log.With("cause", o.Cause.ID),
 		targets: newTargetSet(), refused: map[string]*Refusal{}, again: refusedSet{}, unsure: map[string]struct{}{},
 	}
 }
 
 // Watch notes from now on, until the returned function is called, what other
-// sessions write: a resync must not delete it.
-func (c *Catalog) Watch() (stop func()) {
+// sessions write: a resync must not delete it. That is the end of the resync for
+// the audit.
+func (c *Catalog) Watch(ctx context.Context) (stop func()) {
 	set := func(m map[Key]struct{}) {
 		c.mu.Lock()
 		c.touched = m
 		c.mu.Unlock()
 	}
 	set(map[Key]struct{}{})
-	return func() { set(nil) }
+	return func() {
+		set(nil)
+		c.audit.resyncEnded(ctx)
+	}
 }
 
 // touch notes what a session has written beside a resync.
@@ -151,18 +168,21 @@ func (s *Session) Lost() error {
 
 // wrote is told of every entity that has been written, deleted of every one that
 // is gone: nothing reaches Port past them.
-func (s *Session) wrote(ctx context.Context, ref port.Ref) {
+func (s *Session) wrote(ctx context.Context, c *Change) {
 	if s.opt.Cause.Event != EventResync {
-		s.c.touch(EntityKey(ref))
+		s.c.touch(EntityKey(c.Ref))
 	}
-	s.note(ctx, "written", ref, "")
+	s.changed(ctx, c)
 }
 
-func (s *Session) deleted(ctx context.Context, d Deletion) { s.note(ctx, "deleted", d.Ref, d.Proof) }
+func (s *Session) deleted(ctx context.Context, d Deletion) {
+	s.changed(ctx, &Change{Ref: d.Ref, Action: Gone, Proof: d.Proof})
+}
 
-func (s *Session) note(ctx context.Context, action string, ref port.Ref, proof string) {
-	c := &s.opt.Cause
-	s.log.DebugContext(ctx, "the catalog has changed", "action", action, "blueprint", ref.Blueprint, "entity", ref.Identifier, "event", c.Event, "event_type", c.Type, "proof", proof)
+func (s *Session) changed(ctx context.Context, c *Change) {
+	c.Cause = s.opt.Cause
+	s.c.metrics.of(change{c.Blueprint, c.Action, s.cause}).Inc()
+	s.c.audit.changed(ctx, c)
 }
 
 // Events as Port knows them.

@@ -97,7 +97,7 @@ func TestDelete(t *testing.T) {
 					}
 					for _, r := range tt.want.Gone {
 						b.has(r.String(), "")
-						if line := fmt.Sprintf("action=deleted blueprint=%s entity=%s event=http_request event_type=git.push proof=\"a test\"", r.Blueprint, r.Identifier); !strings.Contains(b.log.String(), line) {
+						if line := fmt.Sprintf("action=deleted blueprint=%s identifier=%s cause=2 event_type=git.push proof=\"a test\"", r.Blueprint, r.Identifier); !strings.Contains(b.log.String(), line) {
 							t.Errorf("the log lacks %s", line)
 						}
 					}
@@ -215,7 +215,7 @@ func TestStale(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.holds(ours, "", "service/gone", "service/made", "service/live", "service/later", "service/referred")
 		b.holds(theirs, "", "service/foreign")
-		stop := b.catalog.Watch()
+		stop := b.catalog.Watch(b.Context())
 		s := b.knows(b.catalog.Begin(resync()))
 		w := s.Writer(false)
 		w.Put(b.Context(), b.layer("service/made", ""))
@@ -258,7 +258,7 @@ func TestTouchedBySearch(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(b *bench) {
 		b.holds(ours, `"properties":{"name":"x"}`, "service/x")
-		defer b.catalog.Watch()()
+		defer b.catalog.Watch(b.Context())()
 		s := b.knows(b.catalog.Begin(resync()))
 		b.put(b.catalog.Begin(live()), b.named("x", 1))
 		s2 := b.catalog.Begin(resync())

@@ -11,6 +11,9 @@ type Source interface {
 	// Members are those that its entities may set, as a search names them:
 	// "title", "properties.state", "relations.project".
 	Members() []string
+	// Origin is the kind and the place of its block in the mapping, such as
+	// "repository" and "resources[1]"; the place is empty outside of it.
+	Origin() (kind, resource string)
 	Count(o Outcome, n int)
 }
 
@@ -41,6 +44,13 @@ func (l *Layer) ref() port.Ref { return port.Ref{Blueprint: l.Blueprint, Identif
 type draft struct {
 	key    Key // zero: no layer joins it
 	layers []Layer
+	// differences are what a comparison of these layers has found; nil: none was made.
+	differences []mapping.Difference
+}
+
+// join adds a layer.
+func (d *draft) join(l Layer) {
+	d.layers, d.differences = append(d.layers, l), nil
 }
 
 func (d *draft) last() *Layer { return &d.layers[len(d.layers)-1] }
@@ -54,11 +64,14 @@ func (d *draft) count(o Outcome) {
 	}
 }
 
-// size bounds the body in bytes.
+// size bounds the memory in bytes, and so the body.
 func (d *draft) size() int {
 	n := 0
 	for i := range d.layers {
 		n += len(d.layers[i].Body) + 1
+	}
+	for i := range d.differences {
+		n += len(d.differences[i].From)
 	}
 	return n
 }

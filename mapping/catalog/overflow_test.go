@@ -16,8 +16,9 @@ import (
 // A fakeSource counts nothing.
 type fakeSource string
 
-func (*fakeSource) Members() []string  { return nil }
-func (*fakeSource) Count(Outcome, int) {}
+func (*fakeSource) Members() []string        { return nil }
+func (*fakeSource) Count(Outcome, int)       {}
+func (*fakeSource) Origin() (string, string) { return "", "" }
 
 func testLayers(n int) []Layer {
 	sources := []*fakeSource{new(fakeSource("first")), new(fakeSource("second"))}

@@ -27,8 +27,9 @@ func (p *pending) join(k Key, l Layer) bool {
 		return false
 	}
 	d := e.Value.(*draft) // the list holds nothing else
-	d.layers = append(d.layers, l)
-	p.bytes += len(l.Body) + 1
+	p.bytes -= d.size()
+	d.join(l)
+	p.bytes += d.size()
 	return true
 }
 

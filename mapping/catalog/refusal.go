@@ -59,6 +59,9 @@ func (s *Session) admit(ctx context.Context, l *Layer, known bool) bool {
 		return true
 	}
 	l.Source.Count(Kept, 1) // what we know of it is not complete: leave it alone
+	if !found {
+		s.opt.Plan.Keep(l.ref(), "not all of its record could be read")
+	}
 	if found {
 		s.doubt(l.Blueprint)
 	}
@@ -75,6 +78,11 @@ func (s *Session) refuse(d *draft, err error) {
 		reason = fmt.Sprintf("%d %s: %s", ee.Status, ee.Code, ee.Message)
 	}
 	d.count(Refused)
+	if s.opt.Plan != nil && ok && ee.Ref.Identifier != "" {
+		n := &Planned{Blueprint: l.Blueprint, Identifier: ee.Ref.Identifier, Reason: ee.Message}
+		n.Kind, n.Resource = l.Source.Origin()
+		s.opt.Plan.refuse(n, s.owned.has(n.key()))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.Search {
@@ -83,7 +91,7 @@ func (s *Session) refuse(d *draft, err error) {
 	if !ok || !final(ee.Status) {
 		s.failed = append(s.failed, err)
 	}
-	key := l.Blueprint + "\x00" + reason
+	key := l.Blueprint + "\x00" + Alike(reason, l.names()...)
 	x := s.refused[key]
 	if x == nil {
 		x = &Refusal{Blueprint: l.Blueprint, Reason: reason, Sample: l.Identifier}

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -30,6 +33,10 @@ func (s *Session) Withdraw(ctx context.Context, ref port.Ref, members []string) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", ref, err)
 	}
+	differences := withdrawn(held, members)
+	if len(differences) == 0 {
+		return nil
+	}
 	opt := s.upsertOptions()
 	opt.Merge = false
 	res, err := s.c.port.Upsert(ctx, opt, []port.Entity{{Blueprint: ref.Blueprint, Identifier: ref.Identifier, Body: body}})
@@ -39,8 +46,23 @@ func (s *Session) Withdraw(ctx context.Context, ref port.Ref, members []string) 
 	if e := res.Err(0); e != nil {
 		return e
 	}
-	s.wrote(ctx, ref)
+	s.wrote(ctx, &Change{Ref: ref, Action: Updated, Differences: differences, body: body})
 	return nil
+}
+
+// withdrawn are those of the members that the entity has.
+func withdrawn(held []byte, members []string) (out []mapping.Difference) {
+	for _, m := range members {
+		group, name, ok := strings.Cut(m, ".")
+		v := gjson.GetBytes(held, group)
+		if ok {
+			v = v.Get(gjson.Escape(name))
+		}
+		if v.Exists() && v.Type != gjson.Null {
+			out = append(out, mapping.Difference{Path: m, From: json.RawMessage(v.Raw), To: json.RawMessage("null")})
+		}
+	}
+	return out
 }
 
 // without is an entity as it is sent, made of one as Port shows it, with some

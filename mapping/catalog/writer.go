@@ -116,7 +116,7 @@ func (w *Writer) MadeOf() int {
 // join adds a layer to an entity that has not been sent yet.
 func (w *Writer) join(k Key, l Layer) bool {
 	if d := w.unsent[k]; d != nil {
-		d.layers = append(d.layers, l)
+		d.join(l)
 		return true
 	}
 	return w.pending.join(k, l)

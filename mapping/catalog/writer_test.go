@@ -367,6 +367,7 @@ func TestValuesThatTheBlueprintDoesNotListAreNotSent(t *testing.T) {
 func TestRefusalsAreGroupedByReason(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(b *bench) {
+		b.source.members = []string{"properties.x", "properties.y"}
 		s := b.catalog.Begin(resync())
 		b.put(s, b.layer("service/a", `"properties":{"x":1}`), b.layer("service/b", `"properties":{"x":1}`), b.layer("service/c", `"properties":{"y":1}`), b.layer("nowhere/d", ""))
 		got := refusals(s)

@@ -25,7 +25,7 @@ func Groups(resources []*mapping.Resource) ([]*Group, error) {
 	for _, r := range resources {
 		l, _, err := azuredevops.Bind(r.Kind, r.Selector)
 		if err != nil { // the mapping was checked with the same function
-			return nil, fmt.Errorf("%s: %w", r.KindIndex(), err)
+			return nil, fmt.Errorf("%s: %w", r.Name(), err)
 		}
 		g := byKey[l.Key]
 		if g == nil {

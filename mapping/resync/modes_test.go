@@ -135,7 +135,7 @@ func TestCursorThatCannotBeSaved(t *testing.T) {
 	b.mapping = doc(tasks)
 	b.port.Fault(porttest.Status("PUT /v1/integration/{integration}/cursor", 400), porttest.Status("POST /v1/integration/{integration}/cursor", 400))
 	sum, err := b.runner().Incremental(t.Context(), time.Hour)
-	if err != nil || sum.State != resync.StateFailed || !strings.Contains(sum.Reason(), "saving the cursor of work-item-0") {
+	if err != nil || sum.State != resync.StateFailed || !strings.Contains(sum.Reason(), "saving the cursor of work-item (resources[0])") {
 		t.Errorf("Incremental = %s, %v: %s", sum.State, err, sum.Reason())
 	}
 }

@@ -54,10 +54,10 @@ func TestOrganizationNotConfiguredAnyMore(t *testing.T) {
 	sum = b.resync(resync.StateCompleted)
 	b.want("repo", "note", everything)
 	var out strings.Builder
-	if err := sum.WriteTable(&out); err != nil {
+	if err := sum.WriteTable(&out, false); err != nil {
 		t.Fatal(err)
 	}
-	if want := "/fabrikam, which is not configured any more: 1 entity deleted, 0 kept"; !strings.Contains(out.String(), want) {
+	if want := "/fabrikam, which is not configured any more: 1 entity deleted, 0 not"; !strings.Contains(out.String(), want) {
 		t.Errorf("the table does not say %q:\n%s", want, &out)
 	}
 }

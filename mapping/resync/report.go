@@ -1,6 +1,7 @@
 package resync
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -144,6 +145,7 @@ func (p *reporter) end(state State) {
 	}
 	p.run.setState(ctx, string(state))
 	last := p.whole(port.SyncRuntime, string(state))
+	p.run.runner.metrics.report(last)
 	p.event(last)
 	close(p.events)
 	close(p.queue)
@@ -191,6 +193,7 @@ func (p *reporter) event(r port.SyncReport) {
 func (p *reporter) post(reports ...port.SyncReport) {
 	p.later(&p.told, func(ctx context.Context) error { return p.run.cfg.Port.SyncMetrics(ctx, reports...) })
 	for _, r := range reports {
+		p.run.runner.metrics.report(r)
 		if r.State != port.SyncPending {
 			p.event(r)
 		}
@@ -202,6 +205,7 @@ func (p *reporter) put(r port.SyncReport) {
 		return
 	}
 	p.later(&p.told, func(ctx context.Context) error { return p.run.cfg.Port.SyncKindMetrics(ctx, r) })
+	p.run.runner.metrics.report(r)
 	p.event(r)
 }
 
@@ -211,12 +215,17 @@ func (p *reporter) kind(b *resource, state string) port.SyncReport {
 		return port.SyncReport{}
 	}
 	c := b.counts()
-	return port.SyncReport{
+	return withCounts(port.SyncReport{
 		KindIdentifier: b.KindIndex(), EventID: p.run.id, State: state, Blueprint: b.BlueprintExpression(),
-		Duration: p.took(b.KindIndex(), state), Success: state == port.SyncCompleted,
-		RawExtracted: int(c.Listed), ExtractFailed: len(b.unknowns()), Transformed: int(c.Mapped), FilteredOut: int(c.Filtered),
-		TransformFailed: int(c.Failed + c.Unknown), Loaded: int(c.Written), LoadFailed: int(c.Refused), LoadSkipped: int(c.Unchanged),
-	}
+		Duration: p.took(b.KindIndex(), state), Success: state == port.SyncCompleted, ExtractFailed: len(b.unknowns()),
+	}, &c)
+}
+
+// withCounts is a report with figures.
+func withCounts(r port.SyncReport, c *Counts) port.SyncReport {
+	r.RawExtracted, r.Transformed, r.FilteredOut, r.TransformFailed = int(c.Listed), int(c.Mapped), int(c.Filtered), int(c.Failed+c.Unknown)
+	r.Loaded, r.LoadFailed, r.LoadSkipped = int(c.Written), int(c.Refused), int(c.Unchanged)
+	return r
 }
 
 // whole is the report about the runtime or the reconciliation.
@@ -280,7 +289,7 @@ func (e *examples) add(record []byte) {
 	if e == nil || len(e.records) == maxExamples {
 		return
 	}
-	if e.records = append(e.records, record); len(e.records) == maxExamples {
+	if e.records = append(e.records, bytes.Clone(record)); len(e.records) == maxExamples {
 		e.post()
 	}
 }

@@ -50,6 +50,9 @@ type source struct {
 // Members are those that the resource sets.
 func (s *source) Members() []string { return s.of.Keys() }
 
+// Origin is the block of the mapping.
+func (s *source) Origin() (kind, resource string) { return s.of.Kind, s.of.Path() }
+
 // Count counts what became of entities.
 func (s *source) Count(o catalog.Outcome, n int) {
 	var c Counts

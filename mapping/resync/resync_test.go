@@ -390,7 +390,7 @@ func TestBadCredentialsDeleteNothing(t *testing.T) {
 	b.ado.SetPAT("another")
 	sum := b.resync(resync.StateFailed)
 	b.want("repo", "note", everything)
-	if len(sum.Unread) == 0 || !strings.Contains(b.log.String(), "refuses the credentials") {
+	if len(sum.Unread) == 0 || !strings.Contains(b.log.String(), "refuses the credential;") {
 		t.Errorf("nothing says what to do: %+v", sum.Unread)
 	}
 }
@@ -452,7 +452,7 @@ func TestEntitiesOfADroppedBlockAreCounted(t *testing.T) {
 		t.Errorf("deleted %d, unwritten %v; want 4 of repo", sum.Total.Deleted, sum.Unwritten)
 	}
 	var out strings.Builder
-	if err := sum.WriteTable(&out); err != nil {
+	if err := sum.WriteTable(&out, false); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "4 deleted, ") || !strings.Contains(out.String(), "4 of repo, which no block of the mapping writes any more") {

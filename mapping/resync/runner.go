@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
@@ -57,6 +58,14 @@ type Config struct {
 	Grace time.Duration
 	// Observer is told of progress; nil: nobody is.
 	Observer Observer
+	// Causes are the words that Full is called with, for the metrics.
+	Causes []string
+	// Registry gets the metrics; nil: they are not shown.
+	Registry prometheus.Registerer
+	// Plan takes what a full resync would do, and nothing is written anywhere; nil: it
+	// is done. Kinds are the only ones that are looked at then; nil: all of the mapping.
+	Plan  *catalog.Plan
+	Kinds []string
 	// Ended is called at the end of every full resync; nil: nothing is.
 	Ended func(*Summary)
 	Log   *slog.Logger
@@ -73,6 +82,7 @@ type Runner struct {
 	cfg       Config
 	running   sync.Mutex // held by a resync
 	completed completed
+	metrics   *metrics
 
 	mu      sync.Mutex
 	id      string                  // of the running resync
@@ -99,7 +109,11 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.DeletionBrake <= 0 {
 		cfg.DeletionBrake = defaultBrake
 	}
-	return &Runner{cfg: cfg, completed: completed{dir: cfg.StateDirectory, log: cfg.Log}}, nil
+	r := &Runner{cfg: cfg, completed: completed{dir: cfg.StateDirectory, log: cfg.Log}, metrics: newMetrics(&cfg)}
+	if err := r.metrics.register(cfg.Registry); err != nil {
+		return nil, fmt.Errorf("metrics of resyncs: %w", err)
+	}
+	return r, nil
 }
 
 // A mode is what a run does with the records that it lists.
@@ -109,6 +123,7 @@ const (
 	full        mode = iota
 	incremental      // write what changed since the cursors, delete nothing, report nothing
 	learn            // write nothing: learn the origins, and delete what is provably gone
+	planning         // write nothing at all: fill Config.Plan
 )
 
 // Causes of a resync that the runner knows itself.
@@ -118,7 +133,7 @@ const (
 )
 
 func (m mode) String() string {
-	return [...]string{full: "full", incremental: "incremental", learn: "learning"}[m]
+	return [...]string{full: "full", incremental: "incremental", learn: "learning", planning: "planning"}[m]
 }
 
 // Full runs a full resync, behind one that is running. cause is one of few words for
@@ -126,6 +141,9 @@ func (m mode) String() string {
 // The error is ErrSuperseded, ctx's cause, or what kept the resync from starting;
 // what went wrong inside is in the summary.
 func (r *Runner) Full(ctx context.Context, cause string) (*Summary, error) {
+	if r.cfg.Plan != nil {
+		return r.start(ctx, planning, cause)
+	}
 	return r.start(ctx, full, cause)
 }
 
@@ -196,9 +214,11 @@ func (r *Runner) start(ctx context.Context, m mode, cause string) (*Summary, err
 	defer r.uses("", nil, nil)
 	ctx = port.LogContext(ctx, slog.String("resync_id", run.id))
 	run.log.InfoContext(ctx, "resync started", "cause", cause, "mode", m.String())
-	defer r.cfg.Catalog.Watch()()
+	defer r.cfg.Catalog.Watch(ctx)()
+	r.metrics.began(run)
 	sum, err := run.full(ctx)
-	if r.cfg.Observer != nil && m != learn {
+	r.metrics.ended(run, sum)
+	if r.cfg.Observer != nil && (m == full || m == incremental) {
 		r.cfg.Observer.Ended(sum)
 	}
 	if r.cfg.Ended != nil && m == full {
@@ -241,9 +261,10 @@ type run struct {
 	notDeleted   map[string]*NotDeleted           // by hold, blueprint and reason
 	knownOrigins map[catalog.Key][]origins.Origin // of stale entities
 	gone         map[catalog.Key]struct{}         // deleted entities
+	going        map[string]bool                  // their blueprints
 	unwritten    map[string]int                   // those of blueprints that no resource writes any more
 	former       map[string]*Former               // by the key of an organization that is not configured any more
-	before       map[usageKey]usage               // calls before this resync
+	before       usage                            // what was asked before this resync
 	portCalls    int64
 	// unauthorized says that Azure DevOps refused the credentials for a whole organization.
 	unauthorized atomic.Bool
@@ -253,7 +274,7 @@ type run struct {
 func (r *Runner) newRun(now time.Time, m mode) *run {
 	run := &run{
 		runner: r, mode: m, cfg: &r.cfg, log: r.cfg.Log, id: uuid.NewString(), started: now, window: time.Duration(r.interval.Load()),
-		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, unwritten: map[string]int{}, former: map[string]*Former{}, notDeleted: map[string]*NotDeleted{},
+		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, going: map[string]bool{}, unwritten: map[string]int{}, former: map[string]*Former{}, notDeleted: map[string]*NotDeleted{},
 	}
 	run.before, run.portCalls = run.usage(), run.cfg.Port.Calls()
 	return run
@@ -281,12 +302,23 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	if err != nil {
 		return r.end(ctx, err)
 	}
+	r.runner.metrics.planned(r)
+	for _, b := range r.resources {
+		if id, literal := b.Blueprint(); literal {
+			r.cfg.Catalog.Expect(id)
+		}
+	}
 	r.reports.started()
 	opt := SessionOptions(m, catalog.Cause{Event: r.mode.event(), ID: r.id})
 	opt.ReadOnly = r.mode == learn // an incremental run writes everything that has changed
+	opt.Plan = r.cfg.Plan
 	r.session = r.cfg.Catalog.Begin(opt)
-	r.origins = &origins.Writer{} // an incremental run knows too little to replace what is remembered
-	if r.mode != incremental {
+	switch r.mode {
+	case incremental:
+		r.origins = &origins.Writer{} // it knows too little to replace what is remembered
+	case planning:
+		r.origins = origins.Remembered(r.cfg.StateDirectory)
+	case full, learn:
 		r.origins = origins.NewWriter(r.cfg.StateDirectory, r.log)
 	}
 	if r.cfg.Observer != nil && r.mode == full {
@@ -302,10 +334,12 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		r.reports.cleans()
 		r.clean(load)
 	}
-	if r.mode == incremental {
+	switch r.mode {
+	case incremental:
 		r.saveCursors(load)
-	} else {
+	case full, learn:
 		r.remember(ctx)
+	case planning:
 	}
 	return r.end(ctx, context.Cause(ctx))
 }

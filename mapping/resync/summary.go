@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/port"
 )
 
 // State is how a resync ended, in Port's words.
@@ -29,12 +29,13 @@ type Summary struct {
 	Cause    string        `json:"cause"`
 	State    State         `json:"state"`
 	Started  time.Time     `json:"started"`
-	Duration time.Duration `json:"duration"`
+	Duration time.Duration `json:"-"`
 	Kinds    []KindSummary `json:"kinds"`
 	Total    Counts        `json:"total"`
-	// Calls and Throttled are those of Azure DevOps during the resync.
+	// Calls are those of Azure DevOps during the resync, Throttled is how long it asked
+	// for pauses meanwhile.
 	Calls     int64         `json:"calls"`
-	Throttled time.Duration `json:"throttled"`
+	Throttled time.Duration `json:"-"`
 	PortCalls int64         `json:"portCalls"`
 	// Unread names what could not be listed or mapped, and why.
 	Unread []Unread `json:"unread,omitempty"`
@@ -45,19 +46,27 @@ type Summary struct {
 	// LeftOut are members of the mapping that are not used: their expressions do not
 	// compile. What Port holds for them stays.
 	LeftOut []string `json:"leftOut,omitempty"`
-	// Expressions are the expressions that found nothing or failed.
+	// Expressions are the expressions that failed, Empty those that found nothing for
+	// some records, as expressions do.
 	Expressions []string `json:"expressions,omitempty"`
+	Empty       []string `json:"empty,omitempty"`
 	// Problems is what went wrong besides.
 	Problems []string `json:"problems,omitempty"`
 	// Unwritten counts the deleted entities of blueprints that no block of the mapping
 	// writes any more. They are in Total.
 	Unwritten map[string]int `json:"unwritten,omitempty"`
+	// Remapped are the blueprints with entities to delete whose blocks of the mapping
+	// have changed since the last complete resync; only in a plan.
+	Remapped []string `json:"remapped,omitempty"`
 	// Former are the organizations that are not configured any more and of which there
 	// were entities.
 	Former []Former `json:"formerOrganizations,omitempty"`
 	// NotDeleted are the entities that stay although nothing made them, and why.
 	NotDeleted []NotDeleted `json:"notDeleted,omitempty"`
 }
+
+// Ended is when the resync ended.
+func (s *Summary) Ended() time.Time { return s.Started.Add(s.Duration) }
 
 func (s *Summary) heldBy(h Hold) bool {
 	return slices.ContainsFunc(s.NotDeleted, func(n NotDeleted) bool { return n.Hold == h })
@@ -67,7 +76,7 @@ func (s *Summary) heldBy(h Hold) bool {
 // they are too many at once.
 func (s *Summary) Held() (n int) {
 	for _, x := range s.NotDeleted {
-		if x.Hold != HoldUnread {
+		if x.Hold.suspicious() {
 			n += x.Entities
 		}
 	}
@@ -84,19 +93,29 @@ type Former struct {
 
 // KindSummary is one resource of the mapping.
 type KindSummary struct {
-	Resource string           `json:"resource"` // kind and position, "work-item-5"
-	Kind     string           `json:"kind"`
-	Counts   Counts           `json:"counts"`
-	Projects []ProjectSummary `json:"projects,omitempty"`
+	identifier string // as Port knows it, "work-item-5"
+
+	Resource string `json:"resource"` // its place in the mapping, "resources[5]"
+	Kind     string `json:"kind"`
+	Counts   Counts `json:"counts"`
+	// Throttled is how long something of the kind waited because Azure DevOps asked
+	// for a pause.
+	Throttled time.Duration    `json:"-"`
+	Projects  []ProjectSummary `json:"-"` // there may be thousands
+	// Complete says that all of it was listed and mapped; if not, FirstError is why.
+	Complete   bool   `json:"complete"`
+	FirstError string `json:"firstError,omitempty"`
 }
+
+// Name is the block for people: "work-item (resources[5])".
+func (k *KindSummary) Name() string { return k.Kind + " (" + k.Resource + ")" }
 
 // ProjectSummary is one project (or the organization) of a resource.
 type ProjectSummary struct {
-	Organization string        `json:"organization"`
-	Project      string        `json:"project"` // name, or id where no name is known; empty: no project
-	Counts       Counts        `json:"counts"`
-	Calls        int64         `json:"calls"`
-	Throttled    time.Duration `json:"throttled"`
+	Organization string
+	Project      string // name, or id where no name is known; empty: no project
+	Counts       Counts
+	Calls        int64
 }
 
 // Unread is something that several resources could not read, with its reason.
@@ -119,12 +138,19 @@ func (r *run) end(ctx context.Context, err error) (*Summary, error) {
 	case err != nil:
 		sum.Problems = append(sum.Problems, err.Error())
 		sum.State = StateFailed
+		if r.mode == planning {
+			return sum, err
+		}
 		r.log.ErrorContext(ctx, "resync failed before it began", "err", err)
 		err = nil
 	case len(sum.Unread)+len(sum.Problems)+len(sum.Rejected) > 0:
 		sum.State = StateFailed
 	default:
 		sum.State = StateCompleted
+	}
+	if r.mode == planning {
+		sum.Remapped = r.remapped(ctx)
+		return sum, err
 	}
 	if sum.State == StateCompleted && r.mode != incremental && !sum.heldBy(HoldThreshold) {
 		r.runner.completed.set(ctx, r.mapping)
@@ -147,28 +173,34 @@ func (r *run) settle() {
 func (r *run) summary() *Summary {
 	s := &Summary{ID: r.id, Cause: r.cause, Started: r.started, Duration: time.Since(r.started)}
 	s.PortCalls = r.cfg.Port.Calls() - r.portCalls
-	used := r.usage()
-	for _, u := range used {
-		s.Calls += u.calls
-		s.Throttled += u.throttled
+	used := r.usage().since(r.before)
+	for _, n := range used.calls {
+		s.Calls += n
 	}
+	s.Throttled = used.throttledFor("")
 	unread := map[string]*Unread{}
 	for _, b := range r.resources {
-		k := KindSummary{Resource: b.KindIndex(), Kind: b.Kind}
+		k := KindSummary{identifier: b.KindIndex(), Resource: b.Path(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
+		if u := b.unknowns(); len(u) > 0 {
+			k.FirstError = r.display(u[0].Scope).String() + ": " + u[0].Reason
+		}
 		for _, src := range b.all() {
 			c := src.counted()
 			k.Counts.Add(c)
 			p := ProjectSummary{Organization: r.display(src.scope).Organization, Project: cmp.Or(src.scope.ProjectName, src.scope.Project), Counts: c}
-			if u, ok := used[usageKey{b.Kind, src.scope.Organization, src.scope.Project}]; ok {
-				p.Calls, p.Throttled = u.calls, u.throttled
-				delete(used, usageKey{b.Kind, src.scope.Organization, src.scope.Project}) // the first resource of a kind made the calls
-			}
+			key := callsKey{b.Kind, src.scope.Organization, src.scope.Project}
+			p.Calls = used.calls[key]
+			delete(used.calls, key) // the first resource of a kind made the calls
 			k.Projects = append(k.Projects, p)
 		}
 		s.Total.Add(k.Counts)
+		if !slices.ContainsFunc(s.Kinds, func(x KindSummary) bool { return x.Kind == k.Kind }) {
+			k.Throttled = used.throttledFor(k.Kind)
+		}
 		s.Kinds = append(s.Kinds, k)
 		r.gather(unread, b)
-		s.Expressions = append(s.Expressions, prefixed(b.KindIndex(), b.report.Lines())...)
+		failed, empty := b.report.Lines()
+		s.Expressions, s.Empty = append(s.Expressions, prefixed(b.Name(), failed)...), append(s.Empty, prefixed(b.Name(), empty)...)
 	}
 	for _, n := range r.unwritten {
 		s.Total.Deleted += int64(n)
@@ -222,45 +254,10 @@ func (r *run) gather(into map[string]*Unread, b *resource) {
 			into[key] = x
 		}
 		x.Records += u.Records
-		if !slices.Contains(x.Resources, b.KindIndex()) {
-			x.Resources = append(x.Resources, b.KindIndex())
+		if !slices.Contains(x.Resources, b.Name()) {
+			x.Resources = append(x.Resources, b.Name())
 		}
 	}
-}
-
-// log writes the summary for machines: a line per resource, one for the whole,
-// and one for each thing that the user should look at.
-func (s *Summary) log(ctx context.Context, r *run) {
-	for _, k := range s.Kinds {
-		c := k.Counts
-		r.log.InfoContext(ctx, "resync of a kind ended", "resource", k.Resource, "listed", c.Listed, "mapped", c.Mapped, "filtered", c.Filtered,
-			"failed", c.Failed, "unknown", c.Unknown, "incomplete", c.Incomplete, "written", c.Written, "unchanged", c.Unchanged, "merged", c.Merged, "refused", c.Refused, "kept", c.Kept, "deleted", c.Deleted)
-	}
-	for _, u := range s.Unread {
-		r.log.WarnContext(ctx, "not read, so nothing of it is deleted", "scope", u.Scope, "resources", strings.Join(u.Resources, " "), "records", u.Records, "reason", u.Reason)
-	}
-	for _, x := range s.Refused {
-		r.log.WarnContext(ctx, "entities were refused by Port", "blueprint", x.Blueprint, "entities", x.Entities, "sample", x.Sample, "reason", x.Reason)
-	}
-	for _, x := range s.Expressions {
-		r.log.WarnContext(ctx, "an expression found nothing", "expression", x)
-	}
-	if r.unauthorized.Load() {
-		r.log.ErrorContext(ctx, "Azure DevOps refuses the credentials: check that OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN (or the service principal) is complete, not expired and may read the organization of OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL; nothing was deleted")
-	}
-	for _, bp := range sortedKeys(s.Unwritten) {
-		r.log.InfoContext(ctx, "entities are deleted because no block of the mapping writes their blueprint any more", "blueprint", bp, "entities", s.Unwritten[bp])
-	}
-	for _, n := range s.NotDeleted {
-		r.log.WarnContext(ctx, "not deleted", "entities", n.Entities, "blueprint", n.Blueprint, "sample", n.Sample, "hold", string(n.Hold), "because", n.Reason)
-	}
-	for _, f := range s.Former {
-		r.log.WarnContext(ctx, "entities of an organization that is not configured any more", "organization", f.Organization, "deleted", f.Deleted, "kept", f.Kept)
-	}
-	t := s.Total
-	r.log.InfoContext(ctx, "resync ended", "state", string(s.State), "seconds", s.Duration.Seconds(), "listed", t.Listed, "mapped", t.Mapped,
-		"filtered", t.Filtered, "failed", t.Failed, "unknown", t.Unknown, "written", t.Written, "unchanged", t.Unchanged, "merged", t.Merged, "refused", t.Refused, "kept", t.Kept,
-		"deleted", t.Deleted, "calls", s.Calls, "throttled_seconds", s.Throttled.Seconds(), "port_calls", s.PortCalls)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -10,94 +10,180 @@ import (
 	"time"
 )
 
-// maxTableProjects bounds the rows of one kind in a table for people.
+// maxTableProjects bounds the rows of one block in a table for people.
 const maxTableProjects = 40
 
-// WriteTable prints the summary for people: a row per kind and one per project
-// of it, the sums, and what needs attention.
-func (s *Summary) WriteTable(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, strings.Join([]string{"kind", "project", "listed", "mapped", "filtered", "failed", "written", "unchanged", "deleted", "calls", "throttled", ""}, "\t"))
-	for _, k := range s.Kinds {
-		var calls int64
-		var throttled time.Duration
-		for _, p := range k.Projects {
-			calls += p.Calls
-			throttled += p.Throttled
+// WriteTable prints the summary for people: what needs attention, the totals, a row
+// for each block, with verbose one for each of its projects, and how it ended.
+func (s *Summary) WriteTable(w io.Writer, verbose bool) error {
+	for _, l := range s.lines(verbose) {
+		if _, err := fmt.Fprintln(w, l.text); err != nil {
+			return err
 		}
-		row(t, k.Resource, "all", k.Counts, calls, throttled)
+	}
+	return nil
+}
+
+func (s *Summary) lines(verbose bool) []line {
+	out := s.problems(verbose)
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	columns := s.columns()
+	fmt.Fprint(t, "block\t")
+	if verbose {
+		fmt.Fprint(t, "project\t")
+	}
+	for _, c := range columns {
+		fmt.Fprint(t, c.name, "\t")
+	}
+	fmt.Fprint(t, "\n")
+	put := func(block, project string, f figures) {
+		fmt.Fprint(t, block, "\t")
+		if verbose {
+			fmt.Fprint(t, project, "\t")
+		}
+		for _, c := range columns {
+			fmt.Fprint(t, c.of(f), "\t")
+		}
+		fmt.Fprint(t, "\n")
+	}
+	put("total", "", s.figures())
+	for _, k := range s.Kinds {
+		put(k.Name(), "all", k.figures())
+		if !verbose {
+			continue
+		}
 		for i, p := range k.Projects {
 			if i == maxTableProjects {
-				fmt.Fprintf(t, "\t… and %d more\t\n", len(k.Projects)-i)
+				put("", fmt.Sprintf("… and %d more", len(k.Projects)-i), figures{})
 				break
 			}
 			if p.Project != "" {
-				row(t, "", p.Project, p.Counts, p.Calls, p.Throttled)
+				put("", p.Project, figures{p.Counts, p.Calls, 0})
 			}
 		}
 	}
-	row(t, "total", "", s.Total, s.Calls, s.Throttled)
-	if err := t.Flush(); err != nil {
-		return err
+	_ = t.Flush() // a strings.Builder takes everything
+	for text := range strings.Lines(b.String()) {
+		out = append(out, line{plain, strings.TrimRight(text, " \n")})
 	}
-	return s.writeNotes(w)
+	return append(out, line{s.level(), s.last()})
 }
 
-func row(w io.Writer, kind, project string, c Counts, calls int64, throttled time.Duration) {
-	wait := ""
-	if throttled > 0 {
-		wait = throttled.Round(100 * time.Millisecond).String()
-	}
-	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t\n", kind, project, c.Listed, c.Mapped, some(c.Filtered), some(c.Failed+c.Unknown+c.Refused),
-		c.Written, c.Unchanged, some(c.Deleted), some(calls), wait)
+// figures are those of a row.
+type figures struct {
+	Counts
+	calls     int64
+	throttled time.Duration
 }
 
-// some leaves out what is zero, so that the eye finds the rest.
-func some(n int64) string {
-	if n == 0 {
-		return "-"
+func (s *Summary) figures() figures { return figures{s.Total, s.Calls, s.Throttled} }
+
+func (k *KindSummary) figures() figures {
+	f := figures{k.Counts, 0, k.Throttled}
+	for _, p := range k.Projects {
+		f.calls += p.Calls
 	}
-	return strconv.FormatInt(n, 10)
+	return f
 }
 
-// writeNotes prints what a reader should look at, each with its reason.
-func (s *Summary) writeNotes(w io.Writer) error {
-	var b strings.Builder
+// A column shows one figure.
+type column struct {
+	name string
+	of   func(figures) string
+}
+
+// columns leaves out those that are empty: they tell nothing.
+func (s *Summary) columns() []column {
+	count := func(name string, of func(*figures) int64) column {
+		return column{name, func(f figures) string {
+			if n := of(&f); n != 0 {
+				return strconv.FormatInt(n, 10)
+			}
+			return "-"
+		}}
+	}
+	all := []column{
+		count("listed", func(f *figures) int64 { return f.Listed }),
+		count("filtered", func(f *figures) int64 { return f.Filtered }),
+		count("failed", func(f *figures) int64 { return f.Failed }),
+		count("unknown", func(f *figures) int64 { return f.Unknown }),
+		count("mapped", func(f *figures) int64 { return f.Mapped }),
+		count("written", func(f *figures) int64 { return f.Written }),
+		count("unchanged", func(f *figures) int64 { return f.Unchanged }),
+		count("merged", func(f *figures) int64 { return f.Merged }),
+		count("refused", func(f *figures) int64 { return f.Refused }),
+		count("kept", func(f *figures) int64 { return f.Kept }),
+		count("deleted", func(f *figures) int64 { return f.Deleted }),
+		count("calls", func(f *figures) int64 { return f.calls }),
+		{"throttled", func(f figures) string {
+			if f.throttled == 0 {
+				return "-"
+			}
+			return f.throttled.Round(100 * time.Millisecond).String()
+		}},
+	}
+	return slices.DeleteFunc(all, func(c column) bool { return c.name != "listed" && c.of(s.figures()) == "-" })
+}
+
+// problems are what a reader should look at, each with its reason.
+func (s *Summary) problems(verbose bool) []line {
+	var out []line
+	add := func(l level, format string, args ...any) { out = append(out, line{l, fmt.Sprintf(format, args...)}) }
 	for _, u := range s.Unread {
 		what := "all of it"
 		if u.Records > 0 {
 			what = plural(u.Records, "record")
 		}
-		fmt.Fprintf(&b, "not read: %s (%s; %s): %s\n", u.Scope, what, strings.Join(u.Resources, ", "), u.Reason)
+		add(bad, "not read: %s (%s; %s): %s", u.Scope, what, strings.Join(u.Resources, ", "), u.Reason)
 	}
 	for _, x := range s.Rejected {
-		fmt.Fprintf(&b, "mapping block did not run: %s\n", x)
+		add(bad, "mapping block did not run: %s", x)
 	}
 	for _, x := range s.LeftOut {
-		fmt.Fprintf(&b, "left out of the mapping: %s\n", x)
+		add(bad, "left out of the mapping: %s", x)
 	}
 	for _, x := range s.Refused {
-		fmt.Fprintf(&b, "refused by Port: %s of %s, such as %s: %s\n", pluralEntities(x.Entities), x.Blueprint, x.Sample, x.Reason)
+		add(bad, "refused by Port: %s, such as %s: %s", entitiesOf(x.Entities, x.Blueprint), x.Sample, x.Reason)
 	}
 	for _, x := range s.Expressions {
-		fmt.Fprintf(&b, "mapping: %s\n", x)
+		add(bad, "mapping: %s", x)
+	}
+	if verbose {
+		for _, x := range s.Empty {
+			add(plain, "mapping: %s", x)
+		}
 	}
 	for _, x := range s.Problems {
-		fmt.Fprintf(&b, "problem: %s\n", x)
+		add(bad, "problem: %s", x)
 	}
 	for _, n := range s.NotDeleted {
-		fmt.Fprintf(&b, "%s\n", &n)
+		l := bad
+		if n.Hold == HoldReferred {
+			l = plain
+		}
+		add(l, "%s", &n)
 	}
 	for _, f := range s.Former {
-		fmt.Fprintf(&b, "of %s, which is not configured any more: %s deleted, %d kept\n", f.Organization, pluralEntities(f.Deleted), f.Kept)
+		add(plain, "of %s, which is not configured any more: %s deleted, %d not", f.Organization, pluralEntities(f.Deleted), f.Kept)
 	}
 	for _, bp := range sortedKeys(s.Unwritten) {
-		fmt.Fprintf(&b, "deleted: %s of %s, which no block of the mapping writes any more\n", pluralEntities(s.Unwritten[bp]), bp)
+		add(plain, "deleted: %s, which no block of the mapping writes any more", entitiesOf(s.Unwritten[bp], bp))
 	}
-	fmt.Fprintf(&b, "resync %s%s after %s: %s listed, %s written, %d deleted, %d calls to Azure DevOps, %d to Port%s\n", s.State, s.withProblems(), s.Duration.Round(10*time.Millisecond),
+	return out
+}
+
+func (s *Summary) level() level {
+	if s.State == StateCompleted && s.withProblems() == "" {
+		return good
+	}
+	return bad
+}
+
+// last is the line at the end.
+func (s *Summary) last() string {
+	return fmt.Sprintf("resync %s%s after %s: %s listed, %s written, %d deleted, %d calls to Azure DevOps, %d to Port%s", s.State, s.withProblems(), s.Duration.Round(10*time.Millisecond),
 		plural(int(s.Total.Listed), "record"), pluralEntities(int(s.Total.Written)), s.Total.Deleted, s.Calls, s.PortCalls, s.ofUnwritten())
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // withProblems is what the last line says of a completed resync whose mapping is
@@ -133,29 +219,29 @@ func pluralEntities(n int) string {
 	return fmt.Sprintf("%d entities", n)
 }
 
-// NewObserver shows resyncs to people: live on a screen, unless it is nil, with the
-// table on errs; else as a table on out where that is wanted. nil shows nothing.
-func NewObserver(out, errs, screen io.Writer, table bool) Observer {
+// NewObserver shows resyncs to people: live on a screen, unless it has no writer;
+// else as a table on out where that is wanted. nil shows nothing.
+func NewObserver(out io.Writer, screen Screen, table, verbose bool) Observer {
 	switch {
-	case screen != nil:
-		return NewTerminal(screen, errs)
+	case screen.Writer != nil:
+		return NewTerminal(screen, verbose)
 	case table:
-		return NewTable(out)
+		return &Table{out, verbose}
 	}
 	return nil
 }
 
 // A Table prints the summary of every resync and nothing before.
-type Table struct{ w io.Writer }
-
-// NewTable prints to w.
-func NewTable(w io.Writer) *Table { return &Table{w: w} }
+type Table struct {
+	w       io.Writer
+	verbose bool
+}
 
 // Started does nothing.
 func (t *Table) Started(*Status) {}
 
 // Ended prints the summary.
-func (t *Table) Ended(s *Summary) { _ = s.WriteTable(t.w) }
+func (t *Table) Ended(s *Summary) { _ = s.WriteTable(t.w, t.verbose) }
 
 // Reason says in one line why a resync failed.
 func (s *Summary) Reason() string {
@@ -169,7 +255,7 @@ func (s *Summary) Reason() string {
 	case len(s.LeftOut) > 0:
 		return s.LeftOut[0]
 	case s.Held() > 0:
-		i := slices.IndexFunc(s.NotDeleted, func(n NotDeleted) bool { return n.Hold != HoldUnread })
+		i := slices.IndexFunc(s.NotDeleted, func(n NotDeleted) bool { return n.Hold.suspicious() })
 		return s.NotDeleted[i].String()
 	}
 	return string(s.State)

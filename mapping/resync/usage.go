@@ -2,27 +2,52 @@ package resync
 
 import "time"
 
-// usageKey names one kind in one project (or organization).
-type usageKey struct{ kind, organization, project string }
+// callsKey names one kind in one project (or organization).
+type callsKey struct{ kind, organization, project string }
 
-// usage is what a kind asked of Azure DevOps for a project.
+// usage is what was asked of Azure DevOps.
 type usage struct {
-	calls     int64
-	throttled time.Duration
+	calls     map[callsKey]int64
+	throttled map[throttledKey]time.Duration
 }
 
-// usage returns what this resync asked of Azure DevOps. Before there is a
-// baseline it is what was asked since the start of the process.
-func (r *run) usage() map[usageKey]usage {
-	out := map[usageKey]usage{}
+// throttledKey names a kind in an organization; without a kind, all of it.
+type throttledKey struct{ organization, kind string }
+
+// usage returns what the process has asked of Azure DevOps so far.
+func (r *run) usage() usage {
+	u := usage{calls: map[callsKey]int64{}, throttled: map[throttledKey]time.Duration{}}
 	for _, org := range r.cfg.Organizations {
 		for _, k := range org.Calls() {
-			key := usageKey{k.Kind, org.Key(), k.Project}
-			u := usage{calls: k.Calls - r.before[key].calls, throttled: k.Throttled - r.before[key].throttled}
-			if u != (usage{}) {
-				out[key] = u
-			}
+			u.calls[callsKey{k.Kind, org.Key(), k.Project}] += k.Calls
+		}
+		all, by := org.Throttled()
+		for kind, d := range by {
+			u.throttled[throttledKey{org.Key(), kind}] = d
+		}
+		u.throttled[throttledKey{org.Key(), ""}] = all
+	}
+	return u
+}
+
+// since takes away what was asked before.
+func (u usage) since(before usage) usage {
+	for k := range u.calls {
+		u.calls[k] -= before.calls[k]
+	}
+	for k := range u.throttled {
+		u.throttled[k] -= before.throttled[k]
+	}
+	return u
+}
+
+// throttledFor is how long a kind waited, "" for all of them. Organizations pause
+// side by side, so it is that of the one that paused longest.
+func (u usage) throttledFor(kind string) (longest time.Duration) {
+	for k, d := range u.throttled {
+		if k.kind == kind {
+			longest = max(longest, d)
 		}
 	}
-	return out
+	return longest
 }

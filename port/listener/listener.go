@@ -51,6 +51,9 @@ const (
 	CauseMapping  = "mapping changed"
 )
 
+// Causes are all of them.
+func Causes() []string { return []string{CauseStart, CauseSchedule, CauseAsked, CauseMapping} }
+
 const defaultInterval = time.Minute
 
 // Run serves the configuration until ctx is done and its resyncs have ended. It

@@ -10,8 +10,8 @@ import (
 	"runtime/debug"
 )
 
-// A build is what the program was built from.
-type build struct {
+// A Build is what the program was built from.
+type Build struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`
 	Date     string `json:"date,omitempty"`     // of the commit
@@ -19,10 +19,18 @@ type build struct {
 	Go       string `json:"go"`
 }
 
-// newBuild asks the program itself: the compiler notes commit and date where it sees
+// ReadBuild asks the program itself: the compiler notes commit and date where it sees
 // the repository.
-func newBuild(version string, info *debug.BuildInfo) build {
-	b := build{Version: version, Go: info.GoVersion}
+func ReadBuild(version string) Build {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return newBuild(version, info)
+}
+
+func newBuild(version string, info *debug.BuildInfo) Build {
+	b := Build{Version: version, Go: info.GoVersion}
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
@@ -36,7 +44,7 @@ func newBuild(version string, info *debug.BuildInfo) build {
 	return b
 }
 
-func (b build) writeText(w io.Writer) error {
+func (b Build) writeText(w io.Writer) error {
 	modified := ""
 	if b.Modified {
 		modified = ", with changes"
@@ -46,16 +54,12 @@ func (b build) writeText(w io.Writer) error {
 }
 
 // VersionCommand shows what the program was built from.
-func VersionCommand(version string, out io.Writer) Command {
+func VersionCommand(b Build, out io.Writer) Command {
 	return Command{Name: "version", Setup: func(fs *flag.FlagSet) Action {
-		asJSON := OutputFlag(fs)
+		var asJSON bool
+		OutputFlag(fs, &asJSON)
 		return func(context.Context, string) error {
-			info, ok := debug.ReadBuildInfo()
-			if !ok {
-				info = &debug.BuildInfo{}
-			}
-			b := newBuild(version, info)
-			if *asJSON {
+			if asJSON {
 				return json.NewEncoder(out).Encode(b)
 			}
 			return b.writeText(out)

@@ -175,28 +175,27 @@ func didYouMean(name string, names []string) string {
 }
 
 // OutputFlag adds --output, which chooses between text and JSON.
-func OutputFlag(fs *flag.FlagSet) (asJSON *bool) {
-	asJSON = new(bool)
+func OutputFlag(fs *flag.FlagSet, asJSON *bool) {
 	fs.Func("output", "`format` of what is printed: text (default) or json", func(s string) error {
 		if *asJSON = s == "json"; s != "json" && s != "text" {
 			return errors.New("want text or json")
 		}
 		return nil
 	})
-	return asJSON
 }
 
 // ConfigCommand shows the configuration that load reads.
 func ConfigCommand(load func() (*Effective, error), out io.Writer) Command {
 	return Command{Name: "config", Setup: func(fs *flag.FlagSet) Action {
-		asJSON := OutputFlag(fs)
+		var asJSON bool
+		OutputFlag(fs, &asJSON)
 		all := fs.Bool("all", false, "also what is not set")
 		return func(context.Context, string) error {
 			eff, err := load()
 			if eff == nil {
 				return err
 			}
-			return eff.Show(out, *asJSON, *all, err)
+			return eff.Show(out, asJSON, *all, err)
 		}
 	}}
 }

@@ -28,17 +28,18 @@ func commands(out *bytes.Buffer, ran *string) *ocean.Commands {
 			}},
 			{Name: "map", Operand: "KIND", Values: []string{"repository", "wiki"}, Setup: func(fs *flag.FlagSet) ocean.Action {
 				from := fs.String("from", "", "`file` with [records]: it's one")
-				asJSON := ocean.OutputFlag(fs)
+				var asJSON bool
+				ocean.OutputFlag(fs, &asJSON)
 				return func(_ context.Context, operand string) error {
 					*ran = "map " + operand + " " + *from
-					if *asJSON {
+					if asJSON {
 						*ran += " json"
 					}
 					return nil
 				}
 			}},
 			ocean.ConfigCommand(func() (*ocean.Effective, error) { return &ocean.Effective{}, nil }, out),
-			ocean.VersionCommand("1.2.3", out),
+			ocean.VersionCommand(ocean.ReadBuild("1.2.3"), out),
 		},
 	}
 }
@@ -65,7 +66,7 @@ func TestCommands(t *testing.T) {
 		{args: "map wiki -x", usage: "unknown flag -x:"},
 		{args: "map wiki --output xml", usage: "want text or json"},
 		{args: "config now", usage: `unexpected argument "now"`},
-		{args: "versoin", usage: "did you mean version?"},
+		{args: "versionn", usage: "did you mean version?"},
 		{args: "nonsense", usage: `unknown command "nonsense":`},
 		{args: "-v", out: "ado-port 1.2.3\ncommit "},
 		{args: "help", out: "ado-port map KIND"},

@@ -61,6 +61,17 @@ type Effective struct {
 	foreign []string // of the environment besides
 }
 
+// Warnings are the notices that are more than hints, each on one line.
+func (e *Effective) Warnings() []string {
+	var out []string
+	for _, n := range e.Notices {
+		if n.Level >= slog.LevelWarn {
+			out = append(out, n.String())
+		}
+	}
+	return out
+}
+
 // Secrets returns all credentials that are known, for redaction: the values of
 // secret settings, also of misspelt ones and of refused ones, and those of other
 // variables that hold one by their name. Each is at least six characters long;

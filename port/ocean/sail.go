@@ -13,6 +13,10 @@ func SailFlags(fs *flag.FlagSet) (overrides, fallbacks map[string]string) {
 	}
 	fs.BoolFunc("once", "end after one resync", once)
 	fs.BoolFunc("O", "is --once", once)
+	fs.BoolFunc("verbose", "show projects in the table too", func(string) error {
+		overrides["OCEAN__VERBOSE"] = "true"
+		return nil
+	})
 	takes := func(into map[string]string, variable, long, short, usage string) {
 		set := func(value string) error {
 			into[variable] = value

@@ -42,6 +42,8 @@ type Settings struct {
 	ProcessingMode string `env:"PROCESSING_MODE" envDefault:"dsp" oneof:"dsp,ocean-core" doc:"Accepted for the chart's sake: records are always mapped here and ocean-core is reported."`
 	// StrictExit makes ONCE exit with 1 after a failed resync.
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails, or completes with problems; otherwise 0, as the Python integration does."`
+	// Verbose is what --verbose sets.
+	Verbose bool `env:"VERBOSE" envDefault:"false" doc:"Show every project in the table at the end of a resync, and the expressions that found nothing; --verbose does the same."`
 	// DeletionBrake is above 0 and at most 1.
 	DeletionBrake Share `env:"DELETION_BRAKE_PER_BLUEPRINT" envDefault:"0.9" type:"number" doc:"Share of the entities of one blueprint, of at least 20, above which a resync deletes none of them, unless the mapping of the blueprint has changed since the last complete resync; 1 switches this off."`
 	// StateDirectory is what [StateDirectory] uses.
@@ -68,6 +70,7 @@ type Settings struct {
 	// HeartbeatInterval is the time between two status reports.
 	HeartbeatInterval time.Duration `env:"STATUS_HEARTBEAT_INTERVAL_SECONDS" envDefault:"10s" min:"1ms" doc:"Time between two reports to Port that a resync is alive."`
 
+	Audit            Audit            `envPrefix:"AUDIT__"`
 	Metrics          Metrics          `envPrefix:"METRICS__"`
 	ActionsProcessor ActionsProcessor `envPrefix:"ACTIONS_PROCESSOR__"`
 	SSL              SSL              `envPrefix:"SSL__"`
@@ -279,6 +282,12 @@ func override(set *bool, otherwise bool) bool {
 		return *set
 	}
 	return otherwise
+}
+
+// Audit is about the lines in the log that say what was written and deleted.
+type Audit struct {
+	Enabled  bool `env:"ENABLED" envDefault:"true" doc:"Log every entity that is written or deleted, at INFO: what was done, why, which members changed, and for a deletion the proof."`
+	MaxLines int  `env:"MAX_LINES_PER_RESYNC" envDefault:"1000" min:"0" doc:"Most such lines of one resync; then one says how many more there were. Live events have 600 a minute."`
 }
 
 // Metrics is about the custom metrics webhook.

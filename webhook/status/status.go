@@ -8,8 +8,6 @@ package status
 import (
 	"encoding/json"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,40 +16,20 @@ import (
 
 const namespace = "ado_port"
 
-// A Build is what the program was made of.
-type Build struct {
-	Version string `json:"version"`
-	Commit  string `json:"commit,omitempty"`
-	Go      string `json:"go"`
-}
-
-// ReadBuild asks the program what it was built from.
-func ReadBuild(version string) Build {
-	b := Build{Version: version, Go: runtime.Version()}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				b.Commit = s.Value
-			}
-		}
-	}
-	return b
-}
-
 // NewRegistry makes the registry of the process, with what belongs to no room.
-func NewRegistry(b Build) *prometheus.Registry {
+func NewRegistry(version, commit, goVersion string) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say what the program was built from.",
-		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go},
+		ConstLabels: prometheus.Labels{"version": version, "commit": commit, "go": goVersion},
 	})
 	info.Set(1)
 	reg.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return reg
 }
 
-// A Section is one member of the document. Of is called for every look, and nil
-// leaves the member out.
+// A Section is one member of the document. Of is called for every look; what is null
+// as JSON is left out.
 type Section struct {
 	Name string
 	Of   func() any
@@ -59,30 +37,35 @@ type Section struct {
 
 // A Document is what /status.json shows.
 type Document struct {
-	build    Build
 	started  time.Time
 	sections []Section
 }
 
 // New makes the document of a process that starts now.
-func New(b Build, sections ...Section) *Document {
-	return &Document{build: b, started: time.Now(), sections: sections}
+func New(sections ...Section) *Document {
+	return &Document{started: time.Now(), sections: sections}
 }
 
 // ServeHTTP answers with the document. Numbers of seconds end in Seconds, times
 // are those of RFC 3339.
 func (d *Document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	doc := map[string]any{"build": d.build, "started": d.started, "now": time.Now()}
-	for _, s := range d.sections {
-		if v := s.Of(); v != nil {
-			doc[s.Name] = v
-		}
-	}
-	text, err := json.MarshalIndent(doc, "", "  ")
+	text, err := json.MarshalIndent(d.members(), "", "  ")
 	if err != nil {
 		http.Error(w, "the status could not be written as JSON", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_, _ = w.Write(append(text, '\n')) // the client is gone
+}
+
+func (d *Document) members() map[string]any {
+	doc := map[string]any{"started": d.started, "now": time.Now()}
+	for _, s := range d.sections {
+		if text, err := json.Marshal(s.Of()); err != nil {
+			doc[s.Name] = map[string]string{"error": err.Error()}
+		} else if string(text) != "null" {
+			doc[s.Name] = json.RawMessage(text)
+		}
+	}
+	return doc
 }

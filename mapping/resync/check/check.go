@@ -6,6 +6,7 @@ package check
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,7 +14,9 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
+	"github.com/ado-port/ado-port/azuredevops/rest"
 	"github.com/ado-port/ado-port/mapping"
+	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -27,11 +30,9 @@ type Config struct {
 	OtherSide  http.RoundTripper
 
 	Organizations []*azuredevops.Client
-	UsesToken     bool // Azure DevOps knows us by a personal access token, which has scopes
+	SignIn        string // how Azure DevOps knows us, as its setting calls it
 
-	// Mapping reads the document to check; nil: the one in Port.
-	Mapping func() ([]byte, error)
-	Parse   func(doc []byte) (*mapping.Mapping, error)
+	Source *resync.Source // how a mapping is used
 
 	Live    bool   // live events are to be followed
 	BaseURL string // at which Azure DevOps reaches the service
@@ -41,6 +42,8 @@ type Config struct {
 
 	State      func() (State, error)
 	StateNamed bool // it is to be that directory and no other
+
+	Notices []string // remarks on the configuration
 }
 
 // A State is where things that survive a restart are kept.
@@ -50,18 +53,29 @@ type State struct {
 	Free      uint64 // bytes; 0 means unknown
 }
 
-// Options say how findings are written.
+// Options are the flags of the command, and how findings are written.
 type Options struct {
-	JSON   bool // one document instead of lines
-	Colors bool
+	Mapping   string // file; empty: the mapping in Port
+	Directory string // where a relative file is
+	JSON      bool   // one document instead of lines
+	Colors    bool
+}
+
+// Register adds the flags.
+func (o *Options) Register(fs *flag.FlagSet) {
+	fs.StringVar(&o.Mapping, "mapping", "", "`file` with a mapping, YAML or JSON (default: the mapping in Port)")
 }
 
 // patience bounds what one check waits for.
 const patience = 45 * time.Second
 
+// usesToken tells whether we sign in with a personal access token, which has scopes.
+func (c *check) usesToken() bool { return c.cfg.SignIn == rest.SignInPAT }
+
 // A check is one run.
 type check struct {
 	cfg    Config
+	opt    Options
 	report *report
 
 	installed bool              // Port has the installation
@@ -74,7 +88,10 @@ type check struct {
 // Run checks everything and writes what it finds, line by line as it goes. Failed
 // checks are an error.
 func Run(ctx context.Context, cfg Config, opt Options, out io.Writer) error {
-	c := &check{cfg: cfg, report: &report{out: out, opt: opt}, probes: make([]*azuredevops.Probe, len(cfg.Organizations))}
+	c := &check{cfg: cfg, opt: opt, report: &report{out: out, opt: opt}, probes: make([]*azuredevops.Probe, len(cfg.Organizations))}
+	for _, text := range cfg.Notices {
+		c.warn("configuration", "", text, "")
+	}
 	c.port(ctx)
 	c.azureDevOps(ctx)
 	c.kinds(ctx)

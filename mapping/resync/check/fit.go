@@ -49,7 +49,7 @@ func (c *check) fit(ctx context.Context) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.blocks)) {
 		if f.blueprints[id] != nil && !f.wrong[id] {
-			c.ok("blueprint", id, "%s and %s of the mapping fit it", count(len(f.blocks[id]), "block"), count(len(f.keys(id)), "member"))
+			c.ok("blueprint", id, "it fits what %s of the mapping would write (%s)", count(len(f.blocks[id]), "block"), count(len(f.keys(id)), "member"))
 		}
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
+	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -61,13 +63,17 @@ func (c *check) port(ctx context.Context) {
 // not known.
 func (c *check) ownMapping(i *port.Integration) {
 	switch {
-	case c.cfg.Mapping != nil:
-		doc, err := c.cfg.Mapping()
+	case c.opt.Mapping != "":
+		file := c.opt.Mapping
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(c.opt.Directory, file)
+		}
+		m, err := c.cfg.Source.ReadFile(file)
 		if err != nil {
 			c.fail("mapping", "", err.Error(), "name a file with a mapping in YAML or JSON")
 			return
 		}
-		c.takeMapping(doc)
+		c.use(m)
 	case i == nil:
 		c.warn("mapping", "", "not checked: it is in Port, which could not be asked", "mend that, or name a file with --mapping")
 	case !i.HasConfig():
@@ -83,7 +89,7 @@ func (c *check) plan(ctx context.Context) {
 	switch {
 	case err != nil:
 		c.fail("mapping", "", "the default resources cannot be made: "+err.Error(), "mend them, or set OCEAN__INITIALIZE_PORT_RESOURCES=false")
-	case c.cfg.Mapping != nil:
+	case c.opt.Mapping != "":
 		c.planned = blueprints
 		c.ownMapping(nil)
 	case doc == nil:
@@ -94,13 +100,18 @@ func (c *check) plan(ctx context.Context) {
 	}
 }
 
-// takeMapping compiles a mapping and says what of it is not used.
+// takeMapping compiles a mapping.
 func (c *check) takeMapping(doc []byte) {
-	m, err := c.cfg.Parse(doc)
+	m, err := c.cfg.Source.Parse(doc)
 	if err != nil {
 		c.fail("mapping", "", err.Error(), "correct the mapping: a resync would fail")
 		return
 	}
+	c.use(m)
+}
+
+// use says what of a mapping is not used.
+func (c *check) use(m *mapping.Mapping) {
 	c.mapping = m
 	for _, p := range m.Problems {
 		c.fail("mapping", "", p.String(), "correct that path; until then the block does not run, and nothing of its blueprint is deleted")

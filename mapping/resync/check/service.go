@@ -92,7 +92,7 @@ func (c *check) hooks(ctx context.Context) {
 		cancel()
 		subject := org.Organization()
 		switch {
-		case errors.Is(a.Unlisted, azuredevops.ErrUnauthorized) && c.cfg.UsesToken:
+		case errors.Is(a.Unlisted, azuredevops.ErrUnauthorized) && c.usesToken():
 			c.fail("service hooks", subject, "the personal access token may not list subscriptions", "give the token one of the scopes Code, Build and Work Items (Read): they include service hooks")
 		case errors.Is(a.Unlisted, azuredevops.ErrForbidden):
 			c.fail("service hooks", subject, "subscriptions may not be listed: "+a.Unlisted.Error(), give)

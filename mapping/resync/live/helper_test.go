@@ -53,6 +53,7 @@ type bench struct {
 	mapping  string
 	orgs     []*azuredevops.Client
 	log      bytes.Buffer
+	audit    bytes.Buffer
 
 	process
 }
@@ -151,7 +152,8 @@ func (b *bench) current(context.Context) (*mapping.Mapping, error) {
 
 // restart makes everything that a process holds in memory anew.
 func (b *bench) restart() {
-	b.catalog = catalog.New(catalog.Config{Port: b.api, Log: b.logger()})
+	audit := catalog.NewAudit(catalog.AuditConfig{PerMinute: 10_000, Log: slog.New(slog.NewJSONHandler(&b.audit, nil))})
+	b.catalog = catalog.New(catalog.Config{Port: b.api, Audit: audit, Log: b.logger()})
 	b.book = origins.Open(b.state, b.logger())
 	b.follow = live.New(live.Config{
 		Organizations: b.orgs, Catalog: b.catalog, Book: b.book, Mapping: b.current, Log: b.logger(),

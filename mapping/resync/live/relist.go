@@ -16,6 +16,11 @@ import (
 	"github.com/ado-port/ado-port/port"
 )
 
+// RelistMissed is Relist for parts of which deliveries were missed.
+func (f *Follower) RelistMissed(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
+	return f.Relist(ctx, org, catalog.Cause{Event: catalog.EventLive, ID: "gap", Type: "deliveries were missed"}, changes)
+}
+
 // Relist lists parts of one organization again and brings the catalog in step with
 // them.
 //
@@ -79,8 +84,9 @@ type update struct {
 // A source is a resource of the mapping; live events are not counted by it.
 type source struct{ *mapping.Resource }
 
-func (s *source) Members() []string          { return s.Keys() }
-func (s *source) Count(catalog.Outcome, int) {}
+func (s *source) Members() []string               { return s.Keys() }
+func (s *source) Origin() (kind, resource string) { return s.Kind, s.Path() }
+func (s *source) Count(catalog.Outcome, int)      {}
 
 // mapped are the changes of the kinds that the mapping names.
 func (u *update) mapped(changes []azuredevops.Change) []azuredevops.Change {
@@ -136,7 +142,7 @@ func (u *update) list(ctx context.Context, g *resync.Group, c azuredevops.Change
 func (u *update) take(ctx context.Context, src *source, rec azuredevops.Record) bool {
 	res, err := src.Map(ctx, rec.JSON, rec.Files, &mapping.Report{})
 	if err != nil {
-		u.errs = append(u.errs, fmt.Errorf("%s: mapping: %w", src.KindIndex(), err))
+		u.errs = append(u.errs, fmt.Errorf("%s: mapping: %w", src.Name(), err))
 		return false
 	}
 	for i := range res.Entities {

@@ -3,8 +3,6 @@ package gitops
 import (
 	"context"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/port"
 )
@@ -17,6 +15,8 @@ type source struct {
 
 func (s *source) Members() []string { return s.members }
 
+func (s *source) Origin() (kind, resource string) { return "gitops", "" }
+
 func (s *source) Count(o catalog.Outcome, n int) {
 	if o == catalog.Written {
 		*s.written += n
@@ -28,7 +28,7 @@ func (s *source) Count(o catalog.Outcome, n int) {
 func (r *run) write(ctx context.Context, entities []port.Entity) (written int) {
 	w := r.session.Writer(true)
 	for i := range entities {
-		w.Put(ctx, catalog.Layer{Entity: entities[i], Source: &source{membersOf(&entities[i]), &written}})
+		w.Put(ctx, catalog.Layer{Entity: entities[i], Source: &source{catalog.MembersOf(entities[i].Body), &written}})
 	}
 	w.Flush(ctx)
 	r.session.RetryRefused(ctx)
@@ -39,21 +39,4 @@ func (r *run) write(ctx context.Context, entities []port.Entity) (written int) {
 		r.log.WarnContext(ctx, "entity of a spec was refused by Port", "entity", x.Blueprint+"/"+x.Sample, "entities", x.Entities, "reason", x.Reason)
 	}
 	return written
-}
-
-// membersOf are the members that an entity sets, as a search names them.
-func membersOf(e *port.Entity) (names []string) {
-	gjson.ParseBytes(e.Body).ForEach(func(key, val gjson.Result) bool {
-		switch key.Str {
-		case "properties", "relations":
-			val.ForEach(func(name, _ gjson.Result) bool {
-				names = append(names, key.Str+"."+name.Str)
-				return true
-			})
-		case "title", "icon", "team":
-			names = append(names, key.Str)
-		}
-		return true
-	})
-	return names
 }

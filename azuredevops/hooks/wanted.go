@@ -1,0 +1,17 @@
+package hooks
+
+import "context"
+
+// WantedBy is what a mapping needs events for.
+func WantedBy[M interface {
+	Kinds() []string
+	UsesGitOps() bool
+}](current func(context.Context) (M, error)) func(context.Context) (Wanted, error) {
+	return func(ctx context.Context) (Wanted, error) {
+		m, err := current(ctx)
+		if err != nil {
+			return Wanted{}, err
+		}
+		return Wanted{Kinds: m.Kinds(), GitOps: m.UsesGitOps()}, nil
+	}
+}

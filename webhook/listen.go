@@ -1,0 +1,53 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+)
+
+// Ports are where to listen.
+type Ports struct {
+	HTTP, Metrics int // 0 for Metrics: there are none
+	// Optional says that nothing depends on somebody listening.
+	Optional bool
+}
+
+// Listen makes a Server that listens on ports. An error of theirs names the variable.
+// There is no Server when the port is taken and optional.
+func Listen(ctx context.Context, cfg Config, p Ports) (*Server, error) {
+	bind := func(variable string, port int) (net.Listener, error) {
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(port))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", variable, err)
+		}
+		return ln, nil
+	}
+	var err error
+	if cfg.Listener, err = bind("APPLICATION__PORT", p.HTTP); err != nil {
+		if p.Optional {
+			cfg.Log.WarnContext(ctx, "nobody listens: the port is taken", "port", p.HTTP, "err", err)
+			return nil, nil //nolint:nilnil // a Server is not needed
+		}
+		return nil, err
+	}
+	if p.Metrics > 0 {
+		if cfg.MetricsListener, err = bind("OCEAN__METRICS__PORT", p.Metrics); err != nil {
+			return nil, errors.Join(err, cfg.Listener.Close())
+		}
+	}
+	return New(cfg)
+}
+
+// RunWhile serves while a function runs, and ends then.
+func (s *Server) RunWhile(ctx context.Context, f func(context.Context)) {
+	serving, stop := context.WithCancel(ctx)
+	var server sync.WaitGroup
+	defer server.Wait()
+	defer stop()
+	server.Go(func() { _ = s.Run(serving) }) // it ends with serving
+	f(ctx)
+}
