@@ -641,11 +641,11 @@ func (a *app) run(ctx context.Context) error {
 		})
 	}
 	setup := a.cfg.Ocean.Setup(a.source.Check)
-	setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
-	switch err := a.port.SetupWhenReachable(ctx, setup, listen.Type != ocean.ListenOnce); {
-	case errors.Is(err, port.ErrPostponed) && !a.cfg.Ocean.StrictExit:
-		return nil // what Azure DevOps answers does not decide about the exit code
-	case err != nil || ctx.Err() != nil:
+	once := listen.Type == ocean.ListenOnce
+	if !once { // a run that ends says what Azure DevOps refuses by itself
+		setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
+	}
+	if err := a.port.SetupWhenReachable(ctx, setup, !once); err != nil || ctx.Err() != nil {
 		return err
 	}
 	var last time.Time
@@ -655,7 +655,7 @@ func (a *app) run(ctx context.Context) error {
 		last, begins = began, listen.Begins(ended)
 		a.source.Use(ctx, i.Config)
 	}
-	if listen.Type == ocean.ListenOnce {
+	if once {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
 	}
 	if a.follow != nil {
