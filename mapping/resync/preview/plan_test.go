@@ -125,7 +125,7 @@ func (b *planBench) file(text string) string {
 func (b *planBench) plan(o preview.PlanOptions) (string, error) {
 	b.Helper()
 	o.Resync, o.Source = b.config(), b.source()
-	before, files, integration := b.entities(), b.files(), fmt.Sprintf("%s", b.port.Integration().Document)
+	before, files, integration := b.entities(), b.files(), string(b.port.Integration().Document)
 	b.port.ForgetRequests()
 	b.ado.ClearRequests()
 	var out bytes.Buffer
@@ -138,7 +138,7 @@ func (b *planBench) plan(o preview.PlanOptions) (string, error) {
 	if got := b.files(); got != files {
 		b.Errorf("the state directory has\n%s\nand had\n%s", got, files)
 	}
-	if got := b.entities(); fmt.Sprint(got) != fmt.Sprint(before) || fmt.Sprintf("%s", b.port.Integration().Document) != integration {
+	if got := b.entities(); fmt.Sprint(got) != fmt.Sprint(before) || string(b.port.Integration().Document) != integration {
 		b.Error("Port is not what it was")
 	}
 	return out.String(), err
