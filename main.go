@@ -594,7 +594,7 @@ func (a *app) announce(ctx context.Context) {
 	if a.server != nil {
 		address = ":" + strconv.Itoa(a.cfg.Application.Port)
 	}
-	a.log.InfoContext(ctx, "ado-port starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
+	a.log.InfoContext(ctx, "service starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
 		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
 		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
 }
