@@ -425,6 +425,27 @@ func TestPlanOfWhatCannotBeRead(t *testing.T) {
 	b.ado.ClearFaults()
 }
 
+// What Port holds is not known where it does not answer: nothing is foretold then.
+func TestPlanWithoutPort(t *testing.T) {
+	t.Parallel()
+	b := newPlanBench(t)
+	doc := strings.Replace(b.document, `"title":".name"`, `"title":".name + \"!\""`, 1)
+	b.port.Fault(porttest.Status("POST /v1/entities/search", 400))
+	out, err := b.plan(preview.PlanOptions{JSON: true, Mapping: b.file(doc)})
+	changes, _, sum := b.planned(out)
+	if err != nil || len(changes) > 0 || sum.Get("complete").Bool() || !strings.Contains(sum.Get("problems").Raw, "what Port holds of repo") {
+		t.Errorf("plan %v, %v, %s", err, changes, sum)
+	}
+	b.port.ClearFaults()
+	b.port.Fault(porttest.Status("POST /v1/blueprints/entities/datasource-entities", 400))
+	out, err = b.plan(preview.PlanOptions{JSON: true, Mapping: b.file(doc)})
+	changes, _, sum = b.planned(out)
+	if !errors.Is(err, preview.Changes) || len(changes) != 4 || sum.Get("complete").Bool() {
+		t.Errorf("plan without what is ours %v, %v, %s", err, changes, sum)
+	}
+	b.port.ClearFaults()
+}
+
 // More than may go at once is kept, by threshold and by brake.
 func TestPlanOfTooMany(t *testing.T) {
 	t.Parallel()
