@@ -236,7 +236,7 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 
 // plan shows what a resync would do.
 func (p process) plan(fs *flag.FlagSet) ocean.Action {
-	opt := preview.PlanOptions{Directory: p.dir, Color: p.paints && p.environ["NO_COLOR"] == ""}
+	opt := preview.PlanOptions{Directory: p.dir, Color: p.colors()}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
@@ -283,7 +283,7 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 
 // check signs in to both sides and says what is missing.
 func (p process) check(fs *flag.FlagSet) ocean.Action {
-	opt := check.Options{Directory: p.dir, Colors: p.paints && p.environ["NO_COLOR"] == ""} // https://no-color.org
+	opt := check.Options{Directory: p.dir, Colors: p.colors()}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
@@ -309,6 +309,9 @@ func (p process) check(fs *flag.FlagSet) ocean.Action {
 		}, opt, p.out)
 	}
 }
+
+// colors tells whether what is printed may have some: https://no-color.org
+func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" }
 
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {

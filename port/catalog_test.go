@@ -226,6 +226,23 @@ func TestBlueprintCache(t *testing.T) {
 	})
 }
 
+func TestKafkaAccess(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{nil, {"OCEAN_KAFKA_INTEGRATION_RESYNC_REQUESTS_TOPIC_ENABLED"}} {
+		srv, c := catalog(t, porttest.Options{FeatureFlags: flags, Kafka: porttest.Kafka{Username: "user", Password: testSecret}})
+		if org, requests, err := c.KafkaTopic(t.Context()); err != nil || !strings.HasPrefix(org, "org_") || requests != (flags != nil) {
+			t.Errorf("KafkaTopic = %q, %t, %v", org, requests, err)
+		}
+		if user, password, err := c.KafkaCredentials(t.Context()); err != nil || user != "user" || password != testSecret {
+			t.Errorf("KafkaCredentials = %q, %v", user, err)
+		}
+		srv.Fault(porttest.Status("GET /v1/kafka-credentials", 200).Body(`{"ok":true}`))
+		if _, _, err := c.KafkaCredentials(t.Context()); err == nil {
+			t.Error("credentials of an answer that has none")
+		}
+	}
+}
+
 func TestIntegrationCalls(t *testing.T) {
 	t.Parallel()
 	srv, c := catalog(t, porttest.Options{KeepBodies: true})

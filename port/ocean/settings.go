@@ -216,10 +216,10 @@ const (
 // of other types than Type are accepted and unused, as charts always set them.
 type EventListener struct {
 	Type ListenerType `env:"TYPE" envDefault:"POLLING" oneof:"POLLING,KAFKA,WEBHOOK,ONCE,WEBHOOKS_ONLY,ACTIONS_ONLY" doc:"What starts a resync. ONCE runs one and ends; WEBHOOKS_ONLY and ACTIONS_ONLY run none."`
-	// ResyncOnStart is for POLLING.
-	ResyncOnStart bool `env:"RESYNC_ON_START" envDefault:"true" doc:"POLLING: resync when the process starts."`
+	// ResyncOnStart is what Begins heeds.
+	ResyncOnStart bool `env:"RESYNC_ON_START" envDefault:"true" doc:"POLLING: resync when the process starts. KAFKA and WEBHOOK: where the last resync has not come to its end, or there was none."`
 	// Interval is for POLLING.
-	Interval time.Duration `env:"INTERVAL" envDefault:"60s" min:"1s" doc:"POLLING: time between two questions to Port whether a resync is wanted."`
+	Interval time.Duration `env:"INTERVAL" envDefault:"60s" min:"1s" doc:"Time between two questions to Port whether a resync is wanted."`
 	// Brokers is for KAFKA.
 	Brokers []string `env:"BROKERS" envDefault:"b-1-public.publicclusterprod.t9rw6w.c1.kafka.eu-west-1.amazonaws.com:9196,b-2-public.publicclusterprod.t9rw6w.c1.kafka.eu-west-1.amazonaws.com:9196,b-3-public.publicclusterprod.t9rw6w.c1.kafka.eu-west-1.amazonaws.com:9196" doc:"KAFKA: brokers, as host:port."`
 	// SecurityProtocol is for KAFKA.
@@ -227,9 +227,9 @@ type EventListener struct {
 	// AuthenticationMechanism is for KAFKA.
 	AuthenticationMechanism string `env:"AUTHENTICATION_MECHANISM" envDefault:"SCRAM-SHA-512" oneof:"SCRAM-SHA-512,SCRAM-SHA-256,PLAIN" doc:"KAFKA: how to log in."`
 	// KafkaSecurity is for KAFKA.
-	KafkaSecurity bool `env:"KAFKA_SECURITY_ENABLED" envDefault:"true" doc:"KAFKA: log in and encrypt."`
-	// ConsumerPollTimeout is for KAFKA.
-	ConsumerPollTimeout time.Duration `env:"CONSUMER_POLL_TIMEOUT" envDefault:"1s" doc:"KAFKA: longest wait for one batch of messages."`
+	KafkaSecurity bool `env:"KAFKA_SECURITY_ENABLED" envDefault:"true" doc:"KAFKA: log in and encrypt as the two settings above say."`
+	// ConsumerPollTimeout is accepted and not used.
+	ConsumerPollTimeout time.Duration `env:"CONSUMER_POLL_TIMEOUT" envDefault:"1s" doc:"Accepted and not used: messages are waited for as long as it takes."`
 	// AppHost is for WEBHOOK, and required there. Ocean treats it as sensitive.
 	AppHost port.Secret `env:"APP_HOST" form:"url" doc:"WEBHOOK: address at which Port reaches this process."`
 	// The overrides are nil when unset.
