@@ -125,8 +125,8 @@ func TestOnceFillsAnEmptyCatalog(t *testing.T) {
 			t.Errorf("the summary does not show %q:\n%s", want, out)
 		}
 	}
-	if len(catalog.Logs()) == 0 {
-		t.Error("no log line reached Port")
+	if logs := fmt.Sprintf("%s", catalog.Logs()); !strings.Contains(logs, `"catalog changed"`) || !strings.Contains(logs, `"component":"audit"`) {
+		t.Errorf("the audit did not reach Port: %s", logs)
 	}
 	agent := e[0].Datasource
 	if !strings.HasPrefix(agent, "port-ocean/azure-devops/my-azure-devops-integration/") || !strings.HasSuffix(agent, "/exporter") {

@@ -143,7 +143,9 @@ func newResult(plan *catalog.Plan, sum *resync.Summary) *result {
 	}
 	r.problems = append(append(r.problems, sum.Problems...), sum.Rejected...)
 	if err := plan.Err(); err != nil {
-		r.problems = append(r.problems, strings.Split(err.Error(), "\n")...)
+		why := strings.Split(err.Error(), "\n")
+		slices.Sort(why)
+		r.problems = append(r.problems, slices.Compact(why)...)
 	}
 	r.complete = len(r.problems) == 0
 	return r
