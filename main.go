@@ -236,7 +236,7 @@ func (p process) demo(fs *flag.FlagSet) ocean.Action {
 
 // plan shows what a resync would do.
 func (p process) plan(fs *flag.FlagSet) ocean.Action {
-	opt := preview.PlanOptions{Directory: p.dir, Color: p.paints && p.environ["NO_COLOR"] == ""}
+	opt := preview.PlanOptions{Directory: p.dir, Color: p.colors()}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
@@ -283,7 +283,7 @@ func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
 
 // check signs in to both sides and says what is missing.
 func (p process) check(fs *flag.FlagSet) ocean.Action {
-	opt := check.Options{Directory: p.dir, Colors: p.paints && p.environ["NO_COLOR"] == ""} // https://no-color.org
+	opt := check.Options{Directory: p.dir, Colors: p.colors()}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
@@ -309,6 +309,9 @@ func (p process) check(fs *flag.FlagSet) ocean.Action {
 		}, opt, p.out)
 	}
 }
+
+// colors tells whether what is printed may have some: https://no-color.org
+func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" }
 
 // hooks lists, repairs or removes the service hook subscriptions.
 func (p process) hooks(fs *flag.FlagSet) ocean.Action {
@@ -594,7 +597,7 @@ func (a *app) announce(ctx context.Context) {
 	if a.server != nil {
 		address = ":" + strconv.Itoa(a.cfg.Application.Port)
 	}
-	a.log.InfoContext(ctx, "ado-port starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
+	a.log.InfoContext(ctx, "service starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
 		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
 		"address", address, "base_url", s.BaseURL, "default_resources", cmp.Or(s.DefaultResources, "corrected for a new installation, else compatible"), "off", strings.Join(s.Off(), "; "))
 }

@@ -674,13 +674,13 @@ func TestLogLines(t *testing.T) {
 			if resync == "" || keys["resync_id"] != resync {
 				t.Errorf("a line of resync %s without its id: %s", resync, line)
 			}
-		case "ado-port starts":
+		case "service starts":
 			if keys["credential"] != "pat" || keys["organizations"] != b.ado.OrganizationURL() || keys["next_resync"] != "now" || keys["listener"] != "POLLING" {
 				t.Errorf("the start line is %s", line)
 			}
 		}
 	}
-	for _, msg := range []string{"ado-port starts", "resync started", "request repeated", "resync ended", "stopping"} {
+	for _, msg := range []string{"service starts", "resync started", "request repeated", "resync ended", "stopping"} {
 		if !seen[msg] {
 			t.Errorf("no line %q", msg)
 		}

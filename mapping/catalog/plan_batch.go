@@ -68,7 +68,7 @@ func (w *Writer) plan(ctx context.Context, p *planned, held []byte) {
 			w.planBatch(ctx, &batch{blueprint: l.Blueprint, drafts: []*draft{{key: p.key, layers: p.layers[j : j+1]}}})
 		}
 	case p.reason != "":
-		w.s.refuse(p.draft, &port.EntityError{Ref: port.Ref{Blueprint: l.Blueprint, Identifier: p.id}, Status: 422, Code: "not sent", Message: p.reason})
+		w.s.refuse(p.draft, &port.EntityError{Ref: port.Ref{Blueprint: l.Blueprint, Identifier: p.id}, Status: 422, Code: notSent, Message: p.reason})
 	case held == nil:
 		n.Intent = ToCreate
 		w.s.opt.Plan.note(n)

@@ -68,6 +68,9 @@ func (s *Session) admit(ctx context.Context, l *Layer, known bool) bool {
 	return false
 }
 
+// notSent is the code of what Port would refuse and was not asked.
+const notSent = "not sent"
+
 // refuse notes that an entity was not written.
 func (s *Session) refuse(d *draft, err error) {
 	l := Layer{Entity: d.last().Entity, Source: d.layers[0].Source, Partial: d.last().Partial}
@@ -76,6 +79,9 @@ func (s *Session) refuse(d *draft, err error) {
 	ee, ok := errors.AsType[*port.EntityError](err)
 	if ok {
 		reason = fmt.Sprintf("%d %s: %s", ee.Status, ee.Code, ee.Message)
+	}
+	if ok && ee.Code == notSent {
+		reason = ee.Message
 	}
 	d.count(Refused)
 	if s.opt.Plan != nil && ok && ee.Ref.Identifier != "" {
@@ -129,7 +135,7 @@ func (s *Session) refuses(ctx context.Context, l *Layer) error {
 		}
 		if !slices.ContainsFunc(e.values[i], func(want []byte) bool { return mapping.SameJSON([]byte(v.Raw), want) }) {
 			return &port.EntityError{
-				Ref: l.ref(), Status: 422, Code: "not sent",
+				Ref: l.ref(), Status: 422, Code: notSent,
 				Message: fmt.Sprintf("property %q is %s, which the blueprint does not list among its values", e.name[i], v.Raw),
 			}
 		}

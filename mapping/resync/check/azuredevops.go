@@ -17,7 +17,7 @@ import (
 
 const (
 	tokenVariable = rest.EnvPrefix + "PERSONAL_ACCESS_TOKEN"
-	tokenPage     = "Azure DevOps: User settings, Personal access tokens"
+	tokenPage     = "Azure DevOps: User settings, Personal access tokens" //nolint:gosec // no credential
 )
 
 // A refusal is an organization that could not be listed.

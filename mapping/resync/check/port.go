@@ -79,7 +79,7 @@ func (c *check) ownMapping(i *port.Integration) {
 	case !i.HasConfig():
 		c.warn("mapping", "", "Port has none for this installation", "write one in Port, in the settings of the data source")
 	default:
-		c.takeMapping(i.Config)
+		c.takeMapping(c.cfg.Source.Parse(i.Config))
 	}
 }
 
@@ -96,13 +96,12 @@ func (c *check) plan(ctx context.Context) {
 		c.warn("mapping", "", "not checked: Port makes it at the first start", "")
 	default:
 		c.planned = blueprints
-		c.takeMapping(doc)
+		c.takeMapping(c.cfg.Source.Parse(doc))
 	}
 }
 
-// takeMapping compiles a mapping.
-func (c *check) takeMapping(doc []byte) {
-	m, err := c.cfg.Source.Parse(doc)
+// takeMapping takes a mapping, unless it could not be understood.
+func (c *check) takeMapping(m *mapping.Mapping, err error) {
 	if err != nil {
 		c.fail("mapping", "", err.Error(), "correct the mapping: a resync would fail")
 		return

@@ -99,7 +99,7 @@ func (c *check) hooks(ctx context.Context) {
 		case a.Unlisted != nil:
 			c.warn("service hooks", subject, "not checked: "+a.Unlisted.Error(), "try again")
 		case len(a.Refused) > 0:
-			c.fail("service hooks", subject, fmt.Sprintf("subscriptions may be listed, but not written in %s", some(a.Refused)), give)
+			c.fail("service hooks", subject, "subscriptions may be listed, but not written in "+some(a.Refused), give)
 		case a.Unknown != nil:
 			c.warn("service hooks", subject, "subscriptions may be listed; whether they may be written cannot be asked: "+a.Unknown.Error(),
 				"see what `ado-port hooks` says when the service has run")

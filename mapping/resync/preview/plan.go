@@ -67,6 +67,7 @@ type result struct {
 	count     map[catalog.Intent]int
 	complete  bool
 	problems  []string // why it is not complete
+	leftOut   []string // members of the mapping that are not used
 	refusals  []catalog.Refusal
 	remapped  []string // blueprints from which the mapping takes entities away
 }
@@ -132,7 +133,7 @@ func (o *PlanOptions) mapping(ctx context.Context) (*mapping.Mapping, error) {
 }
 
 func newResult(plan *catalog.Plan, sum *resync.Summary) *result {
-	r := &result{count: map[catalog.Intent]int{}, remapped: sum.Remapped, refusals: sum.Refused}
+	r := &result{count: map[catalog.Intent]int{}, remapped: sum.Remapped, leftOut: sum.LeftOut, refusals: sum.Refused}
 	r.lines, r.unchanged = plan.Lines()
 	for _, n := range r.lines {
 		r.count[n.Intent]++
@@ -166,6 +167,9 @@ type summary struct {
 	Unchanged int      `json:"unchanged"`
 	Complete  bool     `json:"complete"`
 	Problems  []string `json:"problems,omitempty"`
+	// LeftOut are members of the mapping that do not compile: what Port holds for them
+	// stays.
+	LeftOut []string `json:"leftOut,omitempty"`
 	// Refusals are all reasons of Port, also for what it does not hold.
 	Refusals []catalog.Refusal `json:"refusals,omitempty"`
 }
@@ -180,6 +184,6 @@ func (r *result) writeJSON(out io.Writer) error {
 	}
 	c := r.count
 	return enc.Encode(map[string]summary{"summary": {
-		c[catalog.ToCreate], c[catalog.ToChange], c[catalog.ToDelete], c[catalog.ToKeep], c[catalog.ToRefuse], r.unchanged, r.complete, r.problems, r.refusals,
+		c[catalog.ToCreate], c[catalog.ToChange], c[catalog.ToDelete], c[catalog.ToKeep], c[catalog.ToRefuse], r.unchanged, r.complete, r.problems, r.leftOut, r.refusals,
 	}})
 }

@@ -51,20 +51,13 @@ func (r *result) text(color bool) string {
 	if blueprint != "" {
 		t.b.WriteString("\n")
 	}
-	if len(r.refusals) > 0 {
-		t.b.WriteString("Port would refuse:\n")
-		for _, x := range r.refusals {
-			fmt.Fprintf(&t.b, "  %d of %s, such as %s: %s\n", x.Entities, x.Blueprint, oneLine(x.Sample), oneLine(x.Reason))
-		}
-		t.b.WriteString("\n")
+	var refusals []string
+	for _, x := range r.refusals {
+		refusals = append(refusals, fmt.Sprintf("%d of %s, such as %s: %s", x.Entities, x.Blueprint, x.Sample, x.Reason))
 	}
-	if !r.complete {
-		t.b.WriteString("Not everything is known, and what depends on it is kept:\n")
-		for _, p := range r.problems {
-			fmt.Fprintf(&t.b, "  %s\n", oneLine(p))
-		}
-		t.b.WriteString("\n")
-	}
+	t.list("Port would refuse", refusals)
+	t.list("Left out of the mapping, so that what Port holds for it stays", r.leftOut)
+	t.list("Not everything is known, and what depends on it is kept", r.problems)
 	t.b.WriteString(r.last())
 	return t.b.String()
 }
@@ -84,6 +77,18 @@ func (r *result) last() string {
 type planText struct {
 	b     strings.Builder
 	color bool
+}
+
+// list writes something under a title, unless there is none.
+func (t *planText) list(title string, list []string) {
+	if len(list) == 0 {
+		return
+	}
+	t.b.WriteString(title + ":\n")
+	for _, s := range list {
+		t.b.WriteString("  " + oneLine(s) + "\n")
+	}
+	t.b.WriteString("\n")
 }
 
 func (t *planText) entity(n *catalog.Planned) {
