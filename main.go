@@ -599,7 +599,7 @@ func (a *app) announce(ctx context.Context) {
 	}
 	a.log.InfoContext(ctx, "service starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
 		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
-		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
+		"address", address, "base_url", s.BaseURL, "default_resources", cmp.Or(s.DefaultResources, "corrected for a new installation, else compatible"), "off", strings.Join(s.Off(), "; "))
 }
 
 // underWay is what a stop waits for.

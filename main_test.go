@@ -1388,13 +1388,13 @@ func TestKafka(t *testing.T) {
 	}
 	topic := organization + ".change.log"
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic), kfake.EnableSASL(),
-		kfake.Superuser("SCRAM-SHA-512", user, password), kfake.TLS(&tls.Config{Certificates: certs.TLS.Certificates})) //nolint:gosec // a test
+		kfake.Superuser("SCRAM-SHA-512", user, password), kfake.TLS(&tls.Config{Certificates: certs.TLS.Certificates}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer broker.Close()
 	producer, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.SASL(scram.Auth{User: user, Pass: password}.AsSha512Mechanism()),
-		kgo.DialTLSConfig(&tls.Config{InsecureSkipVerify: true})) //nolint:gosec // a test
+		kgo.DialTLSConfig(&tls.Config{InsecureSkipVerify: true}))
 	if err != nil {
 		t.Fatal(err)
 	}
