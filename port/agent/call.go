@@ -60,7 +60,8 @@ type caller struct {
 
 func newCaller(transport http.RoundTripper, timeout time.Duration, secret, userAgent string) *caller {
 	return &caller{
-		client: &http.Client{Transport: transport, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+		client: &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			req.Header.Del("Referer") // its query may hold a credential
 			if len(via) >= maxRedirects {
 				return fmt.Errorf("more than %d redirects", maxRedirects)
 			}
@@ -83,7 +84,7 @@ func (c *caller) sign(r *request) (*signed, error) {
 	if r.headers == nil {
 		r.headers = &object{}
 	}
-	u, err := url.Parse(r.url)
+	u, err := url.Parse(quoted(r.url))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errMapping, errors.Unwrap(err)) // without the address
 	}
@@ -106,6 +107,29 @@ func (c *caller) sign(r *request) (*signed, error) {
 	r.headers.set(signatureHeader, sign(c.secret, timestamp, canonical))
 	return s, nil
 }
+
+// quoted escapes what cannot stand in a url, behind the host. What is escaped stays so.
+func quoted(address string) string {
+	_, rest, ok := strings.Cut(address, "://")
+	i := strings.IndexAny(rest, "/?#")
+	if !ok || i < 0 {
+		return address
+	}
+	var b strings.Builder
+	at := len(address) - len(rest) + i
+	b.WriteString(address[:at])
+	for rest = address[at:]; rest != ""; rest = rest[1:] {
+		c := rest[0]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 || c == '%' && !(len(rest) > 2 && isHex(rest[1]) && isHex(rest[2])) {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
 
 // queryText writes query parameters as Python's requests does: null is left out, lists
 // repeat the name, booleans are capitalized.
@@ -244,7 +268,10 @@ func plainError(ctx, caller context.Context, err error) error {
 		return cause
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
+		err = u.Err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the connection ended before the answer was complete")
 	}
 	return err
 }

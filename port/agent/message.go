@@ -48,7 +48,7 @@ var (
 	// errNotForAgent is what others execute.
 	errNotForAgent = errors.New("not for an agent")
 	// errMalformed is what nobody can execute.
-	errMalformed = errors.New("malformed")
+	errMalformed = errors.New("the invocation is malformed")
 )
 
 // A refusal is an invocation of a type that somebody else executes.

@@ -25,7 +25,7 @@ type member struct {
 func get(v any, path ...string) any {
 	for _, name := range path {
 		o, ok := v.(*object)
-		if !ok {
+		if !ok || o == nil {
 			return nil
 		}
 		v = nil
