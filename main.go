@@ -50,6 +50,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/hooks"
 	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/mapping/jq"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/mapping/resync/check"
 	"github.com/ado-port/ado-port/mapping/resync/demo"
@@ -57,6 +58,7 @@ import (
 	"github.com/ado-port/ado-port/mapping/resync/origins"
 	"github.com/ado-port/ado-port/mapping/resync/preview"
 	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/agent"
 	"github.com/ado-port/ado-port/port/listener"
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
@@ -152,6 +154,7 @@ func (p process) commands() *ocean.Commands {
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
 		{Name: "hooks", Setup: p.hooks},
+		{Name: "agent", Setup: p.agent},
 		ocean.VersionCommand(ocean.ReadBuild(version), p.out),
 	}}
 }
@@ -331,6 +334,31 @@ func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 			return err
 		}
 		return k.Command(ctx, opt, p.out)
+	}
+}
+
+// agent is Port's execution agent.
+func (p process) agent(*flag.FlagSet) ocean.Action {
+	return func(ctx context.Context, _ string) error {
+		cfg, err := agent.Load(p.dir, p.environ)
+		if err != nil {
+			return err
+		}
+		p.masker.Add(cfg.Secrets()...)
+		log, _ := port.NewLog(port.LogConfig{Level: cfg.Level(), Masker: p.masker}, p.err, p.terminal, false)
+		side, err := network.New(network.Config{UnverifiedThirdParty: !bool(cfg.VerifySSL), ThirdPartyVariable: "WEBHOOK_VERIFY_SSL", Environ: p.environ, Log: log})
+		if err != nil {
+			return err
+		}
+		state, err := ocean.StateDirectory(cfg.StateDirectory, p.environ, log)
+		if err != nil {
+			return err
+		}
+		build := ocean.ReadBuild(version)
+		return agent.Run(ctx, agent.Options{
+			Config: cfg, Network: side, State: state, Version: version, Masker: p.masker, Log: log,
+			Evaluator: jq.NewEvaluator(jq.Options{Environ: jq.Environ(p.environ)}), Registry: status.NewRegistry(build.Version, build.Commit, build.Go),
+		})
 	}
 }
 
@@ -599,7 +627,7 @@ func (a *app) announce(ctx context.Context) {
 	}
 	a.log.InfoContext(ctx, "service starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
 		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
-		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
+		"address", address, "base_url", s.BaseURL, "default_resources", cmp.Or(s.DefaultResources, "corrected for a new installation, else compatible"), "off", strings.Join(s.Off(), "; "))
 }
 
 // underWay is what a stop waits for.
@@ -641,11 +669,11 @@ func (a *app) run(ctx context.Context) error {
 		})
 	}
 	setup := a.cfg.Ocean.Setup(a.source.Check)
-	setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
-	switch err := a.port.SetupWhenReachable(ctx, setup, listen.Type != ocean.ListenOnce); {
-	case errors.Is(err, port.ErrPostponed) && !a.cfg.Ocean.StrictExit:
-		return nil // what Azure DevOps answers does not decide about the exit code
-	case err != nil || ctx.Err() != nil:
+	once := listen.Type == ocean.ListenOnce
+	if !once { // a run that ends says what Azure DevOps refuses by itself
+		setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
+	}
+	if err := a.port.SetupWhenReachable(ctx, setup, !once); err != nil || ctx.Err() != nil {
 		return err
 	}
 	var last time.Time
@@ -655,7 +683,7 @@ func (a *app) run(ctx context.Context) error {
 		last, begins = began, listen.Begins(ended)
 		a.source.Use(ctx, i.Config)
 	}
-	if listen.Type == ocean.ListenOnce {
+	if once {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
 	}
 	if a.follow != nil {

@@ -1273,32 +1273,27 @@ func TestCheckCommand(t *testing.T) {
 func TestAzureDevOpsIsAskedFirst(t *testing.T) {
 	t.Parallel()
 	ado, catalog, environ := servers(t)
+	environ["OCEAN__EVENT_LISTENER"], environ["OCEAN__STATE_DIRECTORY"] = `{"type":"POLLING"}`, t.TempDir()
 	ado.SetPAT("another")
-	code, _, errs := start(t, t.Context(), nil, maps.Clone(environ))
-	if code != ocean.ExitGood || !strings.Contains(errs, "nothing is created in Port") || !strings.Contains(errs, "PERSONAL_ACCESS_TOKEN") {
-		t.Errorf("exit code %d\n%s", code, errs)
-	}
-	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
-		t.Error("something was made in Port")
+	l := listenTo(t, catalog, environ)
+	l.says(t, "nothing is created in Port")
+	l.says(t, "PERSONAL_ACCESS_TOKEN")
+	if code := l.stop(); code != ocean.ExitGood || len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
+		t.Errorf("exit code %d, or something was made in Port", code)
 	}
 	ado.SetPAT(pat)
 	ado.ClearRequests()
-	if code, _, errs = start(t, t.Context(), nil, maps.Clone(environ)); code != ocean.ExitGood || len(catalog.Integrations()) != 1 {
-		t.Errorf("exit code %d\n%s", code, errs)
+	l = listenTo(t, catalog, environ)
+	l.want(t, "running", "completed")
+	if code := l.stop(); code != ocean.ExitGood || len(catalog.Integrations()) != 1 {
+		t.Errorf("exit code %d", code)
 	}
 	if n := ado.Calls("GET /_apis/projects"); n != 1 {
 		t.Errorf("%d lists of projects, want 1", n)
 	}
 	ado.SetPAT("another")
-	ado.ClearRequests()
-	start(t, t.Context(), nil, maps.Clone(environ))
-	var states []string
-	for _, s := range catalog.Integration().States {
-		states = append(states, string(s))
-	}
-	if last := states[len(states)-1]; !strings.Contains(last, "failed") {
-		t.Errorf("an installation that exists is not told of the failure: %s", last)
-	}
+	l = listenTo(t, catalog, environ)
+	l.want(t, "running", "failed") // an installation that exists is told of the failure
 }
 
 // A listening service is the program with a listener, and what Port was told of its resyncs.
@@ -1393,13 +1388,13 @@ func TestKafka(t *testing.T) {
 	}
 	topic := organization + ".change.log"
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic), kfake.EnableSASL(),
-		kfake.Superuser("SCRAM-SHA-512", user, password), kfake.TLS(&tls.Config{Certificates: certs.TLS.Certificates})) //nolint:gosec // a test
+		kfake.Superuser("SCRAM-SHA-512", user, password), kfake.TLS(&tls.Config{Certificates: certs.TLS.Certificates}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer broker.Close()
 	producer, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.SASL(scram.Auth{User: user, Pass: password}.AsSha512Mechanism()),
-		kgo.DialTLSConfig(&tls.Config{InsecureSkipVerify: true})) //nolint:gosec // a test
+		kgo.DialTLSConfig(&tls.Config{InsecureSkipVerify: true}))
 	if err != nil {
 		t.Fatal(err)
 	}

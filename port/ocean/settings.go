@@ -159,13 +159,7 @@ func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
 		c.ActionsProcessing = new(bool)
 	}
 	if l.Listens() {
-		c.ChangelogDestination = json.RawMessage("{}")
-		switch l.Type {
-		case ListenKafka:
-			c.ChangelogDestination = json.RawMessage(`{"type":"KAFKA"}`)
-		case ListenWebhook:
-			c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
-		}
+		c.ChangelogDestination = l.destination()
 	}
 	if info, err := os.Stat(s.ResourcesPath); err == nil && info.IsDir() {
 		c.Resources = os.DirFS(s.ResourcesPath)
@@ -251,6 +245,19 @@ func (l *EventListener) Listens() bool { return l.Resyncs() && l.Type != ListenO
 // writes to does so only where the last one has not ended, or there was none.
 func (l *EventListener) Begins(ended bool) bool {
 	return l.Listens() && l.ResyncOnStart && !(ended && l.Called())
+}
+
+// destination is where Port is told to bring its requests.
+func (l *EventListener) destination() (doc json.RawMessage) {
+	to := map[string]string{}
+	if l.Called() {
+		to["type"] = string(l.Type)
+	}
+	if l.Type == ListenWebhook {
+		to["url"] = l.AppHost.Reveal() + "/resync"
+	}
+	doc, _ = json.Marshal(to) //nolint:errchkjson // strings always do
+	return doc
 }
 
 // Called reports whether Port itself brings requests here.

@@ -6,10 +6,12 @@ import "time"
 func (s *Settings) NextResync(now time.Time) string {
 	l := &s.EventListener
 	switch {
-	case l.Type == ListenOnce, l.Resyncs() && l.ResyncOnStart:
+	case l.Type == ListenOnce, l.Begins(true):
 		return "now"
 	case !l.Resyncs():
 		return "never"
+	case l.Begins(false):
+		return "now, if the last one has not ended; else when Port asks"
 	}
 	if plan := s.Schedule(now); plan != nil {
 		if at := plan(now); !at.IsZero() {
