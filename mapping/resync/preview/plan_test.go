@@ -446,6 +446,28 @@ func TestPlanWithoutPort(t *testing.T) {
 	b.port.ClearFaults()
 }
 
+// What Port has made for a relation is nothing to speak of; what a record made and
+// others still refer to is kept.
+func TestPlanOfWhatOthersReferTo(t *testing.T) {
+	t.Parallel()
+	b := newPlanBench(t)
+	doc := b.mapping("", block("repository", "true", strings.Replace(planRepositories, `"project":".project.name"`, `"project":"\"Nowhere\""`, 1), ""),
+		block("project", "true", planProjects, ""), block("pull-request", "true", planPulls, ""))
+	b.document = doc
+	b.resync() // makes Nowhere
+	out, err := b.plan(preview.PlanOptions{JSON: true})
+	if changes, others, sum := b.planned(out); err != nil || len(changes) > 0 || len(others) > 0 || sum.Get("unchanged").Int() != 11 {
+		t.Errorf("plan with a placeholder %v, %v, %v, %s", err, changes, others, sum)
+	}
+	b.document = strings.Replace(b.document, `"\"Nowhere\""`, `"\"Beta\""`, 1)
+	b.resync()
+	b.document = strings.Replace(b.document, `"kind":"project","selector":{"query":"true"`, `"kind":"project","selector":{"query":".name == \"Alpha\""`, 1)
+	out, err = b.plan(preview.PlanOptions{JSON: true})
+	if changes, others, _ := b.planned(out); err != nil || len(changes) > 0 || len(others["keep"]) != 1 || !strings.HasPrefix(others["keep"][0], "project/Beta: another entity refers to it") {
+		t.Errorf("plan %v, %v, %v", err, changes, others)
+	}
+}
+
 // More than may go at once is kept, by threshold and by brake.
 func TestPlanOfTooMany(t *testing.T) {
 	t.Parallel()
