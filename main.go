@@ -339,7 +339,8 @@ func (p process) runAgent(ctx context.Context) error {
 	}
 	build := ocean.ReadBuild(version)
 	return agent.Run(ctx, agent.Options{
-		Config: cfg, Network: side, State: state, Version: version, Masker: p.masker, Log: log,
+		Config: cfg, ToPort: side.Port(), ToServices: side.ThirdParty(), Dial: side.DialPort(cfg.Encrypted()),
+		State: state, Version: version, Masker: p.masker, Log: log,
 		Evaluator: jq.NewEvaluator(jq.Options{Environ: jq.Environ(p.environ)}), Registry: status.NewRegistry(build.Version, build.Commit, build.Go),
 	})
 }

@@ -216,6 +216,9 @@ func (c *Config) readMapping(dir string) error {
 	return nil
 }
 
+// Encrypted says that connections to the brokers are.
+func (c *Config) Encrypted() bool { return strings.HasSuffix(c.SecurityProtocol, "SSL") }
+
 // Level is the least level that is logged.
 func (c *Config) Level() slog.Level { return c.level }
 
