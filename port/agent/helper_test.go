@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,6 +20,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/ado-port/ado-port/mapping/jq"
 	"github.com/ado-port/ado-port/port"
@@ -173,6 +176,7 @@ func (w *world) start() *process {
 	environ := maps.Clone(w.env)
 	opt := agent.Options{
 		Config: cfg, ToPort: p.alive(w.port.Transport()), ToServices: p.alive(roundTripper(w.service)), State: w.state, Version: "test",
+		Dial:   new(net.Dialer).DialContext,
 		Masker: port.NewMasker(), Registry: p.metrics, Evaluator: jq.NewEvaluator(jq.Options{Environ: jq.Environ(environ)}),
 		Log: slog.New(slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -235,4 +239,8 @@ func (w *world) run(id string) porttest.Run {
 	}
 	w.t.Fatalf("there is no run %s", id)
 	return porttest.Run{}
+}
+
+func scramUser() sasl.Mechanism {
+	return scram.Auth{User: "user", Pass: "kafka-password"}.AsSha512Mechanism()
 }
