@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,14 +25,23 @@ type kafka struct {
 	commits chan string // topic/partition@offset
 }
 
+// withKafka runs f with a broker and a clock that does not have to be waited for.
+func withKafka(t *testing.T, f func(k *kafka)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { f(newKafka(t)) })
+}
+
 func newKafka(t *testing.T) *kafka {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "user", "kafka-password"), kfake.SeedTopics(1, "org.runs", "org.change.log"))
+	var wire kfake.VirtualNetwork // sockets would not know of the clock
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(wire.Listen), kfake.Ports(9092), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "user", "kafka-password"), kfake.SeedTopics(1, "org.runs", "org.change.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	k := &kafka{world: newWorld(t), cluster: cluster, commits: make(chan string, 1000)}
+	w := newWorld(t)
+	w.dial = wire.DialContext
+	k := &kafka{world: w, cluster: cluster, commits: make(chan string, 1000)}
 	k.port = porttest.NewUnstarted(porttest.Options{ClientSecret: secret, Kafka: porttest.Kafka{Username: "user", Password: "kafka-password", Brokers: cluster.ListenAddrs()}})
 	t.Cleanup(k.port.Close)
 	for name, value := range map[string]string{
@@ -60,7 +70,7 @@ func newKafka(t *testing.T) *kafka {
 // send writes messages to a topic.
 func (k *kafka) send(topic string, messages ...string) {
 	k.t.Helper()
-	c, err := kgo.NewClient(kgo.SeedBrokers(k.cluster.ListenAddrs()...), kgo.SASL(scramUser()))
+	c, err := kgo.NewClient(kgo.SeedBrokers(k.cluster.ListenAddrs()...), kgo.SASL(scramUser()), kgo.Dialer(k.dial))
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -104,87 +114,90 @@ func change(name string) string {
 
 func TestKafka(t *testing.T) {
 	t.Parallel()
-	k := newKafka(t)
-	k.port.AddRunFor("r_1")
-	k.port.AddRunFor("r_2")
-	k.send("org.runs",
-		"not JSON", "", "[]", `{"payload":null}`, message("r_1", hook),
-		strings.Replace(message("r_forged", hook), "user-data", "other", 1), message("r_2", "http://service.example/refuses"))
-	k.send("org.change.log", change("a"), `{"changelogDestination":{"agent":false}}`, change("b"))
-	k.answer = func(_ int, c call) (*http.Response, error) {
-		if strings.Contains(c.url, "refuses") {
-			return nil, &net.OpError{Op: "dial", Err: fmt.Errorf("nobody listens")}
+	withKafka(t, func(k *kafka) {
+		k.port.AddRunFor("r_1")
+		k.port.AddRunFor("r_2")
+		k.send("org.runs",
+			"not JSON", "", "[]", `{"payload":null}`, message("r_1", hook),
+			strings.Replace(message("r_forged", hook), "user-data", "other", 1), message("r_2", "http://service.example/refuses"))
+		k.send("org.change.log", change("a"), `{"changelogDestination":{"agent":false}}`, change("b"))
+		k.answer = func(_ int, c call) (*http.Response, error) {
+			if strings.Contains(c.url, "refuses") {
+				return nil, &net.OpError{Op: "dial", Err: fmt.Errorf("nobody listens")}
+			}
+			return respond(200, `{"ok":true}`), nil
 		}
-		return respond(200, `{"ok":true}`), nil
-	}
-	p := k.start()
-	k.committed("org.runs/0@7")
-	p.stop()
-	seen := map[string]int{}
-	for _, c := range k.called() {
-		seen[c.url]++
-	}
-	if seen[hook] != 1 || seen[hook+"/a"] != 1 || seen[hook+"/b"] != 1 || seen["http://service.example/refuses"] != 3 {
-		t.Errorf("calls: %v", seen)
-	}
-	if a, b := k.run("r_1").Status, k.run("r_2").Status; a != "SUCCESS" || b != "FAILURE" {
-		t.Errorf("%s and %s, want SUCCESS and FAILURE", a, b)
-	}
-	// The next process goes on behind them.
-	k.port.AddRunFor("r_3")
-	k.send("org.runs", message("r_3", hook))
-	p = k.start()
-	k.committed("org.runs/0@8")
-	p.stop()
-	if n := len(k.called()); n != 7 {
-		t.Errorf("%d calls, want 7", n)
-	}
+		p := k.start()
+		k.committed("org.runs/0@7")
+		p.stop()
+		seen := map[string]int{}
+		for _, c := range k.called() {
+			seen[c.url]++
+		}
+		if seen[hook] != 1 || seen[hook+"/a"] != 1 || seen[hook+"/b"] != 1 || seen["http://service.example/refuses"] != 3 {
+			t.Errorf("calls: %v", seen)
+		}
+		if a, b := k.run("r_1").Status, k.run("r_2").Status; a != "SUCCESS" || b != "FAILURE" {
+			t.Errorf("%s and %s, want SUCCESS and FAILURE", a, b)
+		}
+		// The next process goes on behind them.
+		k.port.AddRunFor("r_3")
+		k.send("org.runs", message("r_3", hook))
+		p = k.start()
+		k.committed("org.runs/0@8")
+		p.stop()
+		if n := len(k.called()); n != 7 {
+			t.Errorf("%d calls, want 7", n)
+		}
+	})
 }
 
 // A process that is killed before it could commit reads its messages again, and the
 // ledger says that they have been dealt with.
 func TestKafkaKilled(t *testing.T) {
 	t.Parallel()
-	k := newKafka(t)
-	k.port.AddRunFor("r_1")
-	k.send("org.runs", message("r_1", hook))
-	var p *process
-	ready := make(chan struct{})
-	k.port.Fault(porttest.Slow(runRoute, 0).Calling(func() { <-ready; p.kill() }).Times(1))
-	p = k.start()
-	close(ready)
-	<-p.done
-	for len(k.commits) > 0 {
-		<-k.commits
-	}
-	p = k.start()
-	k.send("org.runs", message("r_1", hook)) // and once more, as another message
-	k.committed("org.runs/0@2")
-	p.stop()
-	if n := len(k.called()); n != 1 {
-		t.Errorf("%d calls, want 1", n)
-	}
-	if s := k.run("r_1").Status; s != "SUCCESS" {
-		t.Error(s)
-	}
+	withKafka(t, func(k *kafka) {
+		k.port.AddRunFor("r_1")
+		k.send("org.runs", message("r_1", hook))
+		var p *process
+		ready := make(chan struct{})
+		k.port.Fault(porttest.Slow(runRoute, 0).Calling(func() { <-ready; p.kill() }).Times(1))
+		p = k.start()
+		close(ready)
+		<-p.done
+		for len(k.commits) > 0 {
+			<-k.commits
+		}
+		p = k.start()
+		k.send("org.runs", message("r_1", hook)) // and once more, as another message
+		k.committed("org.runs/0@2")
+		p.stop()
+		if n := len(k.called()); n != 1 {
+			t.Errorf("%d calls, want 1", n)
+		}
+		if s := k.run("r_1").Status; s != "SUCCESS" {
+			t.Error(s)
+		}
+	})
 }
 
 // The second of two agents stands by, and takes over.
 func TestKafkaStandby(t *testing.T) {
 	t.Parallel()
-	k := newKafka(t)
-	k.port.AddRunFor("r_1")
-	k.port.AddRunFor("r_2")
-	k.send("org.runs", message("r_1", hook))
-	first := k.start()
-	k.committed("org.runs/0@1")
-	k.state = t.TempDir()
-	second := k.start()
-	first.stop()
-	k.send("org.runs", message("r_2", hook))
-	k.committed("org.runs/0@2")
-	second.stop()
-	if n := len(k.called()); n != 2 {
-		t.Errorf("%d calls, want 2", n)
-	}
+	withKafka(t, func(k *kafka) {
+		k.port.AddRunFor("r_1")
+		k.port.AddRunFor("r_2")
+		k.send("org.runs", message("r_1", hook))
+		first := k.start()
+		k.committed("org.runs/0@1")
+		k.state = t.TempDir()
+		second := k.start()
+		first.stop()
+		k.send("org.runs", message("r_2", hook))
+		k.committed("org.runs/0@2")
+		second.stop()
+		if n := len(k.called()); n != 2 {
+			t.Errorf("%d calls, want 2", n)
+		}
+	})
 }
