@@ -131,10 +131,13 @@ func (p *process) clients(ctx context.Context, use uses) (*app, error) {
 	return newClients(ctx, p, cfg, eff, use)
 }
 
-// service is the integration.
+// service is what the environment is for: the integration, the execution agent, or both.
 func (p *process) service(fs *flag.FlagSet) ocean.Action {
 	stronger, weaker := ocean.SailFlags(fs)
-	return func(ctx context.Context, _ string) error { return p.serve(ctx, stronger, weaker) }
+	return func(ctx context.Context, _ string) error {
+		integration := func(ctx context.Context) error { return p.serve(ctx, stronger, weaker) }
+		return agent.Choose(ctx, p.Environ, p.runAgent, integration, func(err error) { ocean.Exit(err, p.Err) })
+	}
 }
 
 // serve runs the integration as the environment says.
@@ -257,27 +260,31 @@ func (p *process) hooks(fs *flag.FlagSet) ocean.Action {
 
 // agent is Port's execution agent.
 func (p *process) agent(*flag.FlagSet) ocean.Action {
-	return func(ctx context.Context, _ string) error {
-		cfg, err := agent.Load(p.Dir, p.Environ)
-		if err != nil {
-			return err
-		}
-		p.Masker.Add(cfg.Secrets()...)
-		log, _ := p.NewLog(cfg.Level(), false)
-		side, err := network.New(network.Config{UnverifiedThirdParty: !bool(cfg.VerifySSL), ThirdPartyVariable: "WEBHOOK_VERIFY_SSL", Environ: p.Environ, Log: log})
-		if err != nil {
-			return err
-		}
-		state, err := ocean.StateDirectory(cfg.StateDirectory, p.Environ, log)
-		if err != nil {
-			return err
-		}
-		build := ocean.ReadBuild(version)
-		return agent.Run(ctx, agent.Options{
-			Config: cfg, Network: side, State: state, Version: version, Masker: p.Masker, Log: log,
-			Evaluator: jq.NewEvaluator(jq.Options{Environ: jq.Environ(p.Environ)}), Registry: status.NewRegistry(build.Version, build.Commit, build.Go),
-		})
+	return func(ctx context.Context, _ string) error { return p.runAgent(ctx) }
+}
+
+// runAgent runs it as the environment says.
+func (p *process) runAgent(ctx context.Context) error {
+	cfg, err := agent.Load(p.Dir, p.Environ)
+	if err != nil {
+		return err
 	}
+	p.Masker.Add(cfg.Secrets()...)
+	log, _ := p.NewLog(cfg.Level(), false)
+	side, err := network.New(network.Config{UnverifiedThirdParty: !bool(cfg.VerifySSL), ThirdPartyVariable: "WEBHOOK_VERIFY_SSL", Environ: p.Environ, Log: log})
+	if err != nil {
+		return err
+	}
+	state, err := ocean.StateDirectory(cfg.StateDirectory, p.Environ, log)
+	if err != nil {
+		return err
+	}
+	build := ocean.ReadBuild(version)
+	return agent.Run(ctx, agent.Options{
+		Config: cfg, ToPort: side.Port(), ToServices: side.ThirdParty(), Dial: side.DialPort(cfg.Encrypted()),
+		State: state, Version: version, Masker: p.Masker, Log: log,
+		Evaluator: jq.NewEvaluator(jq.Options{Environ: jq.Environ(p.Environ)}), Registry: status.NewRegistry(build.Version, build.Commit, build.Go),
+	})
 }
 
 // app is the service with all its parts.

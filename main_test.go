@@ -1195,7 +1195,11 @@ func TestDocumentedCommands(t *testing.T) {
 // installation that has resynced before.
 func runDocument(t *testing.T, lines []string) {
 	t.Helper()
-	_, _, environ := servers(t)
+	_, catalog, environ := servers(t)
+	agent := map[string]string{
+		"PORT_CLIENT_ID": "cid", "PORT_CLIENT_SECRET": environ["OCEAN__PORT__CLIENT_SECRET"], "PORT_API_BASE_URL": catalog.URL, "STREAMER_NAME": "POLLING",
+		"APPLICATION__PORT": "0",
+	}
 	environ["OCEAN__BASE_URL"] = "https://ocean.example.com"
 	environ["OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET"] = "hook-secret"
 	environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
@@ -1212,13 +1216,19 @@ func runDocument(t *testing.T, lines []string) {
 	execute := func(args []string) (int, string) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
+		catalog.ClearFaults()
+		catalog.Fault(porttest.Do("POST /v1/actions/runs/claim-pending", nil).When(func(*http.Request, []byte) bool { cancel(); return false })) // so does an agent
 		var out buffer
 		out.after = func(text string) { // a service goes on
 			if strings.Contains(text, "resync completed") {
 				cancel()
 			}
 		}
-		code := run(ctx, ocean.Process{Args: args, Environ: maps.Clone(environ), Dir: dir, In: strings.NewReader(records), Out: &out, Err: &out})
+		env := environ
+		if len(args) > 0 && args[0] == "agent" {
+			env = agent
+		}
+		code := run(ctx, ocean.Process{Args: args, Environ: maps.Clone(env), Dir: dir, In: strings.NewReader(records), Out: &out, Err: &out})
 		return code, out.String()
 	}
 	first := true

@@ -16,23 +16,28 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ado-port/ado-port/port"
-	"github.com/ado-port/ado-port/port/network"
 )
 
 // Options are what the agent works with besides its settings. All are required but
 // State.
 type Options struct {
 	Config    *Config
-	Network   *network.Network
 	Evaluator Evaluator // of the mapping file
+	// ToPort and ToServices carry the requests to Port and to the services that are
+	// called; Dial connects to Port's Kafka brokers. Proxies and certificates are
+	// their concern.
+	ToPort, ToServices http.RoundTripper
+	Dial               func(ctx context.Context, network, address string) (net.Conn, error)
 	// State is the directory of the ledger; empty: it lives as long as the process.
 	State    string
 	Version  string
@@ -84,12 +89,12 @@ func newAgent(opt Options) (*Agent, error) {
 	a.port, err = port.New(port.ClientConfig{
 		ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, BaseURL: cfg.BaseURL, UserAgent: userAgent,
 		Variables: port.Variables{ClientID: "PORT_CLIENT_ID", ClientSecret: "PORT_CLIENT_SECRET", BaseURL: "PORT_API_BASE_URL"},
-		Transport: opt.Network.Port(), Masker: opt.Masker, Log: opt.Log, Registry: opt.Registry,
+		Transport: opt.ToPort, Masker: opt.Masker, Log: opt.Log, Registry: opt.Registry,
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.caller = newCaller(opt.Network.ThirdParty(), cfg.Timeout.Duration(), cfg.ClientSecret.Reveal(), "ado-port/"+opt.Version)
+	a.caller = newCaller(opt.ToServices, cfg.Timeout.Duration(), cfg.ClientSecret.Reveal(), "ado-port/"+opt.Version)
 	a.metrics = newMetrics(opt.Registry, a)
 	dir := ""
 	if opt.State != "" {
@@ -181,8 +186,18 @@ func (a *Agent) evaluation(ctx context.Context, inv *invocation) *evaluation {
 // errUnmatched is an invocation that no entry of the mapping file is enabled for.
 var errUnmatched = errors.New("no entry of the mapping file is enabled for it")
 
-// prepare decides whether an invocation is for this agent, and by which entry.
-func (a *Agent) prepare(ctx context.Context, inv *invocation) (*entry, error) {
+// errBug is an error of this program.
+var errBug = errors.New("internal error of the agent")
+
+// prepare decides whether an invocation is for this agent, and by which entry. A bug
+// that one message meets must not end the process, which would meet it again.
+func (a *Agent) prepare(ctx context.Context, inv *invocation) (x *entry, err error) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			err = fmt.Errorf("%w: %v", errBug, bug)
+			a.Log.ErrorContext(ctx, "bug", "err", err, "stack", string(debug.Stack()))
+		}
+	}()
 	if inv.queue == runsTopic { // changes are not signed, and what is claimed comes from Port itself
 		if err := verify(inv.message, inv.kind(), a.Config.ClientSecret.Reveal()); err != nil {
 			return nil, err
@@ -191,8 +206,7 @@ func (a *Agent) prepare(ctx context.Context, inv *invocation) (*entry, error) {
 	if err := inv.ofKind(); err != nil {
 		return nil, err
 	}
-	x := a.evaluation(ctx, inv).choose(a.Config.mapping)
-	if x == nil {
+	if x = a.evaluation(ctx, inv).choose(a.Config.mapping); x == nil {
 		return nil, errUnmatched
 	}
 	return x, nil
@@ -253,6 +267,9 @@ func (a *Agent) execute(ctx context.Context, key string, n note) {
 	if n.State != answered {
 		n = a.perform(ctx, key, n)
 		a.check(ctx, a.ledger.put(key, n))
+		if n.Outcome.Text != "" {
+			a.say(ctx, &invocation{run: n.Run, node: n.Node}, n.Outcome.Text)
+		}
 	}
 	a.tell(ctx, key, n)
 }
@@ -273,6 +290,7 @@ func (a *Agent) perform(ctx context.Context, key string, n note) note {
 	var o *outcome
 	if err != nil {
 		o = inv.failure("The agent could not execute the run: " + err.Error() + ".")
+		o.Text = "" // there is nothing to add to the summary
 	} else {
 		o = a.call(ctx, key, n, inv, x)
 	}
@@ -287,7 +305,13 @@ func (a *Agent) perform(ctx context.Context, key string, n note) note {
 }
 
 // call makes the request for an invocation.
-func (a *Agent) call(ctx context.Context, key string, n note, inv *invocation, x *entry) *outcome {
+func (a *Agent) call(ctx context.Context, key string, n note, inv *invocation, x *entry) (o *outcome) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			o = inv.failure(errBug.Error() + ".")
+			a.Log.ErrorContext(ctx, "bug", "run", inv.run, "err", bug, "stack", string(debug.Stack()))
+		}
+	}()
 	for _, path := range x.decrypt {
 		if err := decryptPath(inv.message, path, a.Config.ClientSecret.Reveal()); err != nil {
 			a.Log.WarnContext(ctx, "a field is not decrypted", "run", inv.run, "err", err)
@@ -300,9 +324,7 @@ func (a *Agent) call(ctx context.Context, key string, n note, inv *invocation, x
 		s, err = a.caller.sign(r)
 	}
 	if err != nil {
-		summary := "The webhook was not called: " + err.Error() + "."
-		a.say(ctx, inv, summary)
-		return inv.failure(summary)
+		return inv.failure("The webhook was not called: " + err.Error() + ".")
 	}
 	a.say(ctx, inv, "The agent calls the webhook with "+s.method)
 	n.State = calling
@@ -314,17 +336,11 @@ func (a *Agent) call(ctx context.Context, key string, n note, inv *invocation, x
 		summary := fmt.Sprintf("The webhook gave no answer: %s.", a.Masker.String(err.Error()))
 		if ctx.Err() != nil {
 			summary = "The agent was stopped before the webhook answered."
-			var cancel context.CancelFunc
-			ctx, cancel = a.farewell(ctx)
-			defer cancel()
 		}
 		a.Log.WarnContext(ctx, "a called service gave no answer", "run", inv.run, "err", err)
-		a.say(ctx, inv, summary)
 		return inv.failure(summary)
 	}
-	o := e.outcome(x, inv, s, answer, bool(a.Config.Detailed))
-	a.say(ctx, inv, o.Text)
-	return o
+	return e.outcome(x, inv, s, answer, bool(a.Config.Detailed))
 }
 
 // farewell is a context for what has to be said when the time for calls is over.

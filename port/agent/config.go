@@ -74,12 +74,6 @@ func (f *flag) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Selected says that the environment is that of the execution agent: the chart
-// port-labs/port-agent starts the image without arguments.
-func Selected(environ map[string]string) bool {
-	return environ["PORT_CLIENT_ID"] != "" && environ["PORT_CLIENT_SECRET"] != ""
-}
-
 // Load reads the settings from the environment, from .env in dir where that has
 // more, and the mapping file. Every problem is in the error.
 func Load(dir string, environ map[string]string) (*Config, error) {
@@ -221,6 +215,9 @@ func (c *Config) readMapping(dir string) error {
 	}
 	return nil
 }
+
+// Encrypted says that connections to the brokers are.
+func (c *Config) Encrypted() bool { return strings.HasSuffix(c.SecurityProtocol, "SSL") }
 
 // Level is the least level that is logged.
 func (c *Config) Level() slog.Level { return c.level }

@@ -119,7 +119,7 @@ func (a *Agent) consume(ctx context.Context) error {
 func (c *consumer) options(b *broker) []kgo.Opt {
 	cfg := c.Config
 	return []kgo.Opt{
-		kgo.SeedBrokers(b.addresses...), kgo.Dialer(c.Network.DialPort(strings.HasSuffix(cfg.SecurityProtocol, "SSL"))), kgo.SASL(b.mechanisms()...),
+		kgo.SeedBrokers(b.addresses...), kgo.Dialer(c.Dial), kgo.SASL(b.mechanisms()...),
 		kgo.ClientID(userAgent), kgo.ConsumerGroup(cfg.GroupID), kgo.ConsumeTopics(cfg.RunsTopic, cfg.ChangesTopic),
 		kgo.ConsumeResetOffset(resets[cfg.OffsetReset]), kgo.DisableAutoCommit(), kgo.DisableClientMetrics(),
 		kgo.SessionTimeout(time.Duration(cfg.SessionTimeoutMS) * time.Millisecond),
@@ -226,7 +226,7 @@ func (c *consumer) offer(ctx context.Context, r *kgo.Record, o *offset) *job {
 		} // a node would wait for ever: its failure is reported
 	}
 	n := note{Queue: q, Raw: r.Value, Run: inv.run, Node: inv.node, Since: time.Now()}
-	return c.pool.add(key, inv.lane(), func(ctx context.Context) {
+	return c.pool.add(key, inv.lane, func(ctx context.Context) {
 		if o.revoked() {
 			o.given.Store(true)
 			return

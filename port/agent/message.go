@@ -27,6 +27,9 @@ type invocation struct {
 	message *object
 	// method says what to call, as the action, node or destination is defined.
 	method *object
+	// lane names what has to happen in the order in which it comes: the runs of one
+	// action for one entity, those of one node, and the changes of one entity.
+	lane string
 }
 
 // nodePrefix begins the identifiers of runs of workflow nodes.
@@ -69,16 +72,12 @@ func (inv *invocation) kind() string { s, _ := get(inv.method, "type").(string);
 // synchronized says that the answer of the called service is the result.
 func (inv *invocation) synchronized() bool { return truthy(get(inv.method, "synchronized")) }
 
-// lane names what has to happen in the order in which it comes: the runs of one action
-// for one entity, and the changes of one entity.
-func (inv *invocation) lane() string {
-	if inv.queue == changesTopic {
-		return strings.Join([]string{"change", text(get(inv.message, "context", "blueprint")), text(get(inv.message, "context", "entity"))}, " ")
+// laneOf joins what names a lane.
+func laneOf(sort string, parts ...any) string {
+	for _, p := range parts {
+		sort += " " + text(p)
 	}
-	if action, ok := get(inv.message, "action").(string); ok {
-		return strings.Join([]string{"action", action, text(get(inv.message, "context", "entity"))}, " ")
-	}
-	return "url " + text(get(inv.method, "url"))
+	return sort
 }
 
 // readClaim makes an invocation of an element of a claim. The run is set also when
@@ -96,6 +95,10 @@ func readClaim(q queue, raw []byte) (*invocation, error) {
 	inv.run, _ = get(v, name).(string)
 	if inv.run == "" {
 		return inv, fmt.Errorf("%w: there is no %s", errMalformed, name)
+	}
+	inv.lane = laneOf("action", get(v, "action", "identifier"), get(v, "entity"))
+	if inv.node {
+		inv.lane = laneOf("node", get(v, "nodeUid"))
 	}
 	def, ok := get(v, content).(*object)
 	switch {
@@ -182,8 +185,10 @@ func readRecord(q queue, value []byte) (*invocation, error) {
 		return nil, fmt.Errorf("%w: not an object", errMalformed)
 	}
 	inv := &invocation{queue: q, message: m}
+	inv.lane = laneOf("action", get(m, "action"), get(m, "context", "entity"))
 	path := []string{"payload", "action", "invocationMethod"}
 	if q == changesTopic {
+		inv.lane = laneOf("change", get(m, "context", "blueprint"), get(m, "context", "entity"))
 		path = path[:0]
 		path = append(path, "changelogDestination")
 	}

@@ -117,16 +117,12 @@ func (c *claimer) offer(ctx context.Context, raw json.RawMessage) {
 	if err == nil {
 		_, err = c.prepare(ctx, inv)
 	}
-	lane := "run " + inv.run
-	switch {
-	case err == nil:
-		lane = inv.lane()
-	case !errors.Is(err, errMalformed): // that is executed to its failure
+	if err != nil && !errors.Is(err, errMalformed) { // that is executed to its failure
 		c.leave(ctx, inv, err)
 		return
 	}
 	key := "run " + inv.run
-	c.pool.add(key, lane, func(ctx context.Context) {
+	c.pool.add(key, inv.lane, func(ctx context.Context) {
 		c.take(ctx, key, note{Queue: c.queue, Raw: raw, Run: inv.run, Node: inv.node, Since: time.Now()})
 	})
 }
