@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/port/porttest"
 )
@@ -85,7 +83,7 @@ func change(ctx context.Context, out io.Writer, ado *azuredevopstest.Server, cat
 		case <-ctx.Done():
 			return
 		}
-		resyncs := completed(catalog)
+		resyncs := catalog.Resyncs()
 		if resyncs < 0 {
 			continue // what it writes would be taken for ours
 		}
@@ -94,21 +92,12 @@ func change(ctx context.Context, out io.Writer, ado *azuredevopstest.Server, cat
 		if ado.Settled(ctx) != nil || handled(ctx) != nil {
 			return
 		}
-		if written := catalog.Writes() - before; completed(catalog) == resyncs {
+		if written := catalog.Writes() - before; catalog.Resyncs() == resyncs {
 			fmt.Fprintf(out, "%s: %d entities written\n", what, written)
 		} else {
 			fmt.Fprintf(out, "%s, while a resync writes as well\n", what)
 		}
 	}
-}
-
-// completed counts the resyncs, -1 while one is running or before the first.
-func completed(catalog *porttest.Server) int {
-	states := catalog.Integration().States
-	if len(states) == 0 || gjson.GetBytes(states[len(states)-1], "status").String() == "running" {
-		return -1
-	}
-	return len(states)
 }
 
 // handled waits until the service has worked on every delivery that it has taken.
