@@ -64,9 +64,13 @@ import (
 	"github.com/ado-port/ado-port/webhook/status"
 )
 
-// version is ours, in the User-Agent and in what Port shows; a build sets it
-// with -ldflags "-X main.version=…".
-var version = "0.1.0"
+// version is ours, in the User-Agent and in what Port shows; commit and its date are
+// for builds that do not see the repository. A build sets them with -ldflags "-X
+// main.version=…".
+var (
+	version      = "0.1.0"
+	commit, date string
+)
 
 // coreVersion is the Ocean core whose contract this program keeps.
 const coreVersion = "0.48.12"
@@ -152,7 +156,7 @@ func (p process) commands() *ocean.Commands {
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
 		{Name: "hooks", Setup: p.hooks},
-		ocean.VersionCommand(ocean.ReadBuild(version), p.out),
+		ocean.VersionCommand(ocean.ReadBuild(version, commit, date), p.out),
 	}}
 }
 
@@ -361,7 +365,7 @@ type app struct {
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version)}
+	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version, commit, date)}
 	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
 }
