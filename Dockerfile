@@ -35,9 +35,11 @@ RUN mkdir -p /image/app /image/etc/ssl/certs /image/usr/local/share/ca-certifica
     cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt && \
     ln -s ado-port /image/usr/bin/ocean
 
-FROM build AS list
+FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS list
+ARG VERSION=dev
+COPY --from=build /image/usr/bin/ado-port /ado-port
 RUN go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 \
-    bin -json -std -version "${VERSION}" -output /ado-port.cdx.json /image/usr/bin/ado-port
+    bin -json -std -version "${VERSION}" -output /ado-port.cdx.json /ado-port
 
 FROM scratch AS sbom
 COPY --from=list /ado-port.cdx.json /
