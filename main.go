@@ -58,9 +58,13 @@ import (
 	"github.com/ado-port/ado-port/webhook/status"
 )
 
-// version is ours, in the User-Agent and in what Port shows; a build sets it
-// with -ldflags "-X main.version=…".
-var version = "0.1.0"
+// version is ours, in the User-Agent and in what Port shows; commit and its date are
+// for builds that do not see the repository. A build sets them with -ldflags "-X
+// main.version=…".
+var (
+	version      = "0.1.0"
+	commit, date string
+)
 
 // coreVersion is the Ocean core whose contract this program keeps.
 const coreVersion = "0.48.12"
@@ -116,7 +120,7 @@ func (p *process) commands() *ocean.Commands {
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.Out),
 		{Name: "hooks", Setup: p.hooks},
 		{Name: "agent", Setup: p.agent},
-		ocean.VersionCommand(ocean.ReadBuild(version), p.Out),
+		ocean.VersionCommand(ocean.ReadBuild(version, commit, date), p.Out),
 	}}
 }
 
@@ -304,7 +308,7 @@ func (p *process) runAgent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	build := ocean.ReadBuild(version)
+	build := ocean.ReadBuild(version, commit, date)
 	return agent.Run(ctx, agent.Options{
 		Config: cfg, ToPort: side.Port(), ToServices: side.ThirdParty(), Dial: side.DialPort(cfg.Encrypted()),
 		State: state, Version: version, Masker: p.Masker, Log: log,
@@ -339,7 +343,7 @@ type app struct {
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version)}
+	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version, commit, date)}
 	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
 }
