@@ -163,6 +163,9 @@ func TestYAMLParses(t *testing.T) {
 		}
 	}
 	parse := func(path, text string) {
+		if strings.Contains(path, "/templates/") {
+			return // of the chart: YAML when Helm has rendered them
+		}
 		dec := yaml.NewDecoder(strings.NewReader(text))
 		for {
 			var v any
