@@ -125,8 +125,8 @@ func (c *container) run(t *testing.T, certificate string) {
 	slow := newSlowPort(t, certificate != "")
 	c.furnish(t, certificate)
 	cmd := c.start(t, slow)
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	exited, gone := make(chan error, 1), make(chan struct{})
+	go func() { exited <- cmd.Wait(); close(gone) }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		if t.Failed() {
@@ -134,7 +134,7 @@ func (c *container) run(t *testing.T, certificate string) {
 		}
 	})
 	for _, p := range c.Probes {
-		c.probe(t, p)
+		c.probe(t, p, gone)
 	}
 	select {
 	case <-slow.asked: // through TLS and proxies, if there are some
@@ -145,7 +145,7 @@ func (c *container) run(t *testing.T, certificate string) {
 	}
 	if c.workload.Kind == "CronJob" {
 		for _, p := range c.Probes {
-			c.probe(t, p)
+			c.probe(t, p, gone)
 		}
 		slow.open()
 	} else if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -302,7 +302,7 @@ func (c *container) environ(t *testing.T, slow *slowPort) []string {
 }
 
 // probe asks one probe until it answers, which it has to before Kubernetes gives up.
-func (c *container) probe(t *testing.T, p goldenProbe) {
+func (c *container) probe(t *testing.T, p goldenProbe, gone <-chan struct{}) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), time.Duration(p.FailsAfterSeconds)*time.Second)
 	defer stop()
@@ -322,6 +322,8 @@ func (c *container) probe(t *testing.T, p goldenProbe) {
 		}
 		select {
 		case <-tick.C:
+		case <-gone:
+			t.Fatal("it has ended")
 		case <-ctx.Done():
 			t.Fatalf("%s does not answer while Port is away: %v", p.Path, err)
 		}
