@@ -433,7 +433,9 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
 			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
 		})
-		if a.keeper, err = a.newKeeper(); err != nil {
+		if a.keeper, err = a.newKeeper(); errors.Is(err, hooks.ErrCredential) {
+			a.log.ErrorContext(ctx, "service hooks are neither made nor repaired", "err", err)
+		} else if err != nil {
 			return nil, err
 		}
 		a.source.OnChange(a.keeper.Soon) // another mapping may need other events
