@@ -337,6 +337,7 @@ func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 // app is the service with all its parts.
 type app struct {
 	cfg     *config
+	eff     *ocean.Effective // nil while waiting
 	log     *slog.Logger
 	shipper *port.LogShipper // nil when logs stay here
 	state   string           // directory for what survives a restart; empty: none
@@ -376,6 +377,7 @@ type uses struct {
 // mapping.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
 	a := newBareApp(cfg)
+	a.eff = eff
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
@@ -503,7 +505,10 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	wc := webhook.Config{
 		Settings: cfg.Hooks, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
-		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
+		Registry: a.metrics, Events: hooks.EventTypes(), ShowStatus: cfg.Ocean.StatusPage,
+	}
+	if wc.Status, err = a.status(); err != nil {
+		return err
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
@@ -523,20 +528,25 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	return err
 }
 
-// status is what /status.json shows: what the rooms know.
-func (a *app) status() *status.Document {
+// status is what /status.json and the page show: what the rooms know.
+func (a *app) status() (*status.Site, error) {
 	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
 	if a.waiting {
 		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
-		return status.New(section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }))
+		return status.NewSite(status.SiteConfig{Document: status.New(section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }))})
 	}
 	state := status.WatchState(a.metrics, a.state)
-	return status.New(
+	sc := status.SiteConfig{Document: status.New(
 		section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }),
 		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
 		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
 		section("resync", func() any { return a.runner.View() }),
-	)
+	), Sections: []status.Section{
+		section("live", func() any { return a.server.Minutes() }), section("audit", func() any { return a.audit.Recent() }),
+		section("deadLetters", func() any { return a.server.DeadLetters(status.MostDeadLetters) }), section("config", func() any { return a.eff.Rows }),
+	}}
+	sc.Redrive = func(ctx context.Context, ids ...uint64) (int, error) { return a.server.Redrive(ctx, ids...) }
+	return status.NewSite(sc)
 }
 
 // envelope reads what the server needs to know of a delivery.

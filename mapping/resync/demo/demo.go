@@ -51,14 +51,14 @@ func Run(ctx context.Context, once bool, out io.Writer, serve func(ctx context.C
 		"OCEAN__PORT__CLIENT_ID": "demo", "OCEAN__PORT__CLIENT_SECRET": secret, "OCEAN__PORT__BASE_URL": catalog.URL,
 		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL":      ado.OrganizationURL(),
 		"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
-		"OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET":        secret,
-		"OCEAN__BASE_URL":                  service,
-		"OCEAN__STATE_DIRECTORY":           state,
-		"OCEAN__EVENT_LISTENER__TYPE":      "POLLING",
-		"OCEAN__SCHEDULED_RESYNC_INTERVAL": resyncEvery,
-		"OCEAN__STRICT_EXIT":               "true",
-		"APPLICATION__LOG_LEVEL":           "ERROR",
-		"APPLICATION__PORT":                strconv.Itoa(port),
+		"OCEAN__STATUS_PAGE":                                "true",
+		"OCEAN__BASE_URL":                                   service,
+		"OCEAN__STATE_DIRECTORY":                            state,
+		"OCEAN__EVENT_LISTENER__TYPE":                       "POLLING",
+		"OCEAN__SCHEDULED_RESYNC_INTERVAL":                  resyncEvery,
+		"OCEAN__STRICT_EXIT":                                "true",
+		"APPLICATION__LOG_LEVEL":                            "ERROR",
+		"APPLICATION__PORT":                                 strconv.Itoa(port),
 	}
 	fmt.Fprintf(out, "A simulated organization is at %s\nA simulated Port is at %s/v1\n", ado.OrganizationURL(), catalog.URL)
 	if once {
