@@ -99,6 +99,7 @@ type process struct {
 	paints   bool                       // out is a terminal
 	// showTable prints the summary of every resync, not only in runs that end.
 	showTable bool
+	demo      *demo.Demo // that runs the service; nil: it is a real one
 }
 
 // gcPercent trades processor time for memory: the program streams, so what lives
@@ -146,7 +147,7 @@ func run(ctx context.Context, p process) int {
 func (p process) commands() *ocean.Commands {
 	return &ocean.Commands{Out: p.out, Variables: ocean.Describe[config], List: []ocean.Command{
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
-		{Name: "demo", Setup: p.demo},
+		{Name: "demo", Setup: p.demonstrate},
 		{Name: "check", Setup: p.check},
 		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
@@ -222,13 +223,13 @@ func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
 	return nil
 }
 
-// demo runs the service against simulators inside the process.
-func (p process) demo(fs *flag.FlagSet) ocean.Action {
+// demonstrate runs the service against simulators inside the process.
+func (p process) demonstrate(fs *flag.FlagSet) ocean.Action {
 	once := fs.Bool("once", false, "end after one resync")
 	return func(ctx context.Context, _ string) error {
 		p.showTable = true
-		return demo.Run(ctx, *once, p.out, func(ctx context.Context, environ map[string]string) error {
-			p.environ = environ
+		return demo.Run(ctx, *once, p.out, func(ctx context.Context, environ map[string]string, d *demo.Demo) error {
+			p.environ, p.demo = environ, d
 			return p.serve(ctx, nil, nil)
 		})
 	}
@@ -338,6 +339,7 @@ func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 type app struct {
 	cfg     *config
 	eff     *ocean.Effective // nil while waiting
+	demo    *demo.Demo       // nil: the service is a real one
 	log     *slog.Logger
 	shipper *port.LogShipper // nil when logs stay here
 	state   string           // directory for what survives a restart; empty: none
@@ -377,7 +379,7 @@ type uses struct {
 // mapping.
 func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
 	a := newBareApp(cfg)
-	a.eff = eff
+	a.eff, a.demo = eff, p.demo
 	host, _ := os.Hostname()
 	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
 	for _, n := range eff.Notices {
@@ -461,7 +463,7 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
 	if cfg.Ocean.Audit.Enabled {
-		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Log: a.component("audit")})
+		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Tell: a.demoTold, Log: a.component("audit")})
 	}
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
@@ -524,7 +526,7 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	if listen.Type == ocean.ListenWebhook {
 		wc.Resync = func() { a.woken.Wake(causePosted) }
 	}
-	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
+	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{Host: a.demo.Host(), HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
 	return err
 }
 
@@ -544,10 +546,17 @@ func (a *app) status() (*status.Site, error) {
 	), Sections: []status.Section{
 		section("live", func() any { return a.server.Minutes() }), section("audit", func() any { return a.audit.Recent() }),
 		section("deadLetters", func() any { return a.server.DeadLetters(status.MostDeadLetters) }), section("config", func() any { return a.eff.Rows }),
+		section("demo", func() any { return a.demo.Show() }),
 	}}
+	if a.demo != nil {
+		sc.Press = a.demo.Press
+	}
 	sc.Redrive = func(ctx context.Context, ids ...uint64) (int, error) { return a.server.Redrive(ctx, ids...) }
 	return status.NewSite(sc)
 }
+
+// demoTold tells a demo what a line of the audit says.
+func (a *app) demoTold(l catalog.Line) { a.demo.Changed(l.Cause, l.Blueprint, l.Identifier) }
 
 // envelope reads what the server needs to know of a delivery.
 func (a *app) envelope(body []byte) (webhook.Envelope, error) {

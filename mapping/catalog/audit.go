@@ -13,6 +13,8 @@ type AuditConfig struct {
 	// PerResync is how many lines a resync may have, PerMinute how many live events
 	// together; 0: no line but the one that says how many there were.
 	PerResync, PerMinute int
+	// Tell is told of every line that is written; nil: nobody is.
+	Tell func(Line)
 }
 
 // An Audit writes a line about every change. Of too many it counts the rest, so
@@ -94,6 +96,9 @@ func (a *Audit) changed(ctx context.Context, c *Change) {
 		l.Members = c.Members()
 	}
 	a.remember(l)
+	if a.cfg.Tell != nil {
+		a.cfg.Tell(l)
+	}
 	attrs := []slog.Attr{
 		slog.String("action", string(c.Action)), slog.String("blueprint", c.Blueprint), slog.String("identifier", c.Identifier),
 		slog.String("cause", c.Cause.ID),
