@@ -85,7 +85,8 @@ type config struct {
 // process is what the operating system gives the program, which is its commands.
 type process struct {
 	ocean.Process
-	showTable bool // the summary of every resync is printed, not only in runs that end
+	showTable bool       // the summary of every resync is printed, not only in runs that end
+	demo      *demo.Demo // that runs the service; nil: it is a real one
 }
 
 // gcPercent trades processor time for memory: the program streams, so what lives
@@ -113,7 +114,7 @@ func run(ctx context.Context, given ocean.Process) int {
 func (p *process) commands() *ocean.Commands {
 	return &ocean.Commands{Out: p.Out, Variables: ocean.Describe[config], List: []ocean.Command{
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
-		{Name: "demo", Setup: p.demo},
+		{Name: "demo", Setup: p.demonstrate},
 		{Name: "check", Setup: p.check},
 		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
@@ -185,13 +186,13 @@ func (p *process) awaitState(ctx context.Context, cfg *config, why error) error 
 	return nil
 }
 
-// demo runs the service against simulators inside the process.
-func (p *process) demo(fs *flag.FlagSet) ocean.Action {
+// demonstrate runs the service against simulators inside the process.
+func (p *process) demonstrate(fs *flag.FlagSet) ocean.Action {
 	once := fs.Bool("once", false, "end after one resync")
 	return func(ctx context.Context, _ string) error {
 		p.showTable = true
-		return demo.Run(ctx, *once, p.Out, func(ctx context.Context, environ map[string]string) error {
-			p.Environ = environ
+		return demo.Run(ctx, *once, p.Out, func(ctx context.Context, environ map[string]string, d *demo.Demo) error {
+			p.Environ, p.demo = environ, d
 			return p.serve(ctx, nil, nil)
 		})
 	}
@@ -319,6 +320,8 @@ func (p *process) runAgent(ctx context.Context) error {
 // app is the service with all its parts.
 type app struct {
 	cfg     *config
+	eff     *ocean.Effective // nil while waiting
+	demo    *demo.Demo       // nil: the service is a real one
 	log     *slog.Logger
 	shipper *port.LogShipper // nil when logs stay here
 	state   string           // directory for what survives a restart; empty: none
@@ -358,6 +361,7 @@ type uses struct {
 // mapping.
 func newClients(ctx context.Context, p *process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
 	a := newBareApp(cfg)
+	a.eff, a.demo = eff, p.demo
 	a.log, a.shipper = p.NewLog(cfg.Application.Level(), cfg.Application.HTTPLogging)
 	eff.Log(ctx, a.log)
 	var err error
@@ -423,7 +427,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 	}
 	a.planned = cfg.Ocean.Schedule(time.Now())
 	if cfg.Ocean.Audit.Enabled {
-		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Log: a.component("audit")})
+		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Tell: a.demoTold, Log: a.component("audit")})
 	}
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
 	follows := cfg.Ocean.EventListener.FollowsEvents()
@@ -469,7 +473,10 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	wc := webhook.Config{
 		Settings: cfg.Hooks, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
-		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
+		Registry: a.metrics, Events: hooks.EventTypes(), ShowStatus: cfg.Ocean.StatusPage,
+	}
+	if wc.Status, err = a.status(); err != nil {
+		return err
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.state != "" {
@@ -485,17 +492,17 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	if listen.Type == ocean.ListenWebhook {
 		wc.Resync = func() { a.woken.Wake(causePosted) }
 	}
-	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
+	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{Host: a.demo.Host(), HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
 	return err
 }
 
-// status is what /status.json shows: what the rooms know.
-func (a *app) status() *status.Document {
+// status is what /status.json and the page show: what the rooms know.
+func (a *app) status() (*status.Site, error) {
 	shows := status.Sections{"build": func() any { return a.build }}
 	if a.waiting {
 		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
 		shows["stateDirectory"] = func() any { return state() }
-		return status.New(shows)
+		return status.NewSite(status.SiteConfig{Document: status.New(shows)})
 	}
 	state := status.WatchState(a.metrics, a.state)
 	shows["stateDirectory"] = func() any { return state() }
@@ -504,8 +511,20 @@ func (a *app) status() *status.Document {
 	shows["queue"] = func() any { return a.server.Queue() }
 	shows["hooks"] = func() any { return a.keeper.Health() }
 	shows["resync"] = func() any { return a.runner.View() }
-	return status.New(shows)
+	sc := status.SiteConfig{Document: status.New(shows), Sections: status.Sections{
+		"live": func() any { return a.server.Minutes() }, "audit": func() any { return a.audit.Recent() },
+		"deadLetters": func() any { return a.server.DeadLetters(status.MostDeadLetters) }, "config": func() any { return a.eff.Rows },
+		"demo": func() any { return a.demo.Show() },
+	}}
+	if a.demo != nil {
+		sc.Press = a.demo.Press
+	}
+	sc.Redrive = func(ctx context.Context, ids ...uint64) (int, error) { return a.server.Redrive(ctx, ids...) }
+	return status.NewSite(sc)
 }
+
+// demoTold tells a demo what a line of the audit says.
+func (a *app) demoTold(l catalog.Line) { a.demo.Changed(l.Cause, l.Blueprint, l.Identifier) }
 
 // envelope reads what the server needs to know of a delivery.
 func (a *app) envelope(body []byte) (webhook.Envelope, error) {
