@@ -34,6 +34,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/azuredevops/hooks"
 	"github.com/ado-port/ado-port/mapping/resync/live"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
@@ -753,12 +754,12 @@ func TestWithoutAddress(t *testing.T) {
 	b.ado.World().Subscribe(func(e azuredevopstest.Event) { told = append(told, e) })
 	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
 	for i, e := range told { // somebody else has made subscriptions
-		if status := b.post(t, hookRoute, "hook-secret", e.Payload("made-by-hand", i)); status != http.StatusOK {
+		if status := b.post(t, hooks.Route, "hook-secret", e.Payload("made-by-hand", i)); status != http.StatusOK {
 			t.Errorf("a delivery is answered %d", status)
 		}
 	}
 	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
-	if status := b.post(t, hookRoute, "hook-secret", []byte("{}")); status != http.StatusBadRequest {
+	if status := b.post(t, hooks.Route, "hook-secret", []byte("{}")); status != http.StatusBadRequest {
 		t.Errorf("what is no delivery is answered %d", status)
 	}
 	if errs := stop(); len(b.ado.Subscriptions()) != 0 || !strings.Contains(errs, "OCEAN__BASE_URL is not set") {
@@ -884,7 +885,7 @@ func TestHooksCommand(t *testing.T) {
 	b.ado.SetSubscriptionStatus(b.ado.Subscriptions()[0].ID, "disabledBySystem")
 	wants(ocean.ExitFailed, "disabledBySystem")
 	wants(ocean.ExitGood, "re-enabled", "--repair")
-	old := b.environ["OCEAN__BASE_URL"] + hookRoute
+	old := b.environ["OCEAN__BASE_URL"] + hooks.Route
 	b.environ["OCEAN__BASE_URL"] = "https://new.example.com"
 	b.environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
 	wants(ocean.ExitGood, "created", "--repair")
@@ -1084,7 +1085,7 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 		t.Errorf("/health/live is answered %d, and /health/ready: %v", got, asking.Err())
 	}
 	event := `{"eventType":"git.push","resource":{"repository":{"id":"` + b.repository.ID + `","project":{"id":"` + b.project.ID + `"}}}}`
-	if got := statusOf(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hookRoute, event); got != 503 {
+	if got := statusOf(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hooks.Route, event); got != 503 {
 		t.Errorf("a delivery is answered %d, want 503", got)
 	}
 	if err := os.Remove(dir); err != nil {

@@ -202,21 +202,20 @@ var temporary = regexp.MustCompile(`^(?:\.writable-|waiting-|(?:` + strings.Repl
 
 // SweepState removes the temporary files that a killed process has left in the
 // state directory; "" is none. Call it before anything is written there.
-func SweepState(dir string) error {
+func SweepState(dir string, log *slog.Logger) {
 	if dir == "" {
-		return nil
+		return
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	var errs []error
+	errs := []error{err}
 	for _, e := range entries {
 		if e.Type().IsRegular() && temporary.MatchString(e.Name()) {
 			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		log.Warn("temporary files of an earlier process are left", "err", err)
+	}
 }
 
 // stateRetry is the time between two looks at a state directory that cannot be used.

@@ -26,10 +26,10 @@ const (
 	probeBytes = 4096
 )
 
-// WatchState registers the metrics of a state directory ("": there is none) and
+// watchState registers the metrics of a state directory ("": there is none) and
 // returns what /status.json shows of it. A file system tells that it is full only
 // to those who write, so a small file is written and removed.
-func WatchState(reg prometheus.Registerer, dir string) func() State {
+func watchState(reg prometheus.Registerer, dir string) func() State {
 	var mu sync.Mutex
 	var last State
 	var looked time.Time
