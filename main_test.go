@@ -76,7 +76,7 @@ func start(t *testing.T, ctx context.Context, args []string, environ map[string]
 	if environ["OCEAN__STATE_DIRECTORY"] == "" {
 		environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
 	}
-	code = run(ctx, process{args: args, environ: environ, dir: dir, out: &o, err: &e})
+	code = run(ctx, ocean.Process{Args: args, Environ: environ, Dir: dir, Out: &o, Err: &e})
 	for _, secret := range []string{pat, "port-secret-that-nobody-may-see"} {
 		if strings.Contains(o.String()+e.String(), secret) {
 			t.Errorf("the output holds a secret")
@@ -283,7 +283,7 @@ func TestUnreadableConfiguration(t *testing.T) {
 	}
 	for _, command := range []string{"sail", "config", "hooks"} {
 		var errs buffer
-		if code := run(t.Context(), process{args: []string{command}, dir: dir, out: &errs, err: &errs}); code != ocean.ExitFailed || !strings.Contains(errs.String(), "config.yaml") {
+		if code := run(t.Context(), ocean.Process{Args: []string{command}, Dir: dir, Out: &errs, Err: &errs}); code != ocean.ExitFailed || !strings.Contains(errs.String(), "config.yaml") {
 			t.Errorf("%s: exit code %d\n%s", command, code, &errs)
 		}
 	}
@@ -314,14 +314,17 @@ func TestDemo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out, errs buffer
-	followed := regexp.MustCompile(`(?m): [1-9]\d* entities written$`)
+	followed := regexp.MustCompile(`(?m)^          .*".*, \d+ ms$`)
 	out.after = func(text string) {
 		if followed.MatchString(text) {
 			cancel()
 		}
 	}
-	if code := run(ctx, process{args: []string{"demo"}, dir: t.TempDir(), out: &out, err: &errs}); code != ocean.ExitGood || ctx.Err() == nil {
+	if code := run(ctx, ocean.Process{Args: []string{"demo"}, Dir: t.TempDir(), Out: &out, Err: &errs}); code != ocean.ExitGood || ctx.Err() == nil {
 		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
+	}
+	if !strings.HasPrefix(out.String(), "The status page is at\n\n  http://127.0.0.1:") || !strings.Contains(out.String(), " changes in Azure DevOps, for which ") {
+		t.Errorf("it says\n%s", &out)
 	}
 }
 
@@ -353,7 +356,7 @@ func TestGeneratedTables(t *testing.T) {
 	for _, part := range []struct{ document, name, text string }{
 		{"deploy/CONFIGURATION.md", "config", variablesTable(rows)},
 		{"deploy/CONFIGURATION.md", "ignored", ignoredTable(without)},
-		{"deploy/COMMANDS.md", "commands", process{}.commands().Markdown()},
+		{"deploy/COMMANDS.md", "commands", new(process).commands().Markdown()},
 	} {
 		old, err := os.ReadFile(part.document)
 		if err != nil {
@@ -901,7 +904,7 @@ func TestServiceProcess(t *testing.T) {
 	if os.Getenv("ADO_PORT_TEST_PROCESS") == "" {
 		t.Skip("only for tests that start it")
 	}
-	os.Exit(run(t.Context(), process{environ: env.ToMap(os.Environ()), dir: t.TempDir(), out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(t.Context(), ocean.Process{Environ: env.ToMap(os.Environ()), Dir: t.TempDir(), Out: os.Stdout, Err: os.Stderr}))
 }
 
 // child starts the service in a process of its own.
@@ -1069,7 +1072,7 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	log := &watched{text: "waiting for the state directory", seen: make(chan struct{})}
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, process{environ: environ, dir: t.TempDir(), out: io.Discard, err: log}) }()
+	go func() { done <- run(ctx, ocean.Process{Environ: environ, Dir: t.TempDir(), Out: io.Discard, Err: log}) }()
 	<-log.seen
 	// The server has yet to look at the directory when it begins to answer.
 	asking, cancel := context.WithTimeout(ctx, time.Minute)
@@ -1170,7 +1173,7 @@ func TestDocumentedCommands(t *testing.T) {
 		for _, span := range codeSpan.FindAllStringSubmatch(strings.ReplaceAll(string(text), "\n", " "), -1) {
 			args, _ := arguments(span[1])
 			var out buffer
-			if code := run(t.Context(), process{args: append(args, "--help"), dir: t.TempDir(), out: &out, err: &out}); code != ocean.ExitGood {
+			if code := run(t.Context(), ocean.Process{Args: append(args, "--help"), Dir: t.TempDir(), Out: &out, Err: &out}); code != ocean.ExitGood {
 				t.Errorf("%s: `%s`: %s", name, span[1], &out)
 			}
 		}
@@ -1227,7 +1230,7 @@ func runDocument(t *testing.T, lines []string) {
 		if len(args) > 0 && args[0] == "agent" {
 			env = agent
 		}
-		code := run(ctx, process{args: args, environ: maps.Clone(env), dir: dir, in: strings.NewReader(records), out: &out, err: &out})
+		code := run(ctx, ocean.Process{Args: args, Environ: maps.Clone(env), Dir: dir, In: strings.NewReader(records), Out: &out, Err: &out})
 		return code, out.String()
 	}
 	first := true
@@ -1326,7 +1329,7 @@ func listenTo(t *testing.T, catalog *porttest.Server, environ map[string]string)
 	ctx, cancel := context.WithCancel(t.Context())
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, process{environ: environ, dir: t.TempDir(), out: io.Discard, err: &l.log})
+		code <- run(ctx, ocean.Process{Environ: environ, Dir: t.TempDir(), Out: io.Discard, Err: &l.log})
 	}()
 	l.stop = sync.OnceValue(func() int {
 		cancel()

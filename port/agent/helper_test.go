@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,6 +20,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/ado-port/ado-port/mapping/jq"
 	"github.com/ado-port/ado-port/port"
@@ -38,6 +41,8 @@ type world struct {
 	state string
 	env   map[string]string
 	files map[string]string // of the working directory
+
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu     sync.Mutex
 	calls  []call
@@ -120,6 +125,7 @@ type process struct {
 	log     lockedBuffer
 	dead    atomic.Bool // nothing of it reaches anybody
 	metrics *prometheus.Registry
+	conns   []net.Conn // to brokers
 }
 
 type lockedBuffer struct {
@@ -155,6 +161,21 @@ func (p *process) alive(t http.RoundTripper) http.RoundTripper {
 	})
 }
 
+// connect dials for a process until that is dead.
+func (p *process) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	if p.dead.Load() {
+		return nil, errKilled
+	}
+	c, err := p.w.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	p.w.mu.Lock()
+	p.conns = append(p.conns, c)
+	p.w.mu.Unlock()
+	return c, nil
+}
+
 // start starts an agent. It ends with the test.
 func (w *world) start() *process {
 	w.t.Helper()
@@ -173,6 +194,7 @@ func (w *world) start() *process {
 	environ := maps.Clone(w.env)
 	opt := agent.Options{
 		Config: cfg, ToPort: p.alive(w.port.Transport()), ToServices: p.alive(roundTripper(w.service)), State: w.state, Version: "test",
+		Dial:   p.connect,
 		Masker: port.NewMasker(), Registry: p.metrics, Evaluator: jq.NewEvaluator(jq.Options{Environ: jq.Environ(environ)}),
 		Log: slog.New(slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -206,6 +228,11 @@ func (p *process) kill() {
 		p.w.t.Error(err)
 	}
 	p.dead.Store(true)
+	p.w.mu.Lock()
+	for _, c := range p.conns {
+		c.Close()
+	}
+	p.w.mu.Unlock()
 	p.w.state = next
 	p.cancel()
 }
@@ -235,4 +262,8 @@ func (w *world) run(id string) porttest.Run {
 	}
 	w.t.Fatalf("there is no run %s", id)
 	return porttest.Run{}
+}
+
+func scramUser() sasl.Mechanism {
+	return scram.Auth{User: "user", Pass: "kafka-password"}.AsSha512Mechanism()
 }

@@ -1,6 +1,7 @@
 package ocean
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -145,15 +146,19 @@ func (s *Settings) Distance() time.Duration {
 // Setup says how the installation is set up in Port. A process decides only about
 // what it does itself, or what a setting says. Port is not told that actions are
 // processed here: they are not, and it would hand out runs that nobody claims. check
-// is asked about a mapping before Port gets it.
-func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
+// is asked about a mapping before Port gets it; before is asked before anything is
+// made, except by a run that ends, which says what is wrong by itself.
+func (s *Settings) Setup(check func([]byte) error, before func(context.Context) error) port.SetupConfig {
 	c := port.SetupConfig{
 		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
 		DefaultResources: s.DefaultResources, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
 	}
 	l := &s.EventListener
-	if c.IncrementalSync != nil && l.Type != ListenOnce {
-		c.IncrementalSync = new(bool) // no other listener heeds it
+	if l.Type != ListenOnce {
+		c.BeforeCreate = before
+		if c.IncrementalSync != nil {
+			c.IncrementalSync = new(bool) // no other listener heeds it
+		}
 	}
 	if s.ActionsProcessor.Enabled != nil || s.WantsActions() {
 		c.ActionsProcessing = new(bool)
@@ -179,6 +184,16 @@ func (s *Settings) Prefix() string {
 		return "/" + p
 	}
 	return ""
+}
+
+// PublicURL is the address of a route as it is seen from outside; empty when there is
+// no public address.
+func (s *Settings) PublicURL(route string) string {
+	base := strings.TrimRight(s.BaseURL, "/")
+	if base == "" {
+		return ""
+	}
+	return base + s.Prefix() + route
 }
 
 // Integration names the installation.
@@ -260,6 +275,9 @@ func (l *EventListener) destination() (doc json.RawMessage) {
 	return doc
 }
 
+// ReadsKafka reports whether requests are read from Port's topic.
+func (l *EventListener) ReadsKafka() bool { return l.Type == ListenKafka && l.Listens() }
+
 // Called reports whether Port itself brings requests here.
 func (l *EventListener) Called() bool { return l.Type == ListenKafka || l.Type == ListenWebhook }
 
@@ -303,6 +321,14 @@ type Metrics struct {
 	// Port is 0 for the main listener.
 	Port       int         `env:"PORT" envDefault:"0" min:"0" max:"65535" doc:"Port on which /metrics is served, and only there; 0 serves it with everything else."`
 	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Address to which every event about a resync is posted that Port gets as well, if OCEAN__METRICS__ENABLED is true. It may hold a token and is never shown."`
+}
+
+// Target is where the progress of resyncs is sent; empty: nowhere.
+func (m *Metrics) Target() port.Secret {
+	if !m.Enabled {
+		return ""
+	}
+	return m.WebhookURL
 }
 
 // ActionsProcessor is about self-service actions.
