@@ -56,9 +56,13 @@ import (
 	"github.com/ado-port/ado-port/webhook/status"
 )
 
-// version is ours, in the User-Agent and in what Port shows; a build sets it
-// with -ldflags "-X main.version=…".
-var version = "0.1.0"
+// version is ours, in the User-Agent and in what Port shows; commit and its date are
+// for builds that do not see the repository. A build sets them with -ldflags "-X
+// main.version=…".
+var (
+	version      = "0.1.0"
+	commit, date string
+)
 
 // config is everything that the environment decides, composed of the rooms' own.
 type config struct {
@@ -73,7 +77,8 @@ type config struct {
 // process is what the operating system gives the program, which is its commands.
 type process struct {
 	ocean.Process
-	showTable bool // the summary of every resync is printed, not only in runs that end
+	showTable bool       // the summary of every resync is printed, not only in runs that end
+	demo      *demo.Demo // that runs the service; nil: it is a real one
 }
 
 // gcPercent trades processor time for memory: the program streams, so what lives
@@ -101,14 +106,14 @@ func run(ctx context.Context, given ocean.Process) int {
 func (p *process) commands() *ocean.Commands {
 	return &ocean.Commands{Out: p.Out, Variables: ocean.Describe[config], List: []ocean.Command{
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
-		{Name: "demo", Setup: p.demo},
+		{Name: "demo", Setup: p.demonstrate},
 		{Name: "check", Setup: p.check},
 		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.Out),
 		{Name: "hooks", Setup: p.hooks},
 		{Name: "agent", Setup: p.agent},
-		ocean.VersionCommand(ocean.ReadBuild(version), p.Out),
+		ocean.VersionCommand(ocean.ReadBuild(version, commit, date), p.Out),
 	}}
 }
 
@@ -172,13 +177,13 @@ func (p *process) awaitState(ctx context.Context, cfg *config, why error) error 
 	return nil
 }
 
-// demo runs the service against simulators inside the process.
-func (p *process) demo(fs *flag.FlagSet) ocean.Action {
+// demonstrate runs the service against simulators inside the process.
+func (p *process) demonstrate(fs *flag.FlagSet) ocean.Action {
 	once := fs.Bool("once", false, "end after one resync")
 	return func(ctx context.Context, _ string) error {
 		p.showTable = true
-		return demo.Run(ctx, *once, p.Out, func(ctx context.Context, environ map[string]string) error {
-			p.Environ = environ
+		return demo.Run(ctx, *once, p.Out, func(ctx context.Context, environ map[string]string, d *demo.Demo) error {
+			p.Environ, p.demo = environ, d
 			return p.serve(ctx, nil, nil)
 		})
 	}
@@ -230,7 +235,7 @@ func (p *process) check(fs *flag.FlagSet) ocean.Action {
 			return err
 		}
 		return check.Run(ctx, check.Config{
-			Settings: a.cfg.Ocean, PortURL: a.cfg.Port.BaseURL, AzureDevOps: a.cfg.AzureDevOps, Notices: a.warnings, Environ: p.Environ,
+			Settings: a.cfg.Ocean, PortURL: a.cfg.Port.BaseURL, AzureDevOps: a.cfg.AzureDevOps, Notices: a.eff.Warnings(), Environ: p.Environ,
 			Port: a.port, Organizations: a.orgs, PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
 			Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
 		}, opt, p.Out)
@@ -279,7 +284,7 @@ func (p *process) runAgent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	build := ocean.ReadBuild(version)
+	build := ocean.ReadBuild(version, commit, date)
 	return agent.Run(ctx, agent.Options{
 		Config: cfg, ToPort: side.Port(), ToServices: side.ThirdParty(), Dial: side.DialPort(cfg.Encrypted()),
 		State: state, Version: version, Masker: p.Masker, Log: log,
@@ -289,32 +294,33 @@ func (p *process) runAgent(ctx context.Context) error {
 
 // app is the service with all its parts.
 type app struct {
-	cfg      *config
-	log      *slog.Logger
-	shipper  *port.LogShipper // nil when logs stay here
-	state    string           // directory for what survives a restart; empty: none
-	waiting  bool             // for that directory: nothing but the server is there
-	port     *port.Client
-	orgs     []*azuredevops.Client
-	source   *resync.Source
-	memory   *memory.Memory // nil when there is none
-	audit    *catalog.Audit // nil when it is off
-	book     *origins.Book  // nil where events are not followed
-	runner   *resync.Runner
-	follow   *live.Follower  // nil where events are not followed
-	keeper   *hooks.Keeper   // nil: there is no public address
-	server   *webhook.Server // nil: nobody listens
-	woken    listener.Waker  // why a resync is asked for: POST /resync, or lost events
-	network  *network.Network
-	planned  func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build    ocean.Build
-	warnings []string // of the configuration
-	metrics  *prometheus.Registry
+	cfg     *config
+	log     *slog.Logger
+	shipper *port.LogShipper // nil when logs stay here
+	state   string           // directory for what survives a restart; empty: none
+	waiting bool             // for that directory: nothing but the server is there
+	port    *port.Client
+	orgs    []*azuredevops.Client
+	source  *resync.Source
+	memory  *memory.Memory // nil when there is none
+	audit   *catalog.Audit // nil when it is off
+	book    *origins.Book  // nil where events are not followed
+	runner  *resync.Runner
+	follow  *live.Follower  // nil where events are not followed
+	keeper  *hooks.Keeper   // nil: there is no public address
+	server  *webhook.Server // nil: nobody listens
+	woken   listener.Waker  // why a resync is asked for: POST /resync, or lost events
+	network *network.Network
+	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	build   ocean.Build
+	metrics *prometheus.Registry
+	eff     *ocean.Effective // nil while waiting
+	demo    *demo.Demo       // nil: the service is a real one
 }
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version)}
+	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version, commit, date)}
 	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
 }
@@ -331,9 +337,9 @@ type uses struct {
 // mapping.
 func newClients(ctx context.Context, p *process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
 	a := newBareApp(cfg)
+	a.eff, a.demo = eff, p.demo
 	a.log, a.shipper = p.NewLog(cfg.Application.Level(), cfg.Application.HTTPLogging)
 	eff.Log(ctx, a.log)
-	a.warnings = eff.Warnings()
 	var err error
 	a.network, err = network.New(network.Config{
 		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,
@@ -386,7 +392,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 	ocean.SweepState(a.state, a.log)
 	a.planned = cfg.Ocean.Schedule(time.Now())
 	if cfg.Ocean.Audit.Enabled {
-		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Log: a.component("audit")})
+		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Tell: a.demoTold, Log: a.component("audit")})
 	}
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
 	if cfg.Ocean.EventListener.FollowsEvents() {
@@ -395,7 +401,9 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
 			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
 		})
-		if a.keeper, err = a.newKeeper(); err != nil {
+		if a.keeper, err = a.newKeeper(); errors.Is(err, hooks.ErrCredential) {
+			a.log.ErrorContext(ctx, "service hooks are neither made nor repaired", "err", err)
+		} else if err != nil {
 			return nil, err
 		}
 		a.source.OnChange(a.keeper.Soon) // another mapping may need other events
@@ -430,7 +438,10 @@ func (a *app) newServer(ctx context.Context) (err error) {
 		Settings: cfg.Hooks, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
 		Directory: webhook.DirectoryIn(a.state), Used: a.keeper.WasAlive(), Lost: a.woken.Missed, Ready: func() bool { return !a.waiting },
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
-		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
+		Registry: a.metrics, Events: hooks.EventTypes(), ShowStatus: cfg.Ocean.StatusPage,
+	}
+	if wc.Status, err = a.status(); err != nil {
+		return err
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.follow != nil {
@@ -439,21 +450,33 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	if listen.Type == ocean.ListenWebhook {
 		wc.Resync = a.woken.Posted
 	}
-	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
+	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{Host: a.demo.Host(), HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
 	return err
 }
 
-// status is what /status.json shows: what the rooms know.
-func (a *app) status() *status.Document {
+// status is what /status.json and the page show: what the rooms know.
+func (a *app) status() (*status.Site, error) {
 	build := func() any { return a.build }
 	if a.waiting {
-		return status.New(a.metrics, a.cfg.Ocean.StateDirectory, status.Sections{"build": build})
+		return status.NewSite(status.SiteConfig{Document: status.New(a.metrics, a.cfg.Ocean.StateDirectory, status.Sections{"build": build})})
 	}
-	return status.New(a.metrics, a.state, status.Sections{
+	sc := status.SiteConfig{Document: status.New(a.metrics, a.state, status.Sections{
 		"build": build, "port": func() any { return a.port.Health() }, "organizations": func() any { return azuredevops.HealthOf(a.orgs) },
 		"queue": func() any { return a.server.Queue() }, "hooks": func() any { return a.keeper.Health() }, "resync": func() any { return a.runner.View() },
-	})
+	}), Sections: status.Sections{
+		"live": func() any { return a.server.Minutes() }, "audit": func() any { return a.audit.Recent() },
+		"deadLetters": func() any { return a.server.DeadLetters(status.MostDeadLetters) }, "config": func() any { return a.eff.Rows },
+		"demo": func() any { return a.demo.Show() },
+	}}
+	if a.demo != nil {
+		sc.Press = a.demo.Press
+	}
+	sc.Redrive = func(ctx context.Context, ids ...uint64) (int, error) { return a.server.Redrive(ctx, ids...) }
+	return status.NewSite(sc)
 }
+
+// demoTold tells a demo what a line of the audit says.
+func (a *app) demoTold(l catalog.Line) { a.demo.Changed(l.Cause, l.Blueprint, l.Identifier) }
 
 // envelope reads what the server needs to know of a delivery.
 func (a *app) envelope(body []byte) (webhook.Envelope, error) {

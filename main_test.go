@@ -333,7 +333,7 @@ func TestDemo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out, errs buffer
-	followed := regexp.MustCompile(`(?m): [1-9]\d* entities written$`)
+	followed := regexp.MustCompile(`(?m)^          .*".*, \d+ ms$`)
 	out.after = func(text string) {
 		if followed.MatchString(text) {
 			cancel()
@@ -341,6 +341,9 @@ func TestDemo(t *testing.T) {
 	}
 	if code := run(ctx, ocean.Process{Args: []string{"demo"}, Dir: t.TempDir(), Out: &out, Err: &errs}); code != ocean.ExitGood || ctx.Err() == nil {
 		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
+	}
+	if !strings.HasPrefix(out.String(), "The status page is at\n\n  http://127.0.0.1:") || !strings.Contains(out.String(), " changes in Azure DevOps, for which ") {
+		t.Errorf("it says\n%s", &out)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 // Ports are where to listen.
 type Ports struct {
 	HTTP, Metrics int // 0 for Metrics: there are none
+	// Host is the address to listen on; empty: all.
+	Host string
 	// Optional says that nothing depends on somebody listening.
 	Optional bool
 }
@@ -21,7 +23,7 @@ type Ports struct {
 // There is no Server when the port is taken and optional.
 func Listen(ctx context.Context, cfg Config, p Ports) (*Server, error) {
 	bind := func(variable string, port int) (net.Listener, error) {
-		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(port))
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(p.Host, strconv.Itoa(port)))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", variable, err)
 		}

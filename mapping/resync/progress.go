@@ -1,6 +1,7 @@
 package resync
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -20,13 +21,32 @@ type KindStatus struct {
 	Resource string `json:"resource"` // such as "repository (resources[1])"
 	State    string `json:"state"`    // pending, syncing, completed or failed
 	Counts   Counts `json:"counts"`
+	// Projects are the first ones that something was listed of.
+	Projects     []ProjectStatus `json:"projects,omitempty"`
+	MoreProjects int             `json:"moreProjects,omitempty"`
+}
+
+// ProjectStatus is how far one block of the mapping is in one project.
+type ProjectStatus struct {
+	Project string `json:"project"` // name, or id where no name is known; empty: no project
+	Counts  Counts `json:"counts"`
 }
 
 // Kinds returns where every block stands.
 func (s *Status) Kinds() []KindStatus {
 	out := make([]KindStatus, len(s.run.resources))
 	for i, b := range s.run.resources {
-		out[i] = KindStatus{Resource: b.Name(), State: b.state(), Counts: b.counts()}
+		k := KindStatus{Resource: b.Name(), State: b.state()}
+		for _, src := range b.all() {
+			c := src.counted()
+			k.Counts.Add(c)
+			if len(k.Projects) < maxTableProjects {
+				k.Projects = append(k.Projects, ProjectStatus{cmp.Or(src.scope.ProjectName, src.scope.Project), c})
+			} else {
+				k.MoreProjects++
+			}
+		}
+		out[i] = k
 	}
 	return out
 }

@@ -1,5 +1,5 @@
-// Package status shows what the process is doing: the document /status.json, and
-// the metrics of the process as a whole.
+// Package status shows what the process is doing: the document /status.json, the page
+// for people, and the metrics of the process as a whole.
 //
 // It keeps no books. What rooms know they hand in as functions, which are asked
 // when somebody looks.
@@ -63,11 +63,15 @@ func (d *Document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 func (d *Document) members() map[string]any {
 	doc := map[string]any{"started": d.started, "now": time.Now()}
 	for name, of := range d.sections {
-		if text, err := json.Marshal(of()); err != nil {
-			doc[name] = map[string]string{"error": err.Error()}
-		} else if string(text) != "null" {
-			doc[name] = json.RawMessage(text)
-		}
+		put(doc, name, of)
 	}
 	return doc
+}
+
+func put(doc map[string]any, name string, of func() any) {
+	if text, err := json.Marshal(of()); err != nil {
+		doc[name] = map[string]string{"error": err.Error()}
+	} else if string(text) != "null" {
+		doc[name] = json.RawMessage(text)
+	}
 }
