@@ -129,6 +129,7 @@ func wantEnv(t *testing.T, r *rendering, role string, want map[string]string) {
 }
 
 func wantLeast(t *testing.T, r *rendering) {
+	t.Helper()
 	d := r.Deployments[0]
 	if *d.Spec.Replicas != 1 || d.Spec.Strategy.Type != "Recreate" {
 		t.Errorf("%d replicas, strategy %s", *d.Spec.Replicas, d.Spec.Strategy.Type)
@@ -143,6 +144,7 @@ func wantLeast(t *testing.T, r *rendering) {
 }
 
 func wantSplit(t *testing.T, r *rendering) {
+	t.Helper()
 	for _, role := range []string{"main", "live-events", "actions"} {
 		wantEnv(t, r, role, map[string]string{
 			"OCEAN__INTEGRATION__CONFIG__EXCLUDED_TAGS": `["a","two words"]`, "OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": "1234567", "APPLICATION__LOG_LEVEL": "DEBUG",
@@ -157,6 +159,7 @@ func wantSplit(t *testing.T, r *rendering) {
 }
 
 func wantHybrid(t *testing.T, r *rendering) {
+	t.Helper()
 	if len(r.CronJobs) != 2 || len(r.Jobs) != 1 {
 		t.Fatalf("%d CronJobs, %d Jobs", len(r.CronJobs), len(r.Jobs))
 	}
@@ -179,6 +182,7 @@ func wantHybrid(t *testing.T, r *rendering) {
 }
 
 func wantPersistent(t *testing.T, r *rendering) {
+	t.Helper()
 	claims := map[string]bool{}
 	for _, c := range r.Claims {
 		claims[c.Name] = true
@@ -198,6 +202,7 @@ func wantPersistent(t *testing.T, r *rendering) {
 }
 
 func wantNetwork(t *testing.T, r *rendering) {
+	t.Helper()
 	if len(r.Policies) != 1 || len(r.Monitors) != 1 || len(r.Ingresses) != 1 {
 		t.Fatalf("%d policies, %d monitors, %d Ingresses", len(r.Policies), len(r.Monitors), len(r.Ingresses))
 	}
@@ -212,6 +217,7 @@ func wantNetwork(t *testing.T, r *rendering) {
 }
 
 func wantAgent(t *testing.T, r *rendering) {
+	t.Helper()
 	wantEnv(t, r, "agent", map[string]string{
 		"PORT_CLIENT_ID": "a", "PORT_CLIENT_SECRET": "7", "POLLING_INTERVAL_SECONDS": "5", "LARGE": "1000000", "STREAMER_NAME": "KAFKA", "KAFKA_CONSUMER_GROUP_ID": "",
 		"OCEAN__STATE_DIRECTORY": "/var/lib/ado-port",
