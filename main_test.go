@@ -76,7 +76,7 @@ func start(t *testing.T, ctx context.Context, args []string, environ map[string]
 	if environ["OCEAN__STATE_DIRECTORY"] == "" {
 		environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
 	}
-	code = run(ctx, process{args: args, environ: environ, dir: dir, out: &o, err: &e})
+	code = run(ctx, ocean.Process{Args: args, Environ: environ, Dir: dir, Out: &o, Err: &e})
 	for _, secret := range []string{pat, "port-secret-that-nobody-may-see"} {
 		if strings.Contains(o.String()+e.String(), secret) {
 			t.Errorf("the output holds a secret")
@@ -125,8 +125,8 @@ func TestOnceFillsAnEmptyCatalog(t *testing.T) {
 			t.Errorf("the summary does not show %q:\n%s", want, out)
 		}
 	}
-	if len(catalog.Logs()) == 0 {
-		t.Error("no log line reached Port")
+	if logs := fmt.Sprintf("%s", catalog.Logs()); !strings.Contains(logs, `"catalog changed"`) || !strings.Contains(logs, `"component":"audit"`) {
+		t.Errorf("the audit did not reach Port: %s", logs)
 	}
 	agent := e[0].Datasource
 	if !strings.HasPrefix(agent, "port-ocean/azure-devops/my-azure-devops-integration/") || !strings.HasSuffix(agent, "/exporter") {
@@ -283,7 +283,7 @@ func TestUnreadableConfiguration(t *testing.T) {
 	}
 	for _, command := range []string{"sail", "config", "hooks"} {
 		var errs buffer
-		if code := run(t.Context(), process{args: []string{command}, dir: dir, out: &errs, err: &errs}); code != ocean.ExitFailed || !strings.Contains(errs.String(), "config.yaml") {
+		if code := run(t.Context(), ocean.Process{Args: []string{command}, Dir: dir, Out: &errs, Err: &errs}); code != ocean.ExitFailed || !strings.Contains(errs.String(), "config.yaml") {
 			t.Errorf("%s: exit code %d\n%s", command, code, &errs)
 		}
 	}
@@ -320,7 +320,7 @@ func TestDemo(t *testing.T) {
 			cancel()
 		}
 	}
-	if code := run(ctx, process{args: []string{"demo"}, dir: t.TempDir(), out: &out, err: &errs}); code != ocean.ExitGood || ctx.Err() == nil {
+	if code := run(ctx, ocean.Process{Args: []string{"demo"}, Dir: t.TempDir(), Out: &out, Err: &errs}); code != ocean.ExitGood || ctx.Err() == nil {
 		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
 	}
 	if !strings.HasPrefix(out.String(), "The status page is at\n\n  http://127.0.0.1:") || !strings.Contains(out.String(), " changes in Azure DevOps, for which ") {
@@ -356,7 +356,7 @@ func TestGeneratedTables(t *testing.T) {
 	for _, part := range []struct{ document, name, text string }{
 		{"deploy/CONFIGURATION.md", "config", variablesTable(rows)},
 		{"deploy/CONFIGURATION.md", "ignored", ignoredTable(without)},
-		{"deploy/COMMANDS.md", "commands", process{}.commands().Markdown()},
+		{"deploy/COMMANDS.md", "commands", new(process).commands().Markdown()},
 	} {
 		old, err := os.ReadFile(part.document)
 		if err != nil {
@@ -904,7 +904,7 @@ func TestServiceProcess(t *testing.T) {
 	if os.Getenv("ADO_PORT_TEST_PROCESS") == "" {
 		t.Skip("only for tests that start it")
 	}
-	os.Exit(run(t.Context(), process{environ: env.ToMap(os.Environ()), dir: t.TempDir(), out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(t.Context(), ocean.Process{Environ: env.ToMap(os.Environ()), Dir: t.TempDir(), Out: os.Stdout, Err: os.Stderr}))
 }
 
 // child starts the service in a process of its own.
@@ -1072,7 +1072,7 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	log := &watched{text: "waiting for the state directory", seen: make(chan struct{})}
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, process{environ: environ, dir: t.TempDir(), out: io.Discard, err: log}) }()
+	go func() { done <- run(ctx, ocean.Process{Environ: environ, Dir: t.TempDir(), Out: io.Discard, Err: log}) }()
 	<-log.seen
 	// The server has yet to look at the directory when it begins to answer.
 	asking, cancel := context.WithTimeout(ctx, time.Minute)
@@ -1173,7 +1173,7 @@ func TestDocumentedCommands(t *testing.T) {
 		for _, span := range codeSpan.FindAllStringSubmatch(strings.ReplaceAll(string(text), "\n", " "), -1) {
 			args, _ := arguments(span[1])
 			var out buffer
-			if code := run(t.Context(), process{args: append(args, "--help"), dir: t.TempDir(), out: &out, err: &out}); code != ocean.ExitGood {
+			if code := run(t.Context(), ocean.Process{Args: append(args, "--help"), Dir: t.TempDir(), Out: &out, Err: &out}); code != ocean.ExitGood {
 				t.Errorf("%s: `%s`: %s", name, span[1], &out)
 			}
 		}
@@ -1197,7 +1197,11 @@ func TestDocumentedCommands(t *testing.T) {
 // installation that has resynced before.
 func runDocument(t *testing.T, lines []string) {
 	t.Helper()
-	_, _, environ := servers(t)
+	_, catalog, environ := servers(t)
+	agent := map[string]string{
+		"PORT_CLIENT_ID": "cid", "PORT_CLIENT_SECRET": environ["OCEAN__PORT__CLIENT_SECRET"], "PORT_API_BASE_URL": catalog.URL, "STREAMER_NAME": "POLLING",
+		"APPLICATION__PORT": "0",
+	}
 	environ["OCEAN__BASE_URL"] = "https://ocean.example.com"
 	environ["OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET"] = "hook-secret"
 	environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
@@ -1214,13 +1218,19 @@ func runDocument(t *testing.T, lines []string) {
 	execute := func(args []string) (int, string) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
+		catalog.ClearFaults()
+		catalog.Fault(porttest.Do("POST /v1/actions/runs/claim-pending", nil).When(func(*http.Request, []byte) bool { cancel(); return false })) // so does an agent
 		var out buffer
 		out.after = func(text string) { // a service goes on
 			if strings.Contains(text, "resync completed") {
 				cancel()
 			}
 		}
-		code := run(ctx, process{args: args, environ: maps.Clone(environ), dir: dir, in: strings.NewReader(records), out: &out, err: &out})
+		env := environ
+		if len(args) > 0 && args[0] == "agent" {
+			env = agent
+		}
+		code := run(ctx, ocean.Process{Args: args, Environ: maps.Clone(env), Dir: dir, In: strings.NewReader(records), Out: &out, Err: &out})
 		return code, out.String()
 	}
 	first := true
@@ -1276,32 +1286,27 @@ func TestCheckCommand(t *testing.T) {
 func TestAzureDevOpsIsAskedFirst(t *testing.T) {
 	t.Parallel()
 	ado, catalog, environ := servers(t)
+	environ["OCEAN__EVENT_LISTENER"], environ["OCEAN__STATE_DIRECTORY"] = `{"type":"POLLING"}`, t.TempDir()
 	ado.SetPAT("another")
-	code, _, errs := start(t, t.Context(), nil, maps.Clone(environ))
-	if code != ocean.ExitGood || !strings.Contains(errs, "nothing is created in Port") || !strings.Contains(errs, "PERSONAL_ACCESS_TOKEN") {
-		t.Errorf("exit code %d\n%s", code, errs)
-	}
-	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
-		t.Error("something was made in Port")
+	l := listenTo(t, catalog, environ)
+	l.says(t, "nothing is created in Port")
+	l.says(t, "PERSONAL_ACCESS_TOKEN")
+	if code := l.stop(); code != ocean.ExitGood || len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
+		t.Errorf("exit code %d, or something was made in Port", code)
 	}
 	ado.SetPAT(pat)
 	ado.ClearRequests()
-	if code, _, errs = start(t, t.Context(), nil, maps.Clone(environ)); code != ocean.ExitGood || len(catalog.Integrations()) != 1 {
-		t.Errorf("exit code %d\n%s", code, errs)
+	l = listenTo(t, catalog, environ)
+	l.want(t, "running", "completed")
+	if code := l.stop(); code != ocean.ExitGood || len(catalog.Integrations()) != 1 {
+		t.Errorf("exit code %d", code)
 	}
 	if n := ado.Calls("GET /_apis/projects"); n != 1 {
 		t.Errorf("%d lists of projects, want 1", n)
 	}
 	ado.SetPAT("another")
-	ado.ClearRequests()
-	start(t, t.Context(), nil, maps.Clone(environ))
-	var states []string
-	for _, s := range catalog.Integration().States {
-		states = append(states, string(s))
-	}
-	if last := states[len(states)-1]; !strings.Contains(last, "failed") {
-		t.Errorf("an installation that exists is not told of the failure: %s", last)
-	}
+	l = listenTo(t, catalog, environ)
+	l.want(t, "running", "failed") // an installation that exists is told of the failure
 }
 
 // A listening service is the program with a listener, and what Port was told of its resyncs.
@@ -1324,7 +1329,7 @@ func listenTo(t *testing.T, catalog *porttest.Server, environ map[string]string)
 	ctx, cancel := context.WithCancel(t.Context())
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, process{environ: environ, dir: t.TempDir(), out: io.Discard, err: &l.log})
+		code <- run(ctx, ocean.Process{Environ: environ, Dir: t.TempDir(), Out: io.Discard, Err: &l.log})
 	}()
 	l.stop = sync.OnceValue(func() int {
 		cancel()
@@ -1396,13 +1401,13 @@ func TestKafka(t *testing.T) {
 	}
 	topic := organization + ".change.log"
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic), kfake.EnableSASL(),
-		kfake.Superuser("SCRAM-SHA-512", user, password), kfake.TLS(&tls.Config{Certificates: certs.TLS.Certificates})) //nolint:gosec // a test
+		kfake.Superuser("SCRAM-SHA-512", user, password), kfake.TLS(&tls.Config{Certificates: certs.TLS.Certificates}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer broker.Close()
 	producer, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.SASL(scram.Auth{User: user, Pass: password}.AsSha512Mechanism()),
-		kgo.DialTLSConfig(&tls.Config{InsecureSkipVerify: true})) //nolint:gosec // a test
+		kgo.DialTLSConfig(&tls.Config{InsecureSkipVerify: true}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
@@ -301,10 +302,10 @@ func seriesTable(all map[string]*seriesDoc) string {
 
 // BenchmarkScrape is what a scrape costs the service.
 func BenchmarkScrape(b *testing.B) {
-	p := process{environ: map[string]string{
+	p := &process{Process: ocean.Process{Environ: map[string]string{
 		"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "secret", "APPLICATION__PORT": "0", "OCEAN__STATE_DIRECTORY": b.TempDir(),
 		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL": "https://dev.azure.com/contoso", "OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
-	}, dir: b.TempDir(), out: io.Discard, err: io.Discard, masker: port.NewMasker()}
+	}, Dir: b.TempDir(), Out: io.Discard, Err: io.Discard, Masker: port.NewMasker()}}
 	cfg, eff, err := p.load(nil, nil)
 	if err != nil {
 		b.Fatal(err)

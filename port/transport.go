@@ -39,6 +39,10 @@ type call struct {
 	// quiet says that nothing about this call is logged: the shipping of logs
 	// would feed itself.
 	quiet bool
+	// once says that the call is not worth a second attempt.
+	once bool
+	// header holds further headers.
+	header map[string]string
 	// anonymous says that the call needs no token.
 	anonymous bool
 	limit     int64 // bytes of the answer, 4 MiB by default
@@ -201,6 +205,9 @@ func (c *Client) request(ctx context.Context, k *call, token string) (*http.Requ
 	if token != "" {
 		req.Header["Authorization"] = []string{token}
 	}
+	for name, value := range k.header {
+		req.Header.Set(name, value)
+	}
 	if k.bodies != nil || k.body != nil {
 		req.Header["Content-Type"] = []string{"application/json"}
 		req.GetBody = k.reader
@@ -227,7 +234,7 @@ func (k *call) size() int64 {
 // read takes the body of an answer in the 2xx range.
 func (c *Client) read(k *call, res *http.Response) (*answer, error) {
 	if t, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); t == "text/html" {
-		return nil, fmt.Errorf("%w: an HTML page instead of JSON; is OCEAN__PORT__BASE_URL (%s) the API of Port?", errAnswer, c.base)
+		return nil, fmt.Errorf("%w: an HTML page instead of JSON; is %s (%s) the API of Port?", errAnswer, c.cfg.Variables.BaseURL, c.base)
 	}
 	if k.opaque {
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, errorBodyLimit)) // lets the connection be used again

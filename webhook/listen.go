@@ -44,6 +44,28 @@ func Listen(ctx context.Context, cfg Config, p Ports) (*Server, error) {
 	return New(cfg)
 }
 
+// Address is the port on which a Server listens, as ":8000"; "" without one.
+func (s *Server) Address() string {
+	if s == nil {
+		return ""
+	}
+	_, port, err := net.SplitHostPort(s.cfg.Listener.Addr().String())
+	if err != nil {
+		return "" // no address of a port
+	}
+	return ":" + port
+}
+
+// Serve is Run where nobody waits for the error. Without a Server it does nothing.
+func (s *Server) Serve(ctx context.Context) {
+	if s == nil {
+		return
+	}
+	if err := s.Run(ctx); err != nil && ctx.Err() == nil {
+		s.cfg.Log.ErrorContext(ctx, "the HTTP server has ended", "err", err)
+	}
+}
+
 // RunWhile serves while a function runs, and ends then.
 func (s *Server) RunWhile(ctx context.Context, f func(context.Context)) {
 	serving, stop := context.WithCancel(ctx)

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // A Status looks at a running resync. Safe for concurrent use.
@@ -56,6 +59,24 @@ type Screen struct {
 	// Clean makes a line of what others wrote harmless.
 	Clean func(string) string
 	Color bool
+}
+
+// usualColumns and usualRows are those of a terminal that does not tell its size.
+const usualColumns, usualRows = 80, 24
+
+// NewScreen is that of a terminal; nil: there is none.
+func NewScreen(terminal *os.File, clean func(string) string, color bool) Screen {
+	if terminal == nil {
+		return Screen{}
+	}
+	size := func() (columns, rows int) {
+		columns, rows, err := term.GetSize(int(terminal.Fd()))
+		if err != nil || columns < 1 || rows < 1 {
+			return usualColumns, usualRows
+		}
+		return columns, rows
+	}
+	return Screen{Writer: terminal, Size: size, Clean: clean, Color: color}
 }
 
 // A Terminal shows a running resync as one live line per block, and then the table.

@@ -1,6 +1,7 @@
 package ocean
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -145,27 +146,25 @@ func (s *Settings) Distance() time.Duration {
 // Setup says how the installation is set up in Port. A process decides only about
 // what it does itself, or what a setting says. Port is not told that actions are
 // processed here: they are not, and it would hand out runs that nobody claims. check
-// is asked about a mapping before Port gets it.
-func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
+// is asked about a mapping before Port gets it; before is asked before anything is
+// made, except by a run that ends, which says what is wrong by itself.
+func (s *Settings) Setup(check func([]byte) error, before func(context.Context) error) port.SetupConfig {
 	c := port.SetupConfig{
 		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
 		DefaultResources: s.DefaultResources, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
 	}
 	l := &s.EventListener
-	if c.IncrementalSync != nil && l.Type != ListenOnce {
-		c.IncrementalSync = new(bool) // no other listener heeds it
+	if l.Type != ListenOnce {
+		c.BeforeCreate = before
+		if c.IncrementalSync != nil {
+			c.IncrementalSync = new(bool) // no other listener heeds it
+		}
 	}
 	if s.ActionsProcessor.Enabled != nil || s.WantsActions() {
 		c.ActionsProcessing = new(bool)
 	}
 	if l.Listens() {
-		c.ChangelogDestination = json.RawMessage("{}")
-		switch l.Type {
-		case ListenKafka:
-			c.ChangelogDestination = json.RawMessage(`{"type":"KAFKA"}`)
-		case ListenWebhook:
-			c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
-		}
+		c.ChangelogDestination = l.destination()
 	}
 	if info, err := os.Stat(s.ResourcesPath); err == nil && info.IsDir() {
 		c.Resources = os.DirFS(s.ResourcesPath)
@@ -185,6 +184,16 @@ func (s *Settings) Prefix() string {
 		return "/" + p
 	}
 	return ""
+}
+
+// PublicURL is the address of a route as it is seen from outside; empty when there is
+// no public address.
+func (s *Settings) PublicURL(route string) string {
+	base := strings.TrimRight(s.BaseURL, "/")
+	if base == "" {
+		return ""
+	}
+	return base + s.Prefix() + route
 }
 
 // Integration names the installation.
@@ -253,6 +262,22 @@ func (l *EventListener) Begins(ended bool) bool {
 	return l.Listens() && l.ResyncOnStart && !(ended && l.Called())
 }
 
+// destination is where Port is told to bring its requests.
+func (l *EventListener) destination() (doc json.RawMessage) {
+	to := map[string]string{}
+	if l.Called() {
+		to["type"] = string(l.Type)
+	}
+	if l.Type == ListenWebhook {
+		to["url"] = l.AppHost.Reveal() + "/resync"
+	}
+	doc, _ = json.Marshal(to) //nolint:errchkjson // strings always do
+	return doc
+}
+
+// ReadsKafka reports whether requests are read from Port's topic.
+func (l *EventListener) ReadsKafka() bool { return l.Type == ListenKafka && l.Listens() }
+
 // Called reports whether Port itself brings requests here.
 func (l *EventListener) Called() bool { return l.Type == ListenKafka || l.Type == ListenWebhook }
 
@@ -296,6 +321,14 @@ type Metrics struct {
 	// Port is 0 for the main listener.
 	Port       int         `env:"PORT" envDefault:"0" min:"0" max:"65535" doc:"Port on which /metrics is served, and only there; 0 serves it with everything else."`
 	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Address to which every event about a resync is posted that Port gets as well, if OCEAN__METRICS__ENABLED is true. It may hold a token and is never shown."`
+}
+
+// Target is where the progress of resyncs is sent; empty: nowhere.
+func (m *Metrics) Target() port.Secret {
+	if !m.Enabled {
+		return ""
+	}
+	return m.WebhookURL
 }
 
 // ActionsProcessor is about self-service actions.

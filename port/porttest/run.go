@@ -9,12 +9,22 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// run is a run of a self-service action that an integration executes.
+// run is a run of a self-service action, or of a workflow node, that an integration or
+// an execution agent executes.
 type run struct {
-	doc     members // as Port shows it
-	claimed bool
-	acked   bool
-	logs    []string
+	doc      members // as Port shows it
+	node     bool
+	forAgent bool
+	claimed  bool
+	acked    bool
+	logs     []string
+}
+
+func (r *run) id() string {
+	if r.node {
+		return r.doc.text("identifier")
+	}
+	return r.doc.text("id")
 }
 
 func (r *run) clone() *run {
@@ -38,7 +48,6 @@ func (o *Organization) AddRun(installation, action, properties string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	id := "r_" + hash(o.id, "run", strconv.Itoa(len(o.st.runs)))
-	quoted := func(s string) string { return string(appendString(nil, s)) }
 	o.st.runs = append(o.st.runs, &run{doc: parseMembers(gjson.Parse(`{"id":` + quoted(id) + `,"status":"IN_PROGRESS","action":{"identifier":` + quoted(action) +
 		`},"payload":{"type":"INTEGRATION_ACTION","installationId":` + quoted(installation) + `,"integrationActionType":` + quoted(action) +
 		`,"integrationActionExecutionProperties":` + properties + `}}`))})
@@ -52,7 +61,7 @@ func (o *Organization) Runs() []Run {
 	out := make([]Run, len(o.st.runs))
 	for i, r := range o.st.runs {
 		out[i] = Run{
-			ID: r.doc.text("id"), Status: r.doc.text("status"), Claimed: r.claimed, Done: r.acked,
+			ID: r.id(), Status: r.doc.text("status"), Claimed: r.claimed, Done: r.acked,
 			Logs: slices.Clone(r.logs), Document: r.doc.append(nil),
 		}
 	}
@@ -65,10 +74,18 @@ func (c *call) claimRuns() reply {
 	if v := c.doc.Get("limit"); v.Exists() {
 		limit = int(v.Int())
 	}
+	return ok(http.StatusOK, "runs", c.claim(false, limit))
+}
+
+// claim hands out runs of one sort.
+func (c *call) claim(node bool, limit int) []byte {
 	b := []byte{'['}
 	for _, r := range c.o.st.runs {
-		payload := r.doc.get("payload")
-		if r.claimed || limit == 0 || payload.Get("installationId").Str != c.doc.Get("installationId").Str ||
+		owner := r.doc.get("payload").Get("installationId").Str
+		if r.forAgent {
+			owner = agentInstallation
+		}
+		if r.claimed || r.node != node || limit == 0 || owner != c.doc.Get("installationId").Str ||
 			slices.ContainsFunc(c.doc.Get("exclude").Array(), func(x gjson.Result) bool { return x.Str == r.doc.get("action").Get("identifier").Str }) {
 			continue
 		}
@@ -79,16 +96,18 @@ func (c *call) claimRuns() reply {
 		}
 		b = r.doc.append(b)
 	}
-	return ok(http.StatusOK, "runs", append(b, ']'))
+	return append(b, ']')
 }
 
-// claimNodes knows no workflows.
-func (*call) claimNodes() reply { return ok(http.StatusOK, "nodeRuns", []byte("[]")) }
+// claimNodes hands out runs of workflow nodes.
+func (c *call) claimNodes() reply {
+	return ok(http.StatusOK, "nodeRuns", c.claim(true, len(c.o.st.runs)))
+}
 
 // withRun calls h with a run.
 func (c *call) withRun(id string, h func(r *run) reply) reply {
 	for _, r := range c.o.st.runs {
-		if r.doc.text("id") == id {
+		if r.id() == id {
 			return h(r)
 		}
 	}
@@ -96,6 +115,9 @@ func (c *call) withRun(id string, h func(r *run) reply) reply {
 }
 
 func (c *call) ackRun() reply {
+	if many := c.doc.Get("runIds"); many.IsArray() {
+		return c.ackMany(many.Array())
+	}
 	return c.withRun(c.doc.Get("runId").Str, func(r *run) reply {
 		if r.acked {
 			return fail(http.StatusConflict, "run_already_acknowledged", "Run is already acknowledged")

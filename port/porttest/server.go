@@ -49,6 +49,7 @@ type Options struct {
 // Kafka holds the credentials of the KAFKA listener.
 type Kafka struct {
 	Username, Password string
+	Brokers            []string
 }
 
 // unlimited is the limit in the rate headers of a server without one: far

@@ -28,21 +28,18 @@ func NewRegistry(version, commit, goVersion string) *prometheus.Registry {
 	return reg
 }
 
-// A Section is one member of the document. Of is called for every look; what is null
+// Sections are the members of the document. Each is asked for every look; what is null
 // as JSON is left out.
-type Section struct {
-	Name string
-	Of   func() any
-}
+type Sections map[string]func() any
 
 // A Document is what /status.json shows.
 type Document struct {
 	started  time.Time
-	sections []Section
+	sections Sections
 }
 
 // New makes the document of a process that starts now.
-func New(sections ...Section) *Document {
+func New(sections Sections) *Document {
 	return &Document{started: time.Now(), sections: sections}
 }
 
@@ -60,16 +57,17 @@ func (d *Document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 func (d *Document) members() map[string]any {
 	doc := map[string]any{"started": d.started, "now": time.Now()}
-	for _, s := range d.sections {
-		put(doc, s)
-	}
+	put(doc, d.sections)
 	return doc
 }
 
-func put(doc map[string]any, s Section) {
-	if text, err := json.Marshal(s.Of()); err != nil {
-		doc[s.Name] = map[string]string{"error": err.Error()}
-	} else if string(text) != "null" {
-		doc[s.Name] = json.RawMessage(text)
+// put adds what sections know.
+func put(doc map[string]any, sections Sections) {
+	for name, of := range sections {
+		if text, err := json.Marshal(of()); err != nil {
+			doc[name] = map[string]string{"error": err.Error()}
+		} else if string(text) != "null" {
+			doc[name] = json.RawMessage(text)
+		}
 	}
 }

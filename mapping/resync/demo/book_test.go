@@ -108,7 +108,7 @@ func TestDescribe(t *testing.T) {
 		{"deleted", entity("x", "X", `{}`), nil, `T "X" deleted`, true},
 		{"same", entity("x", "X", `{"a":1,"b":null}`), entity("x", "X", `{"a":1}`), `T "X" written, as it was`, false},
 		{"title", entity("x", "X", `{}`), entity("x", "Y", `{}`), `T "Y": title X → Y`, true},
-		{"long", entity("x", "X", `{"a":"` + long + `"}`), entity("x", "X", `{"a":null}`), `T "X": a ` + long[:2*mostLetters] + `… → none`, true},
+		{"long", entity("x", "X", `{"a":"`+long+`"}`), entity("x", "X", `{"a":null}`), `T "X": a ` + long[:2*mostLetters] + `… → none`, true},
 		{"many", entity("x", "X", `{}`), entity("x", "X", `{"a":1,"b":2,"c":3,"d":4,"e":5}`), `T "X": a none → 1, b none → 2, c none → 3 and 2 more`, true},
 	} {
 		c := porttest.Change{Before: tt.before, After: tt.after}
