@@ -235,7 +235,7 @@ func (p *process) check(fs *flag.FlagSet) ocean.Action {
 			return err
 		}
 		return check.Run(ctx, check.Config{
-			Settings: a.cfg.Ocean, PortURL: a.cfg.Port.BaseURL, AzureDevOps: a.cfg.AzureDevOps, Notices: a.warnings, Environ: p.Environ,
+			Settings: a.cfg.Ocean, PortURL: a.cfg.Port.BaseURL, AzureDevOps: a.cfg.AzureDevOps, Notices: a.eff.Warnings(), Environ: p.Environ,
 			Port: a.port, Organizations: a.orgs, PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
 			Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
 		}, opt, p.Out)
@@ -294,29 +294,28 @@ func (p *process) runAgent(ctx context.Context) error {
 
 // app is the service with all its parts.
 type app struct {
-	cfg      *config
-	log      *slog.Logger
-	shipper  *port.LogShipper // nil when logs stay here
-	state    string           // directory for what survives a restart; empty: none
-	waiting  bool             // for that directory: nothing but the server is there
-	port     *port.Client
-	orgs     []*azuredevops.Client
-	source   *resync.Source
-	memory   *memory.Memory // nil when there is none
-	audit    *catalog.Audit // nil when it is off
-	book     *origins.Book  // nil where events are not followed
-	runner   *resync.Runner
-	follow   *live.Follower  // nil where events are not followed
-	keeper   *hooks.Keeper   // nil: there is no public address
-	server   *webhook.Server // nil: nobody listens
-	woken    listener.Waker  // why a resync is asked for: POST /resync, or lost events
-	network  *network.Network
-	planned  func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build    ocean.Build
-	warnings []string // of the configuration
-	metrics  *prometheus.Registry
-	eff      *ocean.Effective // nil while waiting
-	demo     *demo.Demo       // nil: the service is a real one
+	cfg     *config
+	log     *slog.Logger
+	shipper *port.LogShipper // nil when logs stay here
+	state   string           // directory for what survives a restart; empty: none
+	waiting bool             // for that directory: nothing but the server is there
+	port    *port.Client
+	orgs    []*azuredevops.Client
+	source  *resync.Source
+	memory  *memory.Memory // nil when there is none
+	audit   *catalog.Audit // nil when it is off
+	book    *origins.Book  // nil where events are not followed
+	runner  *resync.Runner
+	follow  *live.Follower  // nil where events are not followed
+	keeper  *hooks.Keeper   // nil: there is no public address
+	server  *webhook.Server // nil: nobody listens
+	woken   listener.Waker  // why a resync is asked for: POST /resync, or lost events
+	network *network.Network
+	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	build   ocean.Build
+	metrics *prometheus.Registry
+	eff     *ocean.Effective // nil while waiting
+	demo    *demo.Demo       // nil: the service is a real one
 }
 
 // newBareApp is an app without parts.
@@ -341,7 +340,6 @@ func newClients(ctx context.Context, p *process, cfg *config, eff *ocean.Effecti
 	a.eff, a.demo = eff, p.demo
 	a.log, a.shipper = p.NewLog(cfg.Application.Level(), cfg.Application.HTTPLogging)
 	eff.Log(ctx, a.log)
-	a.warnings = eff.Warnings()
 	var err error
 	a.network, err = network.New(network.Config{
 		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,

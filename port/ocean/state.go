@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 )
 
 // stateVariable names the state directory.
@@ -179,18 +181,8 @@ func closeToOthers(dir string) {
 // writable creates a file in a directory and returns who owns it: on shares that
 // keep no owners it is not this process.
 func writable(dir string) (user uint32, err error) {
-	f, err := os.CreateTemp(dir, ".writable-*")
+	info, err := statefile.Probe(dir)
 	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		if rerr := os.Remove(f.Name()); err == nil {
-			err = rerr
-		}
-	}()
-	_, err = f.WriteString("x") // a full disk lets us create, not write
-	info, serr := f.Stat()
-	if err := errors.Join(err, serr, f.Close()); err != nil {
 		return 0, err
 	}
 	return ownerOf(info), nil

@@ -1,12 +1,12 @@
 package status
 
 import (
-	"errors"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 )
 
 // A State is where the process keeps what survives it.
@@ -23,7 +23,6 @@ const (
 	inMemory = "memory"
 	// probeEvery bounds how often the directory is tried.
 	probeEvery = 10 * time.Second
-	probeBytes = 4096
 )
 
 // watchState registers the metrics of a state directory ("": there is none) and
@@ -61,18 +60,8 @@ func probe(dir string) State {
 		return State{Kind: inMemory, Usable: true}
 	}
 	s := State{Kind: onDisk, Directory: dir, Usable: true}
-	if err := write(dir); err != nil {
+	if _, err := statefile.Probe(dir); err != nil {
 		s.Usable, s.Error = false, err.Error()
 	}
 	return s
-}
-
-// write writes a file and removes it.
-func write(dir string) error {
-	f, err := os.CreateTemp(dir, ".writable-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(make([]byte, probeBytes))
-	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
