@@ -454,25 +454,24 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	return err
 }
 
-// status is what /status.json and the page show: what the rooms know.
+// status is what /status.json and the page show, which has more: what the rooms know.
 func (a *app) status() (*status.Site, error) {
 	build := func() any { return a.build }
 	if a.waiting {
 		return status.NewSite(status.SiteConfig{Document: status.New(a.metrics, a.cfg.Ocean.StateDirectory, status.Sections{"build": build})})
 	}
-	sc := status.SiteConfig{Document: status.New(a.metrics, a.state, status.Sections{
-		"build": build, "port": func() any { return a.port.Health() }, "organizations": func() any { return azuredevops.HealthOf(a.orgs) },
-		"queue": func() any { return a.server.Queue() }, "hooks": func() any { return a.keeper.Health() }, "resync": func() any { return a.runner.View() },
-	}), Sections: status.Sections{
-		"live": func() any { return a.server.Minutes() }, "audit": func() any { return a.audit.Recent() },
-		"deadLetters": func() any { return a.server.DeadLetters(status.MostDeadLetters) }, "config": func() any { return a.eff.Rows },
-		"demo": func() any { return a.demo.Show() },
-	}}
-	if a.demo != nil {
-		sc.Press = a.demo.Press
-	}
-	sc.Redrive = func(ctx context.Context, ids ...uint64) (int, error) { return a.server.Redrive(ctx, ids...) }
-	return status.NewSite(sc)
+	return status.NewSite(status.SiteConfig{
+		Document: status.New(a.metrics, a.state, status.Sections{
+			"build": build, "port": func() any { return a.port.Health() }, "organizations": func() any { return azuredevops.HealthOf(a.orgs) },
+			"queue": func() any { return a.server.Queue() }, "hooks": func() any { return a.keeper.Health() }, "resync": func() any { return a.runner.View() },
+		}),
+		More: status.Sections{
+			"config": func() any { return a.eff.Rows }, "demo": a.demo.Show, "live": func() any { return a.server.Minutes() },
+			"audit": func() any { return a.audit.Recent() }, "deadLetters": func() any { return a.server.DeadLetters(status.MostDeadLetters) },
+		},
+		Press:   a.demo.Presses(),
+		Redrive: func(ctx context.Context, ids ...uint64) (int, error) { return a.server.Redrive(ctx, ids...) },
+	})
 }
 
 // demoTold tells a demo what a line of the audit says.

@@ -62,16 +62,17 @@ func (d *Document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 func (d *Document) members() map[string]any {
 	doc := map[string]any{"started": d.started, "now": time.Now()}
-	for name, of := range d.sections {
-		put(doc, name, of)
-	}
+	put(doc, d.sections)
 	return doc
 }
 
-func put(doc map[string]any, name string, of func() any) {
-	if text, err := json.Marshal(of()); err != nil {
-		doc[name] = map[string]string{"error": err.Error()}
-	} else if string(text) != "null" {
-		doc[name] = json.RawMessage(text)
+// put adds what sections know.
+func put(doc map[string]any, sections Sections) {
+	for name, of := range sections {
+		if text, err := json.Marshal(of()); err != nil {
+			doc[name] = map[string]string{"error": err.Error()}
+		} else if string(text) != "null" {
+			doc[name] = json.RawMessage(text)
+		}
 	}
 }
