@@ -86,7 +86,7 @@ func newAgent(opt Options) (*Agent, error) {
 	a := &Agent{Options: &opt, left: map[string]bool{}, grace: callGrace}
 	cfg := opt.Config
 	var err error
-	a.port, err = port.New(port.ClientConfig{
+	a.port, err = port.New(port.ClientConfig{ //nolint:gosec // names of variables, not their values
 		ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, BaseURL: cfg.BaseURL, UserAgent: userAgent,
 		Variables: port.Variables{ClientID: "PORT_CLIENT_ID", ClientSecret: "PORT_CLIENT_SECRET", BaseURL: "PORT_API_BASE_URL"},
 		Transport: opt.ToPort, Masker: opt.Masker, Log: opt.Log, Registry: opt.Registry,
