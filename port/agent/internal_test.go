@@ -233,8 +233,14 @@ func TestDefaultMapping(t *testing.T) {
 func TestDecodeText(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ body, kind, want string }{
-		{"café", "text/plain", "cafÃ©"}, {"café", "text/plain; charset=utf-8", "café"}, {"caf\xe9", "text/html", "café"},
-		{"café", "application/json", "café"}, {"caf\xe9", "", "café"}, {"caf\xe9", "application/json", "caf\ufffd"}, {"café", "", "café"}, {"x", ";;", "x"},
+		{"café", "text/plain", "cafÃ©"},
+		{"café", "text/plain; charset=utf-8", "café"},
+		{"caf\xe9", "text/html", "café"},
+		{"café", "application/json", "café"},
+		{"caf\xe9", "", "café"},
+		{"caf\xe9", "application/json", "caf\ufffd"},
+		{"café", "", "café"},
+		{"x", ";;", "x"},
 	} {
 		if got := decodeText([]byte(tt.body), tt.kind); got != tt.want {
 			t.Errorf("%q as %q: %q, want %q", tt.body, tt.kind, got, tt.want)
