@@ -253,7 +253,21 @@ func TestChartTakesDocumentedValues(t *testing.T) {
 			all = append(all, strings.ReplaceAll("\n"+m[1], "\n   ", "\n"))
 		}
 	}
-	if len(all) < 8 {
+	app := parsed[struct {
+		Spec struct {
+			Source struct {
+				Helm struct {
+					ValuesObject any `yaml:"valuesObject"`
+				}
+			}
+		}
+	}](t, "argocd/application.yaml")
+	object, err := yaml.Marshal(app.Spec.Source.Helm.ValuesObject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = append(all, string(object))
+	if len(all) < 9 {
 		t.Fatalf("%d examples", len(all))
 	}
 	for _, values := range all {
@@ -264,6 +278,23 @@ func TestChartTakesDocumentedValues(t *testing.T) {
 
 // listed is an example in a numbered list.
 var listed = regexp.MustCompile("(?ms)^   ```yaml\n(.*?)^   ```$")
+
+// The chart starts the version that it comes with.
+func TestChartVersionIsThatOfTheProgram(t *testing.T) {
+	t.Parallel()
+	code, err := os.ReadFile(filepath.Join(root, "main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parsed[struct {
+		Version    string
+		AppVersion string `yaml:"appVersion"`
+	}](t, filepath.Join(chart, "Chart.yaml"))
+	m := regexp.MustCompile(`\n(?:var|\t)\s*version\s*= "([^"]+)"`).FindSubmatch(code)
+	if m == nil || string(m[1]) != c.AppVersion || c.Version != c.AppVersion {
+		t.Errorf("main.go has another version than Chart.yaml: %s, %s", c.Version, c.AppVersion)
+	}
+}
 
 // What helm says at the end names the workload that is there, and what has no effect.
 func TestChartNotes(t *testing.T) {
