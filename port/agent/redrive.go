@@ -7,7 +7,7 @@ import (
 
 const (
 	// redriveEvery is the time between two looks at what has not ended.
-	redriveEvery = 15 * time.Second
+	redriveEvery = time.Minute
 	// giveUp is how long Port is told again how a run ended.
 	giveUp = 24 * time.Hour
 )
