@@ -18,20 +18,20 @@ import (
 
 const vectorSecret = "0123456789abcdef0123456789abcdef"
 
-func mustParse(t testing.TB, text string) any {
-	t.Helper()
+func mustParse(tb testing.TB, text string) any {
+	tb.Helper()
 	v, err := parse([]byte(text))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }
 
-func sample(t testing.TB, name string) []byte {
-	t.Helper()
+func sample(tb testing.TB, name string) []byte {
+	tb.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
@@ -51,14 +51,12 @@ func TestSign(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.text, got, tt.want)
 		}
 	}
-	m := mustParse(t, string(sample(t, "webhook.json"))) // the whole message is the body
-	if got := sign(vectorSecret, "1770113731", appendJSON(nil, m, ascii)); got != "v1,+vR/QirDgQ2gXvhBtQ1DN1S9xrDhQQ9/2eq9IplKF90=" {
-		if err := verify(m.(*object), "WEBHOOK", vectorSecret); err != nil {
-			t.Error(err)
-		}
-		if got = sign(vectorSecret, "1770113731", appendJSON(nil, m, ascii)); got != "v1,+vR/QirDgQ2gXvhBtQ1DN1S9xrDhQQ9/2eq9IplKF90=" {
-			t.Errorf("outgoing: %s", got)
-		}
+	m := mustParse(t, string(sample(t, "webhook.json"))).(*object)
+	if err := verify(m, "WEBHOOK", vectorSecret); err != nil {
+		t.Error(err)
+	}
+	if got, want := sign(vectorSecret, "1770113731", appendJSON(nil, m, ascii)), "v1,+vR/QirDgQ2gXvhBtQ1DN1S9xrDhQQ9/2eq9IplKF90="; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
@@ -120,8 +118,8 @@ func TestDecrypt(t *testing.T) {
 	}
 }
 
-func testEvaluation(t testing.TB, message string, environ ...string) *evaluation {
-	t.Helper()
+func testEvaluation(tb testing.TB, message string, environ ...string) *evaluation {
+	tb.Helper()
 	return &evaluation{ctx: context.Background(), jq: jq.NewEvaluator(jq.Options{Environ: environ}), input: []byte(message), log: slog.New(slog.DiscardHandler)}
 }
 
@@ -233,8 +231,14 @@ func TestDefaultMapping(t *testing.T) {
 func TestDecodeText(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ body, kind, want string }{
-		{"café", "text/plain", "cafÃ©"}, {"café", "text/plain; charset=utf-8", "café"}, {"caf\xe9", "text/html", "café"},
-		{"café", "application/json", "café"}, {"caf\xe9", "", "café"}, {"caf\xe9", "application/json", "caf\ufffd"}, {"café", "", "café"}, {"x", ";;", "x"},
+		{"café", "text/plain", "cafÃ©"},
+		{"café", "text/plain; charset=utf-8", "café"},
+		{"caf\xe9", "text/html", "café"},
+		{"café", "application/json", "café"},
+		{"caf\xe9", "", "café"},
+		{"caf\xe9", "application/json", "caf\ufffd"},
+		{"café", "", "café"},
+		{"x", ";;", "x"},
 	} {
 		if got := decodeText([]byte(tt.body), tt.kind); got != tt.want {
 			t.Errorf("%q as %q: %q, want %q", tt.body, tt.kind, got, tt.want)
@@ -248,7 +252,7 @@ func TestLargeAnswer(t *testing.T) {
 	inv := &invocation{run: "r_1", message: &object{}, method: mustParse(t, `{"synchronized":true}`).(*object)}
 	a := &answer{status: 500, headers: http.Header{}, text: strings.Repeat("é", 2<<20)}
 	for _, r := range testEvaluation(t, `{}`).outcome(&entry{}, inv, &signed{request: &request{}}, a, true).Reports {
-		if len(r.Body) > 1<<20 || !json.Valid(r.Body) || r.Instead != nil && len(r.Instead) > 3000 {
+		if len(r.Body) > 1<<20 || !json.Valid(r.Body) || len(r.Instead) > 3000 {
 			t.Errorf("%s: %d bytes", r.Path, len(r.Body))
 		}
 	}
@@ -347,4 +351,81 @@ func FuzzURL(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, s string) {
 		_, _ = newCaller(nil, time.Second, vectorSecret, "ua").sign(&request{method: "POST", url: s, query: &object{}, headers: &object{}})
 	})
+}
+
+// A ledger finds again what it was told, forgets what ended long ago, and begins anew
+// where the file is damaged.
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+	l := openLedger(dir, log)
+	if !l.durable() {
+		t.Fatal("it is in memory")
+	}
+	if again := openLedger(dir, log); again.durable() {
+		t.Error("two processes have it")
+	}
+	n := note{Queue: runsTopic, State: answered, Run: "r_1", Outcome: &outcome{Reports: []report{{Path: "/x", Body: json.RawMessage(`{}`)}}}}
+	for key, f := range map[string]func(string) error{"a": func(k string) error { return l.put(k, n) }, "b": l.end, "c": l.drop} {
+		if err := f(key); err != nil {
+			t.Error(err)
+		}
+	}
+	l.close()
+	l = openLedger(dir, log)
+	got, ok := l.get("a")
+	if !ok || got.Run != "r_1" || got.State != answered || len(got.Outcome.Reports) != 1 || !l.hasEnded("b") || l.hasEnded("a") || len(l.unfinished()) != 1 {
+		t.Errorf("%+v", got)
+	}
+	now := time.Now()
+	for i := range maxEnded + 1 {
+		l.ended[string(rune(i))] = now.Add(-time.Hour)
+	}
+	if l.trim(now); len(l.ended) > maxEnded {
+		t.Errorf("%d are remembered", len(l.ended))
+	}
+	l.close()
+	for _, damage := range []string{"not a database", ""} {
+		if err := os.WriteFile(filepath.Join(dir, ledgerFile), []byte(damage), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l = openLedger(dir, log)
+		if !l.durable() || len(l.unfinished()) != 0 {
+			t.Errorf("damaged by %q: %v", damage, l.unfinished())
+		}
+		l.close()
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if openLedger(file, log).durable() {
+		t.Error("a file is taken as the directory")
+	}
+}
+
+func TestChosen(t *testing.T) {
+	t.Parallel()
+	agent := map[string]string{"PORT_CLIENT_ID": "a", "PORT_CLIENT_SECRET": "b", "PORT_ORG_ID": ""}
+	for _, tt := range []struct {
+		name               string
+		add                map[string]string
+		agent, integration bool
+	}{
+		{"chart of the agent", nil, true, false},
+		{"both", map[string]string{"OCEAN__PORT__CLIENT_ID": "x"}, true, true},
+		{"both, as JSON", map[string]string{"ocean__port": "{}"}, true, true},
+		{"integration", map[string]string{"PORT_CLIENT_ID": "", "OCEAN__PORT__CLIENT_ID": "x"}, false, true},
+		{"neither", map[string]string{"PORT_CLIENT_SECRET": ""}, false, false},
+	} {
+		environ := map[string]string{}
+		merge(environ, agent)
+		environ["PORT_ORG_ID"] = ""
+		for name, value := range tt.add {
+			environ[name] = value
+		}
+		if a, i := chosen(environ); a != tt.agent || i != tt.integration {
+			t.Errorf("%s: %t, %t", tt.name, a, i)
+		}
+	}
 }

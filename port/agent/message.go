@@ -73,12 +73,7 @@ func (inv *invocation) kind() string { s, _ := get(inv.method, "type").(string);
 func (inv *invocation) synchronized() bool { return truthy(get(inv.method, "synchronized")) }
 
 // laneOf joins what names a lane.
-func laneOf(sort string, parts ...any) string {
-	for _, p := range parts {
-		sort += " " + text(p)
-	}
-	return sort
-}
+func laneOf(sort string, parts ...any) string { return sort + " " + text(parts) }
 
 // readClaim makes an invocation of an element of a claim. The run is set also when
 // the rest is malformed: Port has to be told.

@@ -60,6 +60,7 @@ func (a *Agent) status() Status {
 			s.Unreported++
 		case dead:
 			s.Dead++
+		default: // it is waiting or being executed
 		}
 		if len(s.Runs) < maxShown {
 			s.Runs = append(s.Runs, RunStatus{Run: n.Run, Queue: string(n.Queue), State: string(n.State), Since: n.Since})
