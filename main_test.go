@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,10 +27,15 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/tidwall/gjson"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/mapping/resync/live"
+	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
 	"github.com/ado-port/ado-port/webhook"
@@ -68,7 +76,7 @@ func start(t *testing.T, ctx context.Context, args []string, environ map[string]
 	if environ["OCEAN__STATE_DIRECTORY"] == "" {
 		environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
 	}
-	code = run(ctx, process{args: args, environ: environ, dir: dir, out: &o, err: &e})
+	code = run(ctx, ocean.Process{Args: args, Environ: environ, Dir: dir, Out: &o, Err: &e})
 	for _, secret := range []string{pat, "port-secret-that-nobody-may-see"} {
 		if strings.Contains(o.String()+e.String(), secret) {
 			t.Errorf("the output holds a secret")
@@ -112,13 +120,13 @@ func TestOnceFillsAnEmptyCatalog(t *testing.T) {
 	if got := len(catalog.Entities("azureDevopsWorkItem")); got != 1 {
 		t.Errorf("%d work items, want 1", got)
 	}
-	for _, want := range []string{"repository-1", "Payments", "resync "} {
+	for _, want := range []string{"repository (resources[1])", "total", "resync "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the summary does not show %q:\n%s", want, out)
 		}
 	}
-	if len(catalog.Logs()) == 0 {
-		t.Error("no log line reached Port")
+	if logs := fmt.Sprintf("%s", catalog.Logs()); !strings.Contains(logs, `"catalog changed"`) || !strings.Contains(logs, `"component":"audit"`) {
+		t.Errorf("the audit did not reach Port: %s", logs)
 	}
 	agent := e[0].Datasource
 	if !strings.HasPrefix(agent, "port-ocean/azure-devops/my-azure-devops-integration/") || !strings.HasSuffix(agent, "/exporter") {
@@ -275,7 +283,7 @@ func TestUnreadableConfiguration(t *testing.T) {
 	}
 	for _, command := range []string{"sail", "config", "hooks"} {
 		var errs buffer
-		if code := run(t.Context(), process{args: []string{command}, dir: dir, out: &errs, err: &errs}); code != ocean.ExitFailed || !strings.Contains(errs.String(), "config.yaml") {
+		if code := run(t.Context(), ocean.Process{Args: []string{command}, Dir: dir, Out: &errs, Err: &errs}); code != ocean.ExitFailed || !strings.Contains(errs.String(), "config.yaml") {
 			t.Errorf("%s: exit code %d\n%s", command, code, &errs)
 		}
 	}
@@ -306,14 +314,17 @@ func TestDemo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out, errs buffer
-	followed := regexp.MustCompile(`(?m): [1-9]\d* entities written$`)
+	followed := regexp.MustCompile(`(?m)^          .*".*, \d+ ms$`)
 	out.after = func(text string) {
 		if followed.MatchString(text) {
 			cancel()
 		}
 	}
-	if code := run(ctx, process{args: []string{"demo"}, dir: t.TempDir(), out: &out, err: &errs}); code != ocean.ExitGood || ctx.Err() == nil {
+	if code := run(ctx, ocean.Process{Args: []string{"demo"}, Dir: t.TempDir(), Out: &out, Err: &errs}); code != ocean.ExitGood || ctx.Err() == nil {
 		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
+	}
+	if !strings.HasPrefix(out.String(), "The status page is at\n\n  http://127.0.0.1:") || !strings.Contains(out.String(), " changes in Azure DevOps, for which ") {
+		t.Errorf("it says\n%s", &out)
 	}
 }
 
@@ -345,7 +356,7 @@ func TestGeneratedTables(t *testing.T) {
 	for _, part := range []struct{ document, name, text string }{
 		{"deploy/CONFIGURATION.md", "config", variablesTable(rows)},
 		{"deploy/CONFIGURATION.md", "ignored", ignoredTable(without)},
-		{"deploy/COMMANDS.md", "commands", process{}.commands().Markdown()},
+		{"deploy/COMMANDS.md", "commands", new(process).commands().Markdown()},
 	} {
 		old, err := os.ReadFile(part.document)
 		if err != nil {
@@ -619,6 +630,66 @@ func TestLivePush(t *testing.T) {
 	b.want(t, "branch", "checkout/feature", "")
 }
 
+// The log is read by machines: no key twice in a line, no number of nanoseconds, and
+// every line of a resync says which one it is.
+func TestLogLines(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["APPLICATION__LOG_LEVEL"] = "DEBUG"
+	b.ado.Fault(azuredevopstest.Status("GET /{project}/_apis/git/repositories", http.StatusServiceUnavailable).Times(1))
+	stop := b.service(t)
+	b.ready(t)
+	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
+	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+	seen := map[string]bool{}
+	resync := ""
+	for line := range strings.Lines(stop()) {
+		keys := map[string]any{}
+		d := json.NewDecoder(strings.NewReader(line))
+		if _, err := d.Token(); err != nil {
+			t.Errorf("not JSON: %s", line)
+			continue
+		}
+		for d.More() {
+			key, err := d.Token()
+			var val any
+			if err == nil {
+				err = d.Decode(&val)
+			}
+			name, _ := key.(string)
+			if _, twice := keys[name]; twice || err != nil {
+				t.Errorf("%q twice, or %v: %s", name, err, line)
+			}
+			if n, number := val.(float64); number && n > 1e7 && !strings.Contains(name, "bytes") {
+				t.Errorf("%q is a number of what? %s", name, line)
+			}
+			keys[name] = val
+		}
+		msg, _ := keys["msg"].(string)
+		seen[msg] = true
+		switch msg {
+		case "resync started":
+			resync, _ = keys["resync_id"].(string)
+			if keys["cause"] != "start" {
+				t.Errorf("the cause is missing: %s", line)
+			}
+		case "resync ended", "resync of a kind ended", "request repeated":
+			if resync == "" || keys["resync_id"] != resync {
+				t.Errorf("a line of resync %s without its id: %s", resync, line)
+			}
+		case "service starts":
+			if keys["credential"] != "pat" || keys["organizations"] != b.ado.OrganizationURL() || keys["next_resync"] != "now" || keys["listener"] != "POLLING" {
+				t.Errorf("the start line is %s", line)
+			}
+		}
+	}
+	for _, msg := range []string{"service starts", "resync started", "request repeated", "resync ended", "stopping"} {
+		if !seen[msg] {
+			t.Errorf("no line %q", msg)
+		}
+	}
+}
+
 func TestLiveRename(t *testing.T) {
 	t.Parallel()
 	b := liveService(t)
@@ -833,7 +904,7 @@ func TestServiceProcess(t *testing.T) {
 	if os.Getenv("ADO_PORT_TEST_PROCESS") == "" {
 		t.Skip("only for tests that start it")
 	}
-	os.Exit(run(t.Context(), process{environ: env.ToMap(os.Environ()), dir: t.TempDir(), out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(t.Context(), ocean.Process{Environ: env.ToMap(os.Environ()), Dir: t.TempDir(), Out: os.Stdout, Err: os.Stderr}))
 }
 
 // child starts the service in a process of its own.
@@ -1001,7 +1072,7 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	log := &watched{text: "waiting for the state directory", seen: make(chan struct{})}
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, process{environ: environ, dir: t.TempDir(), out: io.Discard, err: log}) }()
+	go func() { done <- run(ctx, ocean.Process{Environ: environ, Dir: t.TempDir(), Out: io.Discard, Err: log}) }()
 	<-log.seen
 	// The server has yet to look at the directory when it begins to answer.
 	asking, cancel := context.WithTimeout(ctx, time.Minute)
@@ -1102,7 +1173,7 @@ func TestDocumentedCommands(t *testing.T) {
 		for _, span := range codeSpan.FindAllStringSubmatch(strings.ReplaceAll(string(text), "\n", " "), -1) {
 			args, _ := arguments(span[1])
 			var out buffer
-			if code := run(t.Context(), process{args: append(args, "--help"), dir: t.TempDir(), out: &out, err: &out}); code != ocean.ExitGood {
+			if code := run(t.Context(), ocean.Process{Args: append(args, "--help"), Dir: t.TempDir(), Out: &out, Err: &out}); code != ocean.ExitGood {
 				t.Errorf("%s: `%s`: %s", name, span[1], &out)
 			}
 		}
@@ -1126,7 +1197,11 @@ func TestDocumentedCommands(t *testing.T) {
 // installation that has resynced before.
 func runDocument(t *testing.T, lines []string) {
 	t.Helper()
-	_, _, environ := servers(t)
+	_, catalog, environ := servers(t)
+	agent := map[string]string{
+		"PORT_CLIENT_ID": "cid", "PORT_CLIENT_SECRET": environ["OCEAN__PORT__CLIENT_SECRET"], "PORT_API_BASE_URL": catalog.URL, "STREAMER_NAME": "POLLING",
+		"APPLICATION__PORT": "0",
+	}
 	environ["OCEAN__BASE_URL"] = "https://ocean.example.com"
 	environ["OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET"] = "hook-secret"
 	environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
@@ -1143,13 +1218,19 @@ func runDocument(t *testing.T, lines []string) {
 	execute := func(args []string) (int, string) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
+		catalog.ClearFaults()
+		catalog.Fault(porttest.Do("POST /v1/actions/runs/claim-pending", nil).When(func(*http.Request, []byte) bool { cancel(); return false })) // so does an agent
 		var out buffer
 		out.after = func(text string) { // a service goes on
 			if strings.Contains(text, "resync completed") {
 				cancel()
 			}
 		}
-		code := run(ctx, process{args: args, environ: maps.Clone(environ), dir: dir, in: strings.NewReader(records), out: &out, err: &out})
+		env := environ
+		if len(args) > 0 && args[0] == "agent" {
+			env = agent
+		}
+		code := run(ctx, ocean.Process{Args: args, Environ: maps.Clone(env), Dir: dir, In: strings.NewReader(records), Out: &out, Err: &out})
 		return code, out.String()
 	}
 	first := true
@@ -1171,5 +1252,250 @@ func runDocument(t *testing.T, lines []string) {
 		if code, out := execute(args); code != want {
 			t.Errorf("%s: exit code %d, want %d\n%s", line, code, want, out)
 		}
+	}
+}
+
+func TestCheckCommand(t *testing.T) {
+	t.Parallel()
+	ado, catalog, environ := servers(t)
+	environ["OCEAN__DEFAULT_RESOURCES"] = "corrected"
+	wants := func(code int, text string, args ...string) {
+		t.Helper()
+		got, out, errs := start(t, t.Context(), append([]string{"check"}, args...), maps.Clone(environ))
+		if got != code || !strings.Contains(out+errs, text) {
+			t.Errorf("check %q: exit code %d, want %d and %q in:\n%s\n%s", args, got, code, text, out, errs)
+		}
+	}
+	wants(ocean.ExitGood, "the first start makes the installation")
+	wants(ocean.ExitGood, `"state": "ok"`, "--output", "json")
+	wants(ocean.ExitUsage, "unexpected argument", "everything")
+	wants(ocean.ExitFailed, "no such file", "--mapping", "none.yaml")
+	ado.SetScopes("Project and Team", "Code", "Work Items")
+	wants(ocean.ExitFailed, "add the scope Release (Read)")
+	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
+		t.Error("a check makes something in Port")
+	}
+	environ["OCEAN__PORT__CLIENT_SECRET"] = "wrong"
+	wants(ocean.ExitFailed, "not checked: it is in Port")
+	delete(environ, "OCEAN__PORT__CLIENT_ID")
+	wants(ocean.ExitFailed, "OCEAN__PORT__CLIENT_ID is not set")
+}
+
+// A wrong token is found before anything is made in Port; where there is no mistake,
+// the question is not asked twice.
+func TestAzureDevOpsIsAskedFirst(t *testing.T) {
+	t.Parallel()
+	ado, catalog, environ := servers(t)
+	environ["OCEAN__EVENT_LISTENER"], environ["OCEAN__STATE_DIRECTORY"] = `{"type":"POLLING"}`, t.TempDir()
+	ado.SetPAT("another")
+	l := listenTo(t, catalog, environ)
+	l.says(t, "nothing is created in Port")
+	l.says(t, "PERSONAL_ACCESS_TOKEN")
+	if code := l.stop(); code != ocean.ExitGood || len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
+		t.Errorf("exit code %d, or something was made in Port", code)
+	}
+	ado.SetPAT(pat)
+	ado.ClearRequests()
+	l = listenTo(t, catalog, environ)
+	l.want(t, "running", "completed")
+	if code := l.stop(); code != ocean.ExitGood || len(catalog.Integrations()) != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if n := ado.Calls("GET /_apis/projects"); n != 1 {
+		t.Errorf("%d lists of projects, want 1", n)
+	}
+	ado.SetPAT("another")
+	l = listenTo(t, catalog, environ)
+	l.want(t, "running", "failed") // an installation that exists is told of the failure
+}
+
+// A listening service is the program with a listener, and what Port was told of its resyncs.
+type listening struct {
+	catalog *porttest.Server
+	log     buffer
+	states  chan string
+	stop    func() int
+}
+
+// listenTo starts the service with a listener.
+func listenTo(t *testing.T, catalog *porttest.Server, environ map[string]string) *listening {
+	t.Helper()
+	l := &listening{catalog: catalog, states: make(chan string, 100)}
+	catalog.ClearFaults()
+	catalog.Fault(porttest.Do("PATCH /v1/integration/{identifier}/resync-state", nil).When(func(_ *http.Request, body []byte) bool {
+		l.states <- gjson.GetBytes(body, "status").Str
+		return false
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, ocean.Process{Environ: environ, Dir: t.TempDir(), Out: io.Discard, Err: &l.log})
+	}()
+	l.stop = sync.OnceValue(func() int {
+		cancel()
+		return <-code
+	})
+	t.Cleanup(func() {
+		l.stop()
+		if t.Failed() {
+			t.Log(l.log.String())
+		}
+	})
+	return l
+}
+
+// says waits until the log has a text.
+func (l *listening) says(t *testing.T, text string) {
+	t.Helper()
+	seen := make(chan struct{})
+	once := sync.OnceFunc(func() { close(seen) })
+	l.log.mu.Lock()
+	l.log.after = func(all string) {
+		if strings.Contains(all, text) {
+			once()
+		}
+	}
+	l.log.after(l.log.b.String())
+	l.log.mu.Unlock()
+	select {
+	case <-seen:
+	case <-t.Context().Done():
+		t.Fatalf("the log does not say %q", text)
+	}
+}
+
+// want waits for states of resyncs.
+func (l *listening) want(t *testing.T, states ...string) {
+	t.Helper()
+	for _, want := range states {
+		if got := <-l.states; got != want {
+			t.Fatalf("a resync is %s, want %s", got, want)
+		}
+	}
+}
+
+// A broker over TLS, with Port's credentials from the API. Behind the first start
+// the service resyncs when it is asked to, and only then.
+func TestKafka(t *testing.T) {
+	t.Parallel()
+	_, catalog, environ := servers(t)
+	certs := httptest.NewTLSServer(nil)
+	defer certs.Close()
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certs.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := port.New(port.ClientConfig{
+		ClientID: "cid", ClientSecret: "port-secret-that-nobody-may-see", BaseURL: catalog.URL, IntegrationType: "t", Identifier: "i", Version: "1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	organization, _, err := client.KafkaTopic(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, password, err := client.KafkaCredentials(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic := organization + ".change.log"
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic), kfake.EnableSASL(),
+		kfake.Superuser("SCRAM-SHA-512", user, password), kfake.TLS(&tls.Config{Certificates: certs.TLS.Certificates}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	producer, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.SASL(scram.Auth{User: user, Pass: password}.AsSha512Mechanism()),
+		kgo.DialTLSConfig(&tls.Config{InsecureSkipVerify: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	ask := func() {
+		t.Helper()
+		message := `{"action":"RESYNC","context":{"integrationId":"my-azure-devops-integration"}}`
+		if err := producer.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(message)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	environ["OCEAN__EVENT_LISTENER"] = `{"type":"KAFKA","brokers":"` + strings.Join(broker.ListenAddrs(), ",") + `"}`
+	environ["OCEAN__STATE_DIRECTORY"], environ["SSL_CERT_FILE"] = t.TempDir(), authority
+
+	l := listenTo(t, catalog, environ)
+	l.want(t, "running", "completed") // there was none before
+	l.says(t, "Kafka topic is read")
+	ask()
+	l.want(t, "running", "completed")
+	if doc := string(catalog.Integration().Document); !strings.Contains(doc, `"changelogDestination":{"type":"KAFKA"}`) {
+		t.Errorf("Port does not know where to ask: %s", doc)
+	}
+	if code := l.stop(); code != ocean.ExitGood || strings.Contains(l.log.String(), password) {
+		t.Errorf("exit code %d", code)
+	}
+	l = listenTo(t, catalog, environ)
+	l.says(t, "Kafka topic is read")
+	ask()
+	l.want(t, "running", "completed")
+	l.stop()
+	if n := len(catalog.Integration().States); n != 6 {
+		t.Errorf("%d states of resyncs, want those of one at the first start and two that were asked for", n)
+	}
+	// One that was stopped is done at the next start.
+	catalog.TriggerResync()
+	l = listenTo(t, catalog, environ)
+	l.want(t, "running", "completed")
+}
+
+// The end of a resync is told before the one that takes its place begins.
+func TestAnotherMappingEndsAResync(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["OCEAN__EVENT_LISTENER__TYPE"], b.environ["OCEAN__EVENT_LISTENER__APP_HOST"] = "WEBHOOK", b.environ["OCEAN__BASE_URL"]
+	b.environ["OCEAN__MAX_WAIT_SECONDS_BEFORE_SHUTDOWN"] = "0.1" // for what hangs below
+	l := listenTo(t, b.catalog, b.environ)
+	held := make(chan struct{})
+	hold := sync.OnceFunc(func() { close(held) })
+	b.catalog.Fault(porttest.Hang("POST /v1/blueprints/{blueprint}/entities/bulk").Times(1).When(func(*http.Request, []byte) bool { hold(); return true }))
+	l.want(t, "running")
+	<-held
+	// The same mapping: the resync goes on, and one follows it.
+	b.post(t, "/resync", "hook-secret", nil)
+	b.catalog.SetMapping(`{"resources":[` + resource("repository", ".name", ".name", ".id") + `]}`)
+	b.post(t, "/resync", "hook-secret", nil)
+	l.want(t, "aborted", "running", "completed")
+}
+
+func TestActionsOnlyDoesNothing(t *testing.T) {
+	t.Parallel()
+	_, catalog, environ := servers(t)
+	environ["OCEAN__EVENT_LISTENER"], environ["OCEAN__STATE_DIRECTORY"] = `{"type":"ACTIONS_ONLY"}`, t.TempDir()
+	environ["OCEAN__SCHEDULED_RESYNC_INTERVAL"] = "1s"
+	l := listenTo(t, catalog, environ)
+	l.says(t, "does nothing until self-service actions exist")
+	if code := l.stop(); code != ocean.ExitGood || len(catalog.Integration().States) != 0 || len(catalog.Entities("")) != 0 {
+		t.Errorf("exit code %d, states %s", code, catalog.Integration().States)
+	}
+}
+
+// A mapping that cannot be used, or read, ends live events for no longer than it lasts.
+func TestLiveEventsBehindABrokenMapping(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.environ["OCEAN__PORT__PORT_APP_CONFIG_CACHE_TTL"] = "0"
+	b.service(t)
+	b.ready(t)
+	good := string(b.catalog.Integration().Config)
+	for _, damage := range []func(){
+		func() { b.catalog.SetMapping(`{"resources":"none"}`) },
+		func() { b.catalog.Fault(porttest.Status("GET /v1/integration/{id}", 403)) },
+	} {
+		damage()
+		c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
+		b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+		b.catalog.ClearFaults()
+		b.catalog.SetMapping(good)
+		c = b.repository.Push("main", azuredevopstest.Files{"a": "c"})
+		b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
 	}
 }

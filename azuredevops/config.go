@@ -211,9 +211,6 @@ func (cfg *Config) organizations() (urls []string, errs []error) {
 	return urls, errs
 }
 
-// UsesToken tells whether we sign in with a personal access token, which has scopes.
-func (cfg *Config) UsesToken() bool { return cfg.SignIn() == rest.SignInPAT }
-
 // SignIn is the way of signing in, as OCEAN__INTEGRATION__CONFIG__AUTHENTICATION names
 // it. auto is the first of these that is set: the
 // personal access token, in Single Account mode only; the client secret, the

@@ -83,7 +83,9 @@ var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#{1,6} +(.+)$`)
 	fenced  = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
-	notSlug = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	// In a list a block is indented.
+	fencedDeeper = regexp.MustCompile("(?ms)^ *```(\\w*)\n(.*?)^ *```$")
+	notSlug      = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // anchors are the targets of links into a document, as GitHub names them.
@@ -155,7 +157,7 @@ func TestVariablesExist(t *testing.T) {
 func TestYAMLParses(t *testing.T) {
 	t.Parallel()
 	for name, doc := range documents(t) {
-		for _, m := range fenced.FindAllStringSubmatch(doc, -1) {
+		for _, m := range fencedDeeper.FindAllStringSubmatch(doc, -1) {
 			var v any
 			if m[1] == "yaml" && yaml.Unmarshal([]byte(m[2]), &v) != nil {
 				t.Errorf("%s: this is no YAML:\n%s", name, m[2])
@@ -163,6 +165,9 @@ func TestYAMLParses(t *testing.T) {
 		}
 	}
 	parse := func(path, text string) {
+		if strings.Contains(path, "/templates/") {
+			return // of the chart: YAML when Helm has rendered them
+		}
 		dec := yaml.NewDecoder(strings.NewReader(text))
 		for {
 			var v any
@@ -247,6 +252,64 @@ func TestEveryKindHasItsSection(t *testing.T) {
 	}
 }
 
+// A section of KINDS.md names the scopes that listing the kind needs: with those and
+// Project and Team nothing is refused, with fewer something is.
+func TestScopesOfKinds(t *testing.T) {
+	t.Parallel()
+	srv := azuredevopstest.NewUnstarted(azuredevopstest.Options{World: azuredevopstest.DemoWorld(1), PAT: "x"})
+	defer srv.Close()
+	c, err := azuredevops.New(azuredevops.ClientConfig{
+		OrganizationURL: srv.OrganizationURL(), Credential: azuredevops.PersonalAccessToken("x"), Transport: srv.Transport(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe, err := c.Probe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const everyKind = "Project and Team (Read)"
+	line := regexp.MustCompile(`(?s)\n- Token scope: ([^.;]*?)[.;]`)
+	for part := range strings.SplitSeq("\n"+documents(t)["deploy/KINDS.md"], "\n## ") {
+		kind, text, _ := strings.Cut(part, "\n")
+		if !slices.Contains(azuredevops.Kinds(), kind) {
+			continue
+		}
+		l, _, err := azuredevops.Bind(kind, json.RawMessage(`{"files":{"path":"README.md"},"folders":[{"path":"*"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "Token scope is missing"
+		if m := line.FindStringSubmatch(text); m != nil {
+			want = strings.Join(strings.Fields(m[1]), " ")
+		}
+		granted := []string{everyKind}
+		for {
+			var names []string
+			for _, s := range granted {
+				name, _, _ := strings.Cut(s, " (")
+				names = append(names, name)
+			}
+			srv.SetScopes(names...)
+			seen := probe.Look(t.Context(), l, nil)
+			if len(seen.Errors) == 0 {
+				break
+			}
+			scope := azuredevops.ScopeFor(seen.Errors[0])
+			if scope == "" || slices.Contains(granted, scope) {
+				t.Fatalf("%s: %v", kind, seen.Errors[0])
+			}
+			granted = append(granted, scope)
+		}
+		if len(granted) > 1 {
+			granted = granted[1:]
+		}
+		if got := strings.Join(granted, " and "); got != want {
+			t.Errorf("KINDS.md, %s: Token scope is %q, and it needs %q", kind, want, got)
+		}
+	}
+}
+
 // options are those of a kind's selector: the key of a listing names them all.
 func options(t *testing.T, kind string) []string {
 	t.Helper()
@@ -275,7 +338,7 @@ func examples(t *testing.T) []example {
 	var out []example
 	for name, doc := range documents(t) {
 		for _, m := range fenced.FindAllStringSubmatch(doc, -1) {
-			if m[1] != "yaml" || !strings.Contains(m[2], "kind:") {
+			if m[1] != "yaml" || !strings.Contains(m[2], "kind:") || strings.Contains(m[2], "workload:") { // values of a chart
 				continue
 			}
 			var v any

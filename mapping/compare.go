@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/ado-port/ado-port/mapping/jq"
 )
@@ -35,6 +36,26 @@ func Differences(body, held []byte) []Difference {
 		return true
 	})
 	return out
+}
+
+// Lost are the members of what Port holds that go when body replaces it.
+func Lost(body, held []byte) []Difference {
+	var out []Difference
+	for _, d := range Differences(held, body) {
+		group, _, _ := strings.Cut(d.Path, ".")
+		switch group {
+		case "title", "icon", "team", "properties", "relations":
+			if string(d.From) == "null" {
+				out = append(out, Difference{Path: d.Path, From: slices.Clone(d.To), To: d.From})
+			}
+		}
+	}
+	return out
+}
+
+// Refers says whether the value of a relation leads to an entity, as JSON text.
+func Refers(relation, to []byte) bool {
+	return slices.ContainsFunc(elements(relation), func(e []byte) bool { return SameJSON(e, to) })
 }
 
 func orNull(val []byte) json.RawMessage {

@@ -24,6 +24,7 @@ type Blueprint struct {
 type BlueprintRelation struct {
 	Target   string `json:"target"` // a blueprint
 	Required bool   `json:"required"`
+	Many     bool   `json:"many"`
 }
 
 // Blueprint returns a blueprint, remembered for ClientConfig.BlueprintTTL. It

@@ -52,7 +52,7 @@ func TestOwned(t *testing.T) {
 		break
 	}
 	got = nil
-	for raw, err := range c.SearchOwned(t.Context(), port.SearchQuery{
+	for raw, err := range c.Search(t.Context(), port.SearchQuery{
 		Blueprint: "service", IDs: []string{"a", "c", "d", "e", "f", "g", "h"}, Include: []string{"title", "properties.n"},
 	}) {
 		if err != nil {
@@ -226,6 +226,23 @@ func TestBlueprintCache(t *testing.T) {
 	})
 }
 
+func TestKafkaAccess(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{nil, {"OCEAN_KAFKA_INTEGRATION_RESYNC_REQUESTS_TOPIC_ENABLED"}} {
+		srv, c := catalog(t, porttest.Options{FeatureFlags: flags, Kafka: porttest.Kafka{Username: "user", Password: testSecret}})
+		if org, requests, err := c.KafkaTopic(t.Context()); err != nil || !strings.HasPrefix(org, "org_") || requests != (flags != nil) {
+			t.Errorf("KafkaTopic = %q, %t, %v", org, requests, err)
+		}
+		if user, password, err := c.KafkaCredentials(t.Context()); err != nil || user != "user" || password != testSecret {
+			t.Errorf("KafkaCredentials = %q, %v", user, err)
+		}
+		srv.Fault(porttest.Status("GET /v1/kafka-credentials", 200).Body(`{"ok":true}`))
+		if _, _, err := c.KafkaCredentials(t.Context()); err == nil {
+			t.Error("credentials of an answer that has none")
+		}
+	}
+}
+
 func TestIntegrationCalls(t *testing.T) {
 	t.Parallel()
 	srv, c := catalog(t, porttest.Options{KeepBodies: true})
@@ -351,7 +368,7 @@ func owned(t *testing.T, c *port.Client) string {
 func foundBy(t *testing.T, c *port.Client, f port.Feature, ids ...string) string {
 	t.Helper()
 	var got []string
-	for raw, err := range c.SearchOwned(t.Context(), port.SearchQuery{Blueprint: "service", IDs: ids, Feature: f}) {
+	for raw, err := range c.Search(t.Context(), port.SearchQuery{Blueprint: "service", IDs: ids, Feature: f}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,28 +35,48 @@ type SearchQuery struct {
 	// Include are members to show, such as "title", "properties.state" or
 	// "relations.project", besides blueprint and identifier.
 	Include []string
+	Whole   bool // show every member instead
+	Anyone  bool // also what others have written
 	// Feature wrote the entities; exporter when zero.
 	Feature Feature
 }
 
-// SearchOwned yields what Port holds of the entities that this installation has
-// written with a feature, as JSON objects. The bytes are valid until the next
+// Search yields what Port holds of the entities that this installation has
+// written with a feature, or anyone, as JSON objects. The bytes are valid until the next
 // one is asked for.
 //
-// Entities that Port does not have, or that belong to someone else, are left
-// out. The order is Port's. An error ends it.
-func (c *Client) SearchOwned(ctx context.Context, q SearchQuery) iter.Seq2[[]byte, error] {
+// Entities that Port does not have, or that belong to someone else where that
+// matters, are left out. The order is Port's. An error ends it.
+func (c *Client) Search(ctx context.Context, q SearchQuery) iter.Seq2[[]byte, error] {
 	s := search{what: q.Blueprint, params: url.Values{"include": {"blueprint", "identifier"}}, feature: q.Feature}
+	if q.Whole {
+		s.params = url.Values{}
+	}
 	for _, name := range q.Include {
 		if !slices.Contains(s.params["include"], name) {
 			s.params.Add("include", name)
 		}
 	}
+	var whose []any
+	if !q.Anyone {
+		whose = c.ownedRules(q.Feature)
+	}
 	return func(yield func([]byte, error) bool) {
 		c.searchParts(ctx, s, q.IDs, func(ids []string) []any {
-			return append([]any{rule{"$identifier", "in", ids}, rule{"$blueprint", "=", q.Blueprint}}, c.ownedRules(q.Feature)...)
+			return append([]any{rule{"$identifier", "in", ids}, rule{"$blueprint", "=", q.Blueprint}}, whose...)
 		}, func(_ []string, entity []byte) bool { return yield(entity, nil) }, func(err error) { yield(nil, err) })
 	}
+}
+
+// Find returns the identifiers of the entities of a blueprint for which a query of a
+// mapping holds: an object with combinator and rules.
+func (c *Client) Find(ctx context.Context, blueprint string, query json.RawMessage) (ids []string, err error) {
+	s := search{what: "in " + blueprint, params: url.Values{"include": {"identifier"}}}
+	_, err = c.search(ctx, s, []any{rule{"$blueprint", "=", blueprint}, query}, func(entity []byte) bool {
+		ids = append(ids, gjson.GetBytes(entity, "identifier").String())
+		return true
+	})
+	return ids, err
 }
 
 // Exists reports whether Port holds an entity, whoever wrote it.

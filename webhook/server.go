@@ -311,17 +311,6 @@ func (s *Server) ready() bool {
 	return !s.unusable.Load() && (sp == nil || sp.Failing() == nil)
 }
 
-// Working counts the objects whose deliveries are being handled. A nil server has none.
-func (s *Server) Working() int {
-	if s == nil {
-		return 0
-	}
-	if sp := s.store(); sp != nil {
-		return sp.Stats().Working
-	}
-	return 0
-}
-
 // store is the open spool; nil when there is none yet.
 func (s *Server) store() *spool.Spool {
 	s.mu.Lock()

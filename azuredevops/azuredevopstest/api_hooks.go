@@ -60,7 +60,7 @@ func hasPermissions(q *request) *response {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	list := array{}
-	for range strings.Split(q.get("tokens"), ",") {
+	for range strings.SplitSeq(q.get("tokens"), ",") {
 		list = append(list, h.denied&q.number("bits") == 0)
 	}
 	return ok(object{"count", len(list), "value", list})

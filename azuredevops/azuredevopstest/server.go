@@ -121,10 +121,22 @@ func (s *Server) areas() []route {
 		scope  string
 		routes []route
 	}{
-		{"Project and Team", coreRoutes()}, {code, gitRoutes()}, {code, itemRoutes()}, {code, pullRoutes()}, {code, policyRoutes()},
-		{"Build", buildRoutes()}, {"Release", releaseRoutes()}, {work, workItemRoutes()}, {work, boardRoutes()}, {"Graph", graphRoutes()},
-		{work, classificationRoutes()}, {"Environment", environmentRoutes()}, {"Test Management", testRoutes()}, {"Wiki", wikiRoutes()},
-		{"Advanced Security", alertRoutes()}, {everyScope, hookRoutes()},
+		{"Project and Team", coreRoutes()},
+		{code, gitRoutes()},
+		{code, itemRoutes()},
+		{code, pullRoutes()},
+		{code, policyRoutes()},
+		{"Build", buildRoutes()},
+		{"Release", releaseRoutes()},
+		{work, workItemRoutes()},
+		{work, boardRoutes()},
+		{work, classificationRoutes()},
+		{"Graph", graphRoutes()},
+		{"Environment", environmentRoutes()},
+		{"Test Management", testRoutes()},
+		{"Wiki", wikiRoutes()},
+		{"Advanced Security", alertRoutes()},
+		{everyScope, hookRoutes()},
 	} {
 		for _, r := range area.routes {
 			r.scope = cmp.Or(r.scope, area.scope)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -70,18 +71,15 @@ func (k *Keeper) Allowed(ctx context.Context, org *azuredevops.Client, projects 
 //
 // https://learn.microsoft.com/rest/api/azure/devops/security/permissions/has-permissions
 func (h *organization) mayWrite(ctx context.Context, ask rest.Sender, projects []azuredevops.Scope) ([]bool, error) {
-	places := ""
+	places := make([]string, len(projects))
 	for i, p := range projects {
-		if i > 0 {
-			places += ","
-		}
-		places += hooksPlace
+		places[i] = hooksPlace
 		if p.Project != "" {
-			places += "/" + p.Project
+			places[i] = hooksPlace + "/" + p.Project
 		}
 	}
 	b, err := ask.Object(ctx, &rest.Request{
-		Route: "_apis/permissions/{securityNamespaceId}/{permissions}", Args: []string{hooksNamespace, hooksBits}, Query: []string{"tokens", places},
+		Route: "_apis/permissions/{securityNamespaceId}/{permissions}", Args: []string{hooksNamespace, hooksBits}, Query: []string{"tokens", strings.Join(places, ",")},
 	})
 	if err != nil {
 		return nil, err

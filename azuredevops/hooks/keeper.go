@@ -87,6 +87,9 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 // first time it also handles what could not be delivered while no process was
 // there.
 func (k *Keeper) Run(ctx context.Context) {
+	if k == nil {
+		return
+	}
 	since, left := k.lastAlive(), false
 	next := time.NewTimer(0)
 	defer next.Stop()

@@ -40,6 +40,7 @@ func TestBuffersGo(t *testing.T) {
 		var pool buffers
 		pool.put(make([]byte, 1000))
 		time.Sleep(2 * freeFor)
+		synctest.Wait()
 		if pool.size > 0 || pool.free != nil {
 			t.Errorf("%d bytes are kept", pool.size)
 		}

@@ -22,8 +22,8 @@ func TestTokenRefused(t *testing.T) {
 			t.Errorf("err = %v, want %q", err, want)
 		}
 	}
-	send("has expired, was revoked")
-	send("has expired, was revoked")
+	send("has expired or was revoked")
+	send("has expired or was revoked")
 	f.Serve = always("{}")
 	if _, err := c.Send(t.Context(), &Request{Route: "_apis/x"}, Caller{}); err != nil {
 		t.Fatal(err)

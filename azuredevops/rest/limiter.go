@@ -39,16 +39,15 @@ type limiter struct {
 	timer    *time.Timer
 
 	episode   episode
-	throttled time.Duration // all pauses, what is left of the last one included
-	by        map[string]wait // by kind
+	throttled time.Duration    // all pauses, what is left of the last one included
+	by        map[string]*wait // by kind
 }
 
 type waiter struct {
-	ready  chan struct{}
-	gone   bool
-	round  int
-	call   *call         // nil for what is not ours
-	paused time.Duration // see limiter.paused, when the waiter came
+	ready chan struct{}
+	gone  bool
+	round int
+	call  *call // nil for what is not ours
 }
 
 // An episode is a period in which the service asks to slow down.
@@ -61,7 +60,7 @@ type episode struct {
 }
 
 func newLimiter(most int, log *slog.Logger) *limiter {
-	return &limiter{max: most, limit: min(startInFlight, most), log: log}
+	return &limiter{max: most, limit: min(startInFlight, most), log: log, by: map[string]*wait{}}
 }
 
 // acquire waits for a slot. The caller gives it back with release; round goes to
@@ -72,13 +71,13 @@ func (l *limiter) acquire(ctx context.Context, urgent bool) (round int, err erro
 	}
 	c, _ := ctx.Value(callKey{}).(*call)
 	l.mu.Lock()
-	w := &waiter{ready: make(chan struct{}), call: c, paused: l.paused()}
+	w := &waiter{ready: make(chan struct{}), call: c}
 	if urgent {
 		l.urgent = append(l.urgent, w)
 	} else {
 		l.bulk = append(l.bulk, w)
 	}
-	l.waiting++
+	l.waits(w, 1)
 	l.dispatch()
 	l.episode.waiting = max(l.episode.waiting, l.waiting)
 	l.mu.Unlock()
@@ -94,8 +93,7 @@ func (l *limiter) acquire(ctx context.Context, urgent bool) (round int, err erro
 		l.inFlight--
 	default:
 		w.gone = true
-		l.waiting--
-		l.waited(w)
+		l.waits(w, -1)
 	}
 	l.dispatch()
 	return 0, ctx.Err()
@@ -123,27 +121,35 @@ func (l *limiter) use() usage {
 	return usage{l.inFlight, l.waiting, l.limit, l.paused()}
 }
 
-// waited books what a waiter waited for pauses, as far as others of its kind have
-// not waited at the same time. mu is held.
-func (l *limiter) waited(w *waiter) {
-	now := l.paused()
-	if now <= w.paused || w.call == nil {
-		return
-	}
-	if l.by == nil {
-		l.by = map[string]wait{}
-	}
-	b := l.by[w.call.kind]
-	if from := max(w.paused, b.until); now > from {
-		b.sum += now - from
-	}
-	b.until = now
-	l.by[w.call.kind] = b
+// A wait is how long something of a kind has waited for pauses: as long as at least
+// one request of it waits, its time is that of [limiter.paused].
+type wait struct {
+	waiting   int
+	from, sum time.Duration
 }
 
-// A wait is how long something of a kind has waited for pauses, until which of
-// them; both as [limiter.paused] counts.
-type wait struct{ sum, until time.Duration }
+func (w *wait) soFar(paused time.Duration) time.Duration {
+	if w.waiting > 0 {
+		return w.sum + paused - w.from
+	}
+	return w.sum
+}
+
+// waits notes that a waiter has come or, with by -1, that it waits no more. mu is held.
+func (l *limiter) waits(w *waiter, by int) {
+	l.waiting += by
+	if w.call == nil {
+		return
+	}
+	k := l.by[w.call.kind]
+	if k == nil {
+		k = &wait{}
+		l.by[w.call.kind] = k
+	}
+	now := l.paused()
+	k.sum, k.from = k.soFar(now), now
+	k.waiting += by
+}
 
 func (l *limiter) release() {
 	l.mu.Lock()
@@ -170,9 +176,8 @@ func (l *limiter) dispatch() {
 		if w == nil {
 			return
 		}
-		l.waiting--
+		l.waits(w, -1)
 		l.inFlight++
-		l.waited(w)
 		w.round = l.round
 		close(w.ready)
 	}
@@ -238,7 +243,7 @@ func (l *limiter) calm(ctx context.Context, now time.Time, round int) {
 	if l.episode.on && round == l.round && !now.Before(l.until) {
 		e := l.episode
 		l.episode = episode{}
-		l.log.WarnContext(ctx, "azure devops throttled", "duration", now.Sub(e.start), "resource", e.resource, "answers", e.answers, "most_waiting", e.waiting, "requests_at_once", l.limit)
+		l.log.WarnContext(ctx, "azure devops throttled", "duration", now.Sub(e.start), "resource", e.resource, "answers", e.answers, "queued", e.waiting, "requests_at_once", l.limit)
 	}
 	if l.limit >= l.max {
 		return
@@ -259,7 +264,9 @@ func (l *limiter) pauses() (all time.Duration, byKind map[string]time.Duration) 
 	defer l.mu.Unlock()
 	byKind = map[string]time.Duration{}
 	for kind, w := range l.by {
-		byKind[kind] = w.sum
+		if d := w.soFar(l.paused()); d > 0 {
+			byKind[kind] = d
+		}
 	}
 	return l.paused(), byKind
 }

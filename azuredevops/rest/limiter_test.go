@@ -131,7 +131,7 @@ func TestPauseHoldsForAllAndUrgentGoesFirst(t *testing.T) {
 			t.Errorf("throttled = %v", l.throttled)
 		}
 		line := log.String()
-		if strings.Count(line, "\n") != 1 || !strings.Contains(line, "duration=30s resource=core/user answers=1 waiting=3") {
+		if strings.Count(line, "\n") != 1 || !strings.Contains(line, "duration=30s resource=core/user answers=1 queued=3") {
 			t.Errorf("log = %s", line)
 		}
 	})

@@ -93,6 +93,9 @@ func newMetrics(reg prometheus.Registerer, organization string, l *limiter) (*me
 	}
 	for _, a := range areas {
 		of := requests.MustCurryWith(prometheus.Labels{"area": a})
+		for _, code := range []string{"401", "403", "429"} { // what alerts are about
+			of.WithLabelValues(code)
+		}
 		m.areas[a] = &areaMetrics{requests: of, good: of.WithLabelValues("200"), seconds: seconds.WithLabelValues(a)}
 	}
 	if reg == nil {

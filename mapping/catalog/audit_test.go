@@ -1,15 +1,11 @@
 package catalog_test
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/ado-port/ado-port/mapping/catalog"
 )
 
 // audited are the lines of the audit, without the time and what is the same in all.
@@ -124,28 +120,6 @@ func TestAuditOfLiveEvents(t *testing.T) {
 		b.audit.Close(b.Context())
 		if got, want := b.audited(), `of="live events of one minute" lines=3 created=1 updated=0 written=0 deleted=0`; got != want {
 			t.Errorf("at the end %s, want %s", got, want)
-		}
-	})
-}
-
-// Whoever is told of changes is told from where to where.
-func TestChanged(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(b *bench) {
-		var got []string
-		b.catalog = catalog.New(catalog.Config{Port: b.client, Changed: func(_ context.Context, c *catalog.Change) {
-			s := fmt.Sprintf("%s %s by %s (%s, %s)", c.Action, c.Ref, c.Cause.Event, c.Kind, c.Resource)
-			for _, d := range c.Differences {
-				s += fmt.Sprintf(" %s: %s → %s", d.Path, d.From, d.To)
-			}
-			got = append(got, s)
-		}})
-		b.holds(ours, `"properties":{"size":1}`, "service/a")
-		b.source.members = []string{"title", "properties.size"}
-		b.put(b.knows(b.catalog.Begin(resync())), b.layer("service/a", `"title":"A","properties":{"size":2}`))
-		want := []string{`updated service/a by resync (repository, resources[0]) title: null → "A" properties.size: 1 → 2`}
-		if !slices.Equal(got, want) {
-			t.Errorf("told %q, want %q", got, want)
 		}
 	})
 }

@@ -12,6 +12,10 @@ import (
 
 // upsertBatch writes a batch and counts what became of it.
 func (w *Writer) upsertBatch(ctx context.Context, b *batch) {
+	if w.s.opt.Plan != nil {
+		w.planBatch(ctx, b)
+		return
+	}
 	entities := make([]port.Entity, len(b.drafts))
 	for i, d := range b.drafts {
 		entities[i] = d.last().Entity
@@ -62,6 +66,18 @@ func (w *Writer) taken(ctx context.Context, d *draft, body []byte, identifier st
 	d.count(Written)
 }
 
+// same notes that Port holds an entity as it is.
+func (s *Session) same(d *draft) {
+	d.count(Unchanged)
+	if s.opt.Plan == nil {
+		return
+	}
+	l := d.last()
+	n := &Planned{Intent: AsItIs, Blueprint: l.Blueprint, Identifier: l.Identifier}
+	n.Kind, n.Resource = l.Source.Origin()
+	s.opt.Plan.change(n, d.body(s.opt.Merge))
+}
+
 // maxIncluded bounds the names of members that a comparison asks for, in bytes:
 // they are part of its address.
 const maxIncluded = 4 << 10
@@ -92,7 +108,7 @@ func (w *Writer) compareBatch(ctx context.Context, b *batch) {
 // differing takes out of wanted what Port holds as it is.
 func (w *Writer) differing(ctx context.Context, blueprint string, ids, include []string, wanted map[string]*draft) {
 	q := port.SearchQuery{Blueprint: blueprint, IDs: ids, Include: include, Feature: w.s.opt.Feature}
-	for held, err := range w.s.c.port.SearchOwned(ctx, q) {
+	for held, err := range w.s.c.port.Search(ctx, q) {
 		if err != nil {
 			if !errors.Is(err, context.Canceled) {
 				w.s.log.WarnContext(ctx, "entities could not be compared with the catalog and are written without a comparison", "blueprint", blueprint, "err", err)
@@ -106,7 +122,7 @@ func (w *Writer) differing(ctx context.Context, blueprint string, ids, include [
 		}
 		body := d.body(w.s.opt.Merge)
 		if mapping.Equal(body, held) {
-			d.count(Unchanged)
+			w.s.same(d)
 			delete(wanted, id)
 			continue
 		}

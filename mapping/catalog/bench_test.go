@@ -36,7 +36,7 @@ type bench struct {
 	catalog *catalog.Catalog
 	audit   *catalog.Audit
 	source  *source
-	log     bytes.Buffer
+	log     logBuffer
 }
 
 // inBubble runs a test with a bench of its own.
@@ -64,6 +64,30 @@ func inBubble(t *testing.T, f func(b *bench)) {
 		b.catalog = catalog.New(catalog.Config{Port: client, TempDirectory: t.TempDir(), Audit: b.audit, Log: log})
 		f(b)
 	})
+}
+
+// A logBuffer can be read while somebody logs.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func (b *logBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text.Reset()
 }
 
 // A source counts outcomes.

@@ -34,20 +34,17 @@ type Config struct {
 	Port *port.Client // required
 	// TempDirectory takes entities that wait for others; empty: they wait in memory.
 	TempDirectory string
-	Audit         *Audit // hears of every change; nil: there is none
-	// Changed hears of every change too, from several goroutines; nil: nobody does.
-	Changed  func(context.Context, *Change)
-	Log      *slog.Logger          // nil means none
-	Registry prometheus.Registerer // gets the metrics; nil: they are not shown
+	Audit         *Audit                // hears of every change; nil: there is none
+	Log           *slog.Logger          // nil means none
+	Registry      prometheus.Registerer // gets the metrics; nil: they are not shown
 }
 
 // A Catalog is Port's catalog as this installation writes it. Safe for concurrent use.
 type Catalog struct {
 	port    *port.Client
 	temp    string
-	audit   *Audit
-	tell    func(context.Context, *Change)
 	log     *slog.Logger
+	audit   *Audit
 	metrics *metrics
 
 	mu      sync.Mutex
@@ -59,7 +56,7 @@ func New(cfg Config) *Catalog {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Catalog{port: cfg.Port, temp: cfg.TempDirectory, audit: cfg.Audit, tell: cfg.Changed, log: cfg.Log, metrics: newMetrics()}
+	c := &Catalog{port: cfg.Port, temp: cfg.TempDirectory, log: cfg.Log, audit: cfg.Audit, metrics: newMetrics()}
 	if cfg.Registry != nil {
 		cfg.Registry.MustRegister(c.metrics.entities)
 	}
@@ -87,6 +84,8 @@ type Options struct {
 	Relations map[string][]string
 	// ReadOnly writes nothing: what is put counts as made. Deletion goes on.
 	ReadOnly bool
+	// Plan takes what would be done, and nothing is written; nil: it is done.
+	Plan *Plan
 	// CompareFrom is how many entities of a blueprint make it worth asking Port which
 	// of them differ, where LoadOwned has not told which of them it holds; 0: never,
 	// everything is written.
@@ -182,11 +181,8 @@ func (s *Session) deleted(ctx context.Context, d Deletion) {
 
 func (s *Session) changed(ctx context.Context, c *Change) {
 	c.Cause = s.opt.Cause
-	s.c.metrics.of(change{c.Blueprint, operation(c.Action), s.cause}).Inc()
+	s.c.metrics.of(change{c.Blueprint, c.Action, s.cause}).Inc()
 	s.c.audit.changed(ctx, c)
-	if s.c.tell != nil {
-		s.c.tell(ctx, c)
-	}
 }
 
 // Events as Port knows them.

@@ -16,6 +16,7 @@ import (
 type Deletion struct {
 	port.Ref
 	Proof string
+	Made  bool // a record is known to have made it: Port did not do so by itself
 }
 
 // Deleted is what became of deletions.
@@ -77,15 +78,24 @@ func (s *Session) deleteFrom(ctx context.Context, bp string, list []Deletion, go
 		if referred[d.Identifier] {
 			done.Referred = append(done.Referred, d.Ref)
 			delete(going, EntityKey(d.Ref))
+			s.opt.Plan.referred(d)
 			continue
 		}
 		ids, proof[d.Identifier] = append(ids, d.Identifier), d.Proof
+	}
+	if s.opt.Plan != nil {
+		for _, id := range ids {
+			ref := port.Ref{Blueprint: bp, Identifier: id}
+			s.opt.Plan.note(&Planned{Intent: ToDelete, Blueprint: bp, Identifier: id})
+			done.Gone = append(done.Gone, ref)
+		}
+		return nil
 	}
 	gone, err := s.c.port.Delete(ctx, port.DeleteOptions{
 		Dependents: s.opt.DeleteDependents, EventType: s.opt.Cause.Event, ResyncID: s.opt.Cause.ID, Feature: s.opt.Feature,
 	}, bp, ids)
 	for _, id := range gone {
-		d := Deletion{port.Ref{Blueprint: bp, Identifier: id}, proof[id]}
+		d := Deletion{Ref: port.Ref{Blueprint: bp, Identifier: id}, Proof: proof[id]}
 		s.deleted(ctx, d)
 		done.Gone = append(done.Gone, d.Ref)
 	}
@@ -110,7 +120,7 @@ func (s *Session) ours(ctx context.Context, bp string, list []Deletion) ([]Delet
 		q.IDs = append(q.IDs, d.Identifier)
 	}
 	held := map[string]bool{}
-	for entity, err := range s.c.port.SearchOwned(ctx, q) {
+	for entity, err := range s.c.port.Search(ctx, q) {
 		if err != nil {
 			return list, err
 		}
@@ -151,6 +161,9 @@ func (s *Session) referred(ctx context.Context, bp string, list []Deletion, goin
 	for r, err := range s.c.port.Referring(ctx, bp, sortedKeys(wanted), s.opt.Relations) {
 		if err != nil {
 			return nil, err
+		}
+		if s.opt.Plan != nil && s.opt.Plan.unrelates(r) {
+			continue
 		}
 		k := EntityKey(r.From)
 		if going[k] {

@@ -14,16 +14,8 @@ const (
 	otherBlueprint = "other"
 )
 
-// operations are the label values of what happens to an entity.
-var operations = []string{string(Put), string(Gone)}
-
-// operation is the label of an action: a creation is a write as well.
-func operation(a Action) string {
-	if a == Gone {
-		return string(Gone)
-	}
-	return string(Put)
-}
+// actions are the values of the label operation.
+var actions = []Action{Created, Updated, Put, Gone}
 
 // metrics count the changes of the catalog.
 type metrics struct {
@@ -35,12 +27,16 @@ type metrics struct {
 	blueprints map[string]bool
 }
 
-type change struct{ blueprint, operation, cause string }
+type change struct {
+	blueprint string
+	action    Action
+	cause     string
+}
 
 func newMetrics() *metrics {
 	return &metrics{
 		entities: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "ado_port", Name: "entities_total", Help: "Entities that were written to or deleted from Port, by blueprint and by what caused it.",
+			Namespace: "ado_port", Name: "entities_total", Help: "Entities that were created, updated or deleted in Port, or written without knowing which of the first two, by blueprint and by what caused it.",
 		}, []string{"blueprint", "operation", "cause"}),
 		by: map[change]prometheus.Counter{}, blueprints: map[string]bool{},
 	}
@@ -59,11 +55,11 @@ func (m *metrics) of(c change) prometheus.Counter {
 	label := c.blueprint
 	if !m.blueprints[label] {
 		if len(m.blueprints) >= maxBlueprints {
-			return m.entities.WithLabelValues(otherBlueprint, c.operation, c.cause)
+			return m.entities.WithLabelValues(otherBlueprint, string(c.action), c.cause)
 		}
 		m.blueprints[label] = true
 	}
-	n = m.entities.WithLabelValues(label, c.operation, c.cause)
+	n = m.entities.WithLabelValues(label, string(c.action), c.cause)
 	m.by[c] = n
 	return n
 }
@@ -91,9 +87,9 @@ func (o *Options) label() string {
 
 // Expect makes the series of a blueprint that will be written.
 func (c *Catalog) Expect(blueprint string) {
-	for _, op := range operations {
+	for _, action := range actions {
 		for _, cause := range []string{causeResync, causeLive, causeGitOps} {
-			c.metrics.of(change{blueprint, op, cause})
+			c.metrics.of(change{blueprint, action, cause})
 		}
 	}
 }

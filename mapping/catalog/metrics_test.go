@@ -19,7 +19,7 @@ func TestBlueprintsOfMetricsAreBounded(t *testing.T) {
 	for i := range 1000 {
 		c.Expect(fmt.Sprint("blueprint-", i))
 	}
-	const series = 2 * 3 // operations and causes of a blueprint
+	const series = 4 * 3 // operations and causes of a blueprint
 	if n, err := testutil.GatherAndCount(reg); err != nil || n != (300+1)*series {
 		t.Errorf("%d series, %v; want those of 300 blueprints and of all others", n, err)
 	}

@@ -59,11 +59,17 @@ func (s *Session) admit(ctx context.Context, l *Layer, known bool) bool {
 		return true
 	}
 	l.Source.Count(Kept, 1) // what we know of it is not complete: leave it alone
+	if !found {
+		s.opt.Plan.Keep(l.ref(), "not all of its record could be read")
+	}
 	if found {
 		s.doubt(l.Blueprint)
 	}
 	return false
 }
+
+// notSent is the code of what Port would refuse and was not asked.
+const notSent = "not sent"
 
 // refuse notes that an entity was not written.
 func (s *Session) refuse(d *draft, err error) {
@@ -74,7 +80,15 @@ func (s *Session) refuse(d *draft, err error) {
 	if ok {
 		reason = fmt.Sprintf("%d %s: %s", ee.Status, ee.Code, ee.Message)
 	}
+	if ok && ee.Code == notSent {
+		reason = ee.Message
+	}
 	d.count(Refused)
+	if s.opt.Plan != nil && ok && ee.Ref.Identifier != "" {
+		n := &Planned{Blueprint: l.Blueprint, Identifier: ee.Ref.Identifier, Reason: ee.Message}
+		n.Kind, n.Resource = l.Source.Origin()
+		s.opt.Plan.refuse(n, s.owned.has(n.key()))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.Search {
@@ -121,7 +135,7 @@ func (s *Session) refuses(ctx context.Context, l *Layer) error {
 		}
 		if !slices.ContainsFunc(e.values[i], func(want []byte) bool { return mapping.SameJSON([]byte(v.Raw), want) }) {
 			return &port.EntityError{
-				Ref: l.ref(), Status: 422, Code: "not sent",
+				Ref: l.ref(), Status: 422, Code: notSent,
 				Message: fmt.Sprintf("property %q is %s, which the blueprint does not list among its values", e.name[i], v.Raw),
 			}
 		}

@@ -352,7 +352,7 @@ func TestValuesThatTheBlueprintDoesNotListAreNotSent(t *testing.T) {
 		b.put(s, b.layer("service/a", `"properties":{"tier":"tin"}`), b.layer("service/b", `"properties":{"tier":"gold"}`),
 			b.layer("service/c", `"properties":{"tier":null}`), b.layer("service/d", `"properties":{"tier":"tin"}`))
 		b.counts("2 written, 2 refused")
-		if got, want := refusals(s), `service 2× 422 not sent: property "tier" is "tin", which the blueprint does not list among its values (a)`; got != want {
+		if got, want := refusals(s), `service 2× property "tier" is "tin", which the blueprint does not list among its values (a)`; got != want {
 			t.Errorf("refusals\n%s\nwant\n%s", got, want)
 		}
 		if n := len(b.port.Requests(bulk)); n != 1 {

@@ -3,6 +3,7 @@ package resync
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/ado-port/ado-port/mapping/catalog"
@@ -17,6 +18,7 @@ const (
 	HoldUnread    Hold = "unread"    // they may still exist: not everything could be read
 	HoldThreshold Hold = "threshold" // entityDeletionThreshold of the mapping
 	HoldBrake     Hold = "brake"     // OCEAN__DELETION_BRAKE_PER_BLUEPRINT
+	HoldReferred  Hold = "referred"  // others refer to them, and Port would make them again
 )
 
 // NotDeleted are entities of one blueprint that nothing made this time and that
@@ -33,9 +35,36 @@ func (n *NotDeleted) String() string {
 	return fmt.Sprintf("not deleted: %s, because %s", entitiesOf(n.Entities, n.Blueprint), n.Reason)
 }
 
+// suspicious says that so many at once may be a mistake, which somebody should look at.
+func (h Hold) suspicious() bool { return h == HoldThreshold || h == HoldBrake }
+
+// level is that of a line about it.
+func (h Hold) level() slog.Level {
+	if h == HoldReferred {
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
+}
+
+// remapped are the blueprints with entities that go whose blocks of the mapping have
+// changed since the last complete resync, or were taken out.
+func (r *run) remapped(ctx context.Context) (out []string) {
+	for bp := range r.going {
+		now := r.mapping.DigestOf(bp)
+		if before, known := r.runner.completed.of(ctx, bp); now == "" || known && before != now {
+			out = append(out, bp)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // stay is told of every entity that is not deleted although nothing made it.
 func (r *run) stay(ref port.Ref, hold Hold, reason string) {
 	r.countFormer(r.knownOrigins[catalog.EntityKey(ref)], 0, 1)
+	if hold != HoldReferred { // of these the catalog tells the plan
+		r.cfg.Plan.Keep(ref, reason)
+	}
 	key := string(hold) + "\x00" + ref.Blueprint + "\x00" + catalog.Alike(reason)
 	n := r.notDeleted[key]
 	if n == nil {

@@ -16,7 +16,7 @@ func TestFiguresAddUp(t *testing.T) {
 	t.Parallel()
 	var all resync.Counts
 	for seed := range uint64(40) {
-		r := rand.New(rand.NewPCG(seed, 11)) //nolint:gosec // reproducible
+		r := rand.New(rand.NewPCG(seed, 11))
 		b := newBench(t)
 		b.port.AddBlueprint(`{"identifier":"tiered","schema":{"properties":{"note":{"type":"string","enum":["Alpha","alpha-api"]}}},"relations":{}}`)
 		b.world.Project("Alpha").AddWorkItem("Bug", "broken")

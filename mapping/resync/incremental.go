@@ -2,6 +2,7 @@ package resync
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
@@ -56,5 +57,10 @@ func (r *run) saveCursors(ctx context.Context) {
 	}
 }
 
-// runs says whether a mode has use for a kind.
-func (m mode) runs(kind string) bool { return m != incremental || azuredevops.Incremental(kind) }
+// runs says whether a run has use for a kind.
+func (r *run) runs(kind string) bool {
+	if r.mode == incremental {
+		return azuredevops.Incremental(kind)
+	}
+	return r.cfg.Kinds == nil || slices.Contains(r.cfg.Kinds, kind)
+}

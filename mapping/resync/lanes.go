@@ -15,13 +15,13 @@ type listing struct {
 
 // plan groups the resources of the mapping by listing and by lane.
 func (r *run) plan(ctx context.Context) error {
-	groups, err := Groups(slices.DeleteFunc(slices.Clone(r.mapping.Resources), func(m *mapping.Resource) bool { return !r.mode.runs(m.Kind) }))
+	groups, err := Groups(slices.DeleteFunc(slices.Clone(r.mapping.Resources), func(m *mapping.Resource) bool { return !r.runs(m.Kind) }))
 	if err != nil {
 		return err
 	}
 	of := map[*mapping.Resource]*resource{}
 	for _, m := range r.mapping.Resources {
-		if r.mode.runs(m.Kind) {
+		if r.runs(m.Kind) {
 			of[m] = newResource(m)
 			r.resources = append(r.resources, of[m])
 		}

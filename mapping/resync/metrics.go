@@ -27,9 +27,10 @@ type metrics struct {
 	interval func() time.Duration
 
 	mu          sync.Mutex
-	running     *run // nil: none, or it has no plan yet
-	runs        bool
+	running     *run     // nil: none
+	plan        bool     // the running one has one
 	last        *Summary // full ones
+	recent      []Past   // of every mode, the newest first
 	lastSuccess time.Time
 	totals      map[string]Counts          // by kind, of the runs that have ended
 	reports     map[string]port.SyncReport // the latest of the last full resync, by kind and position
@@ -77,16 +78,16 @@ func (m *metrics) register(reg prometheus.Registerer) error {
 }
 
 // began notes that a resync begins, planned that it knows what to do.
-func (m *metrics) began() {
+func (m *metrics) began(r *run) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.runs = true
+	m.running, m.plan = r, false
 }
 
 func (m *metrics) planned(r *run) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.running = r
+	m.plan = true
 	if r.mode == full {
 		clear(m.reports) // of blocks that the mapping does not have any more
 	}
@@ -108,14 +109,14 @@ func (m *metrics) ended(r *run, sum *Summary) {
 	m.resyncs.WithLabelValues(string(sum.State), cause).Inc()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.running, m.runs = nil, false
-	for i := range sum.Kinds {
-		k := &sum.Kinds[i]
-		c := m.totals[k.Kind]
-		c.Add(k.Counts)
-		m.totals[k.Kind] = c
-		if rep, ok := m.reports[k.Resource]; ok && r.mode == full {
-			m.reports[k.Resource] = withCounts(rep, &k.Counts) // it was read before all of it was written
+	m.running = nil
+	m.recent = append([]Past{pastOf(r.mode, sum)}, m.recent[:min(len(m.recent), recentRuns-1)]...)
+	for _, b := range r.resources {
+		now, sum := b.counts(), m.totals[b.Kind]
+		sum.Add(now)
+		m.totals[b.Kind] = sum
+		if rep, ok := m.reports[b.KindIndex()]; ok && r.mode == full {
+			m.reports[b.KindIndex()] = withCounts(rep, &now) // it was read before all of it was written
 		}
 	}
 	if r.mode != full {
@@ -162,7 +163,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	gauge(lastSuccess, unix(m.lastSuccess))
-	gauge(running, truth(m.runs))
+	gauge(running, truth(m.running != nil))
 	held := map[Hold]int{}
 	if m.last != nil {
 		gauge(lastEnd, unix(m.last.Ended()))
@@ -188,7 +189,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 // counted are the figures of all runs by kind, the one under way included. mu is held.
 func (m *metrics) counted() map[string]Counts {
 	out := maps.Clone(m.totals)
-	if m.running != nil {
+	if m.running != nil && m.plan {
 		for _, b := range m.running.resources {
 			c := out[b.Kind]
 			c.Add(b.counts())

@@ -48,7 +48,7 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("before the first resync: %+v", v)
 	}
 	b.port.Fault(porttest.Do(bulk, func() {
-		shows(t, reg, `ado_port_resync_running 1`, `ado_port_entities_total{blueprint="repo",cause="resync",operation="written"} 0`, `success{kind="__runtime__",phase="resync"} 0`)
+		shows(t, reg, `ado_port_resync_running 1`, `ado_port_entities_total{blueprint="repo",cause="resync",operation="created"} 0`, `success{kind="__runtime__",phase="resync"} 0`)
 		if v := r.View(); v.Running == nil || v.Running.Cause != "test" || len(v.Running.Kinds) != 2 {
 			t.Errorf("while it runs: %+v", v)
 		}
@@ -60,7 +60,7 @@ func TestMetrics(t *testing.T) {
 		`ado_port_resync_running 0`, `ado_port_resyncs_total{cause="test",state="completed"} 1`, `ado_port_resync_duration_seconds_count 1`,
 		`ado_port_records_total{kind="repository",result="mapped"} 3`, `ado_port_records_total{kind="repository",result="filtered"} 1`,
 		`ado_port_records_total{kind="project",result="mapped"} 2`,
-		`ado_port_entities_total{blueprint="repo",cause="resync",operation="written"} 3`, `ado_port_entities_total{blueprint="repo",cause="live",operation="deleted"} 0`,
+		`ado_port_entities_total{blueprint="repo",cause="resync",operation="created"} 3`, `ado_port_entities_total{blueprint="repo",cause="live",operation="deleted"} 0`,
 		`success{kind="repository-0",phase="resync"} 1`, `success{kind="__runtime__",phase="resync"} 1`,
 		`object_count{kind="repository-0",object_count_type="raw_extracted",phase="extract"} 4`, `object_count{kind="repository-0",object_count_type="filtered_out",phase="transform"} 1`,
 		`object_count{kind="repository-0",object_count_type="loaded",phase="load"} 3`)

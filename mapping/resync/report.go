@@ -18,6 +18,8 @@ type reporter struct {
 	queue   chan report
 	events  chan port.SyncReport // for the webhook
 	done    sync.WaitGroup
+	ctx     context.Context // of the reports: it outlives that of the work
+	giveUp  context.CancelFunc
 	stop    context.CancelFunc // of the heartbeat
 	hangUp  context.CancelFunc // of the webhook
 	told    outcome            // of reports to Port
@@ -52,6 +54,7 @@ func (o *outcome) note(err error) {
 
 const (
 	reportQueue = 1024             // reports that wait: some for each kind of a large mapping
+	farewell    = 3 * time.Second  // for all that is left when the time for the work is over
 	reportWait  = 10 * time.Second // for one report
 	webhookWait = 5 * time.Second  // for one event, and for all that are left at the end
 	hopeless    = 3                // failures in a row, after which only the end is reported
@@ -60,7 +63,12 @@ const (
 // beginReports begins the signs of life.
 func (r *run) beginReports(ctx context.Context) *reporter {
 	p := &reporter{run: r, queue: make(chan report, reportQueue), events: make(chan port.SyncReport, reportQueue), begun: map[string]time.Time{}, ended: map[string]bool{}}
-	beat, stop := context.WithCancel(ctx)
+	load := ctx
+	// What there was no time to finish has to be told as well.
+	ctx, giveUp := context.WithCancel(context.WithoutCancel(load))
+	p.ctx, p.giveUp = ctx, giveUp
+	context.AfterFunc(load, func() { time.AfterFunc(farewell, giveUp) })
+	beat, stop := context.WithCancel(load)
 	p.stop = stop
 	p.done.Go(func() { r.cfg.Port.RunHeartbeat(beat, r.id, r.cfg.Heartbeat) })
 	p.done.Go(func() {
@@ -119,10 +127,12 @@ func (p *reporter) cleans() {
 }
 
 // end reports the end of the resync and waits until everything is said.
-func (p *reporter) end(ctx context.Context, state State) {
+func (p *reporter) end(state State) {
 	if p == nil {
 		return
 	}
+	ctx := p.ctx
+	defer p.giveUp()
 	if state == StateAborted {
 		for _, b := range p.run.resources {
 			if !p.ended[b.KindIndex()] {

@@ -62,6 +62,10 @@ type Config struct {
 	Causes []string
 	// Registry gets the metrics; nil: they are not shown.
 	Registry prometheus.Registerer
+	// Plan takes what a full resync would do, and nothing is written anywhere; nil: it
+	// is done. Kinds are the only ones that are looked at then; nil: all of the mapping.
+	Plan  *catalog.Plan
+	Kinds []string
 	// Ended is called at the end of every full resync; nil: nothing is.
 	Ended func(*Summary)
 	Log   *slog.Logger
@@ -119,6 +123,7 @@ const (
 	full        mode = iota
 	incremental      // write what changed since the cursors, delete nothing, report nothing
 	learn            // write nothing: learn the origins, and delete what is provably gone
+	planning         // write nothing at all: fill Config.Plan
 )
 
 // Causes of a resync that the runner knows itself.
@@ -128,7 +133,7 @@ const (
 )
 
 func (m mode) String() string {
-	return [...]string{full: "full", incremental: "incremental", learn: "learning"}[m]
+	return [...]string{full: "full", incremental: "incremental", learn: "learning", planning: "planning"}[m]
 }
 
 // Full runs a full resync, behind one that is running. cause is one of few words for
@@ -136,6 +141,9 @@ func (m mode) String() string {
 // The error is ErrSuperseded, ctx's cause, or what kept the resync from starting;
 // what went wrong inside is in the summary.
 func (r *Runner) Full(ctx context.Context, cause string) (*Summary, error) {
+	if r.cfg.Plan != nil {
+		return r.start(ctx, planning, cause)
+	}
 	return r.start(ctx, full, cause)
 }
 
@@ -184,11 +192,25 @@ func (r *Runner) Reconsider(ctx context.Context) (changed bool) {
 	return changed
 }
 
-// Running is the id of the resync that runs, or "".
-func (r *Runner) Running() string {
+// Prepare makes ready for live events: a service that knows no origins, and does not
+// begin with a resync, first learns what there is.
+func (r *Runner) Prepare(ctx context.Context, begins bool) {
+	if begins || r.cfg.Book.Known() {
+		return
+	}
+	if _, err := r.Learn(ctx); err != nil && ctx.Err() == nil {
+		r.cfg.Log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
+	}
+}
+
+// UnderWay names the resync that runs, or is "".
+func (r *Runner) UnderWay() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.id
+	if r.id == "" {
+		return ""
+	}
+	return "resync " + r.id
 }
 
 // start runs a resync in a mode.
@@ -207,10 +229,10 @@ func (r *Runner) start(ctx context.Context, m mode, cause string) (*Summary, err
 	ctx = port.LogContext(ctx, slog.String("resync_id", run.id))
 	run.log.InfoContext(ctx, "resync started", "cause", cause, "mode", m.String())
 	defer r.cfg.Catalog.Watch(ctx)()
-	r.metrics.began()
+	r.metrics.began(run)
 	sum, err := run.full(ctx)
 	r.metrics.ended(run, sum)
-	if r.cfg.Observer != nil && m != learn {
+	if r.cfg.Observer != nil && (m == full || m == incremental) {
 		r.cfg.Observer.Ended(sum)
 	}
 	if r.cfg.Ended != nil && m == full {
@@ -253,6 +275,7 @@ type run struct {
 	notDeleted   map[string]*NotDeleted           // by hold, blueprint and reason
 	knownOrigins map[catalog.Key][]origins.Origin // of stale entities
 	gone         map[catalog.Key]struct{}         // deleted entities
+	going        map[string]bool                  // their blueprints
 	unwritten    map[string]int                   // those of blueprints that no resource writes any more
 	former       map[string]*Former               // by the key of an organization that is not configured any more
 	before       usage                            // what was asked before this resync
@@ -265,7 +288,7 @@ type run struct {
 func (r *Runner) newRun(now time.Time, m mode) *run {
 	run := &run{
 		runner: r, mode: m, cfg: &r.cfg, log: r.cfg.Log, id: uuid.NewString(), started: now, window: time.Duration(r.interval.Load()),
-		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, unwritten: map[string]int{}, former: map[string]*Former{}, notDeleted: map[string]*NotDeleted{},
+		doubt: map[string]string{}, gone: map[catalog.Key]struct{}{}, going: map[string]bool{}, unwritten: map[string]int{}, former: map[string]*Former{}, notDeleted: map[string]*NotDeleted{},
 	}
 	run.before, run.portCalls = run.usage(), run.cfg.Port.Calls()
 	return run
@@ -291,7 +314,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		err = r.cursors(ctx)
 	}
 	if err != nil {
-		return r.end(ctx, load, err)
+		return r.end(ctx, err)
 	}
 	r.runner.metrics.planned(r)
 	for _, b := range r.resources {
@@ -302,9 +325,14 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	r.reports.started()
 	opt := SessionOptions(m, catalog.Cause{Event: r.mode.event(), ID: r.id})
 	opt.ReadOnly = r.mode == learn // an incremental run writes everything that has changed
+	opt.Plan = r.cfg.Plan
 	r.session = r.cfg.Catalog.Begin(opt)
-	r.origins = &origins.Writer{} // an incremental run knows too little to replace what is remembered
-	if r.mode != incremental {
+	switch r.mode {
+	case incremental:
+		r.origins = &origins.Writer{} // it knows too little to replace what is remembered
+	case planning:
+		r.origins = origins.Remembered(r.cfg.StateDirectory)
+	case full, learn:
 		r.origins = origins.NewWriter(r.cfg.StateDirectory, r.log)
 	}
 	if r.cfg.Observer != nil && r.mode == full {
@@ -320,12 +348,14 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		r.reports.cleans()
 		r.clean(load)
 	}
-	if r.mode == incremental {
+	switch r.mode {
+	case incremental:
 		r.saveCursors(load)
-	} else {
+	case full, learn:
 		r.remember(ctx)
+	case planning:
 	}
-	return r.end(ctx, load, context.Cause(ctx))
+	return r.end(ctx, context.Cause(ctx))
 }
 
 // loadContext outlives ctx by the grace period: what is under way is finished.

@@ -34,7 +34,11 @@ func (r *run) clean(ctx context.Context) {
 	}
 	done, err := r.session.Delete(ctx, deletions)
 	for _, ref := range done.Gone {
+		r.going[ref.Blueprint] = true
 		r.countDeleted(ref)
+	}
+	for _, ref := range done.Referred {
+		r.stay(ref, HoldReferred, "other entities refer to them, and Port would make them again")
 	}
 	for _, err := range append(done.Refusals, err) {
 		if err != nil {
@@ -65,13 +69,36 @@ func (r *run) proven(ctx context.Context, stale []port.Ref) []catalog.Deletion {
 	var out []catalog.Deletion
 	for _, ref := range stale {
 		from := r.knownOrigins[catalog.EntityKey(ref)]
+		if r.outside(ref, from) {
+			continue
+		}
 		if why := r.whyKeep(ref, from); why != "" {
 			r.stay(ref, HoldUnread, why)
 			continue
 		}
-		out = append(out, catalog.Deletion{Ref: ref, Proof: proofOf(from)})
+		out = append(out, catalog.Deletion{Ref: ref, Proof: proofOf(from), Made: len(from) > 0})
 	}
 	return out
+}
+
+// outside says whether an entity may come from kinds that are not looked at.
+func (r *run) outside(ref port.Ref, from []origins.Origin) bool {
+	if r.cfg.Kinds == nil {
+		return false
+	}
+	if len(from) > 0 {
+		return slices.ContainsFunc(from, func(o origins.Origin) bool { return !r.runs(o.Kind) })
+	}
+	by, others := 0, 0
+	for _, m := range r.mapping.Resources {
+		if id, literal := m.Blueprint(); literal && id != ref.Blueprint {
+			continue
+		}
+		if by++; !r.runs(m.Kind) {
+			others++
+		}
+	}
+	return by == 0 || others > 0
 }
 
 // proofOf says why an entity is known to be gone.

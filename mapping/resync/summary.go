@@ -55,6 +55,9 @@ type Summary struct {
 	// Unwritten counts the deleted entities of blueprints that no block of the mapping
 	// writes any more. They are in Total.
 	Unwritten map[string]int `json:"unwritten,omitempty"`
+	// Remapped are the blueprints with entities to delete whose blocks of the mapping
+	// have changed since the last complete resync; only in a plan.
+	Remapped []string `json:"remapped,omitempty"`
 	// Former are the organizations that are not configured any more and of which there
 	// were entities.
 	Former []Former `json:"formerOrganizations,omitempty"`
@@ -73,7 +76,7 @@ func (s *Summary) heldBy(h Hold) bool {
 // they are too many at once.
 func (s *Summary) Held() (n int) {
 	for _, x := range s.NotDeleted {
-		if x.Hold != HoldUnread {
+		if x.Hold.suspicious() {
 			n += x.Entities
 		}
 	}
@@ -90,6 +93,8 @@ type Former struct {
 
 // KindSummary is one resource of the mapping.
 type KindSummary struct {
+	identifier string // as Port knows it, "work-item-5"
+
 	Resource string `json:"resource"` // its place in the mapping, "resources[5]"
 	Kind     string `json:"kind"`
 	Counts   Counts `json:"counts"`
@@ -122,7 +127,7 @@ type Unread struct {
 }
 
 // end reports the end of the resync to Port and sums up.
-func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
+func (r *run) end(ctx context.Context, err error) (*Summary, error) {
 	if ctx.Err() != nil || r.dropped.Load() {
 		r.settle()
 	}
@@ -133,6 +138,9 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 	case err != nil:
 		sum.Problems = append(sum.Problems, err.Error())
 		sum.State = StateFailed
+		if r.mode == planning {
+			return sum, err
+		}
 		r.log.ErrorContext(ctx, "resync failed before it began", "err", err)
 		err = nil
 	case len(sum.Unread)+len(sum.Problems)+len(sum.Rejected) > 0:
@@ -140,10 +148,14 @@ func (r *run) end(ctx, load context.Context, err error) (*Summary, error) {
 	default:
 		sum.State = StateCompleted
 	}
+	if r.mode == planning {
+		sum.Remapped = r.remapped(ctx)
+		return sum, err
+	}
 	if sum.State == StateCompleted && r.mode != incremental && !sum.heldBy(HoldThreshold) {
 		r.runner.completed.set(ctx, r.mapping)
 	}
-	r.reports.end(load, sum.State)
+	r.reports.end(sum.State)
 	sum.log(ctx, r)
 	return sum, err
 }
@@ -168,7 +180,7 @@ func (r *run) summary() *Summary {
 	s.Throttled = used.throttledFor("")
 	unread := map[string]*Unread{}
 	for _, b := range r.resources {
-		k := KindSummary{Resource: b.Path(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
+		k := KindSummary{identifier: b.KindIndex(), Resource: b.Path(), Kind: b.Kind, Complete: b.state() == port.SyncCompleted}
 		if u := b.unknowns(); len(u) > 0 {
 			k.FirstError = r.display(u[0].Scope).String() + ": " + u[0].Reason
 		}

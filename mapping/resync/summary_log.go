@@ -30,7 +30,7 @@ func (s *Summary) log(ctx context.Context, r *run) {
 		r.log.InfoContext(ctx, "deleted because no block of the mapping writes the blueprint any more", "blueprint", bp, "entities", s.Unwritten[bp])
 	}
 	for _, n := range s.NotDeleted {
-		r.log.WarnContext(ctx, "not deleted", "entities", n.Entities, "blueprint", n.Blueprint, "sample", n.Sample, "hold", string(n.Hold), "because", n.Reason)
+		r.log.Log(ctx, n.Hold.level(), "not deleted", "entities", n.Entities, "blueprint", n.Blueprint, "sample", n.Sample, "hold", string(n.Hold), "because", n.Reason)
 	}
 	for _, f := range s.Former {
 		r.log.WarnContext(ctx, "entities of an organization that is not configured any more", "organization", f.Organization, "deleted", f.Deleted, "not_deleted", f.Kept)

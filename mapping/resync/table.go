@@ -158,7 +158,11 @@ func (s *Summary) problems(verbose bool) []line {
 		add(bad, "problem: %s", x)
 	}
 	for _, n := range s.NotDeleted {
-		add(bad, "%s", &n)
+		l := bad
+		if n.Hold == HoldReferred {
+			l = plain
+		}
+		add(l, "%s", &n)
 	}
 	for _, f := range s.Former {
 		add(plain, "of %s, which is not configured any more: %s deleted, %d not", f.Organization, pluralEntities(f.Deleted), f.Kept)
@@ -251,7 +255,7 @@ func (s *Summary) Reason() string {
 	case len(s.LeftOut) > 0:
 		return s.LeftOut[0]
 	case s.Held() > 0:
-		i := slices.IndexFunc(s.NotDeleted, func(n NotDeleted) bool { return n.Hold != HoldUnread })
+		i := slices.IndexFunc(s.NotDeleted, func(n NotDeleted) bool { return n.Hold.suspicious() })
 		return s.NotDeleted[i].String()
 	}
 	return string(s.State)

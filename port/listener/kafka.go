@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,9 +38,12 @@ type KafkaConfig struct {
 // Kafka reads the messages with which Port asks for resyncs.
 type Kafka struct {
 	cfg    KafkaConfig
+	begun  time.Time   // where a group that has read nothing yet begins
 	reader atomic.Bool // partitions are assigned to this process, and can be read
-	held   int         // partitions, in the callbacks of the client
-	failed string      // the last failure that was logged
+
+	mu     sync.Mutex
+	held   int    // partitions
+	failed string // the last failure that was logged
 }
 
 // NewKafka makes a Kafka; it dials nothing.
@@ -54,18 +58,17 @@ func NewKafka(cfg KafkaConfig) (*Kafka, error) {
 // reads says whether messages reach this process. A nil Kafka reads nothing.
 func (k *Kafka) reads() bool { return k != nil && k.reader.Load() }
 
-// kafkaRetry is the pause after a failure.
-const kafkaRetry = 10 * time.Second
-
-// run reads until ctx is done, and asks for a resync when a message does.
-func (k *Kafka) run(ctx context.Context, request func()) {
+// run reads until ctx is done, and asks for a resync when a message does. pause is
+// the time after a failure.
+func (k *Kafka) run(ctx context.Context, pause time.Duration, request func()) {
+	k.begun = time.Now()
 	for {
 		err := k.consume(ctx, request)
 		if ctx.Err() != nil {
 			return
 		}
 		k.complain(ctx, err)
-		if !wait(ctx, kafkaRetry) {
+		if !wait(ctx, pause) {
 			return
 		}
 	}
@@ -73,6 +76,8 @@ func (k *Kafka) run(ctx context.Context, request func()) {
 
 // complain logs a failure, once as long as it lasts. Port is polled meanwhile.
 func (k *Kafka) complain(ctx context.Context, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.reader.Store(false)
 	if text := err.Error(); text != k.failed {
 		k.failed = text
@@ -91,10 +96,12 @@ func (k *Kafka) consume(ctx context.Context, request func()) error {
 	if requests {
 		topic = organization + ".integration.resync.requests"
 	}
+	k.held = 0 // nobody else looks
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(k.cfg.Brokers...), kgo.Dialer(k.cfg.Dial), kgo.SASL(k.mechanisms()...),
 		kgo.ConsumerGroup(organization+"."+k.cfg.Type+"."+k.cfg.Identifier), kgo.ConsumeTopics(topic),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.DisableAutoCommit(), kgo.ConsumeStartOffset(kgo.NewOffset().AfterMilli(k.begun.UnixMilli())),
+		kgo.WithHooks(groupErrors(func(err error) { k.complain(ctx, err) })),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, _ *kgo.Client, p map[string][]int32) { k.assigned(ctx, topic, len(p[topic])) }),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, _ *kgo.Client, p map[string][]int32) { k.assigned(ctx, topic, -len(p[topic])) }),
 		kgo.OnPartitionsLost(func(ctx context.Context, _ *kgo.Client, p map[string][]int32) { k.assigned(ctx, topic, -len(p[topic])) }),
@@ -102,8 +109,10 @@ func (k *Kafka) consume(ctx context.Context, request func()) error {
 	if err != nil {
 		return err
 	}
-	k.held = 0
 	defer k.leave(ctx, client)
+	if err := k.reach(ctx, client); err != nil {
+		return err
+	}
 	for {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {
@@ -121,13 +130,38 @@ func (k *Kafka) consume(ctx context.Context, request func()) error {
 			k.cfg.Log.InfoContext(ctx, "port asks for a resync", "topic", topic)
 			request()
 		}
-		if err := client.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil {
-			k.complain(ctx, fmt.Errorf("committing: %w", err))
+		if err := k.commit(ctx, client); err != nil && ctx.Err() == nil {
+			k.complain(ctx, err)
 		}
 	}
 }
 
-// leaveWait bounds the farewell to the group.
+// reachWait bounds the first answer of a broker.
+const reachWait = 20 * time.Second
+
+// reach asks for a sign of life: the client itself tries for ever to connect and to
+// sign in, and does not say why it cannot.
+func (*Kafka) reach(ctx context.Context, client *kgo.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, reachWait)
+	defer cancel()
+	return client.Ping(ctx)
+}
+
+// groupErrors is told what ends a membership of the group. The client joins again.
+type groupErrors func(error)
+
+// OnGroupManageError is that of kgo.HookGroupManageError.
+func (f groupErrors) OnGroupManageError(err error) { f(err) }
+
+// commit says that what was read needs not be read again, also when ctx has just
+// ended: without a commit the next process would begin with what comes then.
+func (*Kafka) commit(ctx context.Context, client *kgo.Client) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWait)
+	defer cancel()
+	return client.CommitUncommittedOffsets(ctx)
+}
+
+// leaveWait bounds the last words to the broker.
 const leaveWait = 2 * time.Second
 
 // leave gives the partitions to another process at once.
@@ -140,6 +174,8 @@ func (*Kafka) leave(ctx context.Context, client *kgo.Client) {
 
 // assigned notes that partitions came (or went). Without one Port is polled.
 func (k *Kafka) assigned(ctx context.Context, topic string, n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.held += n
 	k.reader.Store(k.held > 0)
 	switch {

@@ -84,7 +84,7 @@ func Run(ctx context.Context, cfg Config) error {
 		parts.Go(func() { l.poll(ctx, baseline) })
 	}
 	if cfg.Kafka != nil {
-		parts.Go(func() { cfg.Kafka.run(ctx, func() { l.request(ctx, CauseAsked) }) })
+		parts.Go(func() { cfg.Kafka.run(ctx, cfg.Interval, func() { l.request(ctx, CauseAsked) }) })
 	}
 	if cfg.OnStart {
 		l.request(ctx, CauseStart)

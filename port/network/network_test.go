@@ -216,6 +216,44 @@ func TestWithoutVerification(t *testing.T) {
 	}
 }
 
+// Without HTTP the same authorities are trusted, and names are checked.
+func TestDialPort(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "private")
+	server := ca.server(t)
+	address := strings.TrimPrefix(server.URL, "https://")
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	write(t, root, "ca.pem", ca.pem())
+	for name, tt := range map[string]struct {
+		environ   map[string]string
+		address   string
+		encrypted bool
+		good      bool
+	}{
+		"trusted":    {map[string]string{"SSL_CERT_FILE": "/ca.pem", "ALL_PROXY": "http://127.0.0.1:1"}, address, true, true},
+		"other name": {map[string]string{"SSL_CERT_FILE": "/ca.pem"}, "localhost:" + port, true, false},
+		"unknown":    {nil, address, true, false},
+		"plain":      {nil, address, false, true},
+		"no port":    {nil, "127.0.0.1", true, false},
+	} {
+		n, err := New(Config{root: root, Environ: tt.environ, Log: discard()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := n.DialPort(tt.encrypted)(t.Context(), "tcp", tt.address)
+		if (err == nil) != tt.good {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			c.Close()
+		}
+	}
+}
+
 // forwardProxy is a proxy that leads every host to one server. It counts what
 // goes through it.
 type forwardProxy struct {

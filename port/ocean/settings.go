@@ -1,6 +1,7 @@
 package ocean
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -145,27 +146,25 @@ func (s *Settings) Distance() time.Duration {
 // Setup says how the installation is set up in Port. A process decides only about
 // what it does itself, or what a setting says. Port is not told that actions are
 // processed here: they are not, and it would hand out runs that nobody claims. check
-// is asked about a mapping before Port gets it.
-func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
+// is asked about a mapping before Port gets it; before is asked before anything is
+// made, except by a run that ends, which says what is wrong by itself.
+func (s *Settings) Setup(check func([]byte) error, before func(context.Context) error) port.SetupConfig {
 	c := port.SetupConfig{
 		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
 		DefaultResources: s.DefaultResources, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
 	}
 	l := &s.EventListener
-	if c.IncrementalSync != nil && l.Type != ListenOnce {
-		c.IncrementalSync = new(bool) // no other listener heeds it
+	if l.Type != ListenOnce {
+		c.BeforeCreate = before
+		if c.IncrementalSync != nil {
+			c.IncrementalSync = new(bool) // no other listener heeds it
+		}
 	}
 	if s.ActionsProcessor.Enabled != nil || s.WantsActions() {
 		c.ActionsProcessing = new(bool)
 	}
 	if l.Listens() {
-		c.ChangelogDestination = json.RawMessage("{}")
-		switch l.Type {
-		case ListenKafka:
-			c.ChangelogDestination = json.RawMessage(`{"type":"KAFKA"}`)
-		case ListenWebhook:
-			c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
-		}
+		c.ChangelogDestination = l.destination()
 	}
 	if info, err := os.Stat(s.ResourcesPath); err == nil && info.IsDir() {
 		c.Resources = os.DirFS(s.ResourcesPath)
@@ -185,6 +184,16 @@ func (s *Settings) Prefix() string {
 		return "/" + p
 	}
 	return ""
+}
+
+// PublicURL is the address of a route as it is seen from outside; empty when there is
+// no public address.
+func (s *Settings) PublicURL(route string) string {
+	base := strings.TrimRight(s.BaseURL, "/")
+	if base == "" {
+		return ""
+	}
+	return base + s.Prefix() + route
 }
 
 // Integration names the installation.
@@ -216,10 +225,10 @@ const (
 // of other types than Type are accepted and unused, as charts always set them.
 type EventListener struct {
 	Type ListenerType `env:"TYPE" envDefault:"POLLING" oneof:"POLLING,KAFKA,WEBHOOK,ONCE,WEBHOOKS_ONLY,ACTIONS_ONLY" doc:"What starts a resync. ONCE runs one and ends; WEBHOOKS_ONLY and ACTIONS_ONLY run none."`
-	// ResyncOnStart is for POLLING.
-	ResyncOnStart bool `env:"RESYNC_ON_START" envDefault:"true" doc:"POLLING: resync when the process starts."`
+	// ResyncOnStart is what Begins heeds.
+	ResyncOnStart bool `env:"RESYNC_ON_START" envDefault:"true" doc:"POLLING: resync when the process starts. KAFKA and WEBHOOK: where the last resync has not come to its end, or there was none."`
 	// Interval is for POLLING.
-	Interval time.Duration `env:"INTERVAL" envDefault:"60s" min:"1s" doc:"POLLING: time between two questions to Port whether a resync is wanted."`
+	Interval time.Duration `env:"INTERVAL" envDefault:"60s" min:"1s" doc:"Time between two questions to Port whether a resync is wanted."`
 	// Brokers is for KAFKA.
 	Brokers []string `env:"BROKERS" envDefault:"b-1-public.publicclusterprod.t9rw6w.c1.kafka.eu-west-1.amazonaws.com:9196,b-2-public.publicclusterprod.t9rw6w.c1.kafka.eu-west-1.amazonaws.com:9196,b-3-public.publicclusterprod.t9rw6w.c1.kafka.eu-west-1.amazonaws.com:9196" doc:"KAFKA: brokers, as host:port."`
 	// SecurityProtocol is for KAFKA.
@@ -227,9 +236,9 @@ type EventListener struct {
 	// AuthenticationMechanism is for KAFKA.
 	AuthenticationMechanism string `env:"AUTHENTICATION_MECHANISM" envDefault:"SCRAM-SHA-512" oneof:"SCRAM-SHA-512,SCRAM-SHA-256,PLAIN" doc:"KAFKA: how to log in."`
 	// KafkaSecurity is for KAFKA.
-	KafkaSecurity bool `env:"KAFKA_SECURITY_ENABLED" envDefault:"true" doc:"KAFKA: log in and encrypt."`
-	// ConsumerPollTimeout is for KAFKA.
-	ConsumerPollTimeout time.Duration `env:"CONSUMER_POLL_TIMEOUT" envDefault:"1s" doc:"KAFKA: longest wait for one batch of messages."`
+	KafkaSecurity bool `env:"KAFKA_SECURITY_ENABLED" envDefault:"true" doc:"KAFKA: log in and encrypt as the two settings above say."`
+	// ConsumerPollTimeout is accepted and not used.
+	ConsumerPollTimeout time.Duration `env:"CONSUMER_POLL_TIMEOUT" envDefault:"1s" doc:"Accepted and not used: messages are waited for as long as it takes."`
 	// AppHost is for WEBHOOK, and required there. Ocean treats it as sensitive.
 	AppHost port.Secret `env:"APP_HOST" form:"url" doc:"WEBHOOK: address at which Port reaches this process."`
 	// The overrides are nil when unset.
@@ -252,6 +261,22 @@ func (l *EventListener) Listens() bool { return l.Resyncs() && l.Type != ListenO
 func (l *EventListener) Begins(ended bool) bool {
 	return l.Listens() && l.ResyncOnStart && !(ended && l.Called())
 }
+
+// destination is where Port is told to bring its requests.
+func (l *EventListener) destination() (doc json.RawMessage) {
+	to := map[string]string{}
+	if l.Called() {
+		to["type"] = string(l.Type)
+	}
+	if l.Type == ListenWebhook {
+		to["url"] = l.AppHost.Reveal() + "/resync"
+	}
+	doc, _ = json.Marshal(to) //nolint:errchkjson // strings always do
+	return doc
+}
+
+// ReadsKafka reports whether requests are read from Port's topic.
+func (l *EventListener) ReadsKafka() bool { return l.Type == ListenKafka && l.Listens() }
 
 // Called reports whether Port itself brings requests here.
 func (l *EventListener) Called() bool { return l.Type == ListenKafka || l.Type == ListenWebhook }
@@ -296,6 +321,14 @@ type Metrics struct {
 	// Port is 0 for the main listener.
 	Port       int         `env:"PORT" envDefault:"0" min:"0" max:"65535" doc:"Port on which /metrics is served, and only there; 0 serves it with everything else."`
 	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Address to which every event about a resync is posted that Port gets as well, if OCEAN__METRICS__ENABLED is true. It may hold a token and is never shown."`
+}
+
+// Target is where the progress of resyncs is sent; empty: nowhere.
+func (m *Metrics) Target() port.Secret {
+	if !m.Enabled {
+		return ""
+	}
+	return m.WebhookURL
 }
 
 // ActionsProcessor is about self-service actions.

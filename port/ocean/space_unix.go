@@ -11,5 +11,5 @@ func freeBytes(dir string) uint64 {
 	if syscall.Statfs(dir, &s) != nil || s.Bsize == 0 {
 		return 0
 	}
-	return s.Bavail * uint64(s.Bsize) //nolint:gosec // above 0
+	return s.Bavail * uint64(s.Bsize)
 }

@@ -39,12 +39,9 @@ func InspectState(configured string, environ map[string]string) (State, error) {
 // inspect is prepare without any change.
 func inspect(dir string, own bool) (State, error) {
 	s := State{Directory: dir}
-	at, info := dir, os.FileInfo(nil)
-	for {
-		var err error
-		if info, err = os.Stat(at); err == nil {
-			break
-		}
+	at := dir
+	info, err := os.Stat(at)
+	for ; err != nil; info, err = os.Stat(at) {
 		if !errors.Is(err, os.ErrNotExist) || at == filepath.Dir(at) {
 			return State{}, fmt.Errorf("%w; make it a directory that this process may write", err)
 		}

@@ -176,7 +176,7 @@ func roundTrip(t bubble) {
 	}
 	ids := []string{"e00", "e44", "none"}
 	var found []string
-	for doc, err := range t.c.SearchOwned(ctx, port.SearchQuery{Blueprint: "service", IDs: ids, Include: []string{"properties.stars", "relations.project"}}) {
+	for doc, err := range t.c.Search(ctx, port.SearchQuery{Blueprint: "service", IDs: ids, Include: []string{"properties.stars", "relations.project"}}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,6 +39,9 @@ type Options struct {
 	// PublicURL is the root of the ingest URLs that integrations get; empty
 	// means the address that the request came to.
 	PublicURL string
+	// Changed is told of every entity that a request writes or deletes, in order. The
+	// server waits for it, so it must not call the server; nil: nobody is told.
+	Changed func(Change)
 	// Kafka is what /v1/kafka-credentials answers; the zero value is made up.
 	Kafka Kafka
 }

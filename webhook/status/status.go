@@ -1,5 +1,5 @@
-// Package status shows what the process is doing: the document /status.json, and
-// the metrics of the process as a whole.
+// Package status shows what the process is doing: the document /status.json, the page
+// for people, and the metrics of the process as a whole.
 //
 // It keeps no books. What rooms know they hand in as functions, which are asked
 // when somebody looks.
@@ -28,38 +28,45 @@ func NewRegistry(version, commit, goVersion string) *prometheus.Registry {
 	return reg
 }
 
-// A Section is one member of the document. Of is called for every look, and nil
-// leaves the member out.
-type Section struct {
-	Name string
-	Of   func() any
-}
+// Sections are the members of the document. Each is asked for every look; what is null
+// as JSON is left out.
+type Sections map[string]func() any
 
 // A Document is what /status.json shows.
 type Document struct {
 	started  time.Time
-	sections []Section
+	sections Sections
 }
 
 // New makes the document of a process that starts now.
-func New(sections ...Section) *Document {
+func New(sections Sections) *Document {
 	return &Document{started: time.Now(), sections: sections}
 }
 
 // ServeHTTP answers with the document. Numbers of seconds end in Seconds, times
 // are those of RFC 3339.
 func (d *Document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	doc := map[string]any{"started": d.started, "now": time.Now()}
-	for _, s := range d.sections {
-		if v := s.Of(); v != nil {
-			doc[s.Name] = v
-		}
-	}
-	text, err := json.MarshalIndent(doc, "", "  ")
+	text, err := json.MarshalIndent(d.members(), "", "  ")
 	if err != nil {
 		http.Error(w, "the status could not be written as JSON", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_, _ = w.Write(append(text, '\n')) // the client is gone
+}
+
+func (d *Document) members() map[string]any {
+	doc := map[string]any{"started": d.started, "now": time.Now()}
+	for name, of := range d.sections {
+		put(doc, name, of)
+	}
+	return doc
+}
+
+func put(doc map[string]any, name string, of func() any) {
+	if text, err := json.Marshal(of()); err != nil {
+		doc[name] = map[string]string{"error": err.Error()}
+	} else if string(text) != "null" {
+		doc[name] = json.RawMessage(text)
+	}
 }

@@ -17,7 +17,7 @@ import (
 
 const (
 	tokenVariable = rest.EnvPrefix + "PERSONAL_ACCESS_TOKEN"
-	tokenPage     = "Azure DevOps: User settings, Personal access tokens"
+	tokenPage     = "Azure DevOps: User settings, Personal access tokens" //nolint:gosec // no credential
 )
 
 // A refusal is an organization that could not be listed.
@@ -80,7 +80,7 @@ func (c *check) explain(ctx context.Context, r refusal, elsewhere bool) (text, r
 		return r.err.Error(), "give the identity access to the organization, and Reader in the projects"
 	case !errors.Is(r.err, azuredevops.ErrUnauthorized):
 		return r.err.Error(), "try again later; a resync would fail now"
-	case !c.cfg.UsesToken:
+	case !c.usesToken():
 		return r.err.Error(), "see what the line says; the identity needs access to the organization (Organization settings, Users)"
 	case elsewhere:
 		return fmt.Sprintf("it does not take the personal access token (%d), another organization does", status),
@@ -167,7 +167,7 @@ func (c *check) kind(org *azuredevops.Client, g *resync.Group, seen azuredevops.
 	switch scope := azuredevops.ScopeFor(err); {
 	case errors.Is(err, azuredevops.ErrNotOffered):
 		c.warn("kind", subject, "this server does not offer it", "remove the kind from the mapping; its entities are kept")
-	case errors.Is(err, azuredevops.ErrUnauthorized) && c.cfg.UsesToken && scope != "":
+	case errors.Is(err, azuredevops.ErrUnauthorized) && c.usesToken() && scope != "":
 		c.fail("kind", subject, "the personal access token lacks the scope "+scope, "add the scope "+scope+" to the token ("+tokenPage+")")
 	case errors.Is(err, azuredevops.ErrUnauthorized), errors.Is(err, azuredevops.ErrForbidden) && len(seen.Records) == 0:
 		c.fail("kind", subject, err.Error(), needs(scope))

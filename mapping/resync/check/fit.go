@@ -80,7 +80,7 @@ func (f *fitting) blueprint(ctx context.Context, id string, at *mapping.Resource
 	f.blueprints[id] = b
 	switch {
 	case errors.Is(err, port.ErrNotFound):
-		f.problem(id, fmt.Sprintf("%s writes it, and Port has no such blueprint", path(at, "")),
+		f.problem(id, path(at, "")+" writes it, and Port has no such blueprint",
 			"create the blueprint "+id+" in Port, or correct "+path(at, "port.entity.mappings.blueprint"))
 	case err != nil:
 		f.wrong[id] = true

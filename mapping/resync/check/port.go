@@ -45,10 +45,10 @@ func (c *check) port(ctx context.Context) {
 	switch {
 	case err == nil:
 		c.installed = true
-		c.ok("port", "", "signed in to %s; it has the installation %q", address, c.cfg.Identifier)
+		c.ok("port", "", "signed in to %s; it has the installation %q", address, c.cfg.Settings.Integration.Identifier)
 		c.ownMapping(i)
 	case errors.Is(err, port.ErrNotFound):
-		c.ok("port", "", "signed in to %s; the first start makes the installation %q", address, c.cfg.Identifier)
+		c.ok("port", "", "signed in to %s; the first start makes the installation %q", address, c.cfg.Settings.Integration.Identifier)
 		c.plan(ctx)
 	case errors.Is(err, port.ErrUnauthorized):
 		c.fail("port", "", err.Error(), "copy client id and secret from Port (Credentials) into OCEAN__PORT__CLIENT_ID and OCEAN__PORT__CLIENT_SECRET, and check "+otherRegion(address))
@@ -68,7 +68,12 @@ func (c *check) ownMapping(i *port.Integration) {
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(c.opt.Directory, file)
 		}
-		c.takeMapping(c.cfg.Source.ReadFile(file))
+		m, err := c.cfg.Source.ReadFile(file)
+		if err != nil {
+			c.fail("mapping", "", err.Error(), "name a file with a mapping in YAML or JSON")
+			return
+		}
+		c.use(m)
 	case i == nil:
 		c.warn("mapping", "", "not checked: it is in Port, which could not be asked", "mend that, or name a file with --mapping")
 	case !i.HasConfig():
@@ -80,7 +85,7 @@ func (c *check) ownMapping(i *port.Integration) {
 
 // plan takes the mapping of an installation that does not exist yet.
 func (c *check) plan(ctx context.Context) {
-	doc, blueprints, err := c.cfg.Port.Planned(ctx, c.cfg.Setup)
+	doc, blueprints, err := c.cfg.Port.Planned(ctx, c.cfg.Settings.Setup(c.cfg.Source.Check, nil))
 	switch {
 	case err != nil:
 		c.fail("mapping", "", "the default resources cannot be made: "+err.Error(), "mend them, or set OCEAN__INITIALIZE_PORT_RESOURCES=false")
@@ -95,12 +100,17 @@ func (c *check) plan(ctx context.Context) {
 	}
 }
 
-// takeMapping takes a mapping, unless it could not be read, and says what of it is not used.
+// takeMapping takes a mapping, unless it could not be understood.
 func (c *check) takeMapping(m *mapping.Mapping, err error) {
 	if err != nil {
 		c.fail("mapping", "", err.Error(), "correct the mapping: a resync would fail")
 		return
 	}
+	c.use(m)
+}
+
+// use says what of a mapping is not used.
+func (c *check) use(m *mapping.Mapping) {
 	c.mapping = m
 	for _, p := range m.Problems {
 		c.fail("mapping", "", p.String(), "correct that path; until then the block does not run, and nothing of its blueprint is deleted")

@@ -69,6 +69,15 @@ func NewWriter(dir string, log *slog.Logger) *Writer {
 	return o
 }
 
+// Remembered is a Writer that writes nothing: it knows what the resync before has
+// left in a state directory; empty: nothing.
+func Remembered(dir string) *Writer {
+	if dir == "" {
+		return &Writer{}
+	}
+	return &Writer{path: filepath.Join(dir, fileName)}
+}
+
 // Add writes an origin.
 func (o *Writer) Add(og Origin) {
 	if o.file == nil {

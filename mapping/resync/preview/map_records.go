@@ -42,11 +42,9 @@ func recordsOf(r io.Reader) iter.Seq2[azuredevops.Record, error] {
 			if errors.Is(err, io.EOF) {
 				return
 			}
-			list, ok := []json.RawMessage{raw}, false
+			list := []json.RawMessage{raw}
 			if err == nil {
-				if list, ok = listed(raw); !ok {
-					list = []json.RawMessage{raw}
-				}
+				list = elements(raw)
 			}
 			for _, one := range list {
 				if !record(one, err) || err != nil {
@@ -57,14 +55,16 @@ func recordsOf(r io.Reader) iter.Seq2[azuredevops.Record, error] {
 	}
 }
 
-// listed are the elements of a list, or of an answer with one.
-func listed(raw json.RawMessage) (list []json.RawMessage, ok bool) {
-	if raw[0] == '[' {
-		return list, json.Unmarshal(raw, &list) == nil
-	}
+// elements are those of a list, or of an answer with one, or the value itself.
+func elements(raw json.RawMessage) []json.RawMessage {
+	var list []json.RawMessage
 	var answer map[string]json.RawMessage
-	if raw[0] != '{' || json.Unmarshal(raw, &answer) != nil || len(answer) != 2 || answer["count"] == nil || answer["value"] == nil {
-		return nil, false
+	switch {
+	case raw[0] == '[' && json.Unmarshal(raw, &list) == nil:
+		return list
+	case raw[0] == '{' && json.Unmarshal(raw, &answer) == nil && len(answer) == 2 && answer["count"] != nil &&
+		answer["value"] != nil && json.Unmarshal(answer["value"], &list) == nil:
+		return list
 	}
-	return list, json.Unmarshal(answer["value"], &list) == nil
+	return []json.RawMessage{raw}
 }
