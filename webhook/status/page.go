@@ -20,9 +20,9 @@ import (
 // SiteConfig is what a Site shows and does.
 type SiteConfig struct {
 	Document *Document
-	// Sections are shown on the page besides those of Document. They are too large, or
-	// too much for people, to be in /status.json.
-	Sections Sections
+	// More is shown on the page besides what Document shows. It is too large, or too much
+	// for programs, to be in /status.json.
+	More Sections
 	// Redrive has dead letters handled once more, all of them without ids, and returns how
 	// many; nil: there is no button.
 	Redrive func(ctx context.Context, ids ...uint64) (int, error)
@@ -115,9 +115,7 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request) {
 // view reads everything that there is to show.
 func (s *Site) view() (*view, error) {
 	members := s.cfg.Document.members()
-	for name, of := range s.cfg.Sections {
-		put(members, name, of)
-	}
+	put(members, s.cfg.More)
 	text, err := json.Marshal(members)
 	if err != nil {
 		return nil, err

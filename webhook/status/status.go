@@ -7,6 +7,7 @@ package status
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"time"
 
@@ -38,9 +39,13 @@ type Document struct {
 	sections Sections
 }
 
-// New makes the document of a process that starts now.
-func New(sections Sections) *Document {
-	return &Document{started: time.Now(), sections: sections}
+// New makes the document of a process that starts now. What it shows of the state
+// directory (empty: there is none) is in metrics too.
+func New(reg prometheus.Registerer, stateDirectory string, sections Sections) *Document {
+	look := watchState(reg, stateDirectory)
+	all := Sections{"stateDirectory": func() any { return look() }}
+	maps.Copy(all, sections)
+	return &Document{started: time.Now(), sections: all}
 }
 
 // ServeHTTP answers with the document. Numbers of seconds end in Seconds, times
@@ -57,16 +62,17 @@ func (d *Document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 func (d *Document) members() map[string]any {
 	doc := map[string]any{"started": d.started, "now": time.Now()}
-	for name, of := range d.sections {
-		put(doc, name, of)
-	}
+	put(doc, d.sections)
 	return doc
 }
 
-func put(doc map[string]any, name string, of func() any) {
-	if text, err := json.Marshal(of()); err != nil {
-		doc[name] = map[string]string{"error": err.Error()}
-	} else if string(text) != "null" {
-		doc[name] = json.RawMessage(text)
+// put adds what sections know.
+func put(doc map[string]any, sections Sections) {
+	for name, of := range sections {
+		if text, err := json.Marshal(of()); err != nil {
+			doc[name] = map[string]string{"error": err.Error()}
+		} else if string(text) != "null" {
+			doc[name] = json.RawMessage(text)
+		}
 	}
 }

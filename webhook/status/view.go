@@ -205,7 +205,7 @@ func (v *view) Problems() (out []problem) {
 		of(v.Organizations[i].Organization, &v.Organizations[i])
 	}
 	of("Port", &v.Port)
-	if !v.StateDirectory.Usable {
+	if v.StateDirectory.Kind != "" && !v.StateDirectory.Usable {
 		add("now", "the state directory cannot be used: %s", v.StateDirectory.Error)
 	}
 	if v.Queue.Kind != "" && !v.Queue.Usable {
@@ -215,20 +215,20 @@ func (v *view) Problems() (out []problem) {
 		add("kinds", "the last resync %s: %s", last.State, last.Reason)
 	}
 	if last := v.Resync.Last; last != nil && len(last.Expressions) > 0 {
-		add("expressions", "%d expressions of the mapping fail", len(last.Expressions))
+		add("expressions", "expressions of the mapping fail: %d", len(last.Expressions))
 	}
 	if v.Queue.Delayed > 0 {
 		add("live", "deliveries of %d objects failed and are tried again", v.Queue.Delayed)
 	}
 	if v.Queue.DeadLetters > 0 {
-		add("dead-letters", "%d deliveries were given up", v.Queue.DeadLetters)
+		add("dead-letters", "deliveries that were given up: %d", v.Queue.DeadLetters)
 	}
 	for i := range v.Hooks {
 		h := &v.Hooks[i]
 		if h.Error != "" {
 			add("hooks", "the subscriptions of %s could not be looked after: %s", h.Organization, h.Error)
 		} else if n := len(h.Refused); n > 0 {
-			add("hooks", "%s refused %d subscriptions", h.Organization, n)
+			add("hooks", "subscriptions that %s refused: %d", h.Organization, n)
 		}
 	}
 	return out

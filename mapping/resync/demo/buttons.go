@@ -45,6 +45,14 @@ func (d *Demo) Show() any {
 	}{buttons, d.book.changes()}
 }
 
+// Presses is Press, or nil where there is nothing to press.
+func (d *Demo) Presses() func(name string) error {
+	if d == nil {
+		return nil
+	}
+	return d.Press
+}
+
 // Press switches a button.
 func (d *Demo) Press(name string) error {
 	d.mu.Lock()
