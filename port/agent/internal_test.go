@@ -384,6 +384,13 @@ func TestLedger(t *testing.T) {
 	if l.trim(now); len(l.ended) > maxEnded {
 		t.Errorf("%d are remembered", len(l.ended))
 	}
+	if err := l.prune(now.Add(2 * remembered)); err != nil || len(l.ended) > 0 {
+		t.Errorf("%d are remembered for too long, %v", len(l.ended), err)
+	}
+	l.close()
+	if l = openLedger(dir, log); l.hasEnded("b") {
+		t.Error("the file remembers for too long")
+	}
 	l.close()
 	for _, damage := range []string{"not a database", ""} {
 		if err := os.WriteFile(filepath.Join(dir, ledgerFile), []byte(damage), 0o600); err != nil {

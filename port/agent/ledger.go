@@ -119,7 +119,7 @@ func (l *ledger) open(dir string) (err error) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(open.ForEach(l.load), l.forget(ended, time.Now()))
+		return errors.Join(open.ForEach(l.load), eachEnded(ended, time.Now(), func(key string, at time.Time) { l.ended[key] = at }))
 	})
 }
 
@@ -132,8 +132,8 @@ func (l *ledger) load(key, value []byte) error {
 	return nil
 }
 
-// forget reads what has ended, and removes what ended long ago.
-func (l *ledger) forget(ended *bbolt.Bucket, now time.Time) error {
+// eachEnded calls f with what has ended, and removes what ended long ago.
+func eachEnded(ended *bbolt.Bucket, now time.Time, f func(key string, at time.Time)) error {
 	var old [][]byte
 	err := ended.ForEach(func(key, value []byte) error {
 		at := time.Time{}
@@ -144,7 +144,7 @@ func (l *ledger) forget(ended *bbolt.Bucket, now time.Time) error {
 			old = append(old, key)
 			return nil
 		}
-		l.ended[string(key)] = at
+		f(string(key), at)
 		return nil
 	})
 	for _, key := range old {
@@ -217,6 +217,19 @@ func (l *ledger) trim(now time.Time) {
 			}
 		}
 	}
+}
+
+// prune forgets what ended long ago.
+func (l *ledger) prune(now time.Time) error {
+	l.mu.Lock()
+	maps.DeleteFunc(l.ended, func(_ string, at time.Time) bool { return now.Sub(at) > remembered })
+	l.mu.Unlock()
+	if l.db == nil {
+		return nil
+	}
+	return l.db.Update(func(t *bbolt.Tx) error {
+		return eachEnded(t.Bucket(endedBucket), now, func(string, time.Time) {})
+	})
 }
 
 // hasEnded says that an invocation is not to be executed again.
