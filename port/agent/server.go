@@ -55,12 +55,11 @@ func (a *Agent) status() Status {
 		s.InFlight = a.pool.size()
 	}
 	for _, n := range a.ledger.unfinished() {
-		switch n.State {
-		case answered:
+		if n.State == answered {
 			s.Unreported++
-		case dead:
+		}
+		if n.State == dead {
 			s.Dead++
-		default: // it is waiting or being executed
 		}
 		if len(s.Runs) < maxShown {
 			s.Runs = append(s.Runs, RunStatus{Run: n.Run, Queue: string(n.Queue), State: string(n.State), Since: n.Since})
