@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -428,9 +429,7 @@ func TestChosen(t *testing.T) {
 		environ := map[string]string{}
 		merge(environ, agent)
 		environ["PORT_ORG_ID"] = ""
-		for name, value := range tt.add {
-			environ[name] = value
-		}
+		maps.Copy(environ, tt.add)
 		if a, i := chosen(environ); a != tt.agent || i != tt.integration {
 			t.Errorf("%s: %t, %t", tt.name, a, i)
 		}
