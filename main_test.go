@@ -327,6 +327,30 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
+// The environment of the chart of port-agent starts the agent, without an argument.
+func TestAgent(t *testing.T) {
+	t.Parallel()
+	catalog := porttest.New(porttest.Options{})
+	t.Cleanup(catalog.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"ok":true}`) }))
+	t.Cleanup(service.Close)
+	catalog.AddAgentRun("r_1", `{"type":"WEBHOOK","agent":true,"synchronized":true,"url":"`+service.URL+`","body":{}}`)
+	catalog.Fault(porttest.Slow("PATCH /v1/actions/runs/{run}", 0).Calling(cancel)) // it drains then
+	code, _, errs := start(t, ctx, nil, map[string]string{
+		"PORT_CLIENT_ID": "client-id", "PORT_CLIENT_SECRET": "agent-secret", "PORT_ORG_ID": "org", "PORT_API_BASE_URL": catalog.URL,
+		"STREAMER_NAME": "POLLING", "APPLICATION__PORT": "0", "OCEAN__STATE_DIRECTORY": t.TempDir(),
+	})
+	if r := catalog.Runs()[0]; code != ocean.ExitGood || r.Status != "SUCCESS" || !r.Done {
+		t.Errorf("exit code %d, %+v\n%s", code, r, errs)
+	}
+	// Without any setting both halves are named.
+	if code, _, errs := start(t, t.Context(), nil, map[string]string{}); code != ocean.ExitFailed || !strings.Contains(errs, "OCEAN__PORT__CLIENT_ID") || !strings.Contains(errs, "PORT_ORG_ID") {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+}
+
 // The demo changes its organization, and the service follows.
 func TestDemo(t *testing.T) {
 	t.Parallel()

@@ -1,5 +1,3 @@
-//go:build !race
-
 package agent_test
 
 import (
@@ -102,10 +100,11 @@ func (w *world) service(r *http.Request) (*http.Response, error) {
 	n := len(w.calls)
 	w.mu.Unlock()
 	res, err := w.answer(n, c)
-	if res != nil {
-		res.Request = r
+	if err != nil {
+		return nil, err
 	}
-	return res, err
+	res.Request = r
+	return res, nil
 }
 
 func (w *world) called() []call {
@@ -178,8 +177,9 @@ func (p *process) connect(ctx context.Context, network, address string) (net.Con
 	return c, nil
 }
 
-// start starts an agent. It ends with the test.
-func (w *world) start() *process {
+// start starts an agent. It ends with the test. What is to be done with it while it
+// runs can be said before.
+func (w *world) start(ready ...func(*process)) *process {
 	w.t.Helper()
 	dir := w.t.TempDir()
 	for name, text := range w.files {
@@ -199,6 +199,9 @@ func (w *world) start() *process {
 		Dial:   p.connect,
 		Masker: port.NewMasker(), Registry: p.metrics, Evaluator: jq.NewEvaluator(jq.Options{Environ: jq.Environ(environ)}),
 		Log: slog.New(slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, f := range ready {
+		f(p)
 	}
 	go func() {
 		defer close(p.done)

@@ -1,5 +1,3 @@
-//go:build !race
-
 package agent
 
 import (
@@ -8,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -53,14 +52,12 @@ func TestSign(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.text, got, tt.want)
 		}
 	}
-	m := mustParse(t, string(sample(t, "webhook.json"))) // the whole message is the body
-	if got := sign(vectorSecret, "1770113731", appendJSON(nil, m, ascii)); got != "v1,+vR/QirDgQ2gXvhBtQ1DN1S9xrDhQQ9/2eq9IplKF90=" {
-		if err := verify(m.(*object), "WEBHOOK", vectorSecret); err != nil {
-			t.Error(err)
-		}
-		if got = sign(vectorSecret, "1770113731", appendJSON(nil, m, ascii)); got != "v1,+vR/QirDgQ2gXvhBtQ1DN1S9xrDhQQ9/2eq9IplKF90=" {
-			t.Errorf("outgoing: %s", got)
-		}
+	m := mustParse(t, string(sample(t, "webhook.json"))).(*object)
+	if err := verify(m, "WEBHOOK", vectorSecret); err != nil {
+		t.Error(err)
+	}
+	if got, want := sign(vectorSecret, "1770113731", appendJSON(nil, m, ascii)), "v1,+vR/QirDgQ2gXvhBtQ1DN1S9xrDhQQ9/2eq9IplKF90="; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
@@ -355,4 +352,86 @@ func FuzzURL(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, s string) {
 		_, _ = newCaller(nil, time.Second, vectorSecret, "ua").sign(&request{method: "POST", url: s, query: &object{}, headers: &object{}})
 	})
+}
+
+// A ledger finds again what it was told, forgets what ended long ago, and begins anew
+// where the file is damaged.
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+	l := openLedger(dir, log)
+	if !l.durable() {
+		t.Fatal("it is in memory")
+	}
+	if again := openLedger(dir, log); again.durable() {
+		t.Error("two processes have it")
+	}
+	n := note{Queue: runsTopic, State: answered, Run: "r_1", Outcome: &outcome{Reports: []report{{Path: "/x", Body: json.RawMessage(`{}`)}}}}
+	for key, f := range map[string]func(string) error{"a": func(k string) error { return l.put(k, n) }, "b": l.end, "c": l.drop} {
+		if err := f(key); err != nil {
+			t.Error(err)
+		}
+	}
+	l.close()
+	l = openLedger(dir, log)
+	got, ok := l.get("a")
+	if !ok || got.Run != "r_1" || got.State != answered || len(got.Outcome.Reports) != 1 || !l.hasEnded("b") || l.hasEnded("a") || len(l.unfinished()) != 1 {
+		t.Errorf("%+v", got)
+	}
+	now := time.Now()
+	for i := range maxEnded + 1 {
+		l.ended[string(rune(i))] = now.Add(-time.Hour)
+	}
+	if l.trim(now); len(l.ended) > maxEnded {
+		t.Errorf("%d are remembered", len(l.ended))
+	}
+	if err := l.prune(now.Add(2 * remembered)); err != nil || len(l.ended) > 0 {
+		t.Errorf("%d are remembered for too long, %v", len(l.ended), err)
+	}
+	l.close()
+	if l = openLedger(dir, log); l.hasEnded("b") {
+		t.Error("the file remembers for too long")
+	}
+	l.close()
+	for _, damage := range []string{"not a database", ""} {
+		if err := os.WriteFile(filepath.Join(dir, ledgerFile), []byte(damage), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l = openLedger(dir, log)
+		if !l.durable() || len(l.unfinished()) != 0 {
+			t.Errorf("damaged by %q: %v", damage, l.unfinished())
+		}
+		l.close()
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if openLedger(file, log).durable() {
+		t.Error("a file is taken as the directory")
+	}
+}
+
+func TestChosen(t *testing.T) {
+	t.Parallel()
+	agent := map[string]string{"PORT_CLIENT_ID": "a", "PORT_CLIENT_SECRET": "b", "PORT_ORG_ID": ""}
+	for _, tt := range []struct {
+		name               string
+		add                map[string]string
+		agent, integration bool
+	}{
+		{"chart of the agent", nil, true, false},
+		{"both", map[string]string{"OCEAN__PORT__CLIENT_ID": "x"}, true, true},
+		{"both, as JSON", map[string]string{"ocean__port": "{}"}, true, true},
+		{"integration", map[string]string{"PORT_CLIENT_ID": "", "OCEAN__PORT__CLIENT_ID": "x"}, false, true},
+		{"neither", map[string]string{"PORT_CLIENT_SECRET": ""}, false, false},
+	} {
+		environ := map[string]string{}
+		merge(environ, agent)
+		environ["PORT_ORG_ID"] = ""
+		maps.Copy(environ, tt.add)
+		if a, i := chosen(environ); a != tt.agent || i != tt.integration {
+			t.Errorf("%s: %t, %t", tt.name, a, i)
+		}
+	}
 }

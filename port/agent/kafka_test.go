@@ -1,5 +1,3 @@
-//go:build !race
-
 package agent_test
 
 import (
@@ -160,11 +158,7 @@ func TestKafkaKilled(t *testing.T) {
 	withKafka(t, func(k *kafka) {
 		k.port.AddRunFor("r_1")
 		k.send("org.runs", message("r_1", hook))
-		var p *process
-		ready := make(chan struct{})
-		k.port.Fault(porttest.Slow(runRoute, 0).Calling(func() { <-ready; p.kill() }).Times(1))
-		p = k.start()
-		close(ready)
+		p := k.start(func(p *process) { k.port.Fault(porttest.Slow(runRoute, 0).Calling(p.kill).Times(1)) })
 		<-p.done
 		for len(k.commits) > 0 {
 			<-k.commits

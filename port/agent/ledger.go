@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // A state is how far an invocation has come.
@@ -66,23 +67,47 @@ func openLedger(dir string, log *slog.Logger) *ledger {
 	if dir == "" {
 		return l
 	}
-	if err := l.open(dir); err != nil {
-		log.Error("the ledger cannot be used: runs under way are lost when the process ends", "path", filepath.Join(dir, ledgerFile), "err", err)
+	path := filepath.Join(dir, ledgerFile)
+	err := l.open(dir)
+	if errors.Is(err, errDamaged) {
+		log.Error("the ledger is damaged and was moved aside: runs that were under way are lost", "path", path+damagedSuffix, "err", err)
+		l.close()
+		if err = os.Rename(path, path+damagedSuffix); err == nil {
+			l.notes, l.ended = map[string]note{}, map[string]time.Time{}
+			err = l.open(dir)
+		}
+	}
+	if err != nil {
+		log.Error("the ledger cannot be used: runs under way are lost when the process ends", "path", path, "err", err)
 		l.close()
 		return &ledger{notes: map[string]note{}, ended: map[string]time.Time{}}
 	}
 	return l
 }
 
+// errDamaged is a file that cannot be read.
+var errDamaged = errors.New("damaged")
+
+const damagedSuffix = ".damaged"
+
+// open opens the file. bbolt panics over some that are damaged.
 func (l *ledger) open(dir string) (err error) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			err = fmt.Errorf("%w: %v", errDamaged, bug)
+		}
+	}()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	l.db, err = bbolt.Open(filepath.Join(dir, ledgerFile), 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
-	if err != nil {
-		if errors.Is(err, bbolt.ErrTimeout) { //nolint:staticcheck // the name has moved, the value is the same
-			return errors.New("another process uses it")
-		}
+	l.db, err = bbolt.Open(filepath.Join(dir, ledgerFile), 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
+	var path *os.PathError
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return errors.New("another process uses it")
+	case err != nil && !errors.As(err, &path):
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	case err != nil:
 		return err
 	}
 	return l.db.Update(func(t *bbolt.Tx) error {
@@ -94,21 +119,21 @@ func (l *ledger) open(dir string) (err error) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(open.ForEach(l.load), l.forget(ended, time.Now()))
+		return errors.Join(open.ForEach(l.load), eachEnded(ended, time.Now(), func(key string, at time.Time) { l.ended[key] = at }))
 	})
 }
 
 func (l *ledger) load(key, value []byte) error {
 	var n note
 	if err := json.Unmarshal(value, &n); err != nil {
-		return fmt.Errorf("note %q: %w", key, err)
+		return fmt.Errorf("%w: note %q: %w", errDamaged, key, err)
 	}
 	l.notes[string(key)] = n
 	return nil
 }
 
-// forget reads what has ended, and removes what ended long ago.
-func (l *ledger) forget(ended *bbolt.Bucket, now time.Time) error {
+// eachEnded calls f with what has ended, and removes what ended long ago.
+func eachEnded(ended *bbolt.Bucket, now time.Time, f func(key string, at time.Time)) error {
 	var old [][]byte
 	err := ended.ForEach(func(key, value []byte) error {
 		at := time.Time{}
@@ -119,7 +144,7 @@ func (l *ledger) forget(ended *bbolt.Bucket, now time.Time) error {
 			old = append(old, key)
 			return nil
 		}
-		l.ended[string(key)] = at
+		f(string(key), at)
 		return nil
 	})
 	for _, key := range old {
@@ -192,6 +217,19 @@ func (l *ledger) trim(now time.Time) {
 			}
 		}
 	}
+}
+
+// prune forgets what ended long ago.
+func (l *ledger) prune(now time.Time) error {
+	l.mu.Lock()
+	maps.DeleteFunc(l.ended, func(_ string, at time.Time) bool { return now.Sub(at) > remembered })
+	l.mu.Unlock()
+	if l.db == nil {
+		return nil
+	}
+	return l.db.Update(func(t *bbolt.Tx) error {
+		return eachEnded(t.Bucket(endedBucket), now, func(string, time.Time) {})
+	})
 }
 
 // hasEnded says that an invocation is not to be executed again.

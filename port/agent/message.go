@@ -73,13 +73,7 @@ func (inv *invocation) kind() string { s, _ := get(inv.method, "type").(string);
 func (inv *invocation) synchronized() bool { return truthy(get(inv.method, "synchronized")) }
 
 // laneOf joins what names a lane.
-func laneOf(sort string, parts ...any) string {
-	names := []string{sort}
-	for _, p := range parts {
-		names = append(names, text(p))
-	}
-	return strings.Join(names, " ")
-}
+func laneOf(sort string, parts ...any) string { return sort + " " + text(parts) }
 
 // readClaim makes an invocation of an element of a claim. The run is set also when
 // the rest is malformed: Port has to be told.

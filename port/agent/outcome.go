@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 )
 
@@ -33,8 +34,8 @@ const maxInstead = 1000
 // bodyOf makes the body of a report of pairs of names and values.
 func bodyOf(pairs ...any) json.RawMessage {
 	o := &object{}
-	for i := 0; i < len(pairs); i += 2 {
-		o.set(pairs[i].(string), pairs[i+1]) //nolint:gosec // of pairs
+	for pair := range slices.Chunk(pairs, 2) {
+		o.set(pair[0].(string), pair[1])
 	}
 	return appendJSON(nil, o, readable)
 }

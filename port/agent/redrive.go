@@ -7,7 +7,8 @@ import (
 
 const (
 	// redriveEvery is the time between two looks at what has not ended.
-	redriveEvery = 15 * time.Second
+	redriveEvery = time.Minute
+	pruneEvery   = 6 * time.Hour
 	// giveUp is how long Port is told again how a run ended.
 	giveUp = 24 * time.Hour
 )
@@ -15,8 +16,12 @@ const (
 // redriving takes up what a process before has left, and what could not be finished,
 // until ctx is done.
 func (a *Agent) redriving(ctx context.Context) {
-	for {
+	for pruned := time.Now(); ; {
 		a.redrive(ctx)
+		if now := time.Now(); now.Sub(pruned) > pruneEvery {
+			a.check(ctx, a.ledger.prune(now))
+			pruned = now
+		}
 		if pause(ctx, redriveEvery) != nil {
 			return
 		}
