@@ -33,6 +33,10 @@ type call struct {
 	// repeatable says that a POST may be sent again although the first may have
 	// had its effect.
 	repeatable bool
+	// once says that not even a PATCH may.
+	once bool
+	// reserved says that the call has the right of way that Port gives integrations.
+	reserved bool
 	// opaque says that the answer's body is not looked at, unless it is a web
 	// page: then something else than Port has answered.
 	opaque bool
@@ -79,7 +83,7 @@ func (k *call) url(c *Client) string {
 func (k *call) route() string { return k.method + " " + k.path }
 
 // idempotent reports whether the call can be repeated when its answer was lost.
-func (k *call) idempotent() bool { return k.repeatable || k.method != http.MethodPost }
+func (k *call) idempotent() bool { return k.repeatable || k.method != http.MethodPost && !k.once }
 
 // do sends a call until it succeeds, fails for good or is not worth another
 // attempt. The error is a *Error, a *callError or that of ctx.
@@ -200,6 +204,9 @@ func (c *Client) request(ctx context.Context, k *call, token string) (*http.Requ
 	req.Header["User-Agent"] = []string{c.agent(k)}
 	if token != "" {
 		req.Header["Authorization"] = []string{token}
+	}
+	if k.reserved {
+		req.Header["X-Port-Reserved-Usage"] = []string{"true"}
 	}
 	if k.bodies != nil || k.body != nil {
 		req.Header["Content-Type"] = []string{"application/json"}
