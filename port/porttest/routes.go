@@ -71,6 +71,10 @@ func (s *Server) register() {
 	locked("PATCH /v1/actions/runs/{run}", (*call).patchRun)
 	locked("POST /v1/actions/runs/{run}/logs", (*call).logRun)
 	locked("POST /v1/workflows/runs/claim-pending", (*call).claimNodes)
+	locked("PATCH /v1/workflows/runs/ack", (*call).ackRun)
+	locked("GET /v1/workflows/nodes/runs", (*call).findNodes)
+	locked("PATCH /v1/workflows/nodes/runs/{run}", (*call).patchRun)
+	locked("POST /v1/workflows/nodes/runs/{run}/logs", (*call).logRun)
 
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.serve(w, r, unmatched, func(*call) reply {
