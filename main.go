@@ -14,7 +14,7 @@
 // port/listener says so. mapping/resync/live lists again what service hooks say has
 // changed: webhook receives and stores them, azuredevops/hooks looks after the
 // subscriptions. mapping/resync/origins remembers what was made of what, so that
-// both know what is gone.
+// both know what is gone. port/actions runs what people start in Port.
 //
 // Start reading at run.full in mapping/resync/runner.go. Everything is wired here,
 // in newApp; nothing else reads the environment or exits.
@@ -57,6 +57,7 @@ import (
 	"github.com/ado-port/ado-port/mapping/resync/origins"
 	"github.com/ado-port/ado-port/mapping/resync/preview"
 	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/actions"
 	"github.com/ado-port/ado-port/port/listener"
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
@@ -73,6 +74,9 @@ const coreVersion = "0.48.12"
 
 // hookRoute is where service hooks are delivered, behind base URL and prefix.
 const hookRoute = "/integration/webhook"
+
+// triggerPipeline is the type of the only action of this integration.
+const triggerPipeline = "trigger_pipeline"
 
 // config is everything that the environment decides, composed of the rooms' own.
 type config struct {
@@ -336,27 +340,29 @@ func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 
 // app is the service with all its parts.
 type app struct {
-	cfg     *config
-	log     *slog.Logger
-	shipper *port.LogShipper // nil when logs stay here
-	state   string           // directory for what survives a restart; empty: none
-	waiting bool             // for that directory: nothing but the server is there
-	port    *port.Client
-	orgs    []*azuredevops.Client
-	source  *resync.Source
-	memory  *memory.Memory // nil when there is none
-	audit   *catalog.Audit // nil when it is off
-	book    *origins.Book  // nil where events are not followed
-	runner  *resync.Runner
-	follow  *live.Follower  // nil where events are not followed
-	keeper  *hooks.Keeper   // nil: there is no public address
-	server  *webhook.Server // nil: nobody listens
-	woken   listener.Waker  // why a resync is asked for: POST /resync, or lost events
-	network *network.Network
-	kafka   *listener.Kafka               // nil: Port's topic is not read
-	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build   ocean.Build
-	metrics *prometheus.Registry
+	cfg       *config
+	log       *slog.Logger
+	shipper   *port.LogShipper // nil when logs stay here
+	state     string           // directory for what survives a restart; empty: none
+	waiting   bool             // for that directory: nothing but the server is there
+	port      *port.Client
+	orgs      []*azuredevops.Client
+	source    *resync.Source
+	memory    *memory.Memory // nil when there is none
+	audit     *catalog.Audit // nil when it is off
+	book      *origins.Book  // nil where events are not followed
+	runner    *resync.Runner
+	follow    *live.Follower         // nil where events are not followed
+	keeper    *hooks.Keeper          // nil: there is no public address
+	server    *webhook.Server        // nil: nobody listens
+	actions   *actions.Processor     // nil where actions are not enabled
+	pipelines *azuredevops.Pipelines // that they start
+	woken     listener.Waker         // why a resync is asked for: POST /resync, or lost events
+	network   *network.Network
+	kafka     *listener.Kafka               // nil: Port's topic is not read
+	planned   func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	build     ocean.Build
+	metrics   *prometheus.Registry
 }
 
 // newBareApp is an app without parts.
@@ -446,11 +452,13 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	if err := ocean.SweepState(a.state); err != nil {
 		a.log.WarnContext(ctx, "temporary files of an earlier process are left", "err", err)
 	}
-	if cfg.Ocean.WantsActions() {
-		a.log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
+	if cfg.Ocean.EventListener.Type == ocean.ListenActionsOnly && !cfg.Ocean.RunsActions() {
+		a.log.WarnContext(ctx, "this process does nothing: its listener is ACTIONS_ONLY, and self-service actions are switched off")
 	}
-	if cfg.Ocean.EventListener.Type == ocean.ListenActionsOnly {
-		a.log.WarnContext(ctx, "this process does nothing until self-service actions exist: its listener is ACTIONS_ONLY")
+	if cfg.Ocean.HasActions() {
+		if err := a.newActions(); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.Ocean.EventListener.Type == ocean.ListenKafka {
 		if a.kafka, err = a.newKafka(); err != nil {
@@ -489,6 +497,32 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	return a, a.newServer(ctx)
 }
 
+// newActions makes what runs self-service actions, or hears of their end only.
+func (a *app) newActions() (err error) {
+	s := &a.cfg.Ocean.ActionsProcessor
+	a.pipelines = azuredevops.NewPipelines(a.orgs, func(id string) *azuredevops.Client { return a.keeper.Registered(id) })
+	a.actions, err = actions.New(actions.Config{
+		Port: a.port, Installation: a.cfg.Ocean.Integration.Identifier, Executors: map[string]actions.Executor{triggerPipeline: a.pipelines},
+		Directory: a.state, HighWatermark: s.HighWatermark, MaxShare: s.MaxShare, Lease: s.VisibilityTimeout, Interval: s.PollInterval, Workers: s.Workers,
+		Grace: a.cfg.Ocean.ShutdownWait, Log: a.component("actions"), Registry: a.metrics,
+	})
+	return err
+}
+
+// deliver handles deliveries of hooks.
+func (a *app) deliver(ctx context.Context, bodies [][]byte) error {
+	if a.actions != nil {
+		for _, body := range bodies {
+			if externalID, order, ok := a.pipelines.Ended(body); ok {
+				if err := a.actions.Ended(ctx, triggerPipeline, externalID, order); err != nil {
+					return fmt.Errorf("the end of %s: %w", externalID, err)
+				}
+			}
+		}
+	}
+	return a.follow.Handle(ctx, bodies)
+}
+
 // resynced is called at the end of every full resync.
 func (a *app) resynced(s *resync.Summary) {
 	if err := a.memory.EndResync(s.State == resync.StateCompleted); err != nil {
@@ -514,7 +548,7 @@ func (a *app) newServer(ctx context.Context) (err error) {
 		wc.Ready = func() bool { return false }
 	}
 	if a.follow != nil {
-		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
+		wc.Handler = webhook.BodiesHandler(a.deliver, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
 		wc.Resync = func() { a.woken.Wake(causePosted) }
@@ -535,7 +569,7 @@ func (a *app) status() *status.Document {
 		section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }),
 		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
 		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
-		section("resync", func() any { return a.runner.View() }),
+		section("resync", func() any { return a.runner.View() }), section("actions", func() any { return a.actions.Status() }),
 	)
 }
 
@@ -572,8 +606,8 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: hooks.WantedBy(a.source.Current), Resync: a.missed, Log: a.component("hooks"),
-		Relist: a.follow.RelistMissed, Redeliver: a.follow.Handle,
+		Wanted: hooks.WantedBy(a.source.Current, a.cfg.Ocean.HasActions()), Resync: a.missed, Log: a.component("hooks"),
+		Relist: a.follow.RelistMissed, Redeliver: a.deliver,
 	})
 }
 
@@ -612,6 +646,9 @@ func (a *app) underWay() string {
 		if n := a.server.Queue().Working; n > 0 {
 			work = append(work, fmt.Sprintf("live events of %d objects", n))
 		}
+	}
+	if n := a.actions.Starting(); n > 0 {
+		work = append(work, fmt.Sprintf("%d runs of actions that are being started", n))
 	}
 	return cmp.Or(strings.Join(work, " and "), "nothing")
 }
@@ -657,6 +694,9 @@ func (a *app) run(ctx context.Context) error {
 	}
 	if listen.Type == ocean.ListenOnce {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
+	}
+	if a.cfg.Ocean.RunsActions() {
+		parts.Go(func() { a.actions.Run(serving) })
 	}
 	if a.follow != nil {
 		parts.Go(func() { a.followEvents(serving, begins) })

@@ -134,22 +134,6 @@ func TestOnceFillsAnEmptyCatalog(t *testing.T) {
 	}
 }
 
-// Nothing is claimed that does not run: Port would hand out runs that wait for ever.
-func TestActionsAreNotClaimed(t *testing.T) {
-	t.Parallel()
-	_, catalog, environ := servers(t)
-	environ["OCEAN__ACTIONS_PROCESSOR__ENABLED"] = "true"
-	code, _, errs := start(t, t.Context(), nil, environ)
-	if code != ocean.ExitGood || !strings.Contains(errs, "self-service actions are not run") {
-		t.Errorf("exit code %d\n%s", code, errs)
-	}
-	for _, r := range catalog.Requests() {
-		if strings.Contains(string(r.Body), `"actionsProcessingEnabled":true`) {
-			t.Errorf("Port was told that actions are processed: %s", r.Body)
-		}
-	}
-}
-
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -1456,18 +1440,6 @@ func TestAnotherMappingEndsAResync(t *testing.T) {
 	b.catalog.SetMapping(`{"resources":[` + resource("repository", ".name", ".name", ".id") + `]}`)
 	b.post(t, "/resync", "hook-secret", nil)
 	l.want(t, "aborted", "running", "completed")
-}
-
-func TestActionsOnlyDoesNothing(t *testing.T) {
-	t.Parallel()
-	_, catalog, environ := servers(t)
-	environ["OCEAN__EVENT_LISTENER"], environ["OCEAN__STATE_DIRECTORY"] = `{"type":"ACTIONS_ONLY"}`, t.TempDir()
-	environ["OCEAN__SCHEDULED_RESYNC_INTERVAL"] = "1s"
-	l := listenTo(t, catalog, environ)
-	l.says(t, "does nothing until self-service actions exist")
-	if code := l.stop(); code != ocean.ExitGood || len(catalog.Integration().States) != 0 || len(catalog.Entities("")) != 0 {
-		t.Errorf("exit code %d, states %s", code, catalog.Integration().States)
-	}
 }
 
 // A mapping that cannot be used, or read, ends live events for no longer than it lasts.

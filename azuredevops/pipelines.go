@@ -239,16 +239,16 @@ func (o *pipelineOrder) matches(run []byte) bool {
 	if w, g := want.Get(branch).Str, got.Get(branch).Str; w != "" && g != "" && w != g {
 		return false
 	}
-	if g := got.Get("templateParameters"); g.IsObject() && !sameTexts(texts(want.Get("templateParameters"), ""), texts(g, "")) {
+	if g := got.Get("templateParameters"); g.IsObject() && !sameMembers(plainMembers(want.Get("templateParameters"), ""), plainMembers(g, "")) {
 		return false
 	}
 	g := got.Get("variables")
-	return !g.IsObject() || sameTexts(texts(want.Get("variables"), "value"), texts(g, "value"))
+	return !g.IsObject() || sameMembers(plainMembers(want.Get("variables"), "value"), plainMembers(g, "value"))
 }
 
-// texts are the members of an object; of members that are objects the named one.
+// plainMembers are the members of an object; of members that are objects the named one.
 // What is secret is left out: the service does not show it.
-func texts(v gjson.Result, inner string) map[string]string {
+func plainMembers(v gjson.Result, inner string) map[string]string {
 	out := map[string]string{}
 	v.ForEach(func(k, v gjson.Result) bool {
 		if v.Get("isSecret").Bool() {
@@ -263,9 +263,9 @@ func texts(v gjson.Result, inner string) map[string]string {
 	return out
 }
 
-// sameTexts compares documents in them by what they say. A run may have more: what
+// sameMembers compares documents in them by what they say. A run may have more: what
 // the pipeline sets itself.
-func sameTexts(want, got map[string]string) bool {
+func sameMembers(want, got map[string]string) bool {
 	maps.DeleteFunc(got, func(k, _ string) bool { _, asked := want[k]; return !asked })
 	return maps.EqualFunc(want, got, func(a, b string) bool {
 		return strings.EqualFold(a, b) || gjson.Valid(a) && gjson.Valid(b) && reflect.DeepEqual(gjson.Parse(a).Value(), gjson.Parse(b).Value())
@@ -301,7 +301,7 @@ func (p *Pipelines) State(ctx context.Context, order json.RawMessage, externalID
 // that State wants for it. ok is false for everything else.
 func (p *Pipelines) Ended(body []byte) (externalID string, order json.RawMessage, ok bool) {
 	e, err := ParseEvent(body)
-	if err != nil || e.Type != runStateChanged || e.Publisher != "pipelines" || e.Project == "" || e.ids.build == "" || e.ids.pipeline == "" ||
+	if err != nil || e.Type != RunStateChanged || e.Publisher != "pipelines" || e.Project == "" || e.ids.build == "" || e.ids.pipeline == "" ||
 		gjson.GetBytes(e.Resource, "run.state").Str != "completed" {
 		return "", nil, false
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // A pipelineInput is what somebody wants of a pipeline.
@@ -22,12 +24,12 @@ type pipelineInput struct {
 // are null, as expressions make them, are as if they were not there. The error is
 // for whoever started the action.
 func parsePipelineInput(properties []byte) (in pipelineInput, err error) {
-	at := gjson.ParseBytes(properties)
-	if !gjson.ValidBytes(properties) || !at.IsObject() {
-		at = gjson.Parse("{}")
+	if !gjson.ValidBytes(properties) || !gjson.ParseBytes(properties).IsObject() {
+		properties = []byte("{}")
 	}
-	in.organization, in.project = strings.TrimSpace(at.Get("organization").String()), strings.TrimSpace(at.Get("project").String())
-	pipeline := strings.TrimSpace(at.Get("pipelineId").String())
+	text := func(v gjson.Result) string { return strings.TrimSpace(v.String()) }
+	in.organization, in.project = text(rawjson.Get(properties, "organization")), text(rawjson.Get(properties, "project"))
+	pipeline := text(rawjson.Get(properties, "pipelineId"))
 	if in.project == "" || pipeline == "" {
 		return in, errors.New("the inputs project and pipelineId are required")
 	}
@@ -39,23 +41,23 @@ func parsePipelineInput(properties []byte) (in pipelineInput, err error) {
 		return in, fmt.Errorf("the input pipelineId is %q: want the number of a pipeline, as definitionId in its address", shortInput(pipeline))
 	}
 	in.pipeline = strconv.FormatInt(n, 10)
-	in.body, err = pipelineBody(at)
+	in.body, err = pipelineBody(properties)
 	return in, err
 }
 
 // pipelineBody is the body of the request; each part is there only when it is given.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/pipelines/runs/run-pipeline
-func pipelineBody(at gjson.Result) ([]byte, error) {
+func pipelineBody(properties []byte) ([]byte, error) {
 	body := map[string]any{}
-	ref, err := branchRef(at.Get("branch"))
+	ref, err := branchRef(rawjson.Get(properties, "branch"))
 	if err != nil {
 		return nil, err
 	}
 	if ref != "" {
 		body["resources"] = map[string]any{"repositories": map[string]any{"self": map[string]string{"refName": ref}}}
 	}
-	parameters, err := inputObject(at, "templateParameters", func(_ string, v gjson.Result) (json.RawMessage, error) {
+	parameters, err := inputObject(properties, "templateParameters", func(_ string, v gjson.Result) (json.RawMessage, error) {
 		return json.RawMessage(v.Raw), nil
 	})
 	if err != nil {
@@ -64,7 +66,7 @@ func pipelineBody(at gjson.Result) ([]byte, error) {
 	if len(parameters) > 0 {
 		body["templateParameters"] = parameters
 	}
-	variables, err := inputObject(at, "variables", variableOf)
+	variables, err := inputObject(properties, "variables", variableOf)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +77,8 @@ func pipelineBody(at gjson.Result) ([]byte, error) {
 }
 
 // inputObject reads an input that is an object; members that are null are left out.
-func inputObject(at gjson.Result, name string, read func(name string, v gjson.Result) (json.RawMessage, error)) (map[string]json.RawMessage, error) {
-	in := at.Get(name)
+func inputObject(properties []byte, name string, read func(name string, v gjson.Result) (json.RawMessage, error)) (map[string]json.RawMessage, error) {
+	in := rawjson.Get(properties, name)
 	if in.Type == gjson.Null {
 		return nil, nil
 	}

@@ -231,11 +231,11 @@ func (c *Client) FindRun(ctx context.Context, externalID string) (*Run, error) {
 // Port gives runs of an integration. The token says so; it is not verified here.
 func (c *Client) MachineUser(ctx context.Context) (bool, error) {
 	token, err := c.token.get(ctx, c.fetchToken)
-	if err != nil {
-		return false, err
-	}
-	return machineToken(token), nil
+	return err == nil && machineToken(token), err
 }
+
+// machine is MachineUser by the token that the last call had.
+func (c *Client) machine() bool { return machineToken(c.token.current()) }
 
 // machineToken reads the claims of a token. One that says nothing is of a person.
 func machineToken(token string) bool {

@@ -103,6 +103,9 @@ func New(cfg Config) (*Processor, error) {
 // What is being started then gets Grace to be started and reported; what is not done
 // by then, and what runs, is in the ledger for the next process.
 func (p *Processor) Run(ctx context.Context) {
+	if !p.allowed(ctx) {
+		return
+	}
 	l := p.open(ctx)
 	if l == nil {
 		return
@@ -124,6 +127,28 @@ func (p *Processor) Run(ctx context.Context) {
 	p.claim(ctx, work)
 	p.claims.Store(false)
 	p.live.Wait()
+}
+
+// allowed tells whether Port gives runs to these credentials. While it does not say
+// so, it is asked again.
+func (p *Processor) allowed(ctx context.Context) bool {
+	wait := pause{first: firstPause, most: time.Minute}
+	for {
+		machine, err := p.cfg.Port.MachineUser(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case err == nil && !machine:
+			p.log.WarnContext(ctx, "self-service actions are not run, and Port is told so: its credentials are those of a person, and it gives runs to machine users only")
+			return false
+		case err == nil:
+			return true
+		}
+		p.log.WarnContext(ctx, "self-service actions wait for Port", "err", err)
+		if wait.sleep(ctx) != nil {
+			return false
+		}
+	}
 }
 
 // openAgain is how long it takes until a ledger that could not be opened is tried

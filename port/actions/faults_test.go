@@ -337,6 +337,7 @@ func TestTheLedgerIsNotShared(t *testing.T) {
 		kill := b.process()
 		b.after(time.Second)
 		second := b.process()
+		b.after(time.Minute)
 		second()
 		if !strings.Contains(b.log.String(), "wait for their ledger") {
 			t.Error("nobody is told")

@@ -121,3 +121,19 @@ func (p *Processor) Status() *Status {
 	}
 	return s
 }
+
+// Starting is how many runs are between their acknowledgement and the report of
+// their start, or end right now.
+func (p *Processor) Starting() (n int) {
+	if p == nil {
+		return 0
+	}
+	if l := p.ledger.Load(); l != nil {
+		for s, k := range l.count() {
+			if s != following && s != done {
+				n += k
+			}
+		}
+	}
+	return n
+}
