@@ -203,6 +203,7 @@ var late = []string{"ado_port_entities_total", "success", "duration_seconds", "o
 func TestSeries(t *testing.T) {
 	t.Parallel()
 	b := newLiveBench(t)
+	b.environ["OCEAN__ACTIONS_PROCESSOR__ENABLED"] = "true"
 	o := &observed{liveBench: b}
 	o.stop = b.service(t)
 	o.shows(t, "ado_port_state_on_disk 1")
