@@ -68,9 +68,9 @@ type Processor struct {
 	log     *slog.Logger
 	metrics *metrics
 	ledger  atomic.Pointer[ledger]      // nil until Run has opened it
-	slots   *semaphore.Weighted         // of Workers
+	queue   chan *entry                 // of Run: what waits for a worker, in the order of the claims
 	starts  *semaphore.Weighted         // held by who starts something; all of it by who looks for what was started
-	live    sync.WaitGroup              // a goroutine per run
+	live    sync.WaitGroup              // workers, and a goroutine per run that is followed
 	claims  atomic.Bool                 // Run claims
 	last    atomic.Pointer[claimResult] // of the latest claim
 
@@ -88,7 +88,7 @@ func New(cfg Config) (*Processor, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	p := &Processor{
 		cfg: cfg, log: cfg.Log, wakes: map[string]chan<- struct{}{}, queued: map[string]source{},
-		slots: semaphore.NewWeighted(int64(cfg.Workers)), starts: semaphore.NewWeighted(int64(cfg.Workers)),
+		starts: semaphore.NewWeighted(int64(cfg.Workers)),
 	}
 	p.metrics = newMetrics(p)
 	if cfg.Registry != nil {
@@ -120,11 +120,15 @@ func (p *Processor) Run(ctx context.Context) {
 	if len(left) > 0 {
 		p.log.InfoContext(ctx, "runs of actions that an earlier process has left are gone on with", "runs", len(left))
 	}
+	p.queue = make(chan *entry, p.cfg.HighWatermark+len(left))
 	for _, e := range left {
-		p.live.Go(func() { p.advance(ctx, work, e) })
+		p.queue <- e
+	}
+	for range p.cfg.Workers {
+		p.live.Go(func() { p.serve(ctx, work) })
 	}
 	p.claims.Store(true)
-	p.claim(ctx, work)
+	p.claim(ctx)
 	p.claims.Store(false)
 	p.live.Wait()
 }

@@ -15,38 +15,49 @@ import (
 // errNotOurs ends the work on a run that somebody else does, or that comes again.
 var errNotOurs = errors.New("not our run")
 
-// advance takes a run from the state that it is in to its end. ctx is done when the
+// serve is a worker: it has runs started, one after the other. ctx is done when the
 // process is asked to end, work when what is being started must be left as it is;
 // then the ledger has what is to be done.
-func (p *Processor) advance(ctx, work context.Context, e *entry) {
-	defer p.dequeue(e)
-	err := p.begin(ctx, work, e)
-	if err == nil && e.State == following {
+func (p *Processor) serve(ctx, work context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-p.queue:
+			p.dequeue(e)
+			if ctx.Err() != nil {
+				return // both were ready
+			}
+			if err := p.begin(work, e); err != nil {
+				p.leave(ctx, work, e, err)
+				continue
+			}
+			p.live.Go(func() { p.complete(ctx, work, e) })
+		}
+	}
+}
+
+// complete takes a run that has begun to its end.
+func (p *Processor) complete(ctx, work context.Context, e *entry) {
+	var err error
+	if e.State == following {
 		err = p.follow(ctx, work, e)
 	}
 	if err == nil && e.State == ending {
 		err = p.end(work, e)
 	}
-	switch {
-	case errors.Is(err, errNotOurs) || work.Err() != nil || ctx.Err() != nil && err != nil:
-	case err != nil:
+	p.leave(ctx, work, e, err)
+}
+
+// leave ends the work on a run, and says so where that is not as it should be.
+func (p *Processor) leave(ctx, work context.Context, e *entry, err error) {
+	if err != nil && !errors.Is(err, errNotOurs) && work.Err() == nil && ctx.Err() == nil {
 		p.log.ErrorContext(ctx, "a run of an action is left as it is until the next start", "run", e.ID, "state", string(e.State), "err", err)
 	}
 }
 
-// begin does what takes one of the slots: it brings a run to where it is followed.
-func (p *Processor) begin(ctx, work context.Context, e *entry) error {
-	if e.State == following || e.State == ending {
-		return nil
-	}
-	if err := p.slots.Acquire(ctx, 1); err != nil {
-		return fmt.Errorf("the process ends: %w", err)
-	}
-	defer p.slots.Release(1)
-	p.dequeue(e)
-	if ctx.Err() != nil {
-		return context.Cause(ctx) // both may have been ready
-	}
+// begin brings a run to where it is followed.
+func (p *Processor) begin(work context.Context, e *entry) error {
 	if e.State == "" {
 		if !time.Now().Before(e.Lease) {
 			return errNotOurs // it comes again

@@ -12,7 +12,7 @@ import (
 const pruneEvery = time.Hour
 
 // claim takes runs until ctx is done.
-func (p *Processor) claim(ctx, work context.Context) {
+func (p *Processor) claim(ctx context.Context) {
 	var pruned time.Time
 	nodesFirst := false
 	for ctx.Err() == nil {
@@ -24,7 +24,7 @@ func (p *Processor) claim(ctx, work context.Context) {
 		}
 		n := 0
 		if free := p.cfg.HighWatermark - p.waiting(); free > 0 {
-			n = p.claimBoth(ctx, work, free, nodesFirst)
+			n = p.claimBoth(ctx, free, nodesFirst)
 			nodesFirst = !nodesFirst
 		}
 		if n == 0 {
@@ -35,7 +35,7 @@ func (p *Processor) claim(ctx, work context.Context) {
 
 // claimBoth asks for runs of actions and of nodes, and returns how many are new. Who
 // is first takes turns, as that one may take all the room.
-func (p *Processor) claimBoth(ctx, work context.Context, free int, nodesFirst bool) (fresh int) {
+func (p *Processor) claimBoth(ctx context.Context, free int, nodesFirst bool) (fresh int) {
 	result := claimResult{At: time.Now()}
 	for _, node := range []bool{nodesFirst, !nodesFirst} {
 		if free <= 0 || ctx.Err() != nil {
@@ -55,7 +55,7 @@ func (p *Processor) claimBoth(ctx, work context.Context, free int, nodesFirst bo
 		}
 		free -= len(runs)
 		for i := range runs {
-			if p.enqueue(ctx, work, &runs[i], lease) {
+			if p.enqueue(&runs[i], lease) {
 				fresh++
 			}
 		}
@@ -66,7 +66,7 @@ func (p *Processor) claimBoth(ctx, work context.Context, free int, nodesFirst bo
 }
 
 // enqueue has a run executed when its turn comes. One that is known is not new.
-func (p *Processor) enqueue(ctx, work context.Context, r *port.Run, lease time.Time) bool {
+func (p *Processor) enqueue(r *port.Run, lease time.Time) bool {
 	p.mu.Lock()
 	_, waits := p.queued[r.ID]
 	if waits || p.ledger.Load().has(r.ID) {
@@ -77,7 +77,7 @@ func (p *Processor) enqueue(ctx, work context.Context, r *port.Run, lease time.T
 	p.mu.Unlock()
 	p.metrics.claimed.Inc()
 	e := &entry{Run: *r, Lease: lease}
-	p.live.Go(func() { p.advance(ctx, work, e) })
+	p.queue <- e // there is room: no more than the watermark wait
 	return true
 }
 
