@@ -21,35 +21,26 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
-	"io"
 	"log/slog"
-	"maps"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 	_ "time/tzdata" // the image has no zone files, and CRON_TZ=… names zones
 
 	"github.com/caarlos0/env/v11"
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/term"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
 	"github.com/ado-port/ado-port/azuredevops/memory"
 	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/mapping/jq"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/mapping/resync/check"
 	"github.com/ado-port/ado-port/mapping/resync/demo"
@@ -58,6 +49,7 @@ import (
 	"github.com/ado-port/ado-port/mapping/resync/preview"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/actions"
+	"github.com/ado-port/ado-port/port/agent"
 	"github.com/ado-port/ado-port/port/listener"
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
@@ -65,18 +57,13 @@ import (
 	"github.com/ado-port/ado-port/webhook/status"
 )
 
-// version is ours, in the User-Agent and in what Port shows; a build sets it
-// with -ldflags "-X main.version=…".
-var version = "0.1.0"
-
-// coreVersion is the Ocean core whose contract this program keeps.
-const coreVersion = "0.48.12"
-
-// hookRoute is where service hooks are delivered, behind base URL and prefix.
-const hookRoute = "/integration/webhook"
-
-// triggerPipeline is the type of the only action of this integration.
-const triggerPipeline = "trigger_pipeline"
+// version is ours, in the User-Agent and in what Port shows; commit and its date are
+// for builds that do not see the repository. A build sets them with -ldflags "-X
+// main.version=…".
+var (
+	version      = "0.1.0"
+	commit, date string
+)
 
 // config is everything that the environment decides, composed of the rooms' own.
 type config struct {
@@ -88,21 +75,11 @@ type config struct {
 	Application ocean.Application  `envPrefix:"APPLICATION__"`
 }
 
-// process is what the operating system gives a program. Tests have their own.
+// process is what the operating system gives the program, which is its commands.
 type process struct {
-	args     []string // without the program's name
-	environ  map[string]string
-	dir      string // working directory
-	in       io.Reader
-	out, err io.Writer
-	screen   io.Writer                  // err without the masker, for a display that draws; nil: err is no terminal
-	size     func() (columns, rows int) // of that terminal
-	masker   *port.Masker               // before out and err; knows the secrets once they are read
-	terminal bool                       // err is a terminal
-	answers  bool                       // in is a terminal: somebody answers questions
-	paints   bool                       // out is a terminal
-	// showTable prints the summary of every resync, not only in runs that end.
-	showTable bool
+	ocean.Process
+	showTable bool       // the summary of every resync is printed, not only in runs that end
+	demo      *demo.Demo // that runs the service; nil: it is a real one
 }
 
 // gcPercent trades processor time for memory: the program streams, so what lives
@@ -114,88 +91,63 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	code := run(ctx, process{
-		args: os.Args[1:], environ: env.ToMap(os.Environ()), dir: ".",
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, size: terminalSize,
-		terminal: term.IsTerminal(int(os.Stderr.Fd())), answers: term.IsTerminal(int(os.Stdin.Fd())),
-		paints: term.IsTerminal(int(os.Stdout.Fd())),
-	})
+	code := run(ctx, ocean.NewProcess(os.Args[1:], env.ToMap(os.Environ()), os.Stdin, os.Stdout, os.Stderr))
 	stop()
 	os.Exit(code) // the only exit of the program
 }
 
-// terminalSize is that of a usual terminal where it cannot be told.
-func terminalSize() (columns, rows int) {
-	columns, rows, err := term.GetSize(int(os.Stderr.Fd()))
-	if err != nil || columns < 1 || rows < 1 {
-		return 80, 24
-	}
-	return columns, rows
-}
-
 // run is main without the process. It returns the exit code.
-func run(ctx context.Context, p process) int {
-	if p.terminal {
-		p.screen = p.err
-	}
-	p.masker = port.NewMasker()
-	out, log := p.masker.Writer(p.out), p.masker.Writer(p.err)
-	defer out.Close()
-	defer log.Close()
-	p.out, p.err = out, log
-	return ocean.Exit(p.commands().Run(ctx, p.args), p.err)
+func run(ctx context.Context, given ocean.Process) int {
+	p := &process{Process: given}
+	defer p.Mask()()
+	return ocean.Exit(p.commands().Run(ctx, p.Args), p.Err)
 }
 
 // commands are what the program can do; without a name the first one.
-func (p process) commands() *ocean.Commands {
-	return &ocean.Commands{Out: p.out, Variables: ocean.Describe[config], List: []ocean.Command{
+func (p *process) commands() *ocean.Commands {
+	return &ocean.Commands{Out: p.Out, Variables: ocean.Describe[config], List: []ocean.Command{
 		{Name: "run", Operand: "[PATH]", Setup: p.service},
-		{Name: "demo", Setup: p.demo},
+		{Name: "demo", Setup: p.demonstrate},
 		{Name: "check", Setup: p.check},
 		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
-		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.out),
+		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.Out),
 		{Name: "hooks", Setup: p.hooks},
-		ocean.VersionCommand(ocean.ReadBuild(version), p.out),
+		{Name: "agent", Setup: p.agent},
+		ocean.VersionCommand(ocean.ReadBuild(version, commit, date), p.Out),
 	}}
 }
 
-// load reads the configuration of the process; what the command line says is
-// stronger than the environment, or weaker.
-func (p process) load(stronger, weaker map[string]string) (*config, *ocean.Effective, error) {
-	src, err := ocean.ReadSources(p.dir, p.environ)
-	if err != nil {
-		return nil, nil, err
-	}
-	src.Overrides, src.Fallbacks = stronger, azuredevops.Ambient(p.environ)
-	maps.Copy(src.Fallbacks, weaker)
-	cfg, eff, err := ocean.Load[config](src)
-	p.masker.Add(eff.Secrets()...)
-	return cfg, eff, err
+// load reads the configuration; what the command line says is stronger than the
+// environment, or weaker.
+func (p *process) load(stronger, weaker ocean.Values) (*config, *ocean.Effective, error) {
+	return ocean.Read[config](&p.Process, stronger, azuredevops.Ambient(p.Environ), weaker)
 }
 
-// clients are what a command needs that is not the service: its log stays here, and
-// tells of faults only.
-func (p process) clients(ctx context.Context, use uses) (*app, error) {
+// clients are what a command needs that is not the service.
+func (p *process) clients(ctx context.Context, use uses) (*app, error) {
 	cfg, eff, err := p.load(nil, nil)
+	if use.mapping && eff != nil { // nothing else has to be right
+		return &app{source: resync.NewSource(p.mappings(cfg, eff))}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	cfg.Application.HTTPLogging = false
-	if cfg.Application.Level() == slog.LevelInfo {
-		cfg.Application.LogLevel = "WARNING"
-	}
+	cfg.Application.ForCommand(use.silent)
 	return newClients(ctx, p, cfg, eff, use)
 }
 
-// service is the integration.
-func (p process) service(fs *flag.FlagSet) ocean.Action {
+// service is what the environment is for: the integration, the execution agent, or both.
+func (p *process) service(fs *flag.FlagSet) ocean.Action {
 	stronger, weaker := ocean.SailFlags(fs)
-	return func(ctx context.Context, _ string) error { return p.serve(ctx, stronger, weaker) }
+	return func(ctx context.Context, _ string) error {
+		integration := func(ctx context.Context) error { return p.serve(ctx, stronger, weaker) }
+		return agent.Choose(ctx, p.Environ, p.runAgent, integration, func(err error) { ocean.Exit(err, p.Err) })
+	}
 }
 
 // serve runs the integration as the environment says.
-func (p process) serve(ctx context.Context, stronger, weaker map[string]string) error {
+func (p *process) serve(ctx context.Context, stronger, weaker ocean.Values) error {
 	cfg, eff, err := p.load(stronger, weaker)
 	if err != nil {
 		return err
@@ -214,33 +166,33 @@ func (p process) serve(ctx context.Context, stronger, weaker map[string]string) 
 
 // awaitState answers deliveries with 503, and that it is not ready, until the state
 // directory that was named can be used. It returns nil then, and at the end of ctx.
-func (p process) awaitState(ctx context.Context, cfg *config, why error) error {
+func (p *process) awaitState(ctx context.Context, cfg *config, why error) error {
 	a := newBareApp(cfg)
 	a.waiting = true
-	a.log, _ = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker}, p.err, p.terminal, false)
+	a.log, _ = p.NewLog(cfg.Application.Level(), false)
 	if err := a.newServer(ctx); err != nil {
 		return err
 	}
 	a.log.ErrorContext(ctx, "waiting for the state directory", "err", why)
-	a.server.RunWhile(ctx, func(ctx context.Context) { ocean.AwaitState(ctx, cfg.Ocean.StateDirectory, p.environ, a.log) })
+	a.server.RunWhile(ctx, func(ctx context.Context) { ocean.AwaitState(ctx, cfg.Ocean.StateDirectory, p.Environ, a.log) })
 	return nil
 }
 
-// demo runs the service against simulators inside the process.
-func (p process) demo(fs *flag.FlagSet) ocean.Action {
+// demonstrate runs the service against simulators inside the process.
+func (p *process) demonstrate(fs *flag.FlagSet) ocean.Action {
 	once := fs.Bool("once", false, "end after one resync")
 	return func(ctx context.Context, _ string) error {
 		p.showTable = true
-		return demo.Run(ctx, *once, p.out, func(ctx context.Context, environ map[string]string) error {
-			p.environ = environ
+		return demo.Run(ctx, *once, p.Out, func(ctx context.Context, environ map[string]string, d *demo.Demo) error {
+			p.Environ, p.demo = environ, d
 			return p.serve(ctx, nil, nil)
 		})
 	}
 }
 
 // plan shows what a resync would do.
-func (p process) plan(fs *flag.FlagSet) ocean.Action {
-	opt := preview.PlanOptions{Directory: p.dir, Color: p.colors()}
+func (p *process) plan(fs *flag.FlagSet) ocean.Action {
+	opt := preview.PlanOptions{Directory: p.Dir, Color: p.Colors()}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
@@ -248,83 +200,57 @@ func (p process) plan(fs *flag.FlagSet) ocean.Action {
 		if err != nil {
 			return err
 		}
-		state, err := ocean.InspectState(a.cfg.Ocean.StateDirectory, p.environ)
-		if err != nil {
-			a.log.WarnContext(ctx, "what is remembered of the last resync cannot be used", "err", err)
-		}
 		opt.Source, opt.Strict = a.source, a.cfg.Ocean.StrictExit
 		opt.Resync = resync.Config{
-			Organizations: a.orgs, Port: a.port, Catalog: catalog.New(catalog.Config{Port: a.port, TempDirectory: os.TempDir(), Log: a.component("catalog")}),
-			StateDirectory: state.Directory, TempDirectory: os.TempDir(), Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
+			Organizations: a.orgs, Port: a.port, StateDirectory: ocean.Remembered(ctx, a.cfg.Ocean.StateDirectory, p.Environ, a.log),
+			Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
 		}
-		return preview.Plan(ctx, opt, p.out)
+		return preview.Plan(ctx, opt, p.Out)
 	}
 }
 
 // mapRecords shows what the mapping makes of a few records.
-func (p process) mapRecords(fs *flag.FlagSet) ocean.Action {
-	opt := preview.MapOptions{Directory: p.dir, Input: p.in}
+func (p *process) mapRecords(fs *flag.FlagSet) ocean.Action {
+	opt := preview.MapOptions{Directory: p.Dir, Input: p.In}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, kind string) error {
 		opt.Kind = kind
-		if opt.Offline() {
-			cfg, eff, err := p.load(nil, nil)
-			if eff == nil {
-				return err
-			}
-			opt.Source = resync.NewSource(p.sourceConfig(cfg, eff))
-		} else {
-			a, err := p.clients(ctx, uses{})
-			if err != nil {
-				return err
-			}
-			opt.Organizations, opt.Source = a.orgs, a.source
+		a, err := p.clients(ctx, uses{mapping: opt.Offline()})
+		if err != nil {
+			return err
 		}
-		return preview.Map(ctx, opt, p.out)
+		opt.Organizations, opt.Source = a.orgs, a.source
+		return preview.Map(ctx, opt, p.Out)
 	}
 }
 
 // check signs in to both sides and says what is missing.
-func (p process) check(fs *flag.FlagSet) ocean.Action {
-	opt := check.Options{Directory: p.dir, Colors: p.colors()}
+func (p *process) check(fs *flag.FlagSet) ocean.Action {
+	opt := check.Options{Directory: p.Dir, Colors: p.Colors()}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		cfg, eff, err := p.load(nil, nil)
-		if err != nil {
-			return err
-		}
-		cfg.Application.HTTPLogging, cfg.Application.LogLevel = false, "CRITICAL" // what matters is printed
-		a, err := newClients(ctx, p, cfg, eff, uses{})
+		a, err := p.clients(ctx, uses{silent: true})
 		if err != nil {
 			return err
 		}
 		return check.Run(ctx, check.Config{
-			Port: a.port, PortURL: cfg.Port.BaseURL, Identifier: cfg.Ocean.Integration.Identifier, Setup: cfg.Ocean.Setup(a.source.Check),
-			Organizations: a.orgs, SignIn: cfg.AzureDevOps.SignIn(), PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
-			Live: cfg.Ocean.EventListener.FollowsEvents(), BaseURL: cfg.Ocean.BaseURL, Health: cfg.Ocean.Prefix() + "/health/live",
-			Secret: cfg.AzureDevOps.WebhookSecret != "", Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
-			StateNamed: cfg.Ocean.StateDirectory != "", Notices: eff.Warnings(),
-			State: func() (check.State, error) {
-				s, err := ocean.InspectState(cfg.Ocean.StateDirectory, p.environ)
-				return check.State(s), err
-			},
-		}, opt, p.out)
+			Settings: a.cfg.Ocean, PortURL: a.cfg.Port.BaseURL, AzureDevOps: a.cfg.AzureDevOps, Notices: a.eff.Warnings(), Environ: p.Environ,
+			Port: a.port, Organizations: a.orgs, PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
+			Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
+		}, opt, p.Out)
 	}
 }
 
-// colors tells whether what is printed may have some: https://no-color.org
-func (p process) colors() bool { return p.paints && p.environ["NO_COLOR"] == "" }
-
 // hooks lists, repairs or removes the service hook subscriptions.
-func (p process) hooks(fs *flag.FlagSet) ocean.Action {
-	opt := hooks.CommandOptions{Ask: func(question string) bool { return ocean.Ask(p.in, p.err, question) }}
+func (p *process) hooks(fs *flag.FlagSet) ocean.Action {
+	opt := hooks.CommandOptions{Ask: p.Ask}
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		if err := opt.Check(p.answers); err != nil {
-			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
+		if err := ocean.Usage(opt.Check(p.Answers)); err != nil {
+			return err
 		}
 		a, err := p.clients(ctx, uses{state: true})
 		if err != nil {
@@ -334,78 +260,106 @@ func (p process) hooks(fs *flag.FlagSet) ocean.Action {
 		if err != nil {
 			return err
 		}
-		return k.Command(ctx, opt, p.out)
+		return k.Command(ctx, opt, p.Out)
 	}
+}
+
+// agent is Port's execution agent.
+func (p *process) agent(*flag.FlagSet) ocean.Action {
+	return func(ctx context.Context, _ string) error { return p.runAgent(ctx) }
+}
+
+// runAgent runs it as the environment says.
+func (p *process) runAgent(ctx context.Context) error {
+	cfg, err := agent.Load(p.Dir, p.Environ)
+	if err != nil {
+		return err
+	}
+	p.Masker.Add(cfg.Secrets()...)
+	log, _ := p.NewLog(cfg.Level(), false)
+	side, err := network.New(network.Config{UnverifiedThirdParty: !bool(cfg.VerifySSL), ThirdPartyVariable: "WEBHOOK_VERIFY_SSL", Environ: p.Environ, Log: log})
+	if err != nil {
+		return err
+	}
+	state, err := ocean.StateDirectory(cfg.StateDirectory, p.Environ, log)
+	if err != nil {
+		return err
+	}
+	build := ocean.ReadBuild(version, commit, date)
+	return agent.Run(ctx, agent.Options{
+		Config: cfg, ToPort: side.Port(), ToServices: side.ThirdParty(), Dial: side.DialPort(cfg.Encrypted()),
+		State: state, Version: version, Masker: p.Masker, Log: log,
+		Evaluator: jq.NewEvaluator(jq.Options{Environ: jq.Environ(p.Environ)}), Registry: status.NewRegistry(build.Version, build.Commit, build.Go),
+	})
 }
 
 // app is the service with all its parts.
 type app struct {
-	cfg       *config
-	log       *slog.Logger
-	shipper   *port.LogShipper // nil when logs stay here
-	state     string           // directory for what survives a restart; empty: none
-	waiting   bool             // for that directory: nothing but the server is there
-	port      *port.Client
-	orgs      []*azuredevops.Client
-	source    *resync.Source
-	memory    *memory.Memory // nil when there is none
-	audit     *catalog.Audit // nil when it is off
-	book      *origins.Book  // nil where events are not followed
-	runner    *resync.Runner
-	follow    *live.Follower         // nil where events are not followed
-	keeper    *hooks.Keeper          // nil: there is no public address
-	server    *webhook.Server        // nil: nobody listens
-	actions   *actions.Processor     // nil where actions are not enabled
-	pipelines *azuredevops.Pipelines // that they start
-	woken     listener.Waker         // why a resync is asked for: POST /resync, or lost events
-	network   *network.Network
-	kafka     *listener.Kafka               // nil: Port's topic is not read
-	planned   func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build     ocean.Build
-	metrics   *prometheus.Registry
+	cfg     *config
+	log     *slog.Logger
+	shipper *port.LogShipper // nil when logs stay here
+	state   string           // directory for what survives a restart; empty: none
+	waiting bool             // for that directory: nothing but the server is there
+	port    *port.Client
+	orgs    []*azuredevops.Client
+	source  *resync.Source
+	memory  *memory.Memory // nil when there is none
+	audit   *catalog.Audit // nil when it is off
+	book    *origins.Book  // nil where events are not followed
+	runner  *resync.Runner
+	follow  *live.Follower                                   // nil where events are not followed
+	keeper  *hooks.Keeper                                    // nil: there is no public address
+	server  *webhook.Server                                  // nil: nobody listens
+	actions *actions.Processor                               // nil where actions are not enabled
+	deliver func(ctx context.Context, bodies [][]byte) error // handles deliveries of hooks
+	woken   listener.Waker                                   // why a resync is asked for: POST /resync, or lost events
+	network *network.Network
+	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	build   ocean.Build
+	metrics *prometheus.Registry
+	eff     *ocean.Effective // nil while waiting
+	demo    *demo.Demo       // nil: the service is a real one
 }
 
 // newBareApp is an app without parts.
 func newBareApp(cfg *config) *app {
-	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version)}
+	a := &app{cfg: cfg, woken: listener.NewWaker(), build: ocean.ReadBuild(version, commit, date)}
 	a.metrics = status.NewRegistry(a.build.Version, a.build.Commit, a.build.Go)
 	return a
 }
 
-// uses says what a command needs of the state directory.
+// uses says what a command needs besides clients, or instead.
 type uses struct {
-	state  bool // files in it
-	memory bool // of Azure DevOps, which one process has at a time
+	state   bool // files in the state directory
+	memory  bool // of Azure DevOps, which one process has at a time
+	silent  bool // no log: what matters is printed
+	mapping bool // nothing but a way to read one
 }
 
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
 // mapping.
-func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
+func newClients(ctx context.Context, p *process, cfg *config, eff *ocean.Effective, use uses) (*app, error) {
 	a := newBareApp(cfg)
-	host, _ := os.Hostname()
-	a.log, a.shipper = port.NewLog(port.LogConfig{Level: cfg.Application.Level(), Masker: p.masker, Hostname: host, Instance: uuid.NewString()}, p.err, p.terminal, cfg.Application.HTTPLogging)
-	for _, n := range eff.Notices {
-		a.log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
-	}
+	a.eff, a.demo = eff, p.demo
+	a.log, a.shipper = p.NewLog(cfg.Application.Level(), cfg.Application.HTTPLogging)
+	eff.Log(ctx, a.log)
 	var err error
 	a.network, err = network.New(network.Config{
 		UnverifiedPort: !cfg.Ocean.SSL.Port.Verify, UnverifiedThirdParty: !cfg.Ocean.SSL.ThirdParty.Verify,
-		BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.environ, Log: a.log,
+		BlockPrivate: cfg.Ocean.BlockPrivateAddresses(), Environ: p.Environ, Log: a.log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if use.state {
-		if a.state, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.environ, a.log); err != nil {
+		if a.state, err = ocean.StateDirectory(cfg.Ocean.StateDirectory, p.Environ, a.log); err != nil {
 			return nil, err
 		}
 	}
 	pc := cfg.Port.ClientConfig()
-	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
-	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, a.network.Port(), p.masker, a.log, a.metrics
-	if cfg.Ocean.Metrics.Enabled {
-		pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.WebhookURL, a.network.ThirdParty()
-	}
+	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, ocean.CoreVersion
+	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, a.network.Port(), p.Masker, a.log, a.metrics
+	pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.Target(), a.network.ThirdParty()
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
@@ -414,70 +368,50 @@ func newClients(ctx context.Context, p process, cfg *config, eff *ocean.Effectiv
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
 		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
-		AuthorityHost: p.environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
+		AuthorityHost: p.Environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
-	sc := p.sourceConfig(cfg, eff)
-	sc.StateDirectory, sc.Log = a.state, a.log
-	sc.Read = func(ctx context.Context) (json.RawMessage, error) {
-		i, err := a.port.Integration(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return i.Config, nil
-	}
+	sc := p.mappings(cfg, eff)
+	sc.Read, sc.StateDirectory, sc.Log = a.port.Mapping, a.state, a.log
 	a.source = resync.NewSource(sc)
 	return a, nil
 }
 
-// sourceConfig is how a mapping is used, wherever it comes from.
-func (p process) sourceConfig(cfg *config, eff *ocean.Effective) resync.SourceConfig {
-	sc := resync.SourceConfig{ItemTimeout: cfg.Ocean.ItemTimeout, TTL: cfg.Port.MappingTTL.Duration()}
-	if cfg.Ocean.AllowJQEnvironment {
-		sc.Environ = func() []string { return eff.JQEnviron(p.environ) }
-	}
-	return sc
+// mappings is how a mapping is used, wherever it comes from.
+func (p *process) mappings(cfg *config, eff *ocean.Effective) resync.SourceConfig {
+	return resync.SourceConfig{ItemTimeout: cfg.Ocean.ItemTimeout, TTL: cfg.Port.MappingTTL.Duration(), Environ: eff.JQAccess(&cfg.Ocean, p.Environ)}
 }
 
 func (a *app) component(name string) *slog.Logger { return a.log.With("component", name) }
 
 // newApp wires the parts and binds the listener. It dials nothing.
-func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (*app, error) {
+func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) (*app, error) {
 	a, err := newClients(ctx, p, cfg, eff, uses{state: true, memory: true})
 	if err != nil {
 		return nil, err
 	}
-	if err := ocean.SweepState(a.state); err != nil {
-		a.log.WarnContext(ctx, "temporary files of an earlier process are left", "err", err)
-	}
-	if cfg.Ocean.EventListener.Type == ocean.ListenActionsOnly && !cfg.Ocean.RunsActions() {
-		a.log.WarnContext(ctx, "this process does nothing: its listener is ACTIONS_ONLY, and self-service actions are switched off")
-	}
-	if cfg.Ocean.HasActions() {
-		if err := a.newActions(); err != nil {
-			return nil, err
-		}
-	}
-	if cfg.Ocean.EventListener.Type == ocean.ListenKafka {
-		if a.kafka, err = a.newKafka(); err != nil {
-			return nil, err
-		}
-	}
+	ocean.SweepState(a.state, a.log)
 	a.planned = cfg.Ocean.Schedule(time.Now())
 	if cfg.Ocean.Audit.Enabled {
-		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Log: a.component("audit")})
+		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Tell: a.demoTold, Log: a.component("audit")})
 	}
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
-	follows := cfg.Ocean.EventListener.FollowsEvents()
-	if follows {
+	pipelines := azuredevops.NewPipelines(a.orgs, func(id string) *azuredevops.Client { return a.keeper.Registered(id) })
+	if err := a.newActions(pipelines); err != nil {
+		return nil, err
+	}
+	if cfg.Ocean.EventListener.FollowsEvents() {
 		a.book = origins.Open(a.state, a.component("resync"))
 		a.follow = live.New(live.Config{
 			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
 			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
 		})
-		if a.keeper, err = a.newKeeper(); err != nil {
+		a.deliver = a.actions.Hooked(triggerPipeline, pipelines.Ended, a.follow.Handle)
+		if a.keeper, err = a.newKeeper(); errors.Is(err, hooks.ErrCredential) {
+			a.log.ErrorContext(ctx, "service hooks are neither made nor repaired", "err", err)
+		} else if err != nil {
 			return nil, err
 		}
 		a.source.OnChange(a.keeper.Soon) // another mapping may need other events
@@ -487,9 +421,9 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 		StateDirectory: a.state, TempDirectory: a.state, SendExamples: cfg.Ocean.SendRawDataExamples,
 		Schedule: a.planned, Interval: cfg.Ocean.Distance(), Heartbeat: cfg.Ocean.HeartbeatInterval, Grace: cfg.Ocean.ShutdownWait,
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
-		Observer: resync.NewObserver(p.out, resync.Screen{Writer: p.screen, Size: p.size, Clean: p.masker.Line, Color: p.environ["NO_COLOR"] == ""},
+		Observer: resync.NewObserver(p.Out, resync.NewScreen(p.Terminal, p.Masker.Line, p.Environ["NO_COLOR"] == ""),
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
-		Causes: append(listener.Causes(), causeMissed, causePosted), Registry: a.metrics,
+		Causes: listener.Causes(), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -497,30 +431,21 @@ func newApp(ctx context.Context, p process, cfg *config, eff *ocean.Effective) (
 	return a, a.newServer(ctx)
 }
 
+// triggerPipeline is the type of the only action of this integration.
+const triggerPipeline = "trigger_pipeline"
+
 // newActions makes what runs self-service actions, or hears of their end only.
-func (a *app) newActions() (err error) {
+func (a *app) newActions(pipelines *azuredevops.Pipelines) (err error) {
+	if !a.cfg.Ocean.HasActions() {
+		return nil
+	}
 	s := &a.cfg.Ocean.ActionsProcessor
-	a.pipelines = azuredevops.NewPipelines(a.orgs, func(id string) *azuredevops.Client { return a.keeper.Registered(id) })
 	a.actions, err = actions.New(actions.Config{
-		Port: a.port, Installation: a.cfg.Ocean.Integration.Identifier, Executors: map[string]actions.Executor{triggerPipeline: a.pipelines},
+		Port: a.port, Installation: a.cfg.Ocean.Integration.Identifier, Executors: map[string]actions.Executor{triggerPipeline: pipelines},
 		Directory: a.state, HighWatermark: s.HighWatermark, MaxShare: s.MaxShare, Lease: s.VisibilityTimeout, Interval: s.PollInterval, Workers: s.Workers,
 		Grace: a.cfg.Ocean.ShutdownWait, Log: a.component("actions"), Registry: a.metrics,
 	})
 	return err
-}
-
-// deliver handles deliveries of hooks.
-func (a *app) deliver(ctx context.Context, bodies [][]byte) error {
-	if a.actions != nil {
-		for _, body := range bodies {
-			if externalID, order, ok := a.pipelines.Ended(body); ok {
-				if err := a.actions.Ended(ctx, triggerPipeline, externalID, order); err != nil {
-					return fmt.Errorf("the end of %s: %w", externalID, err)
-				}
-			}
-		}
-	}
-	return a.follow.Handle(ctx, bodies)
 }
 
 // resynced is called at the end of every full resync.
@@ -536,42 +461,47 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	cfg, listen := a.cfg, &a.cfg.Ocean.EventListener
 	wc := webhook.Config{
 		Settings: cfg.Hooks, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
+		Directory: webhook.DirectoryIn(a.state), Used: a.keeper.WasAlive(), Lost: a.woken.Missed, Ready: func() bool { return !a.waiting },
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
-		Registry: a.metrics, Events: hooks.EventTypes(), Status: a.status(), ShowStatus: cfg.Ocean.StatusPage,
+		Registry: a.metrics, Events: hooks.EventTypes(), ShowStatus: cfg.Ocean.StatusPage,
+	}
+	if wc.Status, err = a.status(); err != nil {
+		return err
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
-	if a.state != "" {
-		wc.Directory = filepath.Join(a.state, "hooks")
-		wc.Used, wc.Lost = a.keeper.WasAlive(), a.missed
-	}
-	if a.waiting {
-		wc.Ready = func() bool { return false }
-	}
 	if a.follow != nil {
 		wc.Handler = webhook.BodiesHandler(a.deliver, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = func() { a.woken.Wake(causePosted) }
+		wc.Resync = a.woken.Posted
 	}
-	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
+	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{Host: a.demo.Host(), HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
 	return err
 }
 
-// status is what /status.json shows: what the rooms know.
-func (a *app) status() *status.Document {
-	section := func(name string, of func() any) status.Section { return status.Section{Name: name, Of: of} }
+// status is what /status.json and the page show, which has more: what the rooms know.
+func (a *app) status() (*status.Site, error) {
+	build := func() any { return a.build }
 	if a.waiting {
-		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
-		return status.New(section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }))
+		return status.NewSite(status.SiteConfig{Document: status.New(a.metrics, a.cfg.Ocean.StateDirectory, status.Sections{"build": build})})
 	}
-	state := status.WatchState(a.metrics, a.state)
-	return status.New(
-		section("build", func() any { return a.build }), section("stateDirectory", func() any { return state() }),
-		section("port", func() any { return a.port.Health() }), section("organizations", func() any { return azuredevops.HealthOf(a.orgs) }),
-		section("queue", func() any { return a.server.Queue() }), section("hooks", func() any { return a.keeper.Health() }),
-		section("resync", func() any { return a.runner.View() }), section("actions", func() any { return a.actions.Status() }),
-	)
+	return status.NewSite(status.SiteConfig{
+		Document: status.New(a.metrics, a.state, status.Sections{
+			"build": build, "port": func() any { return a.port.Health() }, "organizations": func() any { return azuredevops.HealthOf(a.orgs) },
+			"queue": func() any { return a.server.Queue() }, "hooks": func() any { return a.keeper.Health() }, "resync": func() any { return a.runner.View() },
+			"actions": func() any { return a.actions.Status() },
+		}),
+		More: status.Sections{
+			"config": func() any { return a.eff.Rows }, "demo": a.demo.Show, "live": func() any { return a.server.Minutes() },
+			"audit": func() any { return a.audit.Recent() }, "deadLetters": func() any { return a.server.DeadLetters(status.MostDeadLetters) },
+		},
+		Press:   a.demo.Presses(),
+		Redrive: func(ctx context.Context, ids ...uint64) (int, error) { return a.server.Redrive(ctx, ids...) },
+	})
 }
+
+// demoTold tells a demo what a line of the audit says.
+func (a *app) demoTold(l catalog.Line) { a.demo.Changed(l.Cause, l.Blueprint, l.Identifier) }
 
 // envelope reads what the server needs to know of a delivery.
 func (a *app) envelope(body []byte) (webhook.Envelope, error) {
@@ -581,76 +511,23 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}
 	return webhook.Envelope{
 		Key: ev.Key(), EventType: ev.Type, EventID: ev.ID, SubscriptionID: ev.SubscriptionID, Resource: ev.Resource,
-		Known: a.follow != nil && a.follow.Knows(&ev),
+		Known: a.follow.Knows(&ev),
 	}, nil
-}
-
-// newKafka makes the reader of Port's topic.
-func (a *app) newKafka() (*listener.Kafka, error) {
-	listen := &a.cfg.Ocean.EventListener
-	mechanism, encrypted := listen.KafkaAccess()
-	return listener.NewKafka(listener.KafkaConfig{
-		Brokers: listen.Brokers, Mechanism: mechanism, Dial: a.network.DialPort(encrypted),
-		Topic: a.port.KafkaTopic, Credentials: a.port.KafkaCredentials,
-		Type: a.cfg.Ocean.Integration.Type, Identifier: a.cfg.Ocean.Integration.Identifier, Log: a.component("listener"),
-	})
 }
 
 // newKeeper makes what looks after the subscriptions; nil without a public address.
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
-	base := strings.TrimRight(a.cfg.Ocean.BaseURL, "/")
-	if base == "" {
+	url := a.cfg.Ocean.PublicURL(hooks.Route)
+	if url == "" {
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
 	return hooks.NewKeeper(hooks.KeeperConfig{
-		Organizations: a.orgs, URL: base + a.cfg.Ocean.Prefix() + hookRoute, OldURLs: oldURLs,
+		Organizations: a.orgs, URL: url, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: hooks.WantedBy(a.source.Current, a.cfg.Ocean.HasActions()), Resync: a.missed, Log: a.component("hooks"),
+		Wanted: hooks.WantedBy(a.source.Current, a.cfg.Ocean.HasActions()), Resync: a.woken.Missed, Log: a.component("hooks"),
 		Relist: a.follow.RelistMissed, Redeliver: a.deliver,
 	})
-}
-
-// missed asks for a resync that brings what deliveries did not.
-func (a *app) missed() { a.woken.Wake(causeMissed) }
-
-// Causes of a resync besides those of the listener.
-const (
-	causeMissed = "missed deliveries"
-	causePosted = "POST /resync"
-)
-
-// announce says in one line what this process is and does.
-func (a *app) announce(ctx context.Context) {
-	var orgs []string
-	for _, c := range a.orgs {
-		orgs = append(orgs, c.Organization())
-	}
-	s := &a.cfg.Ocean
-	address := ""
-	if a.server != nil {
-		address = ":" + strconv.Itoa(a.cfg.Application.Port)
-	}
-	a.log.InfoContext(ctx, "service starts", "version", version, "commit", a.build.Commit, "organizations", strings.Join(orgs, " "), "credential", a.cfg.AzureDevOps.SignIn(),
-		"listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()), "state_directory", cmp.Or(a.state, "none, everything is kept in memory"),
-		"address", address, "base_url", s.BaseURL, "off", strings.Join(s.Off(), "; "))
-}
-
-// underWay is what a stop waits for.
-func (a *app) underWay() string {
-	var work []string
-	if id := a.runner.Running(); id != "" {
-		work = append(work, "resync "+id)
-	}
-	if a.server != nil {
-		if n := a.server.Queue().Working; n > 0 {
-			work = append(work, fmt.Sprintf("live events of %d objects", n))
-		}
-	}
-	if n := a.actions.Starting(); n > 0 {
-		work = append(work, fmt.Sprintf("%d runs of actions that are being started", n))
-	}
-	return cmp.Or(strings.Join(work, " and "), "nothing")
 }
 
 // run sets the installation up and serves until ctx is done. The order of the
@@ -659,7 +536,9 @@ func (a *app) run(ctx context.Context) error {
 	defer a.memory.Close()
 	defer a.shipper.Start(ctx, a.port)()
 	defer a.audit.Close(context.WithoutCancel(ctx))
-	a.announce(ctx)
+	a.cfg.Ocean.Announce(ctx, a.log, ocean.Start{
+		Build: a.build, Organizations: azuredevops.Addresses(a.orgs), Credential: a.cfg.AzureDevOps.SignIn(), State: a.state, Address: a.server.Address(),
+	})
 	listen := &a.cfg.Ocean.EventListener
 	serving, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
@@ -667,66 +546,47 @@ func (a *app) run(ctx context.Context) error {
 	defer stop()
 	parts.Go(func() {
 		if <-serving.Done(); ctx.Err() != nil {
-			a.log.InfoContext(ctx, "stopping", "finishing", a.underWay(), "within", a.cfg.Ocean.ShutdownWait)
+			a.cfg.Ocean.Stopping(ctx, a.log, a.runner.UnderWay(), a.server.UnderWay(), a.actions.UnderWay())
 		}
 	})
-	if a.server != nil {
-		parts.Go(func() {
-			if err := a.server.Run(serving); err != nil && serving.Err() == nil {
-				a.log.ErrorContext(serving, "the HTTP server has ended", "err", err)
-			}
-		})
-	}
-	setup := a.cfg.Ocean.Setup(a.source.Check)
-	setup.BeforeCreate = func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) }
-	switch err := a.port.SetupWhenReachable(ctx, setup, listen.Type != ocean.ListenOnce); {
-	case errors.Is(err, port.ErrPostponed) && !a.cfg.Ocean.StrictExit:
-		return nil // what Azure DevOps answers does not decide about the exit code
-	case err != nil || ctx.Err() != nil:
+	parts.Go(func() { a.server.Serve(serving) })
+	once := listen.Type == ocean.ListenOnce
+	setup := a.cfg.Ocean.Setup(a.source.Check, func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) })
+	if err := a.port.SetupWhenReachable(ctx, setup, !once); err != nil || ctx.Err() != nil {
 		return err
 	}
-	var last time.Time
-	begins := false
-	if i := a.port.Installed(); i != nil {
-		began, ended := i.Resynced()
-		last, begins = began, listen.Begins(ended)
-		a.source.Use(ctx, i.Config)
-	}
-	if listen.Type == ocean.ListenOnce {
+	i := a.port.Installed()
+	a.source.Use(ctx, i.Config)
+	begins, since := listen.After(i.Resynced())
+	if once {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
 	}
 	if a.cfg.Ocean.RunsActions() {
 		parts.Go(func() { a.actions.Run(serving) })
 	}
 	if a.follow != nil {
-		parts.Go(func() { a.followEvents(serving, begins) })
+		parts.Go(func() {
+			a.runner.Prepare(serving, begins)
+			a.server.Start()
+			a.keeper.Run(serving)
+		})
 	}
 	lc := listener.Config{
 		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
-		Wake: a.woken, Interval: listen.Interval, Log: a.component("listener"),
+		Wake: a.woken, Interval: listen.Interval, OnStart: begins, Since: since, Schedule: a.planned, Log: a.component("listener"),
 	}
 	if listen.Listens() {
-		lc.OnStart, lc.Requested, lc.Schedule, lc.Kafka = begins, a.port.ResyncRequest, a.planned, a.kafka
-		if listen.Called() {
-			lc.Since = last
-		}
+		lc.Requested = a.port.ResyncRequest
+	}
+	if listen.ReadsKafka() {
+		lc.Kafka = listener.NewKafka(listener.KafkaConfig{
+			Brokers: listen.Brokers, Mechanism: listen.KafkaMechanism(), Dial: a.network.DialPort(listen.KafkaEncrypted()),
+			Topic: a.port.KafkaTopic, Credentials: a.port.KafkaCredentials,
+			Type: a.cfg.Ocean.Integration.Type, Identifier: a.cfg.Ocean.Integration.Identifier, Log: a.component("listener"),
+		})
 	}
 	if err := listener.Run(ctx, lc); ctx.Err() == nil {
 		return err
 	}
 	return nil
-}
-
-// followEvents begins to handle deliveries. A service that knows no origins and
-// shall not begin with a resync first learns what there is.
-func (a *app) followEvents(ctx context.Context, begins bool) {
-	if !a.book.Known() && !begins {
-		if _, err := a.runner.Learn(ctx); err != nil && ctx.Err() == nil {
-			a.log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
-		}
-	}
-	a.server.Start()
-	if a.keeper != nil {
-		a.keeper.Run(ctx)
-	}
 }

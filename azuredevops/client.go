@@ -122,6 +122,15 @@ func (c *Client) Urgent() *Client {
 	return &u
 }
 
+// Addresses are those of organizations, by client.
+func Addresses(clients []*Client) []string {
+	out := make([]string, len(clients))
+	for i, c := range clients {
+		out[i] = c.Organization()
+	}
+	return out
+}
+
 // HealthOf is how organizations answer, by client.
 func HealthOf(clients []*Client) []rest.Health {
 	out := make([]rest.Health, len(clients))

@@ -87,3 +87,26 @@ func FuzzMergeBodies(f *testing.F) {
 		}
 	})
 }
+
+// Entities differ exactly where they are not equal, and what differs is JSON.
+func FuzzDifferences(f *testing.F) {
+	f.Add(`{"title":"a","team":["x"],"properties":{"n":1,"o":{"x":[1]}},"relations":{"r":["a","b"]}}`, `{"title":null,"team":"x","properties":{"n":"1"},"relations":{"r":["b","a"]}}`)
+	f.Add(`{"properties":{"a":1,"a":2},"relations":5}`, `{"properties":[],"title":{}}`)
+	f.Add(`{}`, `5`)
+	f.Fuzz(func(t *testing.T, body, held string) {
+		if !json.Valid([]byte(body)) || !json.Valid([]byte(held)) || strings.TrimSpace(held)[0] != '{' || strings.TrimSpace(body)[0] != '{' {
+			_ = mapping.Differences([]byte(body), []byte(held))
+			_ = mapping.Lost([]byte(body), []byte(held))
+			return
+		}
+		list := mapping.Differences([]byte(body), []byte(held))
+		if equal := mapping.Equal([]byte(body), []byte(held)); equal != (len(list) == 0) {
+			t.Errorf("Equal(%s, %s) = %v, and the differences are %v", body, held, equal, list)
+		}
+		for _, d := range append(list, mapping.Lost([]byte(body), []byte(held))...) {
+			if !json.Valid(d.From) || !json.Valid(d.To) {
+				t.Errorf("%s: from %s to %s is not JSON", d.Path, d.From, d.To)
+			}
+		}
+	})
+}

@@ -43,6 +43,12 @@ type ClientConfig struct {
 	FlagsTTL     time.Duration // 300 s
 	BlueprintTTL time.Duration // 120 s
 
+	// UserAgent names a client that stands for no installation: IntegrationType,
+	// Identifier and Version are not used then.
+	UserAgent string
+	// Variables are what messages call the settings; those of the integration by default.
+	Variables Variables
+
 	// Transport carries the requests: proxies and certificates are its concern.
 	// http.DefaultTransport by default.
 	Transport http.RoundTripper
@@ -58,6 +64,9 @@ type ClientConfig struct {
 	// Registry gets the metrics. They are not shown by default.
 	Registry prometheus.Registerer
 }
+
+// Variables are the names of the settings of a client.
+type Variables struct{ ClientID, ClientSecret, BaseURL string }
 
 // Client talks to Port. It is safe for concurrent use.
 type Client struct {
@@ -84,16 +93,17 @@ type Client struct {
 
 // New checks the configuration. It does not dial.
 func New(cfg ClientConfig) (*Client, error) {
-	base, err := checkBaseURL(cfg.BaseURL)
+	cfg.Variables = cmp.Or(cfg.Variables, Variables{"OCEAN__PORT__CLIENT_ID", "OCEAN__PORT__CLIENT_SECRET", "OCEAN__PORT__BASE_URL"})
+	base, err := checkBaseURL(cfg.BaseURL, cfg.Variables.BaseURL)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case cfg.ClientID == "":
-		return nil, errors.New("OCEAN__PORT__CLIENT_ID is empty")
+		return nil, errors.New(cfg.Variables.ClientID + " is empty")
 	case cfg.ClientSecret == "":
-		return nil, errors.New("OCEAN__PORT__CLIENT_SECRET is empty")
-	case cfg.IntegrationType == "" || cfg.Identifier == "" || cfg.Version == "":
+		return nil, errors.New(cfg.Variables.ClientSecret + " is empty")
+	case cfg.UserAgent == "" && (cfg.IntegrationType == "" || cfg.Identifier == "" || cfg.Version == ""):
 		return nil, errors.New("port: integration type, identifier and version are required")
 	}
 	cfg.UserAgentLayout = cmp.Or(cfg.UserAgentLayout, LayoutAuto)
@@ -121,14 +131,14 @@ func New(cfg ClientConfig) (*Client, error) {
 const maxBulks = 6
 
 // checkBaseURL accepts the address of a region with or without a final slash.
-func checkBaseURL(s string) (string, error) {
+func checkBaseURL(s, variable string) (string, error) {
 	if s == "" {
 		s = "https://api.getport.io"
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
 		// The value is not repeated: it may hold a password.
-		return "", errors.New("OCEAN__PORT__BASE_URL: expected an address such as https://api.getport.io")
+		return "", errors.New(variable + ": expected an address such as https://api.getport.io")
 	}
 	return strings.TrimRight(s, "/"), nil
 }

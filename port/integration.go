@@ -69,6 +69,15 @@ func (c *Client) Integration(ctx context.Context) (*Integration, error) {
 	return c.integration(ctx, &call{method: http.MethodGet, path: c.integrationPath(""), query: q.Encode()})
 }
 
+// Mapping is the mapping that the installation has.
+func (c *Client) Mapping(ctx context.Context) (json.RawMessage, error) {
+	i, err := c.Integration(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return i.Config, nil
+}
+
 // Installed is the installation as Port has shown it last; nil before that.
 func (c *Client) Installed() *Integration { return c.installed.Load() }
 

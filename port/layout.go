@@ -37,6 +37,9 @@ type layoutState struct {
 
 // agent is the User-Agent of a call.
 func (c *Client) agent(k *call) string {
+	if c.cfg.UserAgent != "" {
+		return c.cfg.UserAgent
+	}
 	names := []string{"port-ocean", c.cfg.IntegrationType, c.cfg.Identifier, c.cfg.Version}
 	if c.layout.ocean.Load() {
 		names[2], names[3] = names[3], names[2]

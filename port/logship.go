@@ -62,7 +62,7 @@ func (s *LogShipper) encoder(to io.Writer) slog.Handler {
 	form := func(groups []string, a slog.Attr) slog.Attr {
 		switch {
 		case len(groups) == 1 && a.Key == "resync_id": // by which Port shows the lines of a resync together
-			return slog.Group("", slog.String("event_id", a.Value.String()), slog.String("event_kind", "resync"))
+			return slog.Group("", "event_id", a.Value.String(), "event_kind", "resync")
 		case len(groups) == 1 && a.Key == "kind_index":
 			a.Key = "index"
 			return a

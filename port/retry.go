@@ -45,7 +45,7 @@ func (r *retry) timeout() time.Duration {
 // next reports how long to wait before the next attempt, if there is one.
 func (r *retry) next(err error) (time.Duration, bool) {
 	r.attempts++
-	if !retryable(r.k, err) || r.attempts >= r.most {
+	if !retryable(r.k, err) || r.attempts >= r.most || r.k.once {
 		return 0, false
 	}
 	wait := jitter(min(firstDelay<<(r.attempts-1), maxDelay))
@@ -90,15 +90,15 @@ func jitter(d time.Duration) time.Duration {
 
 // final is the error of a call that is given up.
 func (r *retry) final(err error) error {
-	if retryable(r.k, err) {
+	if retryable(r.k, err) && !r.k.once {
 		r.c.budget.ended(r.k, true)
 	}
 	if untrusted(err) {
 		return fmt.Errorf("port: the certificate of %s is not trusted (name its authority with SSL_CERT_FILE): %w", r.c.base, err)
 	}
 	if !r.c.reached.Load() {
-		return fmt.Errorf("port: no answer from %s after %d attempts (check OCEAN__PORT__BASE_URL, the network and the proxy): %w",
-			r.c.base, r.attempts, err)
+		return fmt.Errorf("port: no answer from %s after %d attempts (check %s, the network and the proxy): %w",
+			r.c.base, r.attempts, r.c.cfg.Variables.BaseURL, err)
 	}
 	if r.attempts > 1 {
 		return fmt.Errorf("%w (after %d attempts)", err, r.attempts)

@@ -32,6 +32,9 @@ type Run struct {
 	Output     json.RawMessage `json:"-"` // of a node: what was reported so far; may be nil
 }
 
+// reserved asks for the right of way that Port gives integrations; nobody writes to it.
+var reserved = map[string]string{"X-Port-Reserved-Usage": "true"}
+
 // A Claim asks for runs that wait.
 type Claim struct {
 	Installation string
@@ -56,7 +59,7 @@ func (c *Client) ClaimRuns(ctx context.Context, claim Claim) ([]Run, error) {
 	if claim.Node {
 		path = "/workflows/runs/claim-pending"
 	}
-	a, err := c.do(ctx, &call{method: http.MethodPost, path: path, body: body, reserved: true})
+	a, err := c.do(ctx, &call{method: http.MethodPost, path: path, body: body, header: reserved})
 	if err != nil {
 		return nil, err
 	}
@@ -118,11 +121,18 @@ func (c *Client) AcknowledgeRun(ctx context.Context, r *Run) error {
 	if err != nil {
 		return fmt.Errorf("port: acknowledge: %w", err)
 	}
-	_, err = c.do(ctx, &call{method: http.MethodPatch, path: path, body: body, opaque: true, once: true, reserved: true})
+	a, err := c.do(ctx, &call{method: http.MethodPatch, path: path, body: body, once: true, header: reserved})
 	if statusOf(err) == http.StatusConflict {
 		return fmt.Errorf("%w: %w", ErrRunTaken, err)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	defer a.free()
+	if acked := gjson.GetBytes(a.body, "acked"); acked.Type == gjson.False { // of a node
+		return ErrRunTaken
+	}
+	return nil
 }
 
 // LogRun adds a line to the run's log in Port; level is INFO, WARN or ERROR, which
@@ -206,7 +216,7 @@ func (r *Run) path() string {
 func (c *Client) FindRun(ctx context.Context, externalID string) (*Run, error) {
 	for _, k := range []call{
 		{path: "/actions/runs", query: "version=v2&external_run_id=" + url.QueryEscape(externalID)},
-		{path: "/workflows/nodes/runs", query: "external_run_id=" + url.QueryEscape(externalID) + "&include=nodeConfig", reserved: true},
+		{path: "/workflows/nodes/runs", query: "external_run_id=" + url.QueryEscape(externalID) + "&include=nodeConfig", header: reserved},
 	} {
 		k.method = http.MethodGet
 		a, err := c.do(ctx, &k)
@@ -216,7 +226,7 @@ func (c *Client) FindRun(ctx context.Context, externalID string) (*Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		runs := parseRuns(a.body, k.reserved)
+		runs := parseRuns(a.body, k.header != nil)
 		a.free()
 		for i := range runs {
 			if runs[i].ExternalID == externalID {

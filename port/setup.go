@@ -178,7 +178,7 @@ func (s *setup) create(ctx context.Context) (*Integration, error) {
 		}
 		mapping = r.mapping
 	}
-	s.c.log.InfoContext(ctx, "integration is created", "identifier", s.c.cfg.Identifier, "origin", origin)
+	s.c.log.InfoContext(ctx, "integration is created", "identifier", s.c.cfg.Identifier, "origin", origin, "default_resources", s.c.DefaultResources())
 	i, err := s.c.createIntegration(ctx, s.cfg, origin, mapping)
 	if err != nil {
 		return nil, err
@@ -335,7 +335,7 @@ func (s *setup) makeDefaults(ctx context.Context, r *resources) error {
 		return err
 	}
 	s.makeRest(ctx, r)
-	s.c.log.InfoContext(ctx, "default resources are made", "blueprints", len(made))
+	s.c.log.InfoContext(ctx, "default resources are made", "default_resources", s.c.DefaultResources(), "blueprints", len(made))
 	return nil
 }
 

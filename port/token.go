@@ -45,14 +45,15 @@ func (c *Client) fetchToken(ctx context.Context) (string, time.Duration, error) 
 
 // refusalOf makes a refused credential an ErrUnauthorized that says what to do.
 func (c *Client) refusalOf(err error) error {
+	name := c.cfg.Variables
 	switch statusOf(err) {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity:
 		c.metrics.barred.Store(true)
 		e, _ := errors.AsType[*Error](err)
-		return fmt.Errorf("port: %w: Port at %s refuses the credentials (%d %s): check OCEAN__PORT__CLIENT_ID and OCEAN__PORT__CLIENT_SECRET, "+
-			"and that OCEAN__PORT__BASE_URL is the region of this account", ErrUnauthorized, c.base, e.StatusCode, e.Message)
+		return fmt.Errorf("port: %w: Port at %s refuses the credentials (%d %s): check %s and %s, "+
+			"and that %s is the region of this account", ErrUnauthorized, c.base, e.StatusCode, e.Message, name.ClientID, name.ClientSecret, name.BaseURL)
 	case http.StatusNotFound:
-		return fmt.Errorf("port: %s does not serve the API of Port: check OCEAN__PORT__BASE_URL: %w", c.base, err)
+		return fmt.Errorf("port: %s does not serve the API of Port: check %s: %w", c.base, name.BaseURL, err)
 	}
 	return err
 }

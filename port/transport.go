@@ -33,16 +33,16 @@ type call struct {
 	// repeatable says that a POST may be sent again although the first may have
 	// had its effect.
 	repeatable bool
-	// once says that not even a PATCH may.
-	once bool
-	// reserved says that the call has the right of way that Port gives integrations.
-	reserved bool
 	// opaque says that the answer's body is not looked at, unless it is a web
 	// page: then something else than Port has answered.
 	opaque bool
 	// quiet says that nothing about this call is logged: the shipping of logs
 	// would feed itself.
 	quiet bool
+	// once says that the call is not worth a second attempt.
+	once bool
+	// header holds further headers.
+	header map[string]string
 	// anonymous says that the call needs no token.
 	anonymous bool
 	limit     int64 // bytes of the answer, 4 MiB by default
@@ -83,7 +83,7 @@ func (k *call) url(c *Client) string {
 func (k *call) route() string { return k.method + " " + k.path }
 
 // idempotent reports whether the call can be repeated when its answer was lost.
-func (k *call) idempotent() bool { return k.repeatable || k.method != http.MethodPost && !k.once }
+func (k *call) idempotent() bool { return k.repeatable || k.method != http.MethodPost }
 
 // do sends a call until it succeeds, fails for good or is not worth another
 // attempt. The error is a *Error, a *callError or that of ctx.
@@ -205,8 +205,8 @@ func (c *Client) request(ctx context.Context, k *call, token string) (*http.Requ
 	if token != "" {
 		req.Header["Authorization"] = []string{token}
 	}
-	if k.reserved {
-		req.Header["X-Port-Reserved-Usage"] = []string{"true"}
+	for name, value := range k.header {
+		req.Header.Set(name, value)
 	}
 	if k.bodies != nil || k.body != nil {
 		req.Header["Content-Type"] = []string{"application/json"}
@@ -234,7 +234,7 @@ func (k *call) size() int64 {
 // read takes the body of an answer in the 2xx range.
 func (c *Client) read(k *call, res *http.Response) (*answer, error) {
 	if t, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); t == "text/html" {
-		return nil, fmt.Errorf("%w: an HTML page instead of JSON; is OCEAN__PORT__BASE_URL (%s) the API of Port?", errAnswer, c.base)
+		return nil, fmt.Errorf("%w: an HTML page instead of JSON; is %s (%s) the API of Port?", errAnswer, c.cfg.Variables.BaseURL, c.base)
 	}
 	if k.opaque {
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, errorBodyLimit)) // lets the connection be used again

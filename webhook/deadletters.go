@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,29 +37,60 @@ func (s *Server) withSpool(next func(echo.Context, *spool.Spool) error) echo.Han
 	}
 }
 
-// listDead answers a line of JSON for each dead letter, oldest first. Bodies
-// stay where they are: they are what the organization wrote.
-func listDead(c echo.Context, sp *spool.Spool) error {
-	type line struct {
-		ID             uint64    `json:"id"`
-		EventType      string    `json:"eventType"`
-		Key            string    `json:"key"`
-		SubscriptionID string    `json:"subscriptionId,omitempty"`
-		Received       time.Time `json:"received"`
-		Died           time.Time `json:"died"`
-		Attempts       int       `json:"attempts"`
-		Bytes          int       `json:"bytes"`
-		Reason         string    `json:"reason"`
+// A DeadLetter is a delivery that was given up. Its body stays where it is: it is what
+// the organization wrote.
+type DeadLetter struct {
+	ID             uint64    `json:"id"`
+	EventType      string    `json:"eventType"`
+	Key            string    `json:"key"`
+	SubscriptionID string    `json:"subscriptionId,omitempty"`
+	Received       time.Time `json:"received"`
+	Died           time.Time `json:"died"`
+	Attempts       int       `json:"attempts"`
+	Bytes          int       `json:"bytes"`
+	Reason         string    `json:"reason"`
+}
+
+func deadLetterOf(d *spool.DeadLetter, err error) DeadLetter {
+	l := DeadLetter{d.ID, d.EventType, d.Key, d.SubscriptionID, d.Received.UTC(), d.Died.UTC(), d.Attempts, len(d.Body), d.Reason}
+	if err != nil {
+		l.Reason = "the record cannot be read: " + err.Error()
 	}
+	return l
+}
+
+// DeadLetters are the oldest deliveries that were given up, at most so many.
+func (s *Server) DeadLetters(most int) (out []DeadLetter) {
+	sp := s.store()
+	if sp == nil {
+		return nil
+	}
+	for d, err := range sp.Dead() {
+		if len(out) == most {
+			break
+		}
+		out = append(out, deadLetterOf(&d, err))
+	}
+	return out
+}
+
+// Redrive has dead letters handled once more, without ids all of them. It returns how
+// many.
+func (s *Server) Redrive(ctx context.Context, ids ...uint64) (int, error) {
+	sp := s.store()
+	if sp == nil {
+		return 0, errors.New("the spool is not open yet")
+	}
+	return sp.Redrive(ctx, ids...)
+}
+
+// listDead answers a line of JSON for each dead letter, oldest first.
+func listDead(c echo.Context, sp *spool.Spool) error {
 	c.Response().Header().Set(echo.HeaderContentType, "application/x-ndjson")
 	c.Response().WriteHeader(http.StatusOK)
 	out := json.NewEncoder(c.Response())
 	for d, err := range sp.Dead() {
-		l := line{d.ID, d.EventType, d.Key, d.SubscriptionID, d.Received.UTC(), d.Died.UTC(), d.Attempts, len(d.Body), d.Reason}
-		if err != nil {
-			l.Reason = "the record cannot be read: " + err.Error()
-		}
-		if err := out.Encode(l); err != nil {
+		if err := out.Encode(deadLetterOf(&d, err)); err != nil {
 			return fmt.Errorf("list dead letters: %w", err)
 		}
 	}

@@ -81,7 +81,7 @@ func send(s http.Handler, body string, header ...string) int {
 }
 
 func do(s http.Handler, method, path, body string, header ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, "http://x/", strings.NewReader(body))
+	r := httptest.NewRequest(method, "http://127.0.0.1/", strings.NewReader(body))
 	r.URL.Path, r.URL.RawQuery, _ = strings.Cut(path, "?")
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])

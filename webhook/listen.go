@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"sync"
 )
@@ -12,6 +13,8 @@ import (
 // Ports are where to listen.
 type Ports struct {
 	HTTP, Metrics int // 0 for Metrics: there are none
+	// Host is the address to listen on; empty: all.
+	Host string
 	// Optional says that nothing depends on somebody listening.
 	Optional bool
 }
@@ -20,7 +23,7 @@ type Ports struct {
 // There is no Server when the port is taken and optional.
 func Listen(ctx context.Context, cfg Config, p Ports) (*Server, error) {
 	bind := func(variable string, port int) (net.Listener, error) {
-		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(port))
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(p.Host, strconv.Itoa(port)))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", variable, err)
 		}
@@ -40,6 +43,36 @@ func Listen(ctx context.Context, cfg Config, p Ports) (*Server, error) {
 		}
 	}
 	return New(cfg)
+}
+
+// DirectoryIn is that of the spool in a state directory; "" without one.
+func DirectoryIn(state string) string {
+	if state == "" {
+		return ""
+	}
+	return filepath.Join(state, "hooks")
+}
+
+// Address is the port on which a Server listens, as ":8000"; "" without one.
+func (s *Server) Address() string {
+	if s == nil {
+		return ""
+	}
+	_, port, err := net.SplitHostPort(s.cfg.Listener.Addr().String())
+	if err != nil {
+		return "" // no address of a port
+	}
+	return ":" + port
+}
+
+// Serve is Run where nobody waits for the error. Without a Server it does nothing.
+func (s *Server) Serve(ctx context.Context) {
+	if s == nil {
+		return
+	}
+	if err := s.Run(ctx); err != nil && ctx.Err() == nil {
+		s.cfg.Log.ErrorContext(ctx, "the HTTP server has ended", "err", err)
+	}
 }
 
 // RunWhile serves while a function runs, and ends then.

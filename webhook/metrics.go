@@ -16,6 +16,7 @@ type metrics struct {
 	latency                           *prometheus.HistogramVec
 	commits, commitSize               prometheus.Histogram
 	commitErrors                      prometheus.Counter
+	minutes                           minutes
 	mu                                sync.Mutex
 	events                            map[string]bool // that have a label of their own
 }

@@ -1,5 +1,7 @@
 package webhook
 
+import "fmt"
+
 // A Queue is what waits to be handled.
 type Queue struct {
 	Kind string `json:"kind"` // of the place where it waits: disk or memory
@@ -19,6 +21,19 @@ const (
 	onDisk   = "disk"
 	inMemory = "memory"
 )
+
+// UnderWay says what is being handled, or is "". Nobody handles anything without a
+// Server.
+func (s *Server) UnderWay() string {
+	if s == nil {
+		return ""
+	}
+	n := s.Queue().Working
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("live events of %d objects", n)
+}
 
 // Queue is what waits now.
 func (s *Server) Queue() Queue {

@@ -32,7 +32,10 @@ func (s *Server) routes() *echo.Echo {
 		s.metricsRoutes(e)
 	}
 	if s.showsStatus() {
-		p.GET("/status.json", echo.WrapHandler(s.cfg.Status), s.protect)
+		site := echo.WrapHandler(http.StripPrefix(s.prefix, s.cfg.Status))
+		p.GET("/status.json", site, s.protect)
+		p.GET("/", site, s.protect)
+		p.POST("/page/:action", site, s.protect)
 	}
 	e.GET("/docs", docs)
 	e.GET("/isHealthy", health("live", nil))
@@ -178,15 +181,29 @@ func docs(c echo.Context) error {
 	return c.HTML(http.StatusOK, `<!doctype html><html lang="en"><meta charset="utf-8"><title>ado-port</title><h1>ado-port</h1><p>The service is up.</p></html>`)
 }
 
-// protect asks for the password of the hooks.
+// protect asks for the password of the hooks. Where there is none and only this machine
+// can ask, the request has to name this machine: a page of somebody else's whose name leads
+// here (DNS rebinding) could read everything otherwise.
 func (s *Server) protect(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		if s.cfg.Secret == "" && s.cfg.ShowStatus == nil && !namesLoopback(c.Request().Host) {
+			return echo.ErrMisdirectedRequest
+		}
 		if s.authenticate(c.Request()) != granted {
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="ado-port"`)
 			return echo.ErrUnauthorized
 		}
 		return next(c)
 	}
+}
+
+// namesLoopback says that a Host header means this machine.
+func namesLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // resync starts a resync and does not wait for it.

@@ -71,9 +71,9 @@ type Config struct {
 
 	Ready func() bool // besides being able to store deliveries; nil: nothing is
 
-	// Status answers /status.json; nil: there is none. Because it names projects it
-	// asks for Secret. Without a Secret it is only there when the Listener is on the
-	// loopback interface, or ShowStatus says so; ShowStatus can also remove it.
+	// Status answers /status.json, / and what lies below /page/; nil: there is none. Because
+	// it names projects it asks for Secret. Without a Secret it is only there when the Listener
+	// is on the loopback interface, or ShowStatus says so; ShowStatus can also remove it.
 	Status     http.Handler
 	ShowStatus *bool
 

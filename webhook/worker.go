@@ -45,6 +45,7 @@ func (s *Server) report(ctx context.Context, c *spool.Claim, err error, out spoo
 		event, took := m.event(d.EventType), now.Sub(d.Received)
 		m.processed.WithLabelValues(event).Inc()
 		m.latency.WithLabelValues(event).Observe(took.Seconds())
+		m.minutes.add(now, took)
 	}
 	if n := len(out.Done); n > 1 {
 		m.coalesced.Add(float64(n - 1))

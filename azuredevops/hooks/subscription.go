@@ -48,11 +48,11 @@ func (cfg *KeeperConfig) check() error {
 		errs = append(errs, errors.New("OCEAN__BASE_URL: want a URL that begins with https://, such as https://ocean.example.com"))
 	}
 	if cfg.Secret != "" && !goodCredential(cfg.Secret.Reveal()) {
-		errs = append(errs, fmt.Errorf("%sWEBHOOK_SECRET: want 1 to %d characters without white space", rest.EnvPrefix, maxCredential))
+		errs = append(errs, fmt.Errorf("%sWEBHOOK_SECRET: %w: want 1 to %d characters without white space", rest.EnvPrefix, ErrCredential, maxCredential))
 	}
 	cfg.Username = cmp.Or(cfg.Username, defaultUser)
 	if !goodCredential(cfg.Username) || strings.Contains(cfg.Username, ":") {
-		errs = append(errs, fmt.Errorf("%sWEBHOOK_AUTH_USERNAME: want 1 to %d characters without white space or colon", rest.EnvPrefix, maxCredential))
+		errs = append(errs, fmt.Errorf("%sWEBHOOK_AUTH_USERNAME: %w: want 1 to %d characters without white space or colon", rest.EnvPrefix, ErrCredential, maxCredential))
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -70,6 +70,10 @@ func newOrganization(c *azuredevops.Client, cfg KeeperConfig, s *state) *organiz
 		turn:  make(chan struct{}, 1), health: newHealthBook(c.OrganizationName()),
 	}
 }
+
+// ErrCredential says that Azure DevOps makes no subscription with the user or the
+// password of the hooks. Resyncs and hooks that exist do not depend on it.
+var ErrCredential = errors.New("azure devops refuses it")
 
 func goodCredential(s string) bool {
 	return s != "" && len(s) <= maxCredential && !strings.ContainsFunc(s, unicode.IsSpace)

@@ -13,6 +13,8 @@ type AuditConfig struct {
 	// PerResync is how many lines a resync may have, PerMinute how many live events
 	// together; 0: no line but the one that says how many there were.
 	PerResync, PerMinute int
+	// Tell is told of every line that is written; nil: nobody is.
+	Tell func(Line)
 }
 
 // An Audit writes a line about every change. Of too many it counts the rest, so
@@ -25,6 +27,49 @@ type Audit struct {
 	resync budget
 	live   budget
 	minute *time.Timer // ends the one of live; nil: none has begun
+	recent []Line      // a ring
+	next   int         // place of the oldest line in it, once it is full
+}
+
+// A Line is a line of the audit.
+type Line struct {
+	Time       time.Time `json:"time"`
+	Action     Action    `json:"action"`
+	Blueprint  string    `json:"blueprint"`
+	Identifier string    `json:"identifier"`
+	Cause      string    `json:"cause"`
+	EventType  string    `json:"eventType,omitempty"`
+	Members    []string  `json:"members,omitempty"`
+	Proof      string    `json:"proof,omitempty"` // of a deletion
+}
+
+// recentLines are how many lines an Audit remembers.
+const recentLines = 50
+
+// remember keeps a line in the place of the oldest one.
+func (a *Audit) remember(l Line) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.recent) < recentLines {
+		a.recent = append(a.recent, l)
+		return
+	}
+	a.recent[a.next] = l
+	a.next = (a.next + 1) % recentLines
+}
+
+// Recent are the last lines, the newest first; nil without an Audit.
+func (a *Audit) Recent() []Line {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := make([]Line, 0, len(a.recent))
+	for i := range a.recent {
+		out = append(out, a.recent[(a.next+len(a.recent)-1-i)%len(a.recent)])
+	}
+	return out
 }
 
 // LivePerMinute is how many lines live events usually have: ten a second.
@@ -46,6 +91,14 @@ func (a *Audit) changed(ctx context.Context, c *Change) {
 	if !a.admit(ctx, c) {
 		return
 	}
+	l := Line{time.Now(), c.Action, c.Blueprint, c.Identifier, c.Cause.ID, c.Cause.Type, nil, c.Proof}
+	if c.Action != Gone {
+		l.Members = c.Members()
+	}
+	a.remember(l)
+	if a.cfg.Tell != nil {
+		a.cfg.Tell(l)
+	}
 	attrs := []slog.Attr{
 		slog.String("action", string(c.Action)), slog.String("blueprint", c.Blueprint), slog.String("identifier", c.Identifier),
 		slog.String("cause", c.Cause.ID),
@@ -56,7 +109,7 @@ func (a *Audit) changed(ctx context.Context, c *Change) {
 	if c.Action == Gone {
 		attrs = append(attrs, slog.String("proof", c.Proof))
 	} else {
-		attrs = append(attrs, slog.Any("members", c.Members()))
+		attrs = append(attrs, slog.Any("members", l.Members))
 	}
 	if c.Action == Put {
 		attrs = append(attrs, slog.Bool("compared", false))

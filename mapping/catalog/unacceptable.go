@@ -62,7 +62,7 @@ func unacceptable(bp *port.Blueprint, failed error, body, held []byte, merge boo
 		}
 	}
 	for _, name := range sortedKeys(bp.Relations) {
-		if bp.Relations[name].Required && held == nil && lacks("relations."+gjson.Escape(name)) {
+		if bp.Relations[name].Required && (held == nil || !merge) && lacks("relations."+gjson.Escape(name)) {
 			return fmt.Sprintf("relation %q is required and leads nowhere", name)
 		}
 	}

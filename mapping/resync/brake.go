@@ -62,7 +62,9 @@ func (r *run) remapped(ctx context.Context) (out []string) {
 // stay is told of every entity that is not deleted although nothing made it.
 func (r *run) stay(ref port.Ref, hold Hold, reason string) {
 	r.countFormer(r.knownOrigins[catalog.EntityKey(ref)], 0, 1)
-	r.cfg.Plan.Keep(ref, reason)
+	if hold != HoldReferred { // of these the catalog tells the plan
+		r.cfg.Plan.Keep(ref, reason)
+	}
 	key := string(hold) + "\x00" + ref.Blueprint + "\x00" + catalog.Alike(reason)
 	n := r.notDeleted[key]
 	if n == nil {

@@ -30,6 +30,7 @@ type metrics struct {
 	running     *run     // nil: none
 	plan        bool     // the running one has one
 	last        *Summary // full ones
+	recent      []Past   // of every mode, the newest first
 	lastSuccess time.Time
 	totals      map[string]Counts          // by kind, of the runs that have ended
 	reports     map[string]port.SyncReport // the latest of the last full resync, by kind and position
@@ -109,6 +110,7 @@ func (m *metrics) ended(r *run, sum *Summary) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.running = nil
+	m.recent = append([]Past{pastOf(r.mode, sum)}, m.recent[:min(len(m.recent), recentRuns-1)]...)
 	for _, b := range r.resources {
 		now, sum := b.counts(), m.totals[b.Kind]
 		sum.Add(now)

@@ -1,12 +1,16 @@
 package resync
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // A Status looks at a running resync. Safe for concurrent use.
@@ -17,13 +21,32 @@ type KindStatus struct {
 	Resource string `json:"resource"` // such as "repository (resources[1])"
 	State    string `json:"state"`    // pending, syncing, completed or failed
 	Counts   Counts `json:"counts"`
+	// Projects are the first ones that something was listed of.
+	Projects     []ProjectStatus `json:"projects,omitempty"`
+	MoreProjects int             `json:"moreProjects,omitempty"`
+}
+
+// ProjectStatus is how far one block of the mapping is in one project.
+type ProjectStatus struct {
+	Project string `json:"project"` // name, or id where no name is known; empty: no project
+	Counts  Counts `json:"counts"`
 }
 
 // Kinds returns where every block stands.
 func (s *Status) Kinds() []KindStatus {
 	out := make([]KindStatus, len(s.run.resources))
 	for i, b := range s.run.resources {
-		out[i] = KindStatus{Resource: b.Name(), State: b.state(), Counts: b.counts()}
+		k := KindStatus{Resource: b.Name(), State: b.state()}
+		for _, src := range b.all() {
+			c := src.counted()
+			k.Counts.Add(c)
+			if len(k.Projects) < maxTableProjects {
+				k.Projects = append(k.Projects, ProjectStatus{cmp.Or(src.scope.ProjectName, src.scope.Project), c})
+			} else {
+				k.MoreProjects++
+			}
+		}
+		out[i] = k
 	}
 	return out
 }
@@ -36,6 +59,24 @@ type Screen struct {
 	// Clean makes a line of what others wrote harmless.
 	Clean func(string) string
 	Color bool
+}
+
+// usualColumns and usualRows are those of a terminal that does not tell its size.
+const usualColumns, usualRows = 80, 24
+
+// NewScreen is that of a terminal; nil: there is none.
+func NewScreen(terminal *os.File, clean func(string) string, color bool) Screen {
+	if terminal == nil {
+		return Screen{}
+	}
+	size := func() (columns, rows int) {
+		columns, rows, err := term.GetSize(int(terminal.Fd()))
+		if err != nil || columns < 1 || rows < 1 {
+			return usualColumns, usualRows
+		}
+		return columns, rows
+	}
+	return Screen{Writer: terminal, Size: size, Clean: clean, Color: color}
 }
 
 // A Terminal shows a running resync as one live line per block, and then the table.

@@ -192,11 +192,25 @@ func (r *Runner) Reconsider(ctx context.Context) (changed bool) {
 	return changed
 }
 
-// Running is the id of the resync that runs, or "".
-func (r *Runner) Running() string {
+// Prepare makes ready for live events: a service that knows no origins, and does not
+// begin with a resync, first learns what there is.
+func (r *Runner) Prepare(ctx context.Context, begins bool) {
+	if begins || r.cfg.Book.Known() {
+		return
+	}
+	if _, err := r.Learn(ctx); err != nil && ctx.Err() == nil {
+		r.cfg.Log.WarnContext(ctx, "what is in the catalog could not be learned: live events delete nothing before the next resync", "err", err)
+	}
+}
+
+// UnderWay names the resync that runs, or is "".
+func (r *Runner) UnderWay() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.id
+	if r.id == "" {
+		return ""
+	}
+	return "resync " + r.id
 }
 
 // start runs a resync in a mode.

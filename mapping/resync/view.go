@@ -7,7 +7,8 @@ type View struct {
 	Running     *Progress `json:"running,omitempty"`
 	Last        *Result   `json:"last,omitempty"` // full resync
 	LastSuccess time.Time `json:"lastSuccess,omitzero"`
-	Next        time.Time `json:"next,omitzero"` // planned
+	Next        time.Time `json:"next,omitzero"`    // planned
+	Recent      []Past    `json:"recent,omitempty"` // the newest first
 }
 
 // Progress is how far the resync is that runs.
@@ -17,6 +18,31 @@ type Progress struct {
 	Mode    string       `json:"mode"` // full, incremental or learning
 	Started time.Time    `json:"started"`
 	Kinds   []KindStatus `json:"kinds,omitempty"`
+	// ThrottledSeconds is how long Azure DevOps has asked for pauses so far.
+	ThrottledSeconds float64 `json:"throttledSeconds"`
+}
+
+// A Past is a resync that has ended, in short.
+type Past struct {
+	ID              string    `json:"id"`
+	Cause           string    `json:"cause"`
+	Mode            string    `json:"mode"`
+	State           State     `json:"state"`
+	Reason          string    `json:"reason,omitempty"` // why it did not complete
+	Started         time.Time `json:"started"`
+	DurationSeconds float64   `json:"durationSeconds"`
+	Total           Counts    `json:"total"`
+}
+
+// recentRuns are how many of them are remembered.
+const recentRuns = 20
+
+func pastOf(m mode, s *Summary) Past {
+	p := Past{s.ID, s.Cause, m.String(), s.State, "", s.Started, s.Duration.Seconds(), s.Total}
+	if s.State != StateCompleted {
+		p.Reason = s.Reason()
+	}
+	return p
 }
 
 // A Result is a Summary with its times in seconds.
@@ -25,6 +51,7 @@ type Result struct {
 	Ended            time.Time `json:"ended"`
 	DurationSeconds  float64   `json:"durationSeconds"`
 	ThrottledSeconds float64   `json:"throttledSeconds"`
+	Reason           string    `json:"reason,omitempty"` // why it did not complete
 }
 
 // View looks at the resyncs.
@@ -36,12 +63,12 @@ func (r *Runner) View() View {
 	m := r.metrics
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v.LastSuccess = m.lastSuccess
+	v.LastSuccess, v.Recent = m.lastSuccess, m.recent
 	if m.last != nil {
-		v.Last = &Result{m.last, m.last.Ended(), m.last.Duration.Seconds(), m.last.Throttled.Seconds()}
+		v.Last = &Result{m.last, m.last.Ended(), m.last.Duration.Seconds(), m.last.Throttled.Seconds(), pastOf(full, m.last).Reason}
 	}
 	if run := m.running; run != nil {
-		v.Running = &Progress{run.id, run.cause, run.mode.String(), run.started, nil}
+		v.Running = &Progress{run.id, run.cause, run.mode.String(), run.started, nil, run.usage().since(run.before).throttledFor("").Seconds()}
 		if m.plan {
 			v.Running.Kinds = (&Status{run}).Kinds()
 		}

@@ -161,3 +161,24 @@ func (p *Processor) Ended(ctx context.Context, kind, externalID string, order js
 	p.metrics.ended(e.Result)
 	return nil
 }
+
+// Hooked handles deliveries of hooks: next does, after the ends of what was started
+// have been found in them by ended, as Ended wants them. A nil Processor leaves all to
+// next.
+func (p *Processor) Hooked(kind string, ended func(body []byte) (string, json.RawMessage, bool), next func(context.Context, [][]byte) error) func(context.Context, [][]byte) error {
+	if p == nil {
+		return next
+	}
+	return func(ctx context.Context, bodies [][]byte) error {
+		for _, body := range bodies {
+			externalID, order, ok := ended(body)
+			if !ok {
+				continue
+			}
+			if err := p.Ended(ctx, kind, externalID, order); err != nil {
+				return fmt.Errorf("the end of %s: %w", externalID, err)
+			}
+		}
+		return next(ctx, bodies)
+	}
+}

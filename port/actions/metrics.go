@@ -2,6 +2,7 @@ package actions
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -122,18 +123,18 @@ func (p *Processor) Status() *Status {
 	return s
 }
 
-// Starting is how many runs are between their acknowledgement and the report of
-// their start, or end right now.
-func (p *Processor) Starting() (n int) {
-	if p == nil {
-		return 0
-	}
-	if l := p.ledger.Load(); l != nil {
-		for s, k := range l.count() {
+// UnderWay is what a stop waits for; empty for nothing.
+func (p *Processor) UnderWay() string {
+	n := 0
+	if p != nil && p.ledger.Load() != nil {
+		for s, k := range p.ledger.Load().count() {
 			if s != following && s != done {
 				n += k
 			}
 		}
 	}
-	return n
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the start or end of %d runs of actions", n)
 }

@@ -4,6 +4,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -21,6 +22,9 @@ type Config struct {
 	// UnverifiedPort and UnverifiedThirdParty accept any certificate in that
 	// direction, with a warning.
 	UnverifiedPort, UnverifiedThirdParty bool
+	// ThirdPartyVariable is the setting that says so of third parties, for the
+	// warning; OCEAN__SSL__THIRD_PARTY__VERIFY by default.
+	ThirdPartyVariable string
 	// BlockPrivate refuses private, loopback and link-local addresses.
 	BlockPrivate bool
 	// Environ holds the process environment, of which the variables of proxies
@@ -54,7 +58,7 @@ func New(cfg Config) (*Network, error) {
 		cfg.Log.Warn("certificates are not verified", "variable", "OCEAN__SSL__PORT__VERIFY")
 	}
 	if cfg.UnverifiedThirdParty {
-		cfg.Log.Warn("certificates are not verified", "variable", "OCEAN__SSL__THIRD_PARTY__VERIFY")
+		cfg.Log.Warn("certificates are not verified", "variable", cmp.Or(cfg.ThirdPartyVariable, "OCEAN__SSL__THIRD_PARTY__VERIFY"))
 	}
 	t := trust{environ: cfg.Environ, root: cfg.root, log: cfg.Log}
 	return &Network{cfg: cfg, proxies: proxies, roots: sync.OnceValue(t.certificates)}, nil

@@ -19,18 +19,21 @@ type Build struct {
 	Go       string `json:"go"`
 }
 
-// ReadBuild asks the program itself: the compiler notes commit and date where it sees
-// the repository.
-func ReadBuild(version string) Build {
+// ReadBuild takes what the linker was told. Without a commit it asks the program
+// itself: the compiler notes commit and date where it sees the repository.
+func ReadBuild(version, commit, date string) Build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
-	return newBuild(version, info)
+	return newBuild(Build{Version: version, Commit: commit, Date: date}, info)
 }
 
-func newBuild(version string, info *debug.BuildInfo) Build {
-	b := Build{Version: version, Go: info.GoVersion}
+func newBuild(b Build, info *debug.BuildInfo) Build {
+	b.Go = info.GoVersion
+	if b.Commit != "" {
+		return b
+	}
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":

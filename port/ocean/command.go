@@ -51,9 +51,7 @@ var aliases = map[string]string{
 // is wrong ErrUsage.
 func (c *Commands) Run(ctx context.Context, args []string) error {
 	c.complete()
-	if len(args) > 0 && args[0] == "ocean" { // the name of the Python program
-		args = args[1:]
-	}
+	args = withoutProgram(args)
 	first := &c.List[0]
 	if len(args) == 0 {
 		return c.run(ctx, first, nil)
@@ -69,6 +67,18 @@ func (c *Commands) Run(ctx context.Context, args []string) error {
 		return c.run(ctx, first, args)
 	}
 	return fmt.Errorf("unknown command %q%s: %w", name, didYouMean(name, c.names()), ErrUsage)
+}
+
+// withoutProgram leaves out the name of the Python program, or the start command of
+// its image: who overrides what a container starts with has written one of them.
+func withoutProgram(args []string) []string {
+	switch {
+	case len(args) > 0 && (args[0] == "ocean" || args[0] == "/usr/bin/ocean"):
+		return args[1:]
+	case len(args) == 2 && args[0] == "bash" && (args[1] == "/app/init.sh" || args[1] == "/app/scripts/init.sh"):
+		return nil
+	}
+	return args
 }
 
 // complete adds the commands that are made of the others.
@@ -100,7 +110,7 @@ func (c *Commands) run(ctx context.Context, cmd *Command, args []string) error {
 		return errors.Join(err, c.usage(cmd))
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", cmd.Name, err, ErrUsage)
+		return Usage(fmt.Errorf("%s: %w", cmd.Name, err))
 	}
 	return action(ctx, operand)
 }

@@ -39,7 +39,7 @@ func commands(out *bytes.Buffer, ran *string) *ocean.Commands {
 				}
 			}},
 			ocean.ConfigCommand(func() (*ocean.Effective, error) { return &ocean.Effective{}, nil }, out),
-			ocean.VersionCommand(ocean.ReadBuild("1.2.3"), out),
+			ocean.VersionCommand(ocean.ReadBuild("1.2.3", "", ""), out),
 		},
 	}
 }
@@ -55,6 +55,9 @@ func TestCommands(t *testing.T) {
 		{args: "", ran: "run "},
 		{args: "--once", ran: "run ONCE"},
 		{args: "ocean sail . -O", ran: "run .ONCE"},
+		{args: "/usr/bin/ocean sail", ran: "run "},
+		{args: "bash /app/init.sh", ran: "run "},
+		{args: "bash", usage: `unknown command "bash"`},
 		{args: "sail -p 1 -once", ran: "run ONCE1"},
 		{args: "map repository --from x", ran: "map repository x"},
 		{args: "map -from x -output json wiki", ran: "map wiki x json"},

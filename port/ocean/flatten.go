@@ -49,6 +49,7 @@ func flatten(s *schema, src Sources) *flat {
 	})
 	f.variables(dot, src.Environ)
 	f.commandLine(src.Overrides)
+	f.strayRegion(dot, src.Environ)
 	f.warnUnknown()
 	return f
 }

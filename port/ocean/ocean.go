@@ -11,6 +11,7 @@
 package ocean
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,6 +60,13 @@ type Effective struct {
 
 	secrets []string // of settings
 	foreign []string // of the environment besides
+}
+
+// Log logs the notices.
+func (e *Effective) Log(ctx context.Context, log *slog.Logger) {
+	for _, n := range e.Notices {
+		log.Log(ctx, n.Level, "configuration", "variable", n.Variable, "text", n.Text)
+	}
 }
 
 // Warnings are the notices that are more than hints, each on one line.

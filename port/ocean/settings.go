@@ -1,6 +1,7 @@
 package ocean
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/ado-port/ado-port/port"
 )
+
+// CoreVersion is that of the Ocean core whose contract this program keeps.
+const CoreVersion = "0.48.12"
 
 // Settings are the variables of the Ocean core below OCEAN__, except those of
 // port.Config, port.Limits and the integration's own, and what this program
@@ -93,6 +97,9 @@ func (s *Settings) Validate() error {
 			Expected: "the address at which Port reaches this process, since OCEAN__EVENT_LISTENER__TYPE is WEBHOOK",
 		})
 	}
+	if s.EventListener.Type == ListenKafka && len(s.EventListener.Brokers) == 0 {
+		errs = append(errs, errors.New("OCEAN__EVENT_LISTENER__BROKERS: want at least one broker, as host:port"))
+	}
 	return errors.Join(errs...)
 }
 
@@ -152,27 +159,25 @@ func (s *Settings) Distance() time.Duration {
 // Setup says how the installation is set up in Port. A process decides only about
 // what it does itself, or what a setting says: that actions are processed it says
 // when it does so, and that they are not when it is told so. check is asked about a
-// mapping before Port gets it.
-func (s *Settings) Setup(check func([]byte) error) port.SetupConfig {
+// mapping before Port gets it; before is asked before anything is made, except by a
+// run that ends, which says what is wrong by itself.
+func (s *Settings) Setup(check func([]byte) error, before func(context.Context) error) port.SetupConfig {
 	c := port.SetupConfig{
 		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
 		DefaultResources: s.DefaultResources, IncrementalSync: s.Integration.Incremental, CheckMapping: check,
 	}
 	l := &s.EventListener
-	if c.IncrementalSync != nil && l.Type != ListenOnce {
-		c.IncrementalSync = new(bool) // no other listener heeds it
+	if l.Type != ListenOnce {
+		c.BeforeCreate = before
+		if c.IncrementalSync != nil {
+			c.IncrementalSync = new(bool) // no other listener heeds it
+		}
 	}
 	if runs := s.RunsActions(); runs || s.ActionsProcessor.Enabled != nil && !*s.ActionsProcessor.Enabled {
 		c.ActionsProcessing = &runs
 	}
 	if l.Listens() {
-		c.ChangelogDestination = json.RawMessage("{}")
-		switch l.Type {
-		case ListenKafka:
-			c.ChangelogDestination = json.RawMessage(`{"type":"KAFKA"}`)
-		case ListenWebhook:
-			c.ChangelogDestination, _ = json.Marshal(map[string]string{"type": "WEBHOOK", "url": l.AppHost.Reveal() + "/resync"}) //nolint:errchkjson // strings always do
-		}
+		c.ChangelogDestination = l.destination()
 	}
 	if info, err := os.Stat(s.ResourcesPath); err == nil && info.IsDir() {
 		c.Resources = os.DirFS(s.ResourcesPath)
@@ -192,6 +197,16 @@ func (s *Settings) Prefix() string {
 		return "/" + p
 	}
 	return ""
+}
+
+// PublicURL is the address of a route as it is seen from outside; empty when there is
+// no public address.
+func (s *Settings) PublicURL(route string) string {
+	base := strings.TrimRight(s.BaseURL, "/")
+	if base == "" {
+		return ""
+	}
+	return base + s.Prefix() + route
 }
 
 // Integration names the installation.
@@ -260,19 +275,45 @@ func (l *EventListener) Begins(ended bool) bool {
 	return l.Listens() && l.ResyncOnStart && !(ended && l.Called())
 }
 
+// destination is where Port is told to bring its requests.
+func (l *EventListener) destination() (doc json.RawMessage) {
+	to := map[string]string{}
+	if l.Called() {
+		to["type"] = string(l.Type)
+	}
+	if l.Type == ListenWebhook {
+		to["url"] = l.AppHost.Reveal() + "/resync"
+	}
+	doc, _ = json.Marshal(to) //nolint:errchkjson // strings always do
+	return doc
+}
+
+// After says whether this process begins with a resync, and since when requests count
+// that came before it, the zero time where they do not: after the last resync.
+func (l *EventListener) After(began time.Time, ended bool) (begins bool, since time.Time) {
+	if l.Called() {
+		since = began
+	}
+	return l.Begins(ended), since
+}
+
+// ReadsKafka reports whether requests are read from Port's topic.
+func (l *EventListener) ReadsKafka() bool { return l.Type == ListenKafka && l.Listens() }
+
 // Called reports whether Port itself brings requests here.
 func (l *EventListener) Called() bool { return l.Type == ListenKafka || l.Type == ListenWebhook }
 
-// KafkaAccess says how to sign in to the brokers, empty for not at all, and whether
-// connections are encrypted.
-func (l *EventListener) KafkaAccess() (mechanism string, encrypted bool) {
-	if !l.KafkaSecurity {
-		return "", false
+// KafkaMechanism is how to sign in to the brokers, empty for not at all.
+func (l *EventListener) KafkaMechanism() string {
+	if !l.KafkaSecurity || !strings.HasPrefix(l.SecurityProtocol, "SASL_") {
+		return ""
 	}
-	if strings.HasPrefix(l.SecurityProtocol, "SASL_") {
-		mechanism = l.AuthenticationMechanism
-	}
-	return mechanism, strings.HasSuffix(l.SecurityProtocol, "SSL")
+	return l.AuthenticationMechanism
+}
+
+// KafkaEncrypted reports whether connections to the brokers are encrypted.
+func (l *EventListener) KafkaEncrypted() bool {
+	return l.KafkaSecurity && strings.HasSuffix(l.SecurityProtocol, "SSL")
 }
 
 // FollowsEvents reports whether this process handles live events: it does not
@@ -303,6 +344,14 @@ type Metrics struct {
 	// Port is 0 for the main listener.
 	Port       int         `env:"PORT" envDefault:"0" min:"0" max:"65535" doc:"Port on which /metrics is served, and only there; 0 serves it with everything else."`
 	WebhookURL port.Secret `env:"WEBHOOK_URL" form:"url" doc:"Address to which every event about a resync is posted that Port gets as well, if OCEAN__METRICS__ENABLED is true. It may hold a token and is never shown."`
+}
+
+// Target is where the progress of resyncs is sent; empty: nowhere.
+func (m *Metrics) Target() port.Secret {
+	if !m.Enabled {
+		return ""
+	}
+	return m.WebhookURL
 }
 
 // ActionsProcessor is about self-service actions.
@@ -346,6 +395,18 @@ type Application struct {
 	LogLevel    string `env:"LOG_LEVEL" envDefault:"INFO" oneof:"ERROR,WARNING,INFO,DEBUG,CRITICAL" alias:"warn=WARNING" doc:"Least severe level that is logged."`
 	HTTPLogging bool   `env:"ENABLE_HTTP_LOGGING" envDefault:"true" doc:"Send the log to Port, where the integration's page shows it."`
 	Port        int    `env:"PORT" envDefault:"8000" min:"0" max:"65535" doc:"Port on which the process listens, on all interfaces."`
+}
+
+// ForCommand keeps the log of a command that prints what matters at home, and in it
+// what is wrong, or nothing.
+func (a *Application) ForCommand(silent bool) {
+	a.HTTPLogging = false
+	switch {
+	case silent:
+		a.LogLevel = "CRITICAL"
+	case a.Level() == slog.LevelInfo:
+		a.LogLevel = "WARNING"
+	}
 }
 
 // Level is the threshold for slog, INFO unless another one is named.

@@ -113,7 +113,7 @@ func TestProcessesDecideAboutThemselves(t *testing.T) {
 			}
 			return strconv.FormatBool(*b)
 		}
-		c := cfg.Ocean.Setup(nil)
+		c := cfg.Ocean.Setup(nil, nil)
 		if string(c.ChangelogDestination) != tt.destination || text(c.IncrementalSync) != tt.incremental || text(c.ActionsProcessing) != tt.actions {
 			t.Errorf("%s %v decides %s, incremental %q, actions %q", tt.listener, tt.set, c.ChangelogDestination, text(c.IncrementalSync), text(c.ActionsProcessing))
 		}

@@ -1,15 +1,51 @@
 package ocean
 
-import "time"
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Start is what a service knows of itself besides its settings.
+type Start struct {
+	Build         Build
+	Organizations []string
+	Credential    string // how it signs in to them
+	State         string // the state directory; empty: none
+	Address       string // on which it listens; empty: none
+}
+
+// Announce says in one line what a service is and does, and what it was asked for in
+// vain.
+func (s *Settings) Announce(ctx context.Context, log *slog.Logger, st Start) {
+	log.InfoContext(ctx, "service starts", "version", st.Build.Version, "commit", st.Build.Commit, "organizations", strings.Join(st.Organizations, " "),
+		"credential", st.Credential, "listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()),
+		"state_directory", cmp.Or(st.State, "none, everything is kept in memory"), "address", st.Address, "base_url", s.BaseURL,
+		"default_resources", cmp.Or(s.DefaultResources, "corrected for a new installation, else compatible"), "off", strings.Join(s.Off(), "; "))
+	if s.EventListener.Type == ListenActionsOnly && !s.RunsActions() {
+		log.WarnContext(ctx, "this process does nothing: its listener is ACTIONS_ONLY, and self-service actions are switched off")
+	}
+}
+
+// Stopping says what the end of a service waits for, and how long at most.
+func (s *Settings) Stopping(ctx context.Context, log *slog.Logger, work ...string) {
+	work = slices.DeleteFunc(work, func(w string) bool { return w == "" })
+	log.InfoContext(ctx, "stopping", "finishing", cmp.Or(strings.Join(work, " and "), "nothing"), "within", s.ShutdownWait)
+}
 
 // NextResync says when the first resync of the process runs.
 func (s *Settings) NextResync(now time.Time) string {
 	l := &s.EventListener
 	switch {
-	case l.Type == ListenOnce, l.Resyncs() && l.ResyncOnStart:
+	case l.Type == ListenOnce, l.Begins(true):
 		return "now"
 	case !l.Resyncs():
 		return "never"
+	case l.Begins(false):
+		return "now, if the last one has not ended; else when Port asks"
 	}
 	if plan := s.Schedule(now); plan != nil {
 		if at := plan(now); !at.IsZero() {

@@ -14,7 +14,7 @@ func (c *call) deleteEntity() reply {
 	case b.entities[id] == nil:
 		return notFound("Entity", id)
 	}
-	if by := c.o.delete(b, []string{id}, c.flag("delete_dependents")); by != "" {
+	if by := c.o.delete(b, []string{id}, c.flag("delete_dependents"), c.query.Get("event_type")); by != "" {
 		return hasDependents(by)
 	}
 	return done()
@@ -37,7 +37,7 @@ func (c *call) deleteBulk() reply {
 			ids = append(ids, x.Str)
 		}
 	}
-	if by := c.o.delete(b, ids, c.flag("delete_dependents")); by != "" {
+	if by := c.o.delete(b, ids, c.flag("delete_dependents"), c.query.Get("event_type")); by != "" {
 		return hasDependents(by)
 	}
 	return ok(http.StatusOK, "deletedEntities", appendStrings(nil, ids))
@@ -50,7 +50,7 @@ func hasDependents(by string) reply {
 // delete removes entities and the references to them. Entities that would lose
 // a required relation go too, or prevent it all when dependents is false; then one
 // of them is named. That only required relations count is a guess.
-func (o *Organization) delete(b *blueprint, ids []string, dependents bool) (by string) {
+func (o *Organization) delete(b *blueprint, ids []string, dependents bool, event string) (by string) {
 	gone := map[*entity]bool{}
 	for _, id := range ids {
 		gone[b.entities[id]] = true
@@ -64,6 +64,7 @@ func (o *Organization) delete(b *blueprint, ids []string, dependents bool) (by s
 	}
 	for e := range gone {
 		delete(o.st.blueprints[e.blueprint].entities, e.id)
+		o.changed(e, nil, event)
 	}
 	o.writes += len(gone)
 	o.st.unlink(gone)

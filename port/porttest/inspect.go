@@ -29,6 +29,31 @@ type Entity struct {
 	Stub        bool // made only because something refers to it
 }
 
+// A Change is an entity that a request wrote or deleted.
+type Change struct {
+	port.Ref
+	Before, After *Entity // nil: there was none, there is none any more
+	Event         string  // event_type of the request
+}
+
+// changed tells who wants to know. The organization is locked.
+func (o *Organization) changed(before, after *entity, event string) {
+	tell := o.s.opt.Changed
+	if tell == nil {
+		return
+	}
+	c := Change{Event: event}
+	if before != nil {
+		e := before.export()
+		c.Before, c.Ref = &e, e.Ref
+	}
+	if after != nil {
+		e := after.export()
+		c.After, c.Ref = &e, e.Ref
+	}
+	tell(c)
+}
+
 // Property returns one property as JSON, or "" when it is not set.
 func (e Entity) Property(name string) string {
 	return parseMembers(gjson.ParseBytes(e.Properties)).get(name).Raw
@@ -240,4 +265,14 @@ func (s *Server) ForgetRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log = nil
+}
+
+// Resyncs counts what was said of resyncs, -1 while one is running or before the
+// first.
+func (s *Server) Resyncs() int {
+	states := s.Integration().States
+	if len(states) == 0 || gjson.GetBytes(states[len(states)-1], "status").Str == "running" {
+		return -1
+	}
+	return len(states)
 }

@@ -59,7 +59,6 @@ func (in *integration) touch(now time.Time) {
 
 // append writes the integration as Port shows it; base is where ingest URLs begin.
 func (in *integration) append(b []byte, base string) []byte {
-	quoted := func(s string) string { return string(appendString(nil, s)) }
 	d := slices.Clone(in.doc)
 	for _, m := range []member{
 		{"installationAppType", "null"},

@@ -37,6 +37,7 @@ type state struct {
 	docs         map[string]members      // by kind/identifier
 	runs         []*run
 	mapping      string // prepared by SetMapping
+	settings     json.RawMessage
 }
 
 func newOrganization(s *Server, clientID string) *Organization {
@@ -96,11 +97,12 @@ func (c *call) getOrganization() reply {
 
 func (c *call) kafkaCredentials() reply {
 	k := c.s.opt.Kafka
-	if k == (Kafka{}) {
-		k = Kafka{Username: c.o.id, Password: "kafka-" + hash(c.o.id)}
+	if k.Username == "" {
+		k.Username, k.Password = c.o.id, "kafka-"+hash(c.o.id)
 	}
 	b := appendString([]byte(`{"username":`), k.Username)
 	b = appendString(append(b, `,"password":`...), k.Password)
+	b = appendStrings(append(b, `,"brokers":`...), k.Brokers)
 	return ok(http.StatusOK, "credentials", append(b, '}'))
 }
 

@@ -17,6 +17,7 @@ func (s *Server) register() {
 	}
 	s.route(tokenRoute, (*call).accessToken)
 	locked("GET /v1/organization", (*call).getOrganization)
+	locked("PATCH /v1/organization", (*call).patchOrganization)
 	locked("GET /v1/kafka-credentials", (*call).kafkaCredentials)
 
 	locked("POST /v1/integration", (*call).createIntegration)
@@ -70,11 +71,12 @@ func (s *Server) register() {
 	locked("GET /v1/actions/runs", (*call).findRuns)
 	locked("PATCH /v1/actions/runs/{run}", (*call).patchRun)
 	locked("POST /v1/actions/runs/{run}/logs", (*call).logRun)
+	locked("PATCH /v1/actions/runs/{run}/response", (*call).patchResponse)
 	locked("POST /v1/workflows/runs/claim-pending", (*call).claimNodes)
-	locked("PATCH /v1/workflows/runs/ack", (*call).ackRun)
+	locked("PATCH /v1/workflows/runs/ack", (*call).ackNode)
 	locked("GET /v1/workflows/nodes/runs", (*call).findNodes)
 	locked("PATCH /v1/workflows/nodes/runs/{run}", (*call).patchRun)
-	locked("POST /v1/workflows/nodes/runs/{run}/logs", (*call).logRun)
+	locked("POST /v1/workflows/nodes/runs/{run}/logs", (*call).logNode)
 
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.serve(w, r, unmatched, func(*call) reply {

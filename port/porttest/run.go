@@ -10,21 +10,16 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// run is a run of a self-service action, or of a node of a workflow, that an
-// integration executes.
+// run is a run of a self-service action, or of a workflow node, that an integration or
+// an execution agent executes.
 type run struct {
-	doc     members // as Port shows it
-	node    bool
-	claims  int
-	visible time.Time // until then a claim has it
-	acked   bool
-	logs    []string
-}
-
-func (r *run) clone() *run {
-	c := *r
-	c.logs = slices.Clone(r.logs)
-	return &c
+	doc      members // as Port shows it
+	node     bool
+	forAgent bool
+	claims   int
+	visible  time.Time // until then a claim has it
+	acked    bool
+	logs     []string
 }
 
 func (r *run) id() string {
@@ -34,10 +29,16 @@ func (r *run) id() string {
 	return r.doc.text("id")
 }
 
-// A Run is a run and what a client did to it.
+func (r *run) clone() *run {
+	c := *r
+	c.logs = slices.Clone(r.logs)
+	return &c
+}
+
+// A Run is an action run and what a client did to it.
 type Run struct {
 	ID            string
-	Status        string // IN_PROGRESS, SUCCESS or FAILURE; of a node IN_PROGRESS or COMPLETED
+	Status        string // IN_PROGRESS, SUCCESS or FAILURE
 	Result        string // of a node: SUCCESS, FAILED or CANCELLED
 	Claimed, Done bool   // Done: acknowledged
 	Claims        int
@@ -46,33 +47,27 @@ type Run struct {
 }
 
 // AddRun makes a run of an action pending. properties are its execution properties
-// as a JSON object; the result is its id. Its type is the name of the action.
+// as a JSON object; the result is its id.
 func (o *Organization) AddRun(installation, action, properties string) string {
-	return o.addRun(false, func(id string) string {
-		return `{"id":` + id + `,"status":"IN_PROGRESS","action":{"identifier":` + quoted(action) +
-			`},"payload":{"type":"INTEGRATION_ACTION","installationId":` + quoted(installation) + `,"integrationActionType":` + quoted(action) +
-			`,"integrationActionExecutionProperties":` + properties + `}}`
-	})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	id := "r_" + hash(o.id, "run", strconv.Itoa(len(o.st.runs)))
+	o.st.runs = append(o.st.runs, &run{doc: parseMembers(gjson.Parse(`{"id":` + quoted(id) + `,"status":"IN_PROGRESS","action":{"identifier":` + quoted(action) +
+		`},"payload":{"type":"INTEGRATION_ACTION","installationId":` + quoted(installation) + `,"integrationActionType":` + quoted(action) +
+		`,"integrationActionExecutionProperties":` + properties + `}}`))})
+	return id
 }
 
 // AddNodeRun makes a run of a node of a workflow pending, as AddRun.
 func (o *Organization) AddNodeRun(installation, node, action, properties string) string {
-	return o.addRun(true, func(id string) string {
-		return `{"identifier":` + id + `,"nodeUid":` + quoted(node) + `,"status":"IN_PROGRESS","output":{},"config":{"type":"INTEGRATION_ACTION","installationId":` +
-			quoted(installation) + `,"integrationProvider":"azure-devops","integrationInvocationType":` + quoted(action) +
-			`,"integrationActionExecutionProperties":` + properties + `}}`
-	})
-}
-
-func (o *Organization) addRun(node bool, document func(id string) string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	id := "r_" + hash(o.id, "run", strconv.Itoa(len(o.st.runs)))
-	o.st.runs = append(o.st.runs, &run{node: node, doc: parseMembers(gjson.Parse(document(quoted(id))))})
+	id := "wfnr_" + hash(o.id, "run", strconv.Itoa(len(o.st.runs)))
+	o.st.runs = append(o.st.runs, &run{node: true, doc: parseMembers(gjson.Parse(`{"identifier":` + quoted(id) + `,"nodeUid":` + quoted(node) +
+		`,"status":"IN_PROGRESS","output":{},"config":{"type":"INTEGRATION_ACTION","installationId":` + quoted(installation) +
+		`,"integrationProvider":"azure-devops","integrationInvocationType":` + quoted(action) + `,"integrationActionExecutionProperties":` + properties + `}}`))})
 	return id
 }
-
-func quoted(s string) string { return string(appendString(nil, s)) }
 
 // Runs returns all runs in the order in which they were added.
 func (o *Organization) Runs() []Run {
@@ -88,27 +83,35 @@ func (o *Organization) Runs() []Run {
 	return out
 }
 
+func (c *call) claimRuns() reply { return ok(http.StatusOK, "runs", c.claim(false, c.limit())) }
+
+// limit is how many runs are asked for.
+func (c *call) limit() int {
+	if v := c.doc.Get("limit"); v.Exists() {
+		return int(v.Int())
+	}
+	return len(c.o.st.runs)
+}
+
 const defaultLease = 90 * time.Second
 
-// claim hands out runs that wait; who gets one has it until the visibility timeout.
-func (c *call) claim(node bool, list string, source func(*run) string) reply {
-	limit := len(c.o.st.runs)
-	if v := c.doc.Get("limit"); v.Exists() {
-		limit = int(v.Int())
-	}
+// claim hands out runs of one sort; who gets one has it until the visibility timeout.
+func (c *call) claim(node bool, limit int) []byte {
 	lease := defaultLease
 	if v := c.doc.Get("visibilityTimeoutMs"); v.Exists() {
 		lease = time.Duration(v.Int()) * time.Millisecond
 	}
 	b := []byte{'['}
 	for _, r := range c.o.st.runs {
-		payload := r.doc.get("payload")
+		owner, source := r.doc.get("payload").Get("installationId").Str, r.doc.get("action").Get("identifier").Str
 		if node {
-			payload = r.doc.get("config")
+			owner, source = r.doc.get("config").Get("installationId").Str, r.doc.text("nodeUid")
 		}
-		if r.node != node || r.acked || c.now.Before(r.visible) || limit == 0 || r.doc.text("status") != "IN_PROGRESS" ||
-			payload.Get("installationId").Str != c.doc.Get("installationId").Str ||
-			slices.ContainsFunc(c.doc.Get("exclude").Array(), func(x gjson.Result) bool { return x.Str == source(r) }) {
+		if r.forAgent {
+			owner = agentInstallation
+		}
+		if r.acked || c.now.Before(r.visible) || r.node != node || limit == 0 || owner != c.doc.Get("installationId").Str ||
+			slices.ContainsFunc(c.doc.Get("exclude").Array(), func(x gjson.Result) bool { return x.Str == source }) {
 			continue
 		}
 		r.claims++
@@ -119,16 +122,11 @@ func (c *call) claim(node bool, list string, source func(*run) string) reply {
 		}
 		b = r.doc.append(b)
 	}
-	return ok(http.StatusOK, list, append(b, ']'))
+	return append(b, ']')
 }
 
-func (c *call) claimRuns() reply {
-	return c.claim(false, "runs", func(r *run) string { return r.doc.get("action").Get("identifier").Str })
-}
-
-func (c *call) claimNodes() reply {
-	return c.claim(true, "nodeRuns", func(r *run) string { return r.doc.text("nodeUid") })
-}
+// claimNodes hands out runs of workflow nodes.
+func (c *call) claimNodes() reply { return ok(http.StatusOK, "nodeRuns", c.claim(true, c.limit())) }
 
 // withRun calls h with a run.
 func (c *call) withRun(id string, h func(r *run) reply) reply {
@@ -141,11 +139,10 @@ func (c *call) withRun(id string, h func(r *run) reply) reply {
 }
 
 func (c *call) ackRun() reply {
-	id := c.doc.Get("runId").Str
-	if id == "" {
-		id = c.doc.Get("nodeRunIdentifier").Str
+	if many := c.doc.Get("runIds"); many.IsArray() {
+		return c.ackMany(many.Array())
 	}
-	return c.withRun(id, func(r *run) reply {
+	return c.withRun(c.doc.Get("runId").Str, func(r *run) reply {
 		if r.acked {
 			return fail(http.StatusConflict, "run_already_acknowledged", "Run is already acknowledged")
 		}
@@ -165,12 +162,7 @@ func (c *call) patchRun() reply {
 
 func (c *call) logRun() reply {
 	return c.withRun(c.r.PathValue("run"), func(r *run) reply {
-		if m := c.doc.Get("message"); m.Exists() {
-			r.logs = append(r.logs, m.Str)
-		}
-		for _, l := range c.doc.Get("logs").Array() {
-			r.logs = append(r.logs, l.Get("message").Str)
-		}
+		r.logs = append(r.logs, c.doc.Get("message").Str)
 		return done()
 	})
 }

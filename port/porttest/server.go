@@ -1,6 +1,7 @@
 package porttest
 
 import (
+	"context"
 	"crypto/rand"
 	"net"
 	"net/http"
@@ -39,6 +40,9 @@ type Options struct {
 	// PublicURL is the root of the ingest URLs that integrations get; empty
 	// means the address that the request came to.
 	PublicURL string
+	// Changed is told of every entity that a request writes or deletes, in order. The
+	// server waits for it, so it must not call the server; nil: nobody is told.
+	Changed func(Change)
 	// Kafka is what /v1/kafka-credentials answers; the zero value is made up.
 	Kafka Kafka
 }
@@ -46,6 +50,7 @@ type Options struct {
 // Kafka holds the credentials of the KAFKA listener.
 type Kafka struct {
 	Username, Password string
+	Brokers            []string
 }
 
 // unlimited is the limit in the rate headers of a server without one: far
@@ -90,6 +95,7 @@ type Server struct {
 	mu         sync.Mutex
 	idle       sync.Cond // active fell to zero
 	active     int
+	changed    chan struct{} // closed after the next request, see Until; nil: nobody waits
 	closed     bool
 	orgs       map[string]*Organization
 	rules      []*activeRule
@@ -164,8 +170,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if s.active--; s.active == 0 {
 			s.idle.Broadcast()
 		}
+		if s.changed != nil {
+			close(s.changed)
+			s.changed = nil
+		}
 	}()
 	s.mux.ServeHTTP(w, r)
+}
+
+// Until waits until something is true, and looks after every request. It returns the
+// error of ctx when that ends first.
+func (s *Server) Until(ctx context.Context, done func() bool) error {
+	for {
+		s.mu.Lock()
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		if done() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // For returns the organization of a client id; it is made when new.

@@ -23,16 +23,16 @@ const (
 type writer struct {
 	st                           *state
 	b                            *blueprint
-	agent                        string
+	agent, event                 string
 	now                          time.Time
 	upsert, merge, create, trial bool
 	strict                       bool
-	stored                       *entity
+	old, stored                  *entity // by the last put, unless it was a trial
 }
 
 func (c *call) writer(b *blueprint) *writer {
 	return &writer{
-		st: c.o.st, b: b, agent: c.r.UserAgent(), now: c.now, upsert: c.flag("upsert"), merge: c.flag("merge"),
+		st: c.o.st, b: b, agent: c.r.UserAgent(), event: c.query.Get("event_type"), now: c.now, upsert: c.flag("upsert"), merge: c.flag("merge"),
 		create: c.flag("create_missing_related_entities"), trial: c.flag("validation_only"), strict: c.s.opt.Strict,
 	}
 }
@@ -74,6 +74,7 @@ func (w *writer) put(in *input) (id string, isNew bool, fault *problem) {
 		}
 		return sent
 	}
+	w.old = old
 	if old == nil {
 		old = &entity{}
 		w.st.seq++
@@ -257,6 +258,9 @@ func (w *writer) putAll(o *Organization, inputs []*input) reply {
 	for i, in := range inputs {
 		id, isNew, fault := w.put(in)
 		if fault == nil {
+			if !w.trial {
+				o.changed(w.old, w.stored, w.event)
+			}
 			if stored++; stored > 1 {
 				good = append(good, ',')
 			}
@@ -326,6 +330,7 @@ func (c *call) putOne(doc gjson.Result, prepare func(*writer) reply) reply {
 		return done()
 	}
 	c.o.writes++
+	c.o.changed(w.old, w.stored, w.event)
 	status := http.StatusOK
 	if isNew {
 		status = http.StatusCreated

@@ -1,5 +1,5 @@
-// Package status shows what the process is doing: the document /status.json, and
-// the metrics of the process as a whole.
+// Package status shows what the process is doing: the document /status.json, the page
+// for people, and the metrics of the process as a whole.
 //
 // It keeps no books. What rooms know they hand in as functions, which are asked
 // when somebody looks.
@@ -7,6 +7,7 @@ package status
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"time"
 
@@ -28,22 +29,23 @@ func NewRegistry(version, commit, goVersion string) *prometheus.Registry {
 	return reg
 }
 
-// A Section is one member of the document. Of is called for every look; what is null
+// Sections are the members of the document. Each is asked for every look; what is null
 // as JSON is left out.
-type Section struct {
-	Name string
-	Of   func() any
-}
+type Sections map[string]func() any
 
 // A Document is what /status.json shows.
 type Document struct {
 	started  time.Time
-	sections []Section
+	sections Sections
 }
 
-// New makes the document of a process that starts now.
-func New(sections ...Section) *Document {
-	return &Document{started: time.Now(), sections: sections}
+// New makes the document of a process that starts now. What it shows of the state
+// directory (empty: there is none) is in metrics too.
+func New(reg prometheus.Registerer, stateDirectory string, sections Sections) *Document {
+	look := watchState(reg, stateDirectory)
+	all := Sections{"stateDirectory": func() any { return look() }}
+	maps.Copy(all, sections)
+	return &Document{started: time.Now(), sections: all}
 }
 
 // ServeHTTP answers with the document. Numbers of seconds end in Seconds, times
@@ -60,12 +62,17 @@ func (d *Document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 func (d *Document) members() map[string]any {
 	doc := map[string]any{"started": d.started, "now": time.Now()}
-	for _, s := range d.sections {
-		if text, err := json.Marshal(s.Of()); err != nil {
-			doc[s.Name] = map[string]string{"error": err.Error()}
+	put(doc, d.sections)
+	return doc
+}
+
+// put adds what sections know.
+func put(doc map[string]any, sections Sections) {
+	for name, of := range sections {
+		if text, err := json.Marshal(of()); err != nil {
+			doc[name] = map[string]string{"error": err.Error()}
 		} else if string(text) != "null" {
-			doc[s.Name] = json.RawMessage(text)
+			doc[name] = json.RawMessage(text)
 		}
 	}
-	return doc
 }

@@ -31,9 +31,10 @@ func scrape(reg *prometheus.Registry) string {
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	n := 0
-	d := status.New(
-		status.Section{Name: "queue", Of: func() any { n++; return map[string]int{"depth": n} }},
-		status.Section{Name: "hooks", Of: func() any { return []string(nil) }})
+	d := status.New(prometheus.NewRegistry(), "", status.Sections{
+		"queue": func() any { n++; return map[string]int{"depth": n} },
+		"hooks": func() any { return []string(nil) },
+	})
 	for want := 1; want <= 2; want++ {
 		var got struct {
 			Started time.Time

@@ -18,39 +18,23 @@ import (
 	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/ocean"
 )
 
 // Config is what a check works with. Zero fields mean that there is none of it.
 type Config struct {
-	Port       *port.Client
-	PortURL    string            // of its region
-	Identifier string            // of the installation
-	Setup      port.SetupConfig  // how the first start would make it
-	PortSide   http.RoundTripper // to Port, and to Azure DevOps and everybody else
-	OtherSide  http.RoundTripper
+	Settings    ocean.Settings
+	PortURL     string // of its region
+	AzureDevOps azuredevops.Config
+	Notices     []string // remarks on the configuration
+	Environ     map[string]string
 
+	Port          *port.Client
 	Organizations []*azuredevops.Client
-	SignIn        string // how Azure DevOps knows us, as its setting calls it
-
-	Source *resync.Source // how a mapping is used
-
-	Live    bool   // live events are to be followed
-	BaseURL string // at which Azure DevOps reaches the service
-	Health  string // the path below it that answers when the service runs
-	Secret  bool   // deliveries carry a password
-	Keeper  func() (*hooks.Keeper, error)
-
-	State      func() (State, error)
-	StateNamed bool // it is to be that directory and no other
-
-	Notices []string // remarks on the configuration
-}
-
-// A State is where things that survive a restart are kept.
-type State struct {
-	Directory string // empty: nowhere
-	Exists    bool
-	Free      uint64 // bytes; 0 means unknown
+	PortSide      http.RoundTripper // to Port, and to Azure DevOps and everybody else
+	OtherSide     http.RoundTripper
+	Source        *resync.Source // how a mapping is used
+	Keeper        func() (*hooks.Keeper, error)
 }
 
 // Options are the flags of the command, and how findings are written.
@@ -70,7 +54,7 @@ func (o *Options) Register(fs *flag.FlagSet) {
 const patience = 45 * time.Second
 
 // usesToken tells whether we sign in with a personal access token, which has scopes.
-func (c *check) usesToken() bool { return c.cfg.SignIn == rest.SignInPAT }
+func (c *check) usesToken() bool { return c.cfg.AzureDevOps.SignIn() == rest.SignInPAT }
 
 // A check is one run.
 type check struct {

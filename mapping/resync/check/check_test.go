@@ -15,7 +15,6 @@ import (
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
-	"github.com/ado-port/ado-port/azuredevops/rest"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/mapping/resync/check"
 	"github.com/ado-port/ado-port/port"
@@ -108,14 +107,15 @@ func (b *bench) run(t *testing.T) ([]check.Finding, string, error) {
 	}
 	base := b.public.URL
 	cfg := check.Config{
-		Port: b.port(t), PortURL: b.catalog.URL, Identifier: "azure", PortSide: http.DefaultTransport, OtherSide: b.public.Client().Transport,
-		Organizations: orgs, SignIn: rest.SignInPAT, Source: resync.NewSource(resync.SourceConfig{}),
-		Live: true, BaseURL: base, Health: "/health/live", Secret: true,
+		Settings: ocean.Settings{
+			Integration: ocean.Integration{Identifier: "azure"}, EventListener: ocean.EventListener{Type: ocean.ListenPolling}, BaseURL: base, StateDirectory: b.state,
+		},
+		AzureDevOps: azuredevops.Config{PersonalAccessToken: b.token, WebhookSecret: hookSecret},
+		Port:        b.port(t), PortURL: b.catalog.URL, PortSide: http.DefaultTransport, OtherSide: b.public.Client().Transport,
+		Organizations: orgs, Source: resync.NewSource(resync.SourceConfig{}),
 		Keeper: func() (*hooks.Keeper, error) {
 			return hooks.NewKeeper(hooks.KeeperConfig{Organizations: orgs, URL: base + "/integration/webhook", Secret: hookSecret, PerProject: true})
 		},
-		State:      func() (check.State, error) { s, err := ocean.InspectState(b.state, nil); return check.State(s), err },
-		StateNamed: true,
 	}
 	var out bytes.Buffer
 	b.opt.JSON = true

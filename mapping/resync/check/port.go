@@ -45,10 +45,10 @@ func (c *check) port(ctx context.Context) {
 	switch {
 	case err == nil:
 		c.installed = true
-		c.ok("port", "", "signed in to %s; it has the installation %q", address, c.cfg.Identifier)
+		c.ok("port", "", "signed in to %s; it has the installation %q", address, c.cfg.Settings.Integration.Identifier)
 		c.ownMapping(i)
 	case errors.Is(err, port.ErrNotFound):
-		c.ok("port", "", "signed in to %s; the first start makes the installation %q", address, c.cfg.Identifier)
+		c.ok("port", "", "signed in to %s; the first start makes the installation %q", address, c.cfg.Settings.Integration.Identifier)
 		c.plan(ctx)
 	case errors.Is(err, port.ErrUnauthorized):
 		c.fail("port", "", err.Error(), "copy client id and secret from Port (Credentials) into OCEAN__PORT__CLIENT_ID and OCEAN__PORT__CLIENT_SECRET, and check "+otherRegion(address))
@@ -85,7 +85,7 @@ func (c *check) ownMapping(i *port.Integration) {
 
 // plan takes the mapping of an installation that does not exist yet.
 func (c *check) plan(ctx context.Context) {
-	doc, blueprints, err := c.cfg.Port.Planned(ctx, c.cfg.Setup)
+	doc, blueprints, err := c.cfg.Port.Planned(ctx, c.cfg.Settings.Setup(c.cfg.Source.Check, nil))
 	switch {
 	case err != nil:
 		c.fail("mapping", "", "the default resources cannot be made: "+err.Error(), "mend them, or set OCEAN__INITIALIZE_PORT_RESOURCES=false")

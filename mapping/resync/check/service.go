@@ -10,15 +10,16 @@ import (
 	"strings"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/port/ocean"
 )
 
 // address looks at the public address. From here it may be out of reach for good
 // reasons, so what cannot be reached is a warning only.
 func (c *check) address(ctx context.Context) {
 	const example = "such as https://ocean.example.com"
-	base := strings.TrimRight(c.cfg.BaseURL, "/")
+	base := strings.TrimRight(c.cfg.Settings.BaseURL, "/")
 	switch {
-	case !c.cfg.Live:
+	case !c.live():
 		c.ok("base url", "", "not needed: the event listener follows no live events")
 		return
 	case base == "":
@@ -32,7 +33,7 @@ func (c *check) address(ctx context.Context) {
 		return
 	}
 	switch {
-	case u.Scheme == "http" && c.cfg.Secret:
+	case u.Scheme == "http" && c.cfg.AzureDevOps.WebhookSecret != "":
 		c.fail("base url", "", base+" is not https: Azure DevOps sends the password of deliveries over https only", "serve the address over https, or unset the secret")
 		return
 	case u.Scheme == "http":
@@ -42,7 +43,7 @@ func (c *check) address(ctx context.Context) {
 		c.warn("base url", "", base+" is an address of a private network, which Azure DevOps Services does not reach", "publish the service, "+example)
 		return
 	}
-	status, _, _, err := reach(ctx, c.cfg.OtherSide, base+c.cfg.Health)
+	status, _, _, err := reach(ctx, c.cfg.OtherSide, c.cfg.Settings.PublicURL("/health/live"))
 	const remedy = "when the service runs, and the address can be reached from here: check DNS, ingress and certificate; otherwise look from outside"
 	switch {
 	case err != nil:
@@ -53,6 +54,9 @@ func (c *check) address(ctx context.Context) {
 		c.ok("base url", "", "%s answers from here", base)
 	}
 }
+
+// live tells whether live events are to be followed.
+func (c *check) live() bool { return c.cfg.Settings.EventListener.FollowsEvents() }
 
 func (c *check) onServer() bool {
 	for _, org := range c.cfg.Organizations {
@@ -74,7 +78,7 @@ func private(host string) bool {
 
 // hooks looks whether the service may look after its subscriptions.
 func (c *check) hooks(ctx context.Context) {
-	if !c.cfg.Live || c.cfg.BaseURL == "" {
+	if !c.live() || c.cfg.Settings.BaseURL == "" {
 		return
 	}
 	k, err := c.cfg.Keeper()
@@ -124,10 +128,10 @@ const leastFree = 512 << 20
 
 // state looks at the state directory.
 func (c *check) state() {
-	s, err := c.cfg.State()
+	s, err := ocean.InspectState(c.cfg.Settings.StateDirectory, c.cfg.Environ)
 	const remedy = "name a directory on a volume with OCEAN__STATE_DIRECTORY"
 	switch {
-	case err != nil && s.Directory == "" && c.cfg.StateNamed:
+	case err != nil && s.Directory == "" && c.cfg.Settings.StateDirectory != "":
 		c.fail("state", "", err.Error(), "see what the line says, or name another directory with OCEAN__STATE_DIRECTORY")
 	case err != nil:
 		c.warn("state", "", "no directory can be used, so everything stays in memory and is lost at a restart: "+strings.ReplaceAll(err.Error(), "\n", "; "), remedy)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,7 +82,8 @@ func Plan(ctx context.Context, o PlanOptions, out io.Writer) error {
 	}
 	plan := catalog.NewPlan(o.Detailed)
 	cfg := o.Resync
-	cfg.Plan, cfg.Kinds = plan, o.Kinds
+	cfg.Plan, cfg.Kinds, cfg.TempDirectory = plan, o.Kinds, os.TempDir()
+	cfg.Catalog = catalog.New(catalog.Config{Port: cfg.Port, TempDirectory: cfg.TempDirectory, Log: cfg.Log})
 	cfg.Mapping = func(context.Context) (*mapping.Mapping, error) { return m, nil }
 	cfg.Log = slog.New(slog.DiscardHandler) // the plan says it
 	r, err := resync.New(cfg)
@@ -143,7 +145,9 @@ func newResult(plan *catalog.Plan, sum *resync.Summary) *result {
 	}
 	r.problems = append(append(r.problems, sum.Problems...), sum.Rejected...)
 	if err := plan.Err(); err != nil {
-		r.problems = append(r.problems, strings.Split(err.Error(), "\n")...)
+		why := strings.Split(err.Error(), "\n")
+		slices.Sort(why)
+		r.problems = append(r.problems, slices.Compact(why)...)
 	}
 	r.complete = len(r.problems) == 0
 	return r

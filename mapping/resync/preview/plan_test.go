@@ -125,7 +125,7 @@ func (b *planBench) file(text string) string {
 func (b *planBench) plan(o preview.PlanOptions) (string, error) {
 	b.Helper()
 	o.Resync, o.Source = b.config(), b.source()
-	before, files, integration := b.entities(), b.files(), fmt.Sprintf("%s", b.port.Integration().Document)
+	before, files, integration := b.entities(), b.files(), string(b.port.Integration().Document)
 	b.port.ForgetRequests()
 	b.ado.ClearRequests()
 	var out bytes.Buffer
@@ -138,7 +138,7 @@ func (b *planBench) plan(o preview.PlanOptions) (string, error) {
 	if got := b.files(); got != files {
 		b.Errorf("the state directory has\n%s\nand had\n%s", got, files)
 	}
-	if got := b.entities(); fmt.Sprint(got) != fmt.Sprint(before) || fmt.Sprintf("%s", b.port.Integration().Document) != integration {
+	if got := b.entities(); fmt.Sprint(got) != fmt.Sprint(before) || string(b.port.Integration().Document) != integration {
 		b.Error("Port is not what it was")
 	}
 	return out.String(), err
@@ -423,6 +423,49 @@ func TestPlanOfWhatCannotBeRead(t *testing.T) {
 		t.Errorf("plan under strict exit: %v", err)
 	}
 	b.ado.ClearFaults()
+}
+
+// What Port holds is not known where it does not answer: nothing is foretold then.
+func TestPlanWithoutPort(t *testing.T) {
+	t.Parallel()
+	b := newPlanBench(t)
+	doc := strings.Replace(b.document, `"title":".name"`, `"title":".name + \"!\""`, 1)
+	b.port.Fault(porttest.Status("POST /v1/entities/search", 400))
+	out, err := b.plan(preview.PlanOptions{JSON: true, Mapping: b.file(doc)})
+	changes, _, sum := b.planned(out)
+	if err != nil || len(changes) > 0 || sum.Get("complete").Bool() || !strings.Contains(sum.Get("problems").Raw, "what Port holds of repo") {
+		t.Errorf("plan %v, %v, %s", err, changes, sum)
+	}
+	b.port.ClearFaults()
+	b.port.Fault(porttest.Status("POST /v1/blueprints/entities/datasource-entities", 400))
+	out, err = b.plan(preview.PlanOptions{JSON: true, Mapping: b.file(doc)})
+	changes, _, sum = b.planned(out)
+	if !errors.Is(err, preview.Changes) || len(changes) != 4 || sum.Get("complete").Bool() {
+		t.Errorf("plan without what is ours %v, %v, %s", err, changes, sum)
+	}
+	b.port.ClearFaults()
+}
+
+// What Port has made for a relation is nothing to speak of; what a record made and
+// others still refer to is kept.
+func TestPlanOfWhatOthersReferTo(t *testing.T) {
+	t.Parallel()
+	b := newPlanBench(t)
+	doc := b.mapping("", block("repository", "true", strings.Replace(planRepositories, `"project":".project.name"`, `"project":"\"Nowhere\""`, 1), ""),
+		block("project", "true", planProjects, ""), block("pull-request", "true", planPulls, ""))
+	b.document = doc
+	b.resync() // makes Nowhere
+	out, err := b.plan(preview.PlanOptions{JSON: true})
+	if changes, others, sum := b.planned(out); err != nil || len(changes) > 0 || len(others) > 0 || sum.Get("unchanged").Int() != 11 {
+		t.Errorf("plan with a placeholder %v, %v, %v, %s", err, changes, others, sum)
+	}
+	b.document = strings.Replace(b.document, `"\"Nowhere\""`, `"\"Beta\""`, 1)
+	b.resync()
+	b.document = strings.Replace(b.document, `"kind":"project","selector":{"query":"true"`, `"kind":"project","selector":{"query":".name == \"Alpha\""`, 1)
+	out, err = b.plan(preview.PlanOptions{JSON: true})
+	if changes, others, _ := b.planned(out); err != nil || len(changes) > 0 || len(others["keep"]) != 1 || !strings.HasPrefix(others["keep"][0], "project/Beta: another entity refers to it") {
+		t.Errorf("plan %v, %v, %v", err, changes, others)
+	}
 }
 
 // More than may go at once is kept, by threshold and by brake.
