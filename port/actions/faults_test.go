@@ -21,20 +21,21 @@ func TestFaultsOfAzureDevOpsAtTheStart(t *testing.T) {
 		status string // after some minutes in which the pipeline succeeds
 		says   string
 	}{
-		"asked to wait":         {azuredevopstest.RateLimited(startRoute, 40*time.Second).Times(2), 1, "SUCCESS", "asks to wait"},
-		"429 without a time":    {azuredevopstest.Status(startRoute, http.StatusTooManyRequests).Times(2), 1, "SUCCESS", "asks to wait"},
-		"throttled for good":    {azuredevopstest.Status(startRoute, http.StatusTooManyRequests), 0, "FAILURE", "TF400733"},
-		"refused":               {azuredevopstest.Answer(startRoute, 400, "application/json", `{"message":"bad pipeline"}`), 0, "FAILURE", "bad pipeline"},
-		"no permission":         {azuredevopstest.Status(startRoute, http.StatusForbidden), 0, "FAILURE", "TF400813"},
-		"not signed in":         {azuredevopstest.SignInHTML(startRoute), 0, "FAILURE", "could not be started"},
-		"internal error":        {azuredevopstest.Status(startRoute, http.StatusInternalServerError), 0, "FAILURE", "it is not started again by itself"},
-		"unavailable":           {azuredevopstest.Status(startRoute, http.StatusServiceUnavailable).Times(1), 0, "FAILURE", "No such run was found"},
-		"reset":                 {azuredevopstest.Reset(startRoute), 0, "FAILURE", "it was started all the same"},
-		"answer lost":           {azuredevopstest.LostAnswer(startRoute), 1, "SUCCESS", "Started pipeline"},
-		"answer cut short":      {azuredevopstest.Truncate(startRoute), 1, "SUCCESS", "Started pipeline"},
-		"answer malformed":      {azuredevopstest.Malformed(startRoute), 1, "SUCCESS", "Started pipeline"},
-		"lost, and hard to see": {azuredevopstest.LostAnswer(startRoute), 1, "SUCCESS", "Started pipeline"},
-		"project list is down":  {azuredevopstest.Status("GET /_apis/projects/{project}", http.StatusInternalServerError), 0, "FAILURE", "project Store could not be read"},
+		"asked to wait":             {azuredevopstest.RateLimited(startRoute, 40*time.Second).Times(2), 1, "SUCCESS", "asks to wait"},
+		"429 without a time":        {azuredevopstest.Status(startRoute, http.StatusTooManyRequests).Times(2), 1, "SUCCESS", "asks to wait"},
+		"throttled for good":        {azuredevopstest.Status(startRoute, http.StatusTooManyRequests), 0, "FAILURE", "TF400733"},
+		"refused":                   {azuredevopstest.Answer(startRoute, 400, "application/json", `{"message":"bad pipeline"}`), 0, "FAILURE", "bad pipeline"},
+		"no permission":             {azuredevopstest.Status(startRoute, http.StatusForbidden), 0, "FAILURE", "TF400813"},
+		"not signed in":             {azuredevopstest.SignInHTML(startRoute), 0, "FAILURE", "could not be started"},
+		"internal error":            {azuredevopstest.Status(startRoute, http.StatusInternalServerError), 0, "FAILURE", "it is not started again by itself"},
+		"unavailable":               {azuredevopstest.Status(startRoute, http.StatusServiceUnavailable).Times(1), 0, "FAILURE", "No such run was found"},
+		"reset":                     {azuredevopstest.Reset(startRoute), 0, "FAILURE", "it was started all the same"},
+		"answer lost":               {azuredevopstest.LostAnswer(startRoute), 1, "SUCCESS", "Started pipeline"},
+		"answer cut short":          {azuredevopstest.Truncate(startRoute), 1, "SUCCESS", "Started pipeline"},
+		"answer malformed":          {azuredevopstest.Malformed(startRoute), 1, "SUCCESS", "Started pipeline"},
+		"lost, and late to be seen": {azuredevopstest.LostAnswer(startRoute), 1, "SUCCESS", "Started pipeline"},
+		"lost, and hard to see":     {azuredevopstest.LostAnswer(startRoute), 1, "SUCCESS", "Started pipeline"},
+		"project list is down":      {azuredevopstest.Status("GET /_apis/projects/{project}", http.StatusInternalServerError), 0, "FAILURE", "project Store could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -42,6 +43,9 @@ func TestFaultsOfAzureDevOpsAtTheStart(t *testing.T) {
 				b.ado.Fault(tt.fault)
 				if strings.Contains(name, "hard to see") {
 					b.ado.Fault(azuredevopstest.Status("GET /{project}/_apis/build/builds", http.StatusBadGateway).Times(12))
+				}
+				if strings.Contains(name, "late to be seen") {
+					b.ado.Fault(azuredevopstest.Answer("GET /{project}/_apis/build/builds", http.StatusOK, "application/json", `{"count":0,"value":[]}`).Times(4))
 				}
 				id := b.add(`,"templateParameters":{"env":"prod"}`)
 				defer b.process()()
@@ -240,6 +244,21 @@ func TestWhatIsFoundBelongsToOneRun(t *testing.T) {
 				t.Errorf("%d runs say that they started %d", n, build.ID)
 			}
 		}
+	})
+}
+
+// What another process of the installation has started is known to Port only.
+func TestWhatIsFoundMayBelongToAnotherProcess(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bench) {
+		other, build := b.add(""), b.pipeline.QueueBuild("main")
+		b.taken(other)
+		b.patch(other, `{"externalRunId":"`+b.external(build)+`"}`)
+		b.ado.Fault(azuredevopstest.Reset(startRoute))
+		id := b.add("")
+		defer b.process()()
+		b.after(10 * time.Minute)
+		b.wants(id, "FAILURE")
 	})
 }
 
