@@ -14,7 +14,7 @@
 // port/listener says so. mapping/resync/live lists again what service hooks say has
 // changed: webhook receives and stores them, azuredevops/hooks looks after the
 // subscriptions. mapping/resync/origins remembers what was made of what, so that
-// both know what is gone.
+// both know what is gone. port/actions runs what people start in Port.
 //
 // Start reading at run.full in mapping/resync/runner.go. Everything is wired here,
 // in newApp; nothing else reads the environment or exits.
@@ -48,6 +48,7 @@ import (
 	"github.com/ado-port/ado-port/mapping/resync/origins"
 	"github.com/ado-port/ado-port/mapping/resync/preview"
 	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/actions"
 	"github.com/ado-port/ado-port/port/agent"
 	"github.com/ado-port/ado-port/port/listener"
 	"github.com/ado-port/ado-port/port/network"
@@ -306,10 +307,12 @@ type app struct {
 	audit   *catalog.Audit // nil when it is off
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
-	follow  *live.Follower  // nil where events are not followed
-	keeper  *hooks.Keeper   // nil: there is no public address
-	server  *webhook.Server // nil: nobody listens
-	woken   listener.Waker  // why a resync is asked for: POST /resync, or lost events
+	follow  *live.Follower                                   // nil where events are not followed
+	keeper  *hooks.Keeper                                    // nil: there is no public address
+	server  *webhook.Server                                  // nil: nobody listens
+	actions *actions.Processor                               // nil where actions are not enabled
+	deliver func(ctx context.Context, bodies [][]byte) error // handles deliveries of hooks
+	woken   listener.Waker                                   // why a resync is asked for: POST /resync, or lost events
 	network *network.Network
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
 	build   ocean.Build
@@ -395,12 +398,17 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Tell: a.demoTold, Log: a.component("audit")})
 	}
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
+	pipelines := azuredevops.NewPipelines(a.orgs, func(id string) *azuredevops.Client { return a.keeper.Registered(id) })
+	if err := a.newActions(pipelines); err != nil {
+		return nil, err
+	}
 	if cfg.Ocean.EventListener.FollowsEvents() {
 		a.book = origins.Open(a.state, a.component("resync"))
 		a.follow = live.New(live.Config{
 			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
 			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
 		})
+		a.deliver = a.actions.Hooked(triggerPipeline, pipelines.Ended, a.follow.Handle)
 		if a.keeper, err = a.newKeeper(); errors.Is(err, hooks.ErrCredential) {
 			a.log.ErrorContext(ctx, "service hooks are neither made nor repaired", "err", err)
 		} else if err != nil {
@@ -421,6 +429,23 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		return nil, err
 	}
 	return a, a.newServer(ctx)
+}
+
+// triggerPipeline is the type of the only action of this integration.
+const triggerPipeline = "trigger_pipeline"
+
+// newActions makes what runs self-service actions, or hears of their end only.
+func (a *app) newActions(pipelines *azuredevops.Pipelines) (err error) {
+	if !a.cfg.Ocean.HasActions() {
+		return nil
+	}
+	s := &a.cfg.Ocean.ActionsProcessor
+	a.actions, err = actions.New(actions.Config{
+		Port: a.port, Installation: a.cfg.Ocean.Integration.Identifier, Executors: map[string]actions.Executor{triggerPipeline: pipelines},
+		Directory: a.state, HighWatermark: s.HighWatermark, MaxShare: s.MaxShare, Lease: s.VisibilityTimeout, Interval: s.PollInterval, Workers: s.Workers,
+		Grace: a.cfg.Ocean.ShutdownWait, Log: a.component("actions"), Registry: a.metrics,
+	})
+	return err
 }
 
 // resynced is called at the end of every full resync.
@@ -445,7 +470,7 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
 	if a.follow != nil {
-		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
+		wc.Handler = webhook.BodiesHandler(a.deliver, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
 		wc.Resync = a.woken.Posted
@@ -464,6 +489,7 @@ func (a *app) status() (*status.Site, error) {
 		Document: status.New(a.metrics, a.state, status.Sections{
 			"build": build, "port": func() any { return a.port.Health() }, "organizations": func() any { return azuredevops.HealthOf(a.orgs) },
 			"queue": func() any { return a.server.Queue() }, "hooks": func() any { return a.keeper.Health() }, "resync": func() any { return a.runner.View() },
+			"actions": func() any { return a.actions.Status() },
 		}),
 		More: status.Sections{
 			"config": func() any { return a.eff.Rows }, "demo": a.demo.Show, "live": func() any { return a.server.Minutes() },
@@ -499,8 +525,8 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 		Organizations: a.orgs, URL: url, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: hooks.WantedBy(a.source.Current), Resync: a.woken.Missed, Log: a.component("hooks"),
-		Relist: a.follow.RelistMissed, Redeliver: a.follow.Handle,
+		Wanted: hooks.WantedBy(a.source.Current, a.cfg.Ocean.HasActions()), Resync: a.woken.Missed, Log: a.component("hooks"),
+		Relist: a.follow.RelistMissed, Redeliver: a.deliver,
 	})
 }
 
@@ -520,7 +546,7 @@ func (a *app) run(ctx context.Context) error {
 	defer stop()
 	parts.Go(func() {
 		if <-serving.Done(); ctx.Err() != nil {
-			a.cfg.Ocean.Stopping(ctx, a.log, a.runner.UnderWay(), a.server.UnderWay())
+			a.cfg.Ocean.Stopping(ctx, a.log, a.runner.UnderWay(), a.server.UnderWay(), a.actions.UnderWay())
 		}
 	})
 	parts.Go(func() { a.server.Serve(serving) })
@@ -534,6 +560,9 @@ func (a *app) run(ctx context.Context) error {
 	begins, since := listen.After(i.Resynced())
 	if once {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
+	}
+	if a.cfg.Ocean.RunsActions() {
+		parts.Go(func() { a.actions.Run(serving) })
 	}
 	if a.follow != nil {
 		parts.Go(func() {

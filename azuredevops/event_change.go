@@ -145,10 +145,10 @@ func (e *Event) pipelinesChanged() []Change {
 		Change{Kind: "build", Scope: e.within(build)},
 		Change{Kind: "pipeline-stage", Scope: e.within(build)},
 	)
-	if e.Type == stageStateChanged || e.Type == runStateChanged && !e.ids.running {
+	if e.Type == stageStateChanged || e.Type == RunStateChanged && !e.ids.running {
 		out = append(out, Change{Kind: "pipeline-deployment", Scope: e.within(""), Partial: true, build: build})
 	}
-	if e.Type == runStateChanged && pipeline != "" {
+	if e.Type == RunStateChanged && pipeline != "" {
 		out = append(out, Change{Kind: "pipeline", Scope: e.within(pipeline)}) // has no event of its own
 	}
 	if e.Type == "build.complete" {

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// runStateChanged tells that a run began or ended; action runs wait for it.
-	runStateChanged   = "ms.vss-pipelines.run-state-changed-event"
+	// RunStateChanged tells that a run of a pipeline began or ended.
+	RunStateChanged   = "ms.vss-pipelines.run-state-changed-event"
 	stageStateChanged = "ms.vss-pipelines.stage-state-changed-event"
 	checkUpdated      = "ms.vss-pipelinechecks-events.check-updated-event"
 )

@@ -237,7 +237,7 @@ func TestEventKeys(t *testing.T) {
 	run := `{"id":7,"pipeline":{"id":3}}`
 	for key, events := range map[string][]string{
 		"build/7": {
-			event("build.complete", "tfs", `{"id":7}`), event(runStateChanged, "pipelines", `{"run":`+run+`}`),
+			event("build.complete", "tfs", `{"id":7}`), event(RunStateChanged, "pipelines", `{"run":`+run+`}`),
 			event("ms.vss-pipelines.job-state-changed-event", "pipelines", `{"run":`+run+`,"stage":{"id":"x"}}`),
 			event("ms.vss-pipelinechecks-events.approval-pending", "pipelines", `{"run":`+run+`,"stage":null}`),
 		},

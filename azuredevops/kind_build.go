@@ -14,7 +14,7 @@ import (
 
 var _ = register(row[buildSelector]{
 	Name: "build", List: listBuilds, Incremental: true,
-	Events: []string{"build.complete", runStateChanged, stageStateChanged},
+	Events: []string{"build.complete", RunStateChanged, stageStateChanged},
 	Live:   live{Narrow: idFilter(routeBuilds, "buildIds")},
 })
 

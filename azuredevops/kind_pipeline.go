@@ -12,7 +12,7 @@ import (
 var _ = register(row[pipelineSelector]{
 	Name: "pipeline", List: listPipelines, Within: withinPipeline,
 	// Pipelines have no events of their own; a run shows that one is new or renamed.
-	Events: []string{runStateChanged, checkUpdated},
+	Events: []string{RunStateChanged, checkUpdated},
 })
 
 type pipelineSelector struct {

@@ -12,7 +12,7 @@ import (
 
 var _ = register(row[pipelineRunSelector]{
 	Name: "pipeline-run", List: listPipelineRuns, Within: withinPipelineRun, Incremental: true,
-	Events: []string{runStateChanged, stageStateChanged},
+	Events: []string{RunStateChanged, stageStateChanged},
 })
 
 type pipelineRunSelector struct {

@@ -13,7 +13,7 @@ import (
 var _ = register(row[pipelineStageSelector]{
 	Name: "pipeline-stage", List: listPipelineStages,
 	Events: []string{
-		stageStateChanged, runStateChanged, "ms.vss-pipelines.job-state-changed-event",
+		stageStateChanged, RunStateChanged, "ms.vss-pipelines.job-state-changed-event",
 		"ms.vss-pipelinechecks-events.approval-pending", "ms.vss-pipelinechecks-events.approval-completed",
 	},
 	Live: live{

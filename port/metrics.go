@@ -24,6 +24,8 @@ var routes = []string{
 	"POST /blueprints/{blueprint}/entities/bulk", "POST /blueprints/{blueprint}/bulk/entities/delete", "GET /blueprints/{blueprint}/entities/{entity}",
 	"POST /blueprints/{blueprint}/scorecards", "POST /actions", "POST /pages",
 	"POST /blueprints/entities/datasource-entities", "POST /entities/search",
+	"POST /actions/runs/claim-pending", "PATCH /actions/runs/ack", "GET /actions/runs", "PATCH /actions/runs/{run}", "POST /actions/runs/{run}/logs",
+	"POST /workflows/runs/claim-pending", "PATCH /workflows/runs/ack", "GET /workflows/nodes/runs", "PATCH /workflows/nodes/runs/{run}", "POST /workflows/nodes/runs/{run}/logs",
 	"POST {logs}", "POST {reports}", "PUT {reports}", otherRoute,
 }
 
@@ -172,6 +174,10 @@ func (k *call) template() string {
 		if len(part) > 3 && part[2] == "kinds" {
 			part[3] = "{kind}"
 		}
+	case len(part) > 2 && part[0] == "actions" && part[2] != "claim-pending" && part[2] != "ack":
+		part[2] = "{run}"
+	case len(part) > 3 && part[0] == "workflows" && part[1] == "nodes":
+		part[3] = "{run}"
 	case len(part) > 1 && part[0] == "blueprints" && !(len(part) == 3 && part[1] == "entities"):
 		part[1] = "{blueprint}"
 		if len(part) == 4 && part[2] == "entities" && k.method == http.MethodGet {

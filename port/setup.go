@@ -82,6 +82,9 @@ var ErrPostponed = errors.New("nothing is created in Port before that is mended"
 func (c *Client) Setup(ctx context.Context, cfg SetupConfig) error {
 	s := &setup{c: c, cfg: cfg}
 	i, err := c.Integration(ctx)
+	if runs := cfg.ActionsProcessing; runs != nil && *runs && !c.machine() {
+		s.cfg.ActionsProcessing = new(bool) // Port hands out runs to machines only
+	}
 	switch {
 	case errors.Is(err, ErrNotFound):
 		i, err = s.create(ctx)

@@ -171,6 +171,8 @@ func runPipeline(q *request) *response {
 				} `json:"self"`
 			} `json:"repositories"`
 		} `json:"resources"`
+		TemplateParameters json.RawMessage `json:"templateParameters"`
+		Variables          json.RawMessage `json:"variables"`
 	}
 	if len(q.body) > 0 {
 		if err := json.Unmarshal(q.body, &in); err != nil {
@@ -184,6 +186,7 @@ func runPipeline(q *request) *response {
 		return resp
 	}
 	b := d.QueueBuild(in.Resources.Repositories.Self.RefName)
+	q.world.Edit(func() { b.Parameters, b.Variables = string(in.TemplateParameters), string(in.Variables) })
 	q.world.mu.RLock()
 	defer q.world.mu.RUnlock()
 	return ok(b.run())

@@ -1,6 +1,7 @@
 package azuredevopstest
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -36,6 +37,9 @@ type Build struct {
 	For      *Person
 	Tags     []string
 	Stages   []*Stage
+
+	// Parameters and Variables are JSON objects that the run was started with; empty for none.
+	Parameters, Variables string
 
 	project *Project
 }
@@ -329,6 +333,8 @@ func (b *Build) run() object {
 		"id", b.ID,
 		"name", b.Number,
 		"resources", resources,
+		"templateParameters", some(b.Parameters != "", json.RawMessage(b.Parameters)),
+		"variables", some(b.Variables != "", json.RawMessage(b.Variables)),
 		"tags", append([]string{}, b.Tags...),
 	}
 }

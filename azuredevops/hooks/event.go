@@ -93,6 +93,7 @@ func EventTypes() []string { return slices.Sorted(maps.Keys(eventTypes)) }
 type Wanted struct {
 	Kinds  []string // that the mapping has, those of blocks that were rejected too
 	GitOps bool     // port.yml files are read on pushes
+	Runs   bool     // the end of what actions have started is reported
 }
 
 // Events are the types of events that are needed, sorted.
@@ -100,6 +101,9 @@ func (w Wanted) Events() []string {
 	events := azuredevops.EventsOf(w.Kinds...)
 	if w.GitOps {
 		events = append(events, "git.push")
+	}
+	if w.Runs {
+		events = append(events, azuredevops.RunStateChanged)
 	}
 	slices.Sort(events)
 	return slices.Compact(events)

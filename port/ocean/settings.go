@@ -127,9 +127,16 @@ func (s *Settings) Schedule(start time.Time) func(now time.Time) time.Time {
 	}
 }
 
-// WantsActions says whether anything asks for self-service actions to be run here.
-func (s *Settings) WantsActions() bool {
-	return override(s.ActionsProcessor.Enabled, false) || s.EventListener.Type == ListenActionsOnly || override(s.EventListener.ShouldRunActions, false)
+// HasActions says whether the installation has its self-service actions run by a
+// process like this one: unset, it does where that is all that the process is for.
+func (s *Settings) HasActions() bool {
+	return override(s.ActionsProcessor.Enabled, s.EventListener.Type == ListenActionsOnly)
+}
+
+// RunsActions says whether this process runs them.
+func (s *Settings) RunsActions() bool {
+	l := &s.EventListener
+	return s.HasActions() && l.Type != ListenOnce && override(l.ShouldRunActions, l.Type != ListenWebhooksOnly)
 }
 
 // Lookback is how far an incremental resync looks back, 0 where full ones are wanted.
@@ -150,10 +157,10 @@ func (s *Settings) Distance() time.Duration {
 }
 
 // Setup says how the installation is set up in Port. A process decides only about
-// what it does itself, or what a setting says. Port is not told that actions are
-// processed here: they are not, and it would hand out runs that nobody claims. check
-// is asked about a mapping before Port gets it; before is asked before anything is
-// made, except by a run that ends, which says what is wrong by itself.
+// what it does itself, or what a setting says: that actions are processed it says
+// when it does so, and that they are not when it is told so. check is asked about a
+// mapping before Port gets it; before is asked before anything is made, except by a
+// run that ends, which says what is wrong by itself.
 func (s *Settings) Setup(check func([]byte) error, before func(context.Context) error) port.SetupConfig {
 	c := port.SetupConfig{
 		Origin: s.CreatePortResourcesOrigin, InitializeResources: s.InitializePortResources,
@@ -166,8 +173,8 @@ func (s *Settings) Setup(check func([]byte) error, before func(context.Context) 
 			c.IncrementalSync = new(bool) // no other listener heeds it
 		}
 	}
-	if s.ActionsProcessor.Enabled != nil || s.WantsActions() {
-		c.ActionsProcessing = new(bool)
+	if runs := s.RunsActions(); runs || s.ActionsProcessor.Enabled != nil && !*s.ActionsProcessor.Enabled {
+		c.ActionsProcessing = &runs
 	}
 	if l.Listens() {
 		c.ChangelogDestination = l.destination()
@@ -250,7 +257,7 @@ type EventListener struct {
 	// The overrides are nil when unset.
 	ShouldResync          *bool `env:"SHOULD_RESYNC" doc:"Overrides whether this process resyncs."`
 	ShouldProcessWebhooks *bool `env:"SHOULD_PROCESS_WEBHOOKS" doc:"Overrides whether this process handles live events."`
-	ShouldRunActions      *bool `env:"SHOULD_RUN_ACTIONS" doc:"Overrides whether this process runs actions."`
+	ShouldRunActions      *bool `env:"SHOULD_RUN_ACTIONS" doc:"Overrides whether this process runs actions, where they are enabled; ONCE never does."`
 }
 
 // Resyncs reports whether this process runs resyncs.
@@ -349,7 +356,7 @@ func (m *Metrics) Target() port.Secret {
 
 // ActionsProcessor is about self-service actions.
 type ActionsProcessor struct {
-	Enabled           *bool         `env:"ENABLED" doc:"Accepted; self-service actions are not run yet, and Port is not told otherwise."`
+	Enabled           *bool         `env:"ENABLED" doc:"Run the self-service actions that Port has for this installation, and tell Port so; needs the credentials of a machine user. Unset, only the listener ACTIONS_ONLY does. false takes back what another process has told Port. ONCE and WEBHOOKS_ONLY run none; with true the latter reports the end of what other processes have started."`
 	HighWatermark     int           `env:"RUNS_BUFFER_HIGH_WATERMARK" envDefault:"300" min:"1" max:"1000" doc:"Runs that may wait before no more are claimed."`
 	VisibilityTimeout time.Duration `env:"VISIBILITY_TIMEOUT_MS" envDefault:"60s" unit:"ms" min:"1ms" max:"600s" doc:"Time for which a claimed run belongs to this process."`
 	PollInterval      time.Duration `env:"POLL_CHECK_INTERVAL_SECONDS" envDefault:"10s" min:"1s" doc:"Time between two questions for new runs."`

@@ -88,11 +88,15 @@ func TestProcessesDecideAboutThemselves(t *testing.T) {
 		incremental, actions string // "", "true" or "false"
 	}{
 		{"POLLING", nil, "{}", "", ""},
-		{"POLLING", map[string]string{"OCEAN__ACTIONS_PROCESSOR__ENABLED": "true", "OCEAN__INTEGRATION__INCREMENTAL_SYNC_ENABLED": "true"}, "{}", "false", "false"},
+		{"POLLING", map[string]string{"OCEAN__ACTIONS_PROCESSOR__ENABLED": "true", "OCEAN__INTEGRATION__INCREMENTAL_SYNC_ENABLED": "true"}, "{}", "false", "true"},
 		{"POLLING", map[string]string{"OCEAN__ACTIONS_PROCESSOR__ENABLED": "false"}, "{}", "", "false"},
 		{"WEBHOOK", map[string]string{"OCEAN__EVENT_LISTENER__APP_HOST": "https://x/y/"}, `{"type":"WEBHOOK","url":"https://x/y/resync"}`, "", ""},
 		{"WEBHOOKS_ONLY", nil, "", "", ""},
-		{"ACTIONS_ONLY", nil, "", "", "false"},
+		{"WEBHOOKS_ONLY", map[string]string{"OCEAN__ACTIONS_PROCESSOR__ENABLED": "true"}, "", "", ""},
+		{"ACTIONS_ONLY", nil, "", "", "true"},
+		{"ACTIONS_ONLY", map[string]string{"OCEAN__ACTIONS_PROCESSOR__ENABLED": "false"}, "", "", "false"},
+		{"POLLING", map[string]string{"OCEAN__ACTIONS_PROCESSOR__ENABLED": "true", "OCEAN__EVENT_LISTENER__SHOULD_RUN_ACTIONS": "false"}, "{}", "", ""},
+		{"ONCE", map[string]string{"OCEAN__ACTIONS_PROCESSOR__ENABLED": "true"}, "", "", ""},
 		{"ONCE", nil, "", "", ""},
 		{"ONCE", map[string]string{"OCEAN__INTEGRATION__INCREMENTAL_SYNC_ENABLED": "true"}, "", "true", ""},
 		{"ONCE", map[string]string{"OCEAN__INTEGRATION__INCREMENTAL_SYNC_ENABLED": "false"}, "", "false", ""},

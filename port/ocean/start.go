@@ -25,11 +25,8 @@ func (s *Settings) Announce(ctx context.Context, log *slog.Logger, st Start) {
 		"credential", st.Credential, "listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()),
 		"state_directory", cmp.Or(st.State, "none, everything is kept in memory"), "address", st.Address, "base_url", s.BaseURL,
 		"default_resources", cmp.Or(s.DefaultResources, "corrected for a new installation, else compatible"), "off", strings.Join(s.Off(), "; "))
-	if s.WantsActions() {
-		log.WarnContext(ctx, "self-service actions are not run by this version, and Port is told so: OCEAN__ACTIONS_PROCESSOR__ENABLED and the listener ACTIONS_ONLY have no effect")
-	}
-	if s.EventListener.Type == ListenActionsOnly {
-		log.WarnContext(ctx, "this process does nothing until self-service actions exist: its listener is ACTIONS_ONLY")
+	if s.EventListener.Type == ListenActionsOnly && !s.RunsActions() {
+		log.WarnContext(ctx, "this process does nothing: its listener is ACTIONS_ONLY, and self-service actions are switched off")
 	}
 }
 
@@ -71,6 +68,8 @@ func (s *Settings) Off() []string {
 	add("scheduled resyncs: OCEAN__SCHEDULED_RESYNC_INTERVAL and OCEAN__RESYNC_CRON are not set", l.Resyncs() && l.Type != ListenOnce && s.Schedule(time.Now()) == nil)
 	add("live events: the listener is "+string(l.Type), !l.FollowsEvents())
 	add("service hooks: OCEAN__BASE_URL is not set, so changes arrive with the next resync", l.FollowsEvents() && s.BaseURL == "")
+	add("self-service actions: OCEAN__ACTIONS_PROCESSOR__ENABLED is not true", !s.HasActions())
+	add("self-service actions: the listener is "+string(l.Type), s.HasActions() && !s.RunsActions())
 	add("the brake on deletions: OCEAN__DELETION_BRAKE_PER_BLUEPRINT is 1", s.DeletionBrake == 1)
 	return off
 }

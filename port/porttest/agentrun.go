@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -34,7 +35,7 @@ func (o *Organization) addAgentRun(node bool, doc string) {
 func (o *Organization) AddRunFor(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.st.runs = append(o.st.runs, &run{claimed: true, acked: true, doc: parseMembers(gjson.Parse(`{"id":` + quoted(id) + `,"status":"IN_PROGRESS"}`))})
+	o.st.runs = append(o.st.runs, &run{claims: 1, acked: true, doc: parseMembers(gjson.Parse(`{"id":` + quoted(id) + `,"status":"IN_PROGRESS"}`))})
 }
 
 // Offer makes a run that was claimed pending again, as when the time for its
@@ -44,7 +45,7 @@ func (o *Organization) Offer(id string) {
 	defer o.mu.Unlock()
 	for _, r := range o.st.runs {
 		if r.id() == id {
-			r.claimed = false
+			r.visible = time.Time{}
 		}
 	}
 }

@@ -74,6 +74,7 @@ func (s *Server) register() {
 	locked("PATCH /v1/actions/runs/{run}/response", (*call).patchResponse)
 	locked("POST /v1/workflows/runs/claim-pending", (*call).claimNodes)
 	locked("PATCH /v1/workflows/runs/ack", (*call).ackNode)
+	locked("GET /v1/workflows/nodes/runs", (*call).findNodes)
 	locked("PATCH /v1/workflows/nodes/runs/{run}", (*call).patchRun)
 	locked("POST /v1/workflows/nodes/runs/{run}/logs", (*call).logNode)
 

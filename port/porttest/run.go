@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -15,7 +16,8 @@ type run struct {
 	doc      members // as Port shows it
 	node     bool
 	forAgent bool
-	claimed  bool
+	claims   int
+	visible  time.Time // until then a claim has it
 	acked    bool
 	logs     []string
 }
@@ -37,13 +39,15 @@ func (r *run) clone() *run {
 type Run struct {
 	ID            string
 	Status        string // IN_PROGRESS, SUCCESS or FAILURE
+	Result        string // of a node: SUCCESS, FAILED or CANCELLED
 	Claimed, Done bool   // Done: acknowledged
+	Claims        int
 	Logs          []string
 	Document      json.RawMessage
 }
 
-// AddRun makes a run of an action pending, for claim-pending to hand out once.
-// properties are its execution properties as a JSON object; the result is its id.
+// AddRun makes a run of an action pending. properties are its execution properties
+// as a JSON object; the result is its id.
 func (o *Organization) AddRun(installation, action, properties string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -54,6 +58,17 @@ func (o *Organization) AddRun(installation, action, properties string) string {
 	return id
 }
 
+// AddNodeRun makes a run of a node of a workflow pending, as AddRun.
+func (o *Organization) AddNodeRun(installation, node, action, properties string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	id := "wfnr_" + hash(o.id, "run", strconv.Itoa(len(o.st.runs)))
+	o.st.runs = append(o.st.runs, &run{node: true, doc: parseMembers(gjson.Parse(`{"identifier":` + quoted(id) + `,"nodeUid":` + quoted(node) +
+		`,"status":"IN_PROGRESS","output":{},"config":{"type":"INTEGRATION_ACTION","installationId":` + quoted(installation) +
+		`,"integrationProvider":"azure-devops","integrationInvocationType":` + quoted(action) + `,"integrationActionExecutionProperties":` + properties + `}}`))})
+	return id
+}
+
 // Runs returns all runs in the order in which they were added.
 func (o *Organization) Runs() []Run {
 	o.mu.Lock()
@@ -61,35 +76,46 @@ func (o *Organization) Runs() []Run {
 	out := make([]Run, len(o.st.runs))
 	for i, r := range o.st.runs {
 		out[i] = Run{
-			ID: r.id(), Status: r.doc.text("status"), Claimed: r.claimed, Done: r.acked,
+			ID: r.id(), Status: r.doc.text("status"), Result: r.doc.text("result"), Claimed: r.claims > 0, Claims: r.claims, Done: r.acked,
 			Logs: slices.Clone(r.logs), Document: r.doc.append(nil),
 		}
 	}
 	return out
 }
 
-// claimRuns hands out every run once: a visibility timeout is not imitated.
-func (c *call) claimRuns() reply {
-	limit := len(c.o.st.runs)
+func (c *call) claimRuns() reply { return ok(http.StatusOK, "runs", c.claim(false, c.limit())) }
+
+// limit is how many runs are asked for.
+func (c *call) limit() int {
 	if v := c.doc.Get("limit"); v.Exists() {
-		limit = int(v.Int())
+		return int(v.Int())
 	}
-	return ok(http.StatusOK, "runs", c.claim(false, limit))
+	return len(c.o.st.runs)
 }
 
-// claim hands out runs of one sort.
+const defaultLease = 90 * time.Second
+
+// claim hands out runs of one sort; who gets one has it until the visibility timeout.
 func (c *call) claim(node bool, limit int) []byte {
+	lease := defaultLease
+	if v := c.doc.Get("visibilityTimeoutMs"); v.Exists() {
+		lease = time.Duration(v.Int()) * time.Millisecond
+	}
 	b := []byte{'['}
 	for _, r := range c.o.st.runs {
-		owner := r.doc.get("payload").Get("installationId").Str
+		owner, source := r.doc.get("payload").Get("installationId").Str, r.doc.get("action").Get("identifier").Str
+		if node {
+			owner, source = r.doc.get("config").Get("installationId").Str, r.doc.text("nodeUid")
+		}
 		if r.forAgent {
 			owner = agentInstallation
 		}
-		if r.claimed || r.node != node || limit == 0 || owner != c.doc.Get("installationId").Str ||
-			slices.ContainsFunc(c.doc.Get("exclude").Array(), func(x gjson.Result) bool { return x.Str == r.doc.get("action").Get("identifier").Str }) {
+		if r.acked || c.now.Before(r.visible) || r.node != node || limit == 0 || owner != c.doc.Get("installationId").Str ||
+			slices.ContainsFunc(c.doc.Get("exclude").Array(), func(x gjson.Result) bool { return x.Str == source }) {
 			continue
 		}
-		r.claimed = true
+		r.claims++
+		r.visible = c.now.Add(lease)
 		limit--
 		if len(b) > 1 {
 			b = append(b, ',')
@@ -100,9 +126,7 @@ func (c *call) claim(node bool, limit int) []byte {
 }
 
 // claimNodes hands out runs of workflow nodes.
-func (c *call) claimNodes() reply {
-	return ok(http.StatusOK, "nodeRuns", c.claim(true, len(c.o.st.runs)))
-}
+func (c *call) claimNodes() reply { return ok(http.StatusOK, "nodeRuns", c.claim(true, c.limit())) }
 
 // withRun calls h with a run.
 func (c *call) withRun(id string, h func(r *run) reply) reply {
@@ -143,16 +167,19 @@ func (c *call) logRun() reply {
 	})
 }
 
-// findRuns looks runs up by the id that the executor gave them.
-func (c *call) findRuns() reply {
+// find looks runs up by the id that the executor gave them.
+func (c *call) find(node bool, list string) reply {
 	b := []byte{'['}
 	for _, r := range c.o.st.runs {
-		if id := c.query.Get("external_run_id"); id == "" || r.doc.text("externalRunId") == id {
+		if id := c.query.Get("external_run_id"); r.node == node && (id == "" || r.doc.text("externalRunId") == id) {
 			if len(b) > 1 {
 				b = append(b, ',')
 			}
 			b = r.doc.append(b)
 		}
 	}
-	return ok(http.StatusOK, "runs", append(b, ']'))
+	return ok(http.StatusOK, list, append(b, ']'))
 }
+
+func (c *call) findRuns() reply  { return c.find(false, "runs") }
+func (c *call) findNodes() reply { return c.find(true, "nodeRuns") }
