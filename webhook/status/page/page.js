@@ -42,7 +42,7 @@
   const refresh = async () => {
     if (!paused && !document.hidden) {
       try {
-        const answer = await fetch(location.pathname, { cache: "no-store" });
+        const answer = await fetch(location.origin + location.pathname, { cache: "no-store" });
         if (!answer.ok) throw new Error(String(answer.status));
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         // The parser leaves nonces and policies alone: only elements of main are taken over.
