@@ -265,7 +265,7 @@ func visit(t *testing.T, b *tab, address string) {
 
 func screenshot(t *testing.T, b *tab) {
 	t.Helper()
-	b.size(t, 1200, 1000, "light")
+	b.size(t, 1100, 800, "light")
 	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatal(err)
