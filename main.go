@@ -24,11 +24,9 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -65,12 +63,6 @@ var (
 	version      = "0.1.0"
 	commit, date string
 )
-
-// coreVersion is the Ocean core whose contract this program keeps.
-const coreVersion = "0.48.12"
-
-// hookRoute is where service hooks are delivered, behind base URL and prefix.
-const hookRoute = "/integration/webhook"
 
 // config is everything that the environment decides, composed of the rooms' own.
 type config struct {
@@ -131,17 +123,16 @@ func (p *process) load(stronger, weaker ocean.Values) (*config, *ocean.Effective
 	return ocean.Read[config](&p.Process, stronger, azuredevops.Ambient(p.Environ), weaker)
 }
 
-// clients are what a command needs that is not the service: its log stays here, and
-// tells of faults only.
+// clients are what a command needs that is not the service.
 func (p *process) clients(ctx context.Context, use uses) (*app, error) {
 	cfg, eff, err := p.load(nil, nil)
+	if use.mapping && eff != nil { // nothing else has to be right
+		return &app{source: resync.NewSource(p.mappings(cfg, eff))}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	cfg.Application.HTTPLogging = false
-	if cfg.Application.Level() == slog.LevelInfo {
-		cfg.Application.LogLevel = "WARNING"
-	}
+	cfg.Application.ForCommand(use.silent)
 	return newClients(ctx, p, cfg, eff, use)
 }
 
@@ -208,13 +199,10 @@ func (p *process) plan(fs *flag.FlagSet) ocean.Action {
 		if err != nil {
 			return err
 		}
-		state, err := ocean.InspectState(a.cfg.Ocean.StateDirectory, p.Environ)
-		if err != nil {
-			a.log.WarnContext(ctx, "what is remembered of the last resync cannot be used", "err", err)
-		}
 		opt.Source, opt.Strict = a.source, a.cfg.Ocean.StrictExit
 		opt.Resync = resync.Config{
-			Organizations: a.orgs, Port: a.port, StateDirectory: state.Directory, Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
+			Organizations: a.orgs, Port: a.port, StateDirectory: ocean.Remembered(ctx, a.cfg.Ocean.StateDirectory, p.Environ, a.log),
+			Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
 		}
 		return preview.Plan(ctx, opt, p.Out)
 	}
@@ -227,19 +215,11 @@ func (p *process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, kind string) error {
 		opt.Kind = kind
-		if opt.Offline() {
-			cfg, eff, err := p.load(nil, nil)
-			if eff == nil {
-				return err
-			}
-			opt.Source = resync.NewSource(p.sourceConfig(cfg, eff))
-		} else {
-			a, err := p.clients(ctx, uses{})
-			if err != nil {
-				return err
-			}
-			opt.Organizations, opt.Source = a.orgs, a.source
+		a, err := p.clients(ctx, uses{mapping: opt.Offline()})
+		if err != nil {
+			return err
 		}
+		opt.Organizations, opt.Source = a.orgs, a.source
 		return preview.Map(ctx, opt, p.Out)
 	}
 }
@@ -250,17 +230,12 @@ func (p *process) check(fs *flag.FlagSet) ocean.Action {
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		cfg, eff, err := p.load(nil, nil)
-		if err != nil {
-			return err
-		}
-		cfg.Application.HTTPLogging, cfg.Application.LogLevel = false, "CRITICAL" // what matters is printed
-		a, err := newClients(ctx, p, cfg, eff, uses{})
+		a, err := p.clients(ctx, uses{silent: true})
 		if err != nil {
 			return err
 		}
 		return check.Run(ctx, check.Config{
-			Settings: cfg.Ocean, PortURL: cfg.Port.BaseURL, AzureDevOps: cfg.AzureDevOps, Notices: eff.Warnings(), Environ: p.Environ,
+			Settings: a.cfg.Ocean, PortURL: a.cfg.Port.BaseURL, AzureDevOps: a.cfg.AzureDevOps, Notices: a.eff.Warnings(), Environ: p.Environ,
 			Port: a.port, Organizations: a.orgs, PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
 			Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
 		}, opt, p.Out)
@@ -273,8 +248,8 @@ func (p *process) hooks(fs *flag.FlagSet) ocean.Action {
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		if err := opt.Check(p.Answers); err != nil {
-			return fmt.Errorf("%w: %w", err, ocean.ErrUsage)
+		if err := ocean.Usage(opt.Check(p.Answers)); err != nil {
+			return err
 		}
 		a, err := p.clients(ctx, uses{state: true})
 		if err != nil {
@@ -320,8 +295,6 @@ func (p *process) runAgent(ctx context.Context) error {
 // app is the service with all its parts.
 type app struct {
 	cfg     *config
-	eff     *ocean.Effective // nil while waiting
-	demo    *demo.Demo       // nil: the service is a real one
 	log     *slog.Logger
 	shipper *port.LogShipper // nil when logs stay here
 	state   string           // directory for what survives a restart; empty: none
@@ -338,10 +311,11 @@ type app struct {
 	server  *webhook.Server // nil: nobody listens
 	woken   listener.Waker  // why a resync is asked for: POST /resync, or lost events
 	network *network.Network
-	kafka   *listener.Kafka               // nil: Port's topic is not read
 	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
 	build   ocean.Build
 	metrics *prometheus.Registry
+	eff     *ocean.Effective // nil while waiting
+	demo    *demo.Demo       // nil: the service is a real one
 }
 
 // newBareApp is an app without parts.
@@ -351,10 +325,12 @@ func newBareApp(cfg *config) *app {
 	return a
 }
 
-// uses says what a command needs of the state directory.
+// uses says what a command needs besides clients, or instead.
 type uses struct {
-	state  bool // files in it
-	memory bool // of Azure DevOps, which one process has at a time
+	state   bool // files in the state directory
+	memory  bool // of Azure DevOps, which one process has at a time
+	silent  bool // no log: what matters is printed
+	mapping bool // nothing but a way to read one
 }
 
 // newClients wires what every command needs: log, network, Port, Azure DevOps, the
@@ -378,7 +354,7 @@ func newClients(ctx context.Context, p *process, cfg *config, eff *ocean.Effecti
 		}
 	}
 	pc := cfg.Port.ClientConfig()
-	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, coreVersion
+	pc.IntegrationType, pc.Identifier, pc.Version, pc.CoreVersion = cfg.Ocean.Integration.Type, cfg.Ocean.Integration.Identifier, version, ocean.CoreVersion
 	pc.Limits, pc.Transport, pc.Masker, pc.Log, pc.Registry = cfg.Limits, a.network.Port(), p.Masker, a.log, a.metrics
 	pc.MetricsWebhook, pc.MetricsTransport = cfg.Ocean.Metrics.Target(), a.network.ThirdParty()
 	if a.port, err = port.New(pc); err != nil {
@@ -394,19 +370,15 @@ func newClients(ctx context.Context, p *process, cfg *config, eff *ocean.Effecti
 	if err != nil {
 		return nil, err
 	}
-	sc := p.sourceConfig(cfg, eff)
+	sc := p.mappings(cfg, eff)
 	sc.Read, sc.StateDirectory, sc.Log = a.port.Mapping, a.state, a.log
 	a.source = resync.NewSource(sc)
 	return a, nil
 }
 
-// sourceConfig is how a mapping is used, wherever it comes from.
-func (p *process) sourceConfig(cfg *config, eff *ocean.Effective) resync.SourceConfig {
-	sc := resync.SourceConfig{ItemTimeout: cfg.Ocean.ItemTimeout, TTL: cfg.Port.MappingTTL.Duration()}
-	if cfg.Ocean.AllowJQEnvironment {
-		sc.Environ = func() []string { return eff.JQEnviron(p.Environ) }
-	}
-	return sc
+// mappings is how a mapping is used, wherever it comes from.
+func (p *process) mappings(cfg *config, eff *ocean.Effective) resync.SourceConfig {
+	return resync.SourceConfig{ItemTimeout: cfg.Ocean.ItemTimeout, TTL: cfg.Port.MappingTTL.Duration(), Environ: eff.JQAccess(&cfg.Ocean, p.Environ)}
 }
 
 func (a *app) component(name string) *slog.Logger { return a.log.With("component", name) }
@@ -417,21 +389,13 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 	if err != nil {
 		return nil, err
 	}
-	if err := ocean.SweepState(a.state); err != nil {
-		a.log.WarnContext(ctx, "temporary files of an earlier process are left", "err", err)
-	}
-	if cfg.Ocean.EventListener.ReadsKafka() {
-		if a.kafka, err = a.newKafka(); err != nil {
-			return nil, err
-		}
-	}
+	ocean.SweepState(a.state, a.log)
 	a.planned = cfg.Ocean.Schedule(time.Now())
 	if cfg.Ocean.Audit.Enabled {
 		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Tell: a.demoTold, Log: a.component("audit")})
 	}
 	into := catalog.New(catalog.Config{Port: a.port, TempDirectory: a.state, Audit: a.audit, Registry: a.metrics, Log: a.component("catalog")})
-	follows := cfg.Ocean.EventListener.FollowsEvents()
-	if follows {
+	if cfg.Ocean.EventListener.FollowsEvents() {
 		a.book = origins.Open(a.state, a.component("resync"))
 		a.follow = live.New(live.Config{
 			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
@@ -451,7 +415,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.Out, resync.NewScreen(p.Terminal, p.Masker.Line, p.Environ["NO_COLOR"] == ""),
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
-		Causes: append(listener.Causes(), causeMissed, causePosted), Registry: a.metrics,
+		Causes: listener.Causes(), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -472,6 +436,7 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	cfg, listen := a.cfg, &a.cfg.Ocean.EventListener
 	wc := webhook.Config{
 		Settings: cfg.Hooks, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
+		Directory: webhook.DirectoryIn(a.state), Used: a.keeper.WasAlive(), Lost: a.woken.Missed, Ready: func() bool { return !a.waiting },
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
 		Registry: a.metrics, Events: hooks.EventTypes(), ShowStatus: cfg.Ocean.StatusPage,
 	}
@@ -479,18 +444,11 @@ func (a *app) newServer(ctx context.Context) (err error) {
 		return err
 	}
 	wc.Settings.Workers = max(wc.Settings.Workers, cfg.Ocean.EventWorkers)
-	if a.state != "" {
-		wc.Directory = filepath.Join(a.state, "hooks")
-		wc.Used, wc.Lost = a.keeper.WasAlive(), a.missed
-	}
-	if a.waiting {
-		wc.Ready = func() bool { return false }
-	}
 	if a.follow != nil {
 		wc.Handler = webhook.BodiesHandler(a.follow.Handle, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = func() { a.woken.Wake(causePosted) }
+		wc.Resync = a.woken.Posted
 	}
 	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{Host: a.demo.Host(), HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
 	return err
@@ -498,25 +456,20 @@ func (a *app) newServer(ctx context.Context) (err error) {
 
 // status is what /status.json and the page show, which has more: what the rooms know.
 func (a *app) status() (*status.Site, error) {
-	shows := status.Sections{"build": func() any { return a.build }}
+	build := func() any { return a.build }
 	if a.waiting {
-		state := status.WatchState(a.metrics, a.cfg.Ocean.StateDirectory)
-		shows["stateDirectory"] = func() any { return state() }
-		return status.NewSite(status.SiteConfig{Document: status.New(shows)})
+		return status.NewSite(status.SiteConfig{Document: status.New(a.metrics, a.cfg.Ocean.StateDirectory, status.Sections{"build": build})})
 	}
-	state := status.WatchState(a.metrics, a.state)
-	shows["stateDirectory"] = func() any { return state() }
-	shows["port"] = func() any { return a.port.Health() }
-	shows["organizations"] = func() any { return azuredevops.HealthOf(a.orgs) }
-	shows["queue"] = func() any { return a.server.Queue() }
-	shows["hooks"] = func() any { return a.keeper.Health() }
-	shows["resync"] = func() any { return a.runner.View() }
-	more := status.Sections{"config": func() any { return a.eff.Rows }, "demo": a.demo.Show}
-	more["live"] = func() any { return a.server.Minutes() }
-	more["audit"] = func() any { return a.audit.Recent() }
-	more["deadLetters"] = func() any { return a.server.DeadLetters(status.MostDeadLetters) }
 	return status.NewSite(status.SiteConfig{
-		Document: status.New(shows), More: more, Press: a.demo.Presses(),
+		Document: status.New(a.metrics, a.state, status.Sections{
+			"build": build, "port": func() any { return a.port.Health() }, "organizations": func() any { return azuredevops.HealthOf(a.orgs) },
+			"queue": func() any { return a.server.Queue() }, "hooks": func() any { return a.keeper.Health() }, "resync": func() any { return a.runner.View() },
+		}),
+		More: status.Sections{
+			"config": func() any { return a.eff.Rows }, "demo": a.demo.Show, "live": func() any { return a.server.Minutes() },
+			"audit": func() any { return a.audit.Recent() }, "deadLetters": func() any { return a.server.DeadLetters(status.MostDeadLetters) },
+		},
+		Press:   a.demo.Presses(),
 		Redrive: func(ctx context.Context, ids ...uint64) (int, error) { return a.server.Redrive(ctx, ids...) },
 	})
 }
@@ -532,24 +485,13 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}
 	return webhook.Envelope{
 		Key: ev.Key(), EventType: ev.Type, EventID: ev.ID, SubscriptionID: ev.SubscriptionID, Resource: ev.Resource,
-		Known: a.follow != nil && a.follow.Knows(&ev),
+		Known: a.follow.Knows(&ev),
 	}, nil
-}
-
-// newKafka makes the reader of Port's topic.
-func (a *app) newKafka() (*listener.Kafka, error) {
-	listen := &a.cfg.Ocean.EventListener
-	mechanism, encrypted := listen.KafkaAccess()
-	return listener.NewKafka(listener.KafkaConfig{
-		Brokers: listen.Brokers, Mechanism: mechanism, Dial: a.network.DialPort(encrypted),
-		Topic: a.port.KafkaTopic, Credentials: a.port.KafkaCredentials,
-		Type: a.cfg.Ocean.Integration.Type, Identifier: a.cfg.Ocean.Integration.Identifier, Log: a.component("listener"),
-	})
 }
 
 // newKeeper makes what looks after the subscriptions; nil without a public address.
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
-	url := a.cfg.Ocean.PublicURL(hookRoute)
+	url := a.cfg.Ocean.PublicURL(hooks.Route)
 	if url == "" {
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
@@ -557,19 +499,10 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 		Organizations: a.orgs, URL: url, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: hooks.WantedBy(a.source.Current), Resync: a.missed, Log: a.component("hooks"),
+		Wanted: hooks.WantedBy(a.source.Current), Resync: a.woken.Missed, Log: a.component("hooks"),
 		Relist: a.follow.RelistMissed, Redeliver: a.follow.Handle,
 	})
 }
-
-// missed asks for a resync that brings what deliveries did not.
-func (a *app) missed() { a.woken.Wake(causeMissed) }
-
-// Causes of a resync besides those of the listener.
-const (
-	causeMissed = "missed deliveries"
-	causePosted = "POST /resync"
-)
 
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
@@ -596,13 +529,9 @@ func (a *app) run(ctx context.Context) error {
 	if err := a.port.SetupWhenReachable(ctx, setup, !once); err != nil || ctx.Err() != nil {
 		return err
 	}
-	var last time.Time
-	begins := false
-	if i := a.port.Installed(); i != nil {
-		began, ended := i.Resynced()
-		last, begins = began, listen.Begins(ended)
-		a.source.Use(ctx, i.Config)
-	}
+	i := a.port.Installed()
+	a.source.Use(ctx, i.Config)
+	begins, since := listen.After(i.Resynced())
 	if once {
 		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
 	}
@@ -615,13 +544,17 @@ func (a *app) run(ctx context.Context) error {
 	}
 	lc := listener.Config{
 		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
-		Wake: a.woken, Interval: listen.Interval, OnStart: begins, Schedule: a.planned, Kafka: a.kafka, Log: a.component("listener"),
+		Wake: a.woken, Interval: listen.Interval, OnStart: begins, Since: since, Schedule: a.planned, Log: a.component("listener"),
 	}
 	if listen.Listens() {
 		lc.Requested = a.port.ResyncRequest
 	}
-	if listen.Called() {
-		lc.Since = last
+	if listen.ReadsKafka() {
+		lc.Kafka = listener.NewKafka(listener.KafkaConfig{
+			Brokers: listen.Brokers, Mechanism: listen.KafkaMechanism(), Dial: a.network.DialPort(listen.KafkaEncrypted()),
+			Topic: a.port.KafkaTopic, Credentials: a.port.KafkaCredentials,
+			Type: a.cfg.Ocean.Integration.Type, Identifier: a.cfg.Ocean.Integration.Identifier, Log: a.component("listener"),
+		})
 	}
 	if err := listener.Run(ctx, lc); ctx.Err() == nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -27,6 +26,7 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/tidwall/gjson"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -34,11 +34,10 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
-	"github.com/ado-port/ado-port/mapping/resync/live"
+	"github.com/ado-port/ado-port/azuredevops/hooks"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
-	"github.com/ado-port/ado-port/webhook"
 )
 
 var update = flag.Bool("update", false, "write the generated parts of deploy/*.md")
@@ -64,6 +63,26 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// until waits until a text was written.
+func (b *buffer) until(t *testing.T, text string) {
+	t.Helper()
+	seen := make(chan struct{})
+	once := sync.OnceFunc(func() { close(seen) })
+	b.mu.Lock()
+	b.after = func(all string) {
+		if strings.Contains(all, text) {
+			once()
+		}
+	}
+	b.after(b.b.String())
+	b.mu.Unlock()
+	select {
+	case <-seen:
+	case <-t.Context().Done():
+		t.Fatalf("%q was not written", text)
+	}
 }
 
 const pat = "pat-that-nobody-may-see"
@@ -446,9 +465,6 @@ type liveBench struct {
 	pull       *azuredevopstest.PullRequest
 	build      *azuredevopstest.Build // that runs
 	environ    map[string]string
-
-	mu      sync.Mutex
-	changed chan struct{} // closed after the next request to the catalog
 }
 
 // hookRetry is the pause before a delivery that was refused or not answered is
@@ -458,7 +474,7 @@ const hookRetry = 5 * time.Millisecond
 // newLiveBench makes everything but the service.
 func newLiveBench(t *testing.T) *liveBench {
 	t.Helper()
-	b := &liveBench{changed: make(chan struct{})}
+	b := new(liveBench)
 	w := azuredevopstest.NewWorld("contoso")
 	b.project = w.AddProject("Payments")
 	b.repository = b.project.AddRepository("checkout")
@@ -471,10 +487,8 @@ func newLiveBench(t *testing.T) *liveBench {
 	b.ado = azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat, HookRetry: hookRetry})
 	t.Cleanup(b.ado.Close)
 
-	b.catalog = porttest.NewUnstarted(porttest.Options{ClientID: "cid"})
+	b.catalog = porttest.New(porttest.Options{ClientID: "cid"})
 	t.Cleanup(b.catalog.Close)
-	server := httptest.NewServer(b)
-	t.Cleanup(server.Close)
 	for _, name := range []string{"repository", "branch", "pull-request", "build"} {
 		b.catalog.AddBlueprint(fmt.Sprintf(`{"identifier":%q,"schema":{"properties":{"state":{"type":"string"}}}}`, name))
 	}
@@ -486,7 +500,7 @@ func newLiveBench(t *testing.T) *liveBench {
 
 	port := freePort(t)
 	b.environ = map[string]string{
-		"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "port-secret-that-nobody-may-see", "OCEAN__PORT__BASE_URL": server.URL,
+		"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "port-secret-that-nobody-may-see", "OCEAN__PORT__BASE_URL": b.catalog.URL,
 		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL":      b.ado.OrganizationURL(),
 		"OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
 		"OCEAN__INTEGRATION__CONFIG__WEBHOOK_SECRET":        "hook-secret",
@@ -504,32 +518,13 @@ func resource(kind, identifier, title, state string) string {
 		`{"identifier":%q,"blueprint":%q,"title":%q,"properties":{"state":%q}}}}}`, kind, identifier, strconv.Quote(kind), title, state)
 }
 
-// ServeHTTP is the catalog; whoever waits looks again after every request.
-func (b *liveBench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	b.catalog.ServeHTTP(w, r)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	close(b.changed)
-	b.changed = make(chan struct{})
-}
-
 // until waits for the catalog.
 func (b *liveBench) until(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for {
-		b.mu.Lock()
-		changed := b.changed
-		b.mu.Unlock()
-		if done() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			t.Fatalf("%s: not in time; the catalog holds %+v", what, b.catalog.Entities(""))
-		}
+	if b.catalog.Until(ctx, done) != nil {
+		t.Fatalf("%s: not in time; the catalog holds %+v", what, b.catalog.Entities(""))
 	}
 }
 
@@ -544,7 +539,7 @@ func (b *liveBench) ready(t *testing.T) {
 	if err := b.ado.Subscribed(ctx, events...); err != nil {
 		t.Fatal(err)
 	}
-	b.until(t, "the first resync", func() bool { return completed(b.catalog) > 0 })
+	b.until(t, "the first resync", func() bool { return b.catalog.Resyncs() > 0 })
 }
 
 // entity is "title: state" of an entity, "" when there is none.
@@ -593,21 +588,32 @@ func (b *liveBench) once(t *testing.T) {
 	}
 }
 
-// post sends something to the service, with the password of the hooks, and returns
-// the status of the answer.
-func (b *liveBench) post(t *testing.T, path, password string, body []byte) int {
+// ask asks the service, with the password of the hooks; the status is 0 while it does
+// not answer.
+func (b *liveBench) ask(t *testing.T, method, path, password string, body []byte) (status int, text string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:"+b.environ["APPLICATION__PORT"]+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://127.0.0.1:"+b.environ["APPLICATION__PORT"]+path, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.SetBasicAuth("", password)
+	req.SetBasicAuth("port", password)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return 0, ""
 	}
-	res.Body.Close()
-	return res.StatusCode
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, ""
+	}
+	return res.StatusCode, string(answer)
+}
+
+// post sends something to the service and returns the status of the answer.
+func (b *liveBench) post(t *testing.T, path, password string, body []byte) int {
+	t.Helper()
+	status, _ := b.ask(t, http.MethodPost, path, password, body)
+	return status
 }
 
 // liveService starts the bench with a service in this process.
@@ -619,15 +625,39 @@ func liveService(t *testing.T) *liveBench {
 	return b
 }
 
-func TestLivePush(t *testing.T) {
+// What happens in Azure DevOps is in the catalog soon after.
+func TestLive(t *testing.T) {
 	t.Parallel()
 	b := liveService(t)
-	c := b.repository.Push("feature", azuredevopstest.Files{"CHANGES.md": "* more"})
-	b.want(t, "branch", "checkout/feature", fmt.Sprintf("feature: %q", c.ID))
-	c = b.repository.Push("new", azuredevopstest.Files{"CHANGES.md": "* new"})
+	b.ado.Deliver(azuredevopstest.Once("git.push", azuredevopstest.Twice))
+	c := b.repository.Push("new", azuredevopstest.Files{"CHANGES.md": "* new"})
 	b.want(t, "branch", "checkout/new", fmt.Sprintf("new: %q", c.ID))
-	b.repository.DeleteBranch("feature")
-	b.want(t, "branch", "checkout/feature", "")
+	b.repository.DeleteBranch("new")
+	b.want(t, "branch", "checkout/new", "")
+	b.build.Finish("failed")
+	b.want(t, "build", "1", b.build.Number+`: "failed"`)
+	b.pull.Complete()
+	b.want(t, "pull-request", "1", `Feature: "completed"`)
+	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", b.repository.Branch("main").ID))
+	b.repository.Rename("till")
+	b.want(t, "repository", "till", fmt.Sprintf("till: %q", b.repository.ID))
+	b.want(t, "repository", "checkout", "")
+	b.want(t, "branch", "checkout/main", "")
+	if got := b.entity("branch", "till/main"); got == "" {
+		t.Error("the branches did not move along")
+	}
+	b.repository.Delete()
+	for _, e := range [][2]string{{"repository", "till"}, {"branch", "till/main"}, {"branch", "till/feature"}, {"pull-request", "1"}} {
+		b.want(t, e[0], e[1], "")
+	}
+	if b.entity("repository", "other") == "" || b.entity("branch", "other/main") == "" || b.entity("build", "1") == "" {
+		t.Errorf("left %+v", b.catalog.Entities(""))
+	}
+	for _, n := range b.ado.Notifications() {
+		if n.Result != "succeeded" {
+			t.Errorf("notification %+v", n)
+		}
+	}
 }
 
 // The log is read by machines: no key twice in a line, no number of nanoseconds, and
@@ -690,75 +720,22 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
-func TestLiveRename(t *testing.T) {
-	t.Parallel()
-	b := liveService(t)
-	state := fmt.Sprintf(": %q", b.repository.ID)
-	b.repository.Rename("till")
-	b.want(t, "repository", "till", "till"+state)
-	b.want(t, "repository", "checkout", "")
-	b.want(t, "branch", "checkout/main", "")
-	if got := b.entity("branch", "till/main"); got == "" {
-		t.Error("the branches did not move along")
-	}
-}
-
-func TestLiveDeletion(t *testing.T) {
-	t.Parallel()
-	b := liveService(t)
-	b.repository.Delete()
-	for _, e := range [][2]string{{"repository", "checkout"}, {"branch", "checkout/main"}, {"branch", "checkout/feature"}, {"pull-request", "1"}} {
-		b.want(t, e[0], e[1], "")
-	}
-	if b.entity("repository", "other") == "" || b.entity("branch", "other/main") == "" || b.entity("build", "1") == "" {
-		t.Errorf("left %+v", b.catalog.Entities(""))
-	}
-}
-
-func TestLivePullRequest(t *testing.T) {
-	t.Parallel()
-	b := liveService(t)
-	b.pull.Complete()
-	b.want(t, "pull-request", "1", `Feature: "completed"`)
-	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", b.repository.Branch("main").ID))
-}
-
-func TestLiveBuild(t *testing.T) {
-	t.Parallel()
-	b := liveService(t)
-	b.build.Finish("failed")
-	b.want(t, "build", "1", b.build.Number+`: "failed"`)
-}
-
-func TestLiveTwice(t *testing.T) {
-	t.Parallel()
-	b := liveService(t)
-	b.ado.Deliver(azuredevopstest.Once("git.push", azuredevopstest.Twice))
-	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
-	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
-	for _, n := range b.ado.Notifications() {
-		if n.Result != "succeeded" {
-			t.Errorf("notification %+v", n)
-		}
-	}
-}
-
 func TestWithoutAddress(t *testing.T) {
 	t.Parallel()
 	b := newLiveBench(t)
 	delete(b.environ, "OCEAN__BASE_URL")
 	stop := b.service(t)
-	b.until(t, "the first resync", func() bool { return completed(b.catalog) > 0 })
+	b.until(t, "the first resync", func() bool { return b.catalog.Resyncs() > 0 })
 	var told []azuredevopstest.Event
 	b.ado.World().Subscribe(func(e azuredevopstest.Event) { told = append(told, e) })
 	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
 	for i, e := range told { // somebody else has made subscriptions
-		if status := b.post(t, hookRoute, "hook-secret", e.Payload("made-by-hand", i)); status != http.StatusOK {
+		if status := b.post(t, hooks.Route, "hook-secret", e.Payload("made-by-hand", i)); status != http.StatusOK {
 			t.Errorf("a delivery is answered %d", status)
 		}
 	}
 	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
-	if status := b.post(t, hookRoute, "hook-secret", []byte("{}")); status != http.StatusBadRequest {
+	if status := b.post(t, hooks.Route, "hook-secret", []byte("{}")); status != http.StatusBadRequest {
 		t.Errorf("what is no delivery is answered %d", status)
 	}
 	if errs := stop(); len(b.ado.Subscriptions()) != 0 || !strings.Contains(errs, "OCEAN__BASE_URL is not set") {
@@ -771,14 +748,14 @@ func TestWebhooksOnly(t *testing.T) {
 	t.Parallel()
 	b := newLiveBench(t)
 	b.once(t)
-	states := completed(b.catalog)
+	states := b.catalog.Resyncs()
 	b.environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
 	b.environ["OCEAN__EVENT_LISTENER__TYPE"] = "WEBHOOKS_ONLY"
 	b.service(t)
 	b.ready(t)
 	b.repository.DeleteBranch("feature")
 	b.want(t, "branch", "checkout/feature", "")
-	if got := completed(b.catalog); got != states {
+	if got := b.catalog.Resyncs(); got != states {
 		t.Errorf("%d states of resyncs, want the %d of before", got, states)
 	}
 }
@@ -852,14 +829,6 @@ func TestBrokenMapping(t *testing.T) {
 	b.want(t, "branch", "checkout/feature", "")
 }
 
-func TestHandleMalformed(t *testing.T) {
-	t.Parallel()
-	d := webhook.BodiesHandler(live.New(live.Config{}).Handle, live.ErrMalformed)
-	if err := d.Handle(t.Context(), "", []webhook.Delivery{{Body: []byte("{}")}}); !errors.Is(err, webhook.ErrPermanent) {
-		t.Errorf("error %v, want one that is permanent", err)
-	}
-}
-
 func TestHooksCommand(t *testing.T) {
 	t.Parallel()
 	b := newLiveBench(t)
@@ -884,7 +853,7 @@ func TestHooksCommand(t *testing.T) {
 	b.ado.SetSubscriptionStatus(b.ado.Subscriptions()[0].ID, "disabledBySystem")
 	wants(ocean.ExitFailed, "disabledBySystem")
 	wants(ocean.ExitGood, "re-enabled", "--repair")
-	old := b.environ["OCEAN__BASE_URL"] + hookRoute
+	old := b.environ["OCEAN__BASE_URL"] + hooks.Route
 	b.environ["OCEAN__BASE_URL"] = "https://new.example.com"
 	b.environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
 	wants(ocean.ExitGood, "created", "--repair")
@@ -948,8 +917,8 @@ func TestLiveSurvivesAKill(t *testing.T) {
 	b.child(t, "OCEAN__EVENT_LISTENER__RESYNC_ON_START=false")
 	want := fmt.Sprintf("main: %q", c.ID)
 	b.want(t, "branch", "checkout/main", want)
-	if old == "" || old == want || completed(b.catalog) != 2 {
-		t.Errorf("before the restart %q; %d states of resyncs, want 2", old, completed(b.catalog))
+	if old == "" || old == want || b.catalog.Resyncs() != 2 {
+		t.Errorf("before the restart %q; %d states of resyncs, want 2", old, b.catalog.Resyncs())
 	}
 }
 
@@ -1022,15 +991,6 @@ func TestSplitInstallation(t *testing.T) {
 	}
 }
 
-// completed counts what was said of resyncs, -1 while one is running or before the first.
-func completed(catalog *porttest.Server) int {
-	states := catalog.Integration().States
-	if len(states) == 0 || strings.Contains(string(states[len(states)-1]), `"running"`) {
-		return -1
-	}
-	return len(states)
-}
-
 // freePort finds a port that nobody uses.
 func freePort(t *testing.T) int {
 	t.Helper()
@@ -1042,22 +1002,6 @@ func freePort(t *testing.T) int {
 	return ln.Addr().(*net.TCPAddr).Port // of a TCP listener
 }
 
-// A watched output tells when it has shown a text.
-type watched struct {
-	buffer
-	text string
-	once sync.Once
-	seen chan struct{}
-}
-
-func (s *watched) Write(p []byte) (int, error) {
-	n, err := s.buffer.Write(p)
-	if strings.Contains(s.buffer.String(), s.text) {
-		s.once.Do(func() { close(s.seen) })
-	}
-	return n, err
-}
-
 // A service whose state directory cannot be used answers 503 and is not ready; it
 // goes on when the directory can be used.
 func TestServiceWaitsForItsStateDirectory(t *testing.T) {
@@ -1067,50 +1011,37 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o600); err != nil { // not a directory
 		t.Fatal(err)
 	}
-	environ := maps.Clone(b.environ)
-	environ["OCEAN__STATE_DIRECTORY"] = filepath.Join(dir, "state")
-	ctx, stop := context.WithCancel(t.Context())
-	log := &watched{text: "waiting for the state directory", seen: make(chan struct{})}
-	done := make(chan int, 1)
-	go func() { done <- run(ctx, ocean.Process{Environ: environ, Dir: t.TempDir(), Out: io.Discard, Err: log}) }()
-	<-log.seen
+	b.environ["OCEAN__STATE_DIRECTORY"] = filepath.Join(dir, "state")
+	o := &observed{liveBench: b, stop: b.service(t)}
+	o.shows(t, "ado_port_state_usable 0", "ado_port_state_on_disk 1")
+	_, doc := b.ask(t, http.MethodGet, "/status.json", "hook-secret", nil)
+	if gjson.Get(doc, "stateDirectory.usable").Bool() || gjson.Get(doc, "stateDirectory.error").String() == "" || gjson.Get(doc, "build.version").String() != version {
+		t.Errorf("/status.json shows %s", doc)
+	}
 	// The server has yet to look at the directory when it begins to answer.
-	asking, cancel := context.WithTimeout(ctx, time.Minute)
+	ready := func() (status int) {
+		status, _ = b.ask(t, http.MethodGet, "/health/ready", "", nil)
+		return status
+	}
+	asking, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for asking.Err() == nil && statusOf(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/ready", "") != http.StatusServiceUnavailable {
+	for asking.Err() == nil && ready() != http.StatusServiceUnavailable {
 		runtime.Gosched()
 	}
-	if got := statusOf(t, http.MethodGet, environ["OCEAN__BASE_URL"]+"/health/live", ""); got != http.StatusOK || asking.Err() != nil {
+	if got, _ := b.ask(t, http.MethodGet, "/health/live", "", nil); got != http.StatusOK || asking.Err() != nil {
 		t.Errorf("/health/live is answered %d, and /health/ready: %v", got, asking.Err())
 	}
 	event := `{"eventType":"git.push","resource":{"repository":{"id":"` + b.repository.ID + `","project":{"id":"` + b.project.ID + `"}}}}`
-	if got := statusOf(t, http.MethodPost, environ["OCEAN__BASE_URL"]+hookRoute, event); got != 503 {
+	if got := b.post(t, hooks.Route, "hook-secret", []byte(event)); got != http.StatusServiceUnavailable {
 		t.Errorf("a delivery is answered %d, want 503", got)
 	}
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
 	b.ready(t)
-	stop()
-	if code := <-done; code != ocean.ExitGood {
-		t.Errorf("exit code %d", code)
+	if log := o.stop(); !strings.Contains(log, "waiting for the state directory") {
+		t.Errorf("the log does not say so:\n%s", log)
 	}
-}
-
-// statusOf asks the service, as Azure DevOps where there is a body.
-func statusOf(t *testing.T, method, url, body string) int {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.SetBasicAuth("port", "hook-secret")
-	res, err := new(http.Client).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	return res.StatusCode
 }
 
 var (
@@ -1347,21 +1278,7 @@ func listenTo(t *testing.T, catalog *porttest.Server, environ map[string]string)
 // says waits until the log has a text.
 func (l *listening) says(t *testing.T, text string) {
 	t.Helper()
-	seen := make(chan struct{})
-	once := sync.OnceFunc(func() { close(seen) })
-	l.log.mu.Lock()
-	l.log.after = func(all string) {
-		if strings.Contains(all, text) {
-			once()
-		}
-	}
-	l.log.after(l.log.b.String())
-	l.log.mu.Unlock()
-	select {
-	case <-seen:
-	case <-t.Context().Done():
-		t.Fatalf("the log does not say %q", text)
-	}
+	l.log.until(t, text)
 }
 
 // want waits for states of resyncs.
@@ -1497,5 +1414,272 @@ func TestLiveEventsBehindABrokenMapping(t *testing.T) {
 		b.catalog.SetMapping(good)
 		c = b.repository.Push("main", azuredevopstest.Files{"a": "c"})
 		b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+	}
+}
+
+// An observed is a service that resyncs when it is asked to, and what it shows.
+type observed struct {
+	*liveBench
+	stop func() string // ends it and returns its log
+}
+
+// observe starts a service and waits for its first resync.
+func observe(t *testing.T, b *liveBench) *observed {
+	t.Helper()
+	maps.Copy(b.environ, map[string]string{
+		"OCEAN__EVENT_LISTENER__TYPE": "WEBHOOK", "OCEAN__EVENT_LISTENER__APP_HOST": "http://127.0.0.1:" + b.environ["APPLICATION__PORT"],
+		"OCEAN__MAX_WAIT_SECONDS_BEFORE_SHUTDOWN": "100ms",
+	})
+	o := &observed{liveBench: b}
+	o.stop = b.service(t)
+	o.shows(t, `ado_port_resyncs_total{cause="start",state="completed"} 1`)
+	return o
+}
+
+// get asks the service for a page; "" while it does not answer.
+func (o *observed) get(t *testing.T, path string) string {
+	t.Helper()
+	_, text := o.ask(t, http.MethodGet, path, "hook-secret", nil)
+	return text
+}
+
+// shows waits until a scrape has these lines.
+func (o *observed) shows(t *testing.T, lines ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		text := o.get(t, "/metrics")
+		i := slices.IndexFunc(lines, func(l string) bool { return !strings.Contains(text, "\n"+l+"\n") })
+		switch {
+		case i < 0:
+			return
+		case ctx.Err() != nil:
+			t.Fatalf("the scrape lacks %s; the status is %s", lines[i], o.get(t, "/status.json"))
+		}
+		runtime.Gosched()
+	}
+}
+
+// What goes wrong is seen in the log, in a metric and in /status.json. The table in
+// deploy/OPERATING.md says so.
+func TestWhatYouSeeWhen(t *testing.T) {
+	t.Parallel()
+	const repositories = "GET /{project}/_apis/git/repositories"
+	for _, tt := range []struct {
+		name     string
+		prepare  func(b *liveBench)
+		sabotage func(b *liveBench)
+		metrics  []string // {org} is the organization
+		status   map[string]string
+		log      string
+	}{
+		{
+			name:     "revoked token",
+			sabotage: func(b *liveBench) { b.ado.Fault(azuredevopstest.Status("", http.StatusUnauthorized)) },
+			metrics: []string{
+				`ado_port_credential_ok{organization="{org}"} 0`, `ado_port_resyncs_total{cause="POST /resync",state="failed"} 1`,
+				`ado_port_azure_reachable{organization="{org}"} 1`, `success{kind="__runtime__",phase="resync"} 0`,
+			},
+			status: map[string]string{"organizations.0.credentialOk": "false", "organizations.0.state": "reachable", "resync.last.state": "failed", "resync.last.kinds.0.complete": "false"},
+			log:    "the organization refuses the credential",
+		},
+		{
+			name:     "Port is down",
+			sabotage: func(b *liveBench) { b.catalog.Fault(porttest.Reset("")) },
+			metrics:  []string{`ado_port_port_reachable 0`, `ado_port_resync_running 1`, `ado_port_port_credential_ok 1`},
+			status:   map[string]string{"port.state": "unreachable", "port.credentialOk": "true", "resync.running.cause": "POST /resync"},
+		},
+		{
+			name: "one project is forbidden",
+			sabotage: func(b *liveBench) {
+				b.ado.Fault(azuredevopstest.Status(repositories, http.StatusForbidden).In(b.project.Name))
+			},
+			prepare: func(b *liveBench) {
+				b.ado.World().AddProject("Shipping").AddRepository("labels").Push("main", azuredevopstest.Files{"README.md": ""})
+			},
+			metrics: []string{
+				`ado_port_resyncs_total{cause="POST /resync",state="failed"} 1`, `success{kind="repository-0",phase="resync"} 0`, `ado_port_credential_ok{organization="{org}"} 1`,
+				`ado_port_resync_not_deleted_entities{hold="unread"} 6`,
+			},
+			status: map[string]string{"resync.last.state": "failed", "resync.last.kinds.0.complete": "false", "resync.last.kinds.0.firstError": "Payments", "resync.last.notDeleted.0.hold": "unread"},
+			log:    "not read, so nothing of it is deleted",
+		},
+		{
+			name: "the brake",
+			prepare: func(b *liveBench) {
+				b.catalog.SetMapping(`{"entityDeletionThreshold":1,"resources":[` + resource("repository", ".name", ".name", ".id") + `]}`)
+				for i := range 30 {
+					b.project.AddRepository(fmt.Sprint("service-", i))
+				}
+			},
+			sabotage: func(b *liveBench) {
+				for len(b.project.Repositories) > 0 {
+					b.project.Repositories[0].Delete()
+				}
+			},
+			metrics: []string{`ado_port_resyncs_total{cause="POST /resync",state="completed"} 1`, `ado_port_resync_not_deleted_entities{hold="brake"} 32`},
+			status:  map[string]string{"resync.last.notDeleted.#(hold==\"brake\").entities": "32"},
+			log:     "not deleted",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := newLiveBench(t)
+			b.environ["OCEAN__BASE_URL"] = "" // no hooks: what is deleted is news to the resync
+			if tt.prepare != nil {
+				tt.prepare(b)
+			}
+			o := observe(t, b)
+			tt.sabotage(b)
+			if got := b.post(t, "/resync", "hook-secret", nil); got != http.StatusAccepted {
+				t.Fatalf("POST /resync is answered %d", got)
+			}
+			for i, m := range tt.metrics {
+				tt.metrics[i] = strings.ReplaceAll(m, "{org}", b.ado.OrganizationURL())
+			}
+			o.shows(t, tt.metrics...)
+			doc := o.get(t, "/status.json")
+			for path, want := range tt.status {
+				if got := gjson.Get(doc, path).String(); !strings.Contains(got, want) {
+					t.Errorf("/status.json: %s is %q, want %q in\n%s", path, got, want, doc)
+				}
+			}
+			if log := o.stop(); !strings.Contains(log, tt.log) {
+				t.Errorf("the log does not say %q:\n%s", tt.log, log)
+			}
+		})
+	}
+}
+
+// late are the series that are not there from the start: their labels come from the
+// mapping.
+var late = []string{"ado_port_entities_total", "success", "duration_seconds", "object_count"}
+
+// A whole life of the service: what it exports is in deploy/OBSERVABILITY.md, is
+// named by the rules of Prometheus and is there from the start.
+// go test -run TestSeries -update . writes the document.
+func TestSeries(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	o := &observed{liveBench: b}
+	o.stop = b.service(t)
+	o.shows(t, "ado_port_state_on_disk 1")
+	first := parseSeries(o.get(t, "/metrics"))
+	b.ready(t)
+	b.repository.Push("main", azuredevopstest.Files{"README.md": "# Checkout, again"})
+	o.shows(t, `ado_port_hooks_processed_total{event="git.push"} 1`, `ado_port_subscriptions{health="missing",organization="`+b.ado.OrganizationURL()+`"} 0`)
+	text := o.get(t, "/metrics")
+	all := parseSeries(text)
+	for name := range all {
+		if _, ok := first[name]; !ok && !slices.Contains(late, name) {
+			t.Errorf("%s is not there from the start", name)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if p.Metric != "object_count" { // the Python integration calls it so
+			t.Error(p)
+		}
+	}
+	for _, label := range []string{`area="other"`, `route="other"`} {
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, "_requests_total{") && strings.Contains(line, label) && !strings.HasSuffix(line, " 0\n") {
+				t.Errorf("a request is not counted by its name: %s", line)
+			}
+		}
+	}
+	const document = "deploy/OBSERVABILITY.md"
+	old, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := splice(old, "series", seriesTable(all))
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case bytes.Equal(old, want):
+	case !*update:
+		t.Errorf("the series in %s are not current: go test -run TestSeries -update .", document)
+	default:
+		if err := os.WriteFile(document, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type seriesDoc struct {
+	kind, help string
+	labels     []string
+}
+
+var labelName = regexp.MustCompile(`([a-z_]+)="(?:[^"\\]|\\.)*"`)
+
+// parseSeries reads a scrape; what the client library exports about Go and the process
+// is left out.
+func parseSeries(text string) map[string]*seriesDoc {
+	out := map[string]*seriesDoc{}
+	var at *seriesDoc
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if help, ok := strings.CutPrefix(line, "# HELP "); ok {
+			name, help, _ := strings.Cut(help, " ")
+			at = &seriesDoc{help: help}
+			if !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
+				out[name] = at
+			}
+		} else if kind, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			_, at.kind, _ = strings.Cut(kind, " ")
+		} else {
+			for _, m := range labelName.FindAllStringSubmatch(line, -1) {
+				if m[1] != "le" && !slices.Contains(at.labels, m[1]) {
+					at.labels = append(at.labels, m[1])
+				}
+			}
+		}
+	}
+	return out
+}
+
+func seriesTable(all map[string]*seriesDoc) string {
+	var b strings.Builder
+	b.WriteString("| Series | Type | Labels | What it tells |\n|---|---|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		s := all[name]
+		labels := ""
+		if len(s.labels) > 0 {
+			labels = "`" + strings.Join(s.labels, "`, `") + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, s.kind, labels, cell(s.help))
+	}
+	return b.String()
+}
+
+// BenchmarkScrape is what a scrape costs the service.
+func BenchmarkScrape(b *testing.B) {
+	p := &process{Process: ocean.Process{Environ: map[string]string{
+		"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "secret", "APPLICATION__PORT": "0", "OCEAN__STATE_DIRECTORY": b.TempDir(),
+		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL": "https://dev.azure.com/contoso", "OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
+	}, Dir: b.TempDir(), Out: io.Discard, Err: io.Discard, Masker: port.NewMasker()}}
+	cfg, eff, err := p.load(nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	a, err := newApp(b.Context(), p, cfg, eff)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer a.memory.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		a.server.ServeHTTP(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/metrics", nil))
+		if w.Code != http.StatusOK {
+			b.Fatal(w.Code)
+		}
+		b.ReportMetric(float64(w.Body.Len()), "bytes/scrape")
 	}
 }

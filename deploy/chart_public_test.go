@@ -109,7 +109,9 @@ func (g *golden) values(t *testing.T) (values string, secrets map[string]map[str
 func TestChartEnvironmentIsThatOfPublicCharts(t *testing.T) {
 	t.Parallel()
 	all := goldens(t, goldenCharts(), "port-*/*/*")
-	all = slices.DeleteFunc(all, func(g *golden) bool { return !strings.Contains(g.name, "/0.21.0/") && !strings.Contains(g.name, "/0.8.15/") })
+	all = slices.DeleteFunc(all, func(g *golden) bool {
+		return !strings.Contains(g.name, "/0.21.0/") && !strings.Contains(g.name, "/0.8.15/")
+	})
 	if len(all) == 0 {
 		t.Skip("the recorded charts are not here; name their folder in GOLDEN_CHARTS")
 	}

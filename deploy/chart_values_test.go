@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 )
 
 // Values over which the chart is rendered, and what they have to give.
@@ -236,10 +238,13 @@ func TestChartTakesDocumentedValues(t *testing.T) {
 	}
 	all := []string{string(text)}
 	for _, name := range []string{"deploy/KUBERNETES.md", "deploy/helm/ado-port/README.md"} {
-		for _, m := range fenced.FindAllStringSubmatch(indented.ReplaceAllString(docs[name], ""), -1) {
+		for _, m := range fenced.FindAllStringSubmatch(docs[name], -1) {
 			if m[1] == "yaml" {
 				all = append(all, m[2])
 			}
+		}
+		for _, m := range listed.FindAllStringSubmatch(docs[name], -1) {
+			all = append(all, strings.ReplaceAll("\n"+m[1], "\n   ", "\n"))
 		}
 	}
 	if len(all) < 8 {
@@ -251,5 +256,60 @@ func TestChartTakesDocumentedValues(t *testing.T) {
 	}
 }
 
-// indented is the indentation of what stands in a numbered list.
-var indented = regexp.MustCompile(`(?m)^ {3}`)
+// listed is an example in a numbered list.
+var listed = regexp.MustCompile("(?ms)^   ```yaml\n(.*?)^   ```$")
+
+// What helm says at the end names the workload that is there, and what has no effect.
+func TestChartNotes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		values string
+		says   []string
+	}{
+		{least, []string{"logs deployment/ocean-azure-devops-default-identifier-deployment", "Live events are off", "integration.identifier is not set", "State ends with the pod"}},
+		{least + "workload: {kind: CronJob}\ningress: {enabled: true}\nliveEvents: {baseUrl: 'https://a.example.com'}\n", []string{"cronjob/ocean-azure-devops-default-identifier-cron-job", "ingress has no effect", "liveEvents.baseUrl has no effect"}},
+		{least + "liveEvents: {baseUrl: 'https://a.example.com', worker: {enabled: true}}\nimageRegistry: ghcr.io/port-labs\nextraEnvs: [a]\npostgresql: {enabled: true}\n", []string{"https://a.example.com/integration/webhook has to reach", "-le-service", "is Port's own image", "the name is extraEnv", "there is no database"}},
+		{"mode: agent\nenv: {secret: {PORT_CLIENT_ID: a, PORT_CLIENT_SECRET: b}}\n", []string{"logs deployment/ado-port-agent", "PORT_ORG_ID is empty"}},
+	} {
+		out, err := runHelm(t, tt.values, "template", "ado", withNotes(t), "--kube-version", "1.30.0", "--show-only", "templates/notes.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var doc struct{ Notes string }
+		if err := yaml.Unmarshal([]byte(out), &doc); err != nil {
+			t.Fatal(err)
+		}
+		notes := doc.Notes
+		for _, want := range tt.says {
+			if !strings.Contains(notes, want) {
+				t.Errorf("no %q in\n%s", want, notes)
+			}
+		}
+	}
+}
+
+// withNotes is the chart with its notes as an object: helm shows them only to those who
+// have a cluster.
+func withNotes(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "chart")
+	if err := os.CopyFS(dir, os.DirFS(chart)); err != nil {
+		t.Fatal(err)
+	}
+	notes := filepath.Join(dir, "templates", "NOTES.txt")
+	text, err := os.ReadFile(notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"_notes.tpl": `{{ define "notes" }}` + string(text) + "{{ end }}", "notes.yaml": "notes: {{ include \"notes\" . | toJson }}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "templates", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(notes); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

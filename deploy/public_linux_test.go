@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"maps"
 	"math/big"
 	"net"
@@ -401,7 +402,7 @@ func newSlowPort(t *testing.T, secure bool) *slowPort {
 		case <-r.Context().Done():
 		}
 	}))
-	server.Config.ErrorLog = nil
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if secure {
 		server.TLS = &tls.Config{Certificates: []tls.Certificate{authority().leaf}, MinVersion: tls.VersionTLS12}
 		server.StartTLS()
@@ -434,12 +435,12 @@ func tunnel(w http.ResponseWriter, r *http.Request) {
 	}
 	defer there.Close()
 	w.WriteHeader(http.StatusOK)
-	here, _, err := w.(http.Hijacker).Hijack()
+	here, sent, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
 	}
 	defer here.Close()
-	go func() { _, _ = io.Copy(there, here); _ = there.Close() }()
+	go func() { _, _ = io.Copy(there, sent); _ = there.Close() }()
 	_, _ = io.Copy(here, there)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"sync"
 )
@@ -42,6 +43,14 @@ func Listen(ctx context.Context, cfg Config, p Ports) (*Server, error) {
 		}
 	}
 	return New(cfg)
+}
+
+// DirectoryIn is that of the spool in a state directory; "" without one.
+func DirectoryIn(state string) string {
+	if state == "" {
+		return ""
+	}
+	return filepath.Join(state, "hooks")
 }
 
 // Address is the port on which a Server listens, as ":8000"; "" without one.

@@ -28,7 +28,7 @@ import (
 type KeeperConfig struct {
 	Organizations []*azuredevops.Client
 
-	URL     string   // of the receiver, as it is seen from Azure DevOps: {base}{prefix}/integration/webhook
+	URL     string   // of the receiver, as it is seen from Azure DevOps: base URL, prefix and Route
 	OldURLs []string // that this installation had before; subscriptions that deliver there are moved
 	// Secret is the password that deliveries carry, 1 to 256 characters without
 	// white space; empty means none. Username goes with it; empty means "port".
@@ -46,6 +46,9 @@ type KeeperConfig struct {
 	Log       *slog.Logger                                                           // nil means none
 	Registry  prometheus.Registerer                                                  // gets the metrics; nil: they are not shown
 }
+
+// Route is where the service takes deliveries, behind base URL and prefix.
+const Route = "/integration/webhook"
 
 const (
 	reconcileEvery = time.Hour

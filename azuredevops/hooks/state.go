@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/rest"
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 )
 
 // A state is what Azure DevOps does not tell about subscriptions: which
@@ -146,27 +146,10 @@ func (s *state) save() error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(s.path, b); err != nil {
+	if err := statefile.Replace(s.path, b); err != nil {
 		return err
 	}
 	s.dirty = false
-	return nil
-}
-
-// writeFile replaces a file at once, for its owner only.
-func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
 	return nil
 }
 

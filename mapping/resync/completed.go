@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 	"github.com/ado-port/ado-port/mapping"
 )
 
@@ -76,26 +77,9 @@ func (c *completed) set(ctx context.Context, m *mapping.Mapping) {
 	}
 	text, err := json.Marshal(now)
 	if err == nil {
-		err = replaceFile(c.dir, completedFile, text)
+		err = statefile.Replace(filepath.Join(c.dir, completedFile), text)
 	}
 	if err != nil {
 		c.log.WarnContext(ctx, "the mapping of this resync is not remembered: after a restart a change of it counts as none", "err", err)
 	}
-}
-
-// replaceFile writes a file of the state directory as a whole, or leaves the one
-// that is there.
-func replaceFile(dir, name string, text []byte) error {
-	f, err := os.CreateTemp(dir, name+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, name))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

@@ -48,37 +48,45 @@ func TestTerminalShowsEveryKind(t *testing.T) {
 func TestTerminalStaysInPlace(t *testing.T) {
 	t.Parallel()
 	for _, size := range [][4]int{{80, 24, 80, 24}, {60, 10, 60, 10}, {200, 50, 61, 12}, {60, 12, 200, 50}} {
-		b := newBench(t)
-		blocks := make([]string, 30)
-		for i := range blocks {
-			blocks[i] = repositories
+		kinds := make([]resync.KindStatus, 30)
+		for i := range kinds {
+			kinds[i] = resync.KindStatus{Resource: fmt.Sprintf("repository (resources[%d])", i), State: "pending"}
 		}
-		b.mapping = doc(blocks...)
 		var out bytes.Buffer
-		screen := screenOf(&out, 0, 0)
+		screen := screenOf(&out, size[0], size[1])
 		drawn := 0
 		screen.Size = func() (int, int) {
-			if drawn++; drawn < 3 {
+			if drawn < 3 {
 				return size[0], size[1]
 			}
 			return size[2], size[3]
 		}
 		screen.Color = true
-		b.config = func(cfg *resync.Config) { cfg.Observer = resync.NewObserver(nil, screen, true, false) }
-		b.resync(resync.StateCompleted)
-		columns := max(size[0], size[2])
-		for line := range strings.Lines(out.String()) {
-			if strings.Contains(line, " listed ") && !strings.Contains(line, "after") && len([]rune(escapes.ReplaceAllString(strings.TrimSpace(line), ""))) >= columns {
-				t.Errorf("%v: a line does not fit: %q", size, line)
+		terminal := resync.NewTerminal(screen, false)
+		for _, state := range []string{"pending", "syncing", "completed", "failed", "completed"} {
+			for i := range kinds[:len(kinds)*drawn/4] {
+				kinds[i].State, kinds[i].Counts.Listed = state, 4
 			}
-		}
-		frames := strings.Split(out.String(), "\x1b[J")
-		for _, f := range frames[1 : len(frames)-1] {
-			if n := strings.Count(f, "\n"); n >= max(size[1], size[3]) {
+			out.Reset()
+			terminal.Draw(kinds)
+			drawn++
+			columns, rows := screen.Size()
+			columns, rows = max(size[0], columns), max(size[1], rows)
+			frame := escapes.ReplaceAllString(out.String(), "")
+			if n := strings.Count(frame, "\n"); n >= rows {
 				t.Errorf("%v: a frame of %d lines", size, n)
 			}
+			for line := range strings.Lines(frame) {
+				if len([]rune(strings.Trim(line, "\r\n"))) >= columns {
+					t.Errorf("%v: a line does not fit: %q", size, line)
+				}
+			}
+			if !strings.Contains(frame, "more blocks") && rows < len(kinds) {
+				t.Errorf("%v: %q", size, frame)
+			}
 		}
-		if !strings.Contains(out.String(), "more blocks") && size[1] < 30 || !strings.Contains(out.String(), "\x1b[32m✓\x1b[0m resync completed") {
+		out.Reset()
+		if terminal.Ended(&resync.Summary{State: resync.StateCompleted}); !strings.Contains(out.String(), "\x1b[32m✓\x1b[0m resync completed") {
 			t.Errorf("%v: %q", size, out.String())
 		}
 	}

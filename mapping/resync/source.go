@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/port"
 )
@@ -194,7 +195,7 @@ func (s *Source) keep(ctx context.Context, doc []byte) {
 	if s.cfg.StateDirectory == "" {
 		return
 	}
-	if err := replaceFile(s.cfg.StateDirectory, lastMapping, doc); err != nil {
+	if err := statefile.Replace(filepath.Join(s.cfg.StateDirectory, lastMapping), doc); err != nil {
 		s.cfg.Log.WarnContext(ctx, "the mapping is not kept for a start without Port", "err", err)
 	}
 }

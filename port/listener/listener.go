@@ -49,10 +49,14 @@ const (
 	CauseSchedule = "schedule"
 	CauseAsked    = "Port asked"
 	CauseMapping  = "mapping changed"
+	CauseMissed   = "missed deliveries"
+	CausePosted   = "POST /resync"
 )
 
 // Causes are all of them.
-func Causes() []string { return []string{CauseStart, CauseSchedule, CauseAsked, CauseMapping} }
+func Causes() []string {
+	return []string{CauseStart, CauseSchedule, CauseAsked, CauseMapping, CauseMissed, CausePosted}
+}
 
 const defaultInterval = time.Minute
 

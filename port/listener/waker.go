@@ -6,8 +6,13 @@ type Waker chan string
 // NewWaker makes a Waker.
 func NewWaker() Waker { return make(Waker, 1) }
 
-// Wake asks for a resync.
-func (w Waker) Wake(cause string) {
+// Missed asks for one that brings what deliveries did not.
+func (w Waker) Missed() { w.wake(CauseMissed) }
+
+// Posted asks for one because somebody has posted to /resync.
+func (w Waker) Posted() { w.wake(CausePosted) }
+
+func (w Waker) wake(cause string) {
 	select {
 	case w <- cause:
 	default:

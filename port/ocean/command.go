@@ -110,7 +110,7 @@ func (c *Commands) run(ctx context.Context, cmd *Command, args []string) error {
 		return errors.Join(err, c.usage(cmd))
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", cmd.Name, err, ErrUsage)
+		return Usage(fmt.Errorf("%s: %w", cmd.Name, err))
 	}
 	return action(ctx, operand)
 }

@@ -27,6 +27,14 @@ func (e *Effective) JQEnviron(environ map[string]string) []string {
 	return out
 }
 
+// JQAccess is [Effective.JQEnviron] where the settings let mappings see it, else nil.
+func (e *Effective) JQAccess(s *Settings, environ map[string]string) func() []string {
+	if !s.AllowJQEnvironment {
+		return nil
+	}
+	return func() []string { return e.JQEnviron(environ) }
+}
+
 // hides reports whether a setting that is no field may hold a secret: a
 // section, or an unknown name that sounds like one.
 func hides(name, text string) bool {

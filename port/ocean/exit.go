@@ -15,6 +15,14 @@ const (
 	ExitUsage  = 64
 )
 
+// Usage makes an error of the command line of one; nil stays nil.
+func Usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", err, ErrUsage)
+}
+
 // Exit tells people of an error and returns the exit code that stands for it.
 func Exit(err error, w io.Writer) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {

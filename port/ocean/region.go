@@ -25,8 +25,8 @@ func (f *flat) strayRegion(texts ...map[string]string) {
 	for _, t := range texts {
 		for _, name := range slices.Sorted(maps.Keys(t)) {
 			if slices.Contains(regionElsewhere, strings.ToLower(name)) && strings.TrimSpace(t[name]) != "" {
-				f.notices = append(f.notices, Notice{slog.LevelWarn, name,
-					"has no effect; set " + baseURL + ": https://api.getport.io, or https://api.us.getport.io in the United States"})
+				text := "has no effect; set " + baseURL + ": https://api.getport.io, or https://api.us.getport.io in the United States"
+				f.notices = append(f.notices, Notice{slog.LevelWarn, name, text})
 			}
 		}
 	}

@@ -13,6 +13,9 @@ import (
 	"github.com/ado-port/ado-port/port"
 )
 
+// CoreVersion is that of the Ocean core whose contract this program keeps.
+const CoreVersion = "0.48.12"
+
 // Settings are the variables of the Ocean core below OCEAN__, except those of
 // port.Config, port.Limits and the integration's own, and what this program
 // adds to them.
@@ -93,6 +96,9 @@ func (s *Settings) Validate() error {
 			Variable: "OCEAN__EVENT_LISTENER__APP_HOST",
 			Expected: "the address at which Port reaches this process, since OCEAN__EVENT_LISTENER__TYPE is WEBHOOK",
 		})
+	}
+	if s.EventListener.Type == ListenKafka && len(s.EventListener.Brokers) == 0 {
+		errs = append(errs, errors.New("OCEAN__EVENT_LISTENER__BROKERS: want at least one broker, as host:port"))
 	}
 	return errors.Join(errs...)
 }
@@ -275,22 +281,32 @@ func (l *EventListener) destination() (doc json.RawMessage) {
 	return doc
 }
 
+// After says whether this process begins with a resync, and since when requests count
+// that came before it, the zero time where they do not: after the last resync.
+func (l *EventListener) After(began time.Time, ended bool) (begins bool, since time.Time) {
+	if l.Called() {
+		since = began
+	}
+	return l.Begins(ended), since
+}
+
 // ReadsKafka reports whether requests are read from Port's topic.
 func (l *EventListener) ReadsKafka() bool { return l.Type == ListenKafka && l.Listens() }
 
 // Called reports whether Port itself brings requests here.
 func (l *EventListener) Called() bool { return l.Type == ListenKafka || l.Type == ListenWebhook }
 
-// KafkaAccess says how to sign in to the brokers, empty for not at all, and whether
-// connections are encrypted.
-func (l *EventListener) KafkaAccess() (mechanism string, encrypted bool) {
-	if !l.KafkaSecurity {
-		return "", false
+// KafkaMechanism is how to sign in to the brokers, empty for not at all.
+func (l *EventListener) KafkaMechanism() string {
+	if !l.KafkaSecurity || !strings.HasPrefix(l.SecurityProtocol, "SASL_") {
+		return ""
 	}
-	if strings.HasPrefix(l.SecurityProtocol, "SASL_") {
-		mechanism = l.AuthenticationMechanism
-	}
-	return mechanism, strings.HasSuffix(l.SecurityProtocol, "SSL")
+	return l.AuthenticationMechanism
+}
+
+// KafkaEncrypted reports whether connections to the brokers are encrypted.
+func (l *EventListener) KafkaEncrypted() bool {
+	return l.KafkaSecurity && strings.HasSuffix(l.SecurityProtocol, "SSL")
 }
 
 // FollowsEvents reports whether this process handles live events: it does not
@@ -372,6 +388,18 @@ type Application struct {
 	LogLevel    string `env:"LOG_LEVEL" envDefault:"INFO" oneof:"ERROR,WARNING,INFO,DEBUG,CRITICAL" alias:"warn=WARNING" doc:"Least severe level that is logged."`
 	HTTPLogging bool   `env:"ENABLE_HTTP_LOGGING" envDefault:"true" doc:"Send the log to Port, where the integration's page shows it."`
 	Port        int    `env:"PORT" envDefault:"8000" min:"0" max:"65535" doc:"Port on which the process listens, on all interfaces."`
+}
+
+// ForCommand keeps the log of a command that prints what matters at home, and in it
+// what is wrong, or nothing.
+func (a *Application) ForCommand(silent bool) {
+	a.HTTPLogging = false
+	switch {
+	case silent:
+		a.LogLevel = "CRITICAL"
+	case a.Level() == slog.LevelInfo:
+		a.LogLevel = "WARNING"
+	}
 }
 
 // Level is the threshold for slog, INFO unless another one is named.

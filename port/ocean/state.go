@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 )
 
 // stateVariable names the state directory.
@@ -179,18 +181,8 @@ func closeToOthers(dir string) {
 // writable creates a file in a directory and returns who owns it: on shares that
 // keep no owners it is not this process.
 func writable(dir string) (user uint32, err error) {
-	f, err := os.CreateTemp(dir, ".writable-*")
+	info, err := statefile.Probe(dir)
 	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		if rerr := os.Remove(f.Name()); err == nil {
-			err = rerr
-		}
-	}()
-	_, err = f.WriteString("x") // a full disk lets us create, not write
-	info, serr := f.Stat()
-	if err := errors.Join(err, serr, f.Close()); err != nil {
 		return 0, err
 	}
 	return ownerOf(info), nil
@@ -202,21 +194,20 @@ var temporary = regexp.MustCompile(`^(?:\.writable-|waiting-|(?:` + strings.Repl
 
 // SweepState removes the temporary files that a killed process has left in the
 // state directory; "" is none. Call it before anything is written there.
-func SweepState(dir string) error {
+func SweepState(dir string, log *slog.Logger) {
 	if dir == "" {
-		return nil
+		return
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	var errs []error
+	errs := []error{err}
 	for _, e := range entries {
 		if e.Type().IsRegular() && temporary.MatchString(e.Name()) {
 			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		log.Warn("temporary files of an earlier process are left", "err", err)
+	}
 }
 
 // stateRetry is the time between two looks at a state directory that cannot be used.

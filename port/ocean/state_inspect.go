@@ -1,8 +1,10 @@
 package ocean
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 )
@@ -34,6 +36,16 @@ func InspectState(configured string, environ map[string]string) (State, error) {
 		errs = append(errs, err)
 	}
 	return State{}, errors.Join(errs...)
+}
+
+// Remembered is the directory that InspectState finds, empty when there is none; the
+// log says why.
+func Remembered(ctx context.Context, configured string, environ map[string]string, log *slog.Logger) string {
+	s, err := InspectState(configured, environ)
+	if err != nil {
+		log.WarnContext(ctx, "what is remembered of the last resync cannot be used", "err", err)
+	}
+	return s.Directory
 }
 
 // inspect is prepare without any change.

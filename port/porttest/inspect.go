@@ -266,3 +266,13 @@ func (s *Server) ForgetRequests() {
 	defer s.mu.Unlock()
 	s.log = nil
 }
+
+// Resyncs counts what was said of resyncs, -1 while one is running or before the
+// first.
+func (s *Server) Resyncs() int {
+	states := s.Integration().States
+	if len(states) == 0 || gjson.GetBytes(states[len(states)-1], "status").Str == "running" {
+		return -1
+	}
+	return len(states)
+}

@@ -1,6 +1,7 @@
 package porttest
 
 import (
+	"context"
 	"crypto/rand"
 	"net"
 	"net/http"
@@ -94,6 +95,7 @@ type Server struct {
 	mu         sync.Mutex
 	idle       sync.Cond // active fell to zero
 	active     int
+	changed    chan struct{} // closed after the next request, see Until; nil: nobody waits
 	closed     bool
 	orgs       map[string]*Organization
 	rules      []*activeRule
@@ -168,8 +170,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if s.active--; s.active == 0 {
 			s.idle.Broadcast()
 		}
+		if s.changed != nil {
+			close(s.changed)
+			s.changed = nil
+		}
 	}()
 	s.mux.ServeHTTP(w, r)
+}
+
+// Until waits until something is true, and looks after every request. It returns the
+// error of ctx when that ends first.
+func (s *Server) Until(ctx context.Context, done func() bool) error {
+	for {
+		s.mu.Lock()
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		if done() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // For returns the organization of a client id; it is made when new.

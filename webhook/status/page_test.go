@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/webhook/status"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // all is a document with something in every section, and what a section has of it.
@@ -45,7 +46,7 @@ func all(t *testing.T) status.Sections {
 func site(t *testing.T, cfg status.SiteConfig) *status.Site {
 	t.Helper()
 	if cfg.Document == nil {
-		cfg.Document = status.New(nil)
+		cfg.Document = status.New(prometheus.NewRegistry(), "", nil)
 	}
 	s, err := status.NewSite(cfg)
 	if err != nil {

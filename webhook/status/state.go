@@ -1,12 +1,12 @@
 package status
 
 import (
-	"errors"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 )
 
 // A State is where the process keeps what survives it.
@@ -23,13 +23,12 @@ const (
 	inMemory = "memory"
 	// probeEvery bounds how often the directory is tried.
 	probeEvery = 10 * time.Second
-	probeBytes = 4096
 )
 
-// WatchState registers the metrics of a state directory ("": there is none) and
+// watchState registers the metrics of a state directory ("": there is none) and
 // returns what /status.json shows of it. A file system tells that it is full only
 // to those who write, so a small file is written and removed.
-func WatchState(reg prometheus.Registerer, dir string) func() State {
+func watchState(reg prometheus.Registerer, dir string) func() State {
 	var mu sync.Mutex
 	var last State
 	var looked time.Time
@@ -61,18 +60,8 @@ func probe(dir string) State {
 		return State{Kind: inMemory, Usable: true}
 	}
 	s := State{Kind: onDisk, Directory: dir, Usable: true}
-	if err := write(dir); err != nil {
+	if _, err := statefile.Probe(dir); err != nil {
 		s.Usable, s.Error = false, err.Error()
 	}
 	return s
-}
-
-// write writes a file and removes it.
-func write(dir string) error {
-	f, err := os.CreateTemp(dir, ".writable-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(make([]byte, probeBytes))
-	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }

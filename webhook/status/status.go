@@ -7,6 +7,7 @@ package status
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"time"
 
@@ -38,9 +39,13 @@ type Document struct {
 	sections Sections
 }
 
-// New makes the document of a process that starts now.
-func New(sections Sections) *Document {
-	return &Document{started: time.Now(), sections: sections}
+// New makes the document of a process that starts now. What it shows of the state
+// directory (empty: there is none) is in metrics too.
+func New(reg prometheus.Registerer, stateDirectory string, sections Sections) *Document {
+	look := watchState(reg, stateDirectory)
+	all := Sections{"stateDirectory": func() any { return look() }}
+	maps.Copy(all, sections)
+	return &Document{started: time.Now(), sections: all}
 }
 
 // ServeHTTP answers with the document. Numbers of seconds end in Seconds, times

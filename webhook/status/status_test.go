@@ -31,7 +31,7 @@ func scrape(reg *prometheus.Registry) string {
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	n := 0
-	d := status.New(status.Sections{
+	d := status.New(prometheus.NewRegistry(), "", status.Sections{
 		"queue": func() any { n++; return map[string]int{"depth": n} },
 		"hooks": func() any { return []string(nil) },
 	})

@@ -8,7 +8,17 @@ import (
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/mapping/resync/live"
+	"github.com/ado-port/ado-port/webhook"
 )
+
+// What a server does with a delivery that cannot be understood.
+func TestMalformedIsPermanent(t *testing.T) {
+	t.Parallel()
+	d := webhook.BodiesHandler(live.New(live.Config{}).Handle, live.ErrMalformed)
+	if err := d.Handle(t.Context(), "", []webhook.Delivery{{Body: []byte("{}")}}); !errors.Is(err, webhook.ErrPermanent) {
+		t.Errorf("error %v, want one that is permanent", err)
+	}
+}
 
 // A delivery that cannot be understood takes no other one's further tries away.
 func TestMalformedBesideOthers(t *testing.T) {

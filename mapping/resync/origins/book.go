@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 	"github.com/ado-port/ado-port/mapping/catalog"
 )
 
@@ -170,20 +171,16 @@ func (b *Book) rewriteJournal() error {
 		_ = b.journal.Close()
 		b.journal = nil
 	}
-	f, err := os.CreateTemp(b.dir, journalFile+"-*")
-	if err != nil {
-		return err
-	}
 	out := []byte(journalHeader)
 	for _, o := range b.live {
 		out = o.appendJournal(out)
 	}
-	if _, err = f.Write(out); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(b.dir, journalFile))
+	path := filepath.Join(b.dir, journalFile)
+	if err := statefile.Replace(path, out); err != nil {
+		return err
 	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // our own state file
 	if err != nil {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
 		return err
 	}
 	b.journal = f

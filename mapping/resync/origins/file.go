@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/port"
 )
@@ -47,7 +48,7 @@ const (
 type Writer struct {
 	path string
 	mu   sync.Mutex
-	file *os.File
+	file *statefile.File // nil: nothing is written
 	w    *bufio.Writer
 	err  error
 	buf  []byte
@@ -59,12 +60,13 @@ func NewWriter(dir string, log *slog.Logger) *Writer {
 	if dir == "" {
 		return o
 	}
-	f, err := os.CreateTemp(dir, fileName+"-*")
+	path := filepath.Join(dir, fileName)
+	f, err := statefile.Create(path)
 	if err != nil {
 		log.Warn("origins of entities are not remembered: deletion needs complete listings", "err", err)
 		return o
 	}
-	o.path, o.file, o.w = filepath.Join(dir, fileName), f, bufio.NewWriterSize(f, 64<<10)
+	o.path, o.file, o.w = path, f, bufio.NewWriterSize(f, 64<<10)
 	_, o.err = o.w.WriteString(header)
 	return o
 }
@@ -112,19 +114,11 @@ func (o *Writer) Commit(all bool, keep func(*Origin) bool) error {
 		o.Discard()
 		return err
 	}
-	err := o.w.Flush()
-	if err == nil {
-		err = o.file.Sync()
+	if err := o.w.Flush(); err != nil {
+		o.Discard()
+		return err
 	}
-	if err2 := o.file.Close(); err == nil {
-		err = err2
-	}
-	if err == nil {
-		err = os.Rename(o.file.Name(), o.path)
-	}
-	if err != nil {
-		_ = os.Remove(o.file.Name())
-	}
+	err := o.file.Commit()
 	o.file = nil
 	return err
 }
@@ -155,8 +149,7 @@ func (o *Writer) carry(keep func(*Origin) bool) error {
 // Discard drops the new file; the old one stays.
 func (o *Writer) Discard() {
 	if o.file != nil {
-		_ = o.file.Close()
-		_ = os.Remove(o.file.Name())
+		o.file.Discard()
 		o.file = nil
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 	"github.com/ado-port/ado-port/port"
 )
 
@@ -102,7 +103,7 @@ func (m *memory) set(at repository, declared refs) {
 	if m.path == "" {
 		return
 	}
-	err := replace(m.path, formatMemory(m.applied))
+	err := statefile.Replace(m.path, formatMemory(m.applied))
 	if m.unsaved = err != nil; m.unsaved {
 		_ = os.Remove(m.path) // none proves nothing, an old one might prove what is not so any more
 		m.log.Warn("what GitOps applies is not remembered beyond this process", "path", m.path, "err", err)
@@ -151,21 +152,4 @@ func parseMemory(b []byte) (map[repository]refs, error) {
 		out[repository{s.Organization, s.Repository}] = declared
 	}
 	return out, nil
-}
-
-// replace replaces a file as a whole, for its owner only.
-func replace(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

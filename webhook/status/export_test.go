@@ -1,0 +1,3 @@
+package status
+
+var WatchState = watchState
