@@ -407,7 +407,7 @@ func TestChartRefuses(t *testing.T) {
 		{"certificate is missing", least + "selfSignedCertificate: {enabled: true}", "selfSignedCertificate.certificate is required"},
 		{"workload", least + "workload: {kind: StatefulSet}", "/workload/kind"},
 		{"type", least + "service: {enabled: 'yes'}", "/service/enabled"},
-		{"misspelt", least + "state: {persistance: {enabled: true}}", "persistance"},
+		{"misspelt", least + "state: {persistent: {enabled: true}}", "persistent"},
 		{"agent without credentials", "mode: agent", "env.secret.PORT_CLIENT_ID is required"},
 		{"agents with one volume", "mode: agent\nenv: {secret: {PORT_CLIENT_ID: a, PORT_CLIENT_SECRET: b}}\nreplicaCount: 2\nstate: {persistence: {enabled: true}}", "cannot share a volume"},
 	} {

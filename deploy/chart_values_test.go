@@ -129,6 +129,7 @@ func wantEnv(t *testing.T, r *rendering, role string, want map[string]string) {
 }
 
 func wantLeast(t *testing.T, r *rendering) {
+	t.Helper()
 	d := r.Deployments[0]
 	if *d.Spec.Replicas != 1 || d.Spec.Strategy.Type != "Recreate" {
 		t.Errorf("%d replicas, strategy %s", *d.Spec.Replicas, d.Spec.Strategy.Type)
@@ -143,6 +144,7 @@ func wantLeast(t *testing.T, r *rendering) {
 }
 
 func wantSplit(t *testing.T, r *rendering) {
+	t.Helper()
 	for _, role := range []string{"main", "live-events", "actions"} {
 		wantEnv(t, r, role, map[string]string{
 			"OCEAN__INTEGRATION__CONFIG__EXCLUDED_TAGS": `["a","two words"]`, "OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": "1234567", "APPLICATION__LOG_LEVEL": "DEBUG",
@@ -157,6 +159,7 @@ func wantSplit(t *testing.T, r *rendering) {
 }
 
 func wantHybrid(t *testing.T, r *rendering) {
+	t.Helper()
 	if len(r.CronJobs) != 2 || len(r.Jobs) != 1 {
 		t.Fatalf("%d CronJobs, %d Jobs", len(r.CronJobs), len(r.Jobs))
 	}
@@ -179,6 +182,7 @@ func wantHybrid(t *testing.T, r *rendering) {
 }
 
 func wantPersistent(t *testing.T, r *rendering) {
+	t.Helper()
 	claims := map[string]bool{}
 	for _, c := range r.Claims {
 		claims[c.Name] = true
@@ -198,6 +202,7 @@ func wantPersistent(t *testing.T, r *rendering) {
 }
 
 func wantNetwork(t *testing.T, r *rendering) {
+	t.Helper()
 	if len(r.Policies) != 1 || len(r.Monitors) != 1 || len(r.Ingresses) != 1 {
 		t.Fatalf("%d policies, %d monitors, %d Ingresses", len(r.Policies), len(r.Monitors), len(r.Ingresses))
 	}
@@ -212,6 +217,7 @@ func wantNetwork(t *testing.T, r *rendering) {
 }
 
 func wantAgent(t *testing.T, r *rendering) {
+	t.Helper()
 	wantEnv(t, r, "agent", map[string]string{
 		"PORT_CLIENT_ID": "a", "PORT_CLIENT_SECRET": "7", "POLLING_INTERVAL_SECONDS": "5", "LARGE": "1000000", "STREAMER_NAME": "KAFKA", "KAFKA_CONSUMER_GROUP_ID": "",
 		"OCEAN__STATE_DIRECTORY": "/var/lib/ado-port",
@@ -247,7 +253,21 @@ func TestChartTakesDocumentedValues(t *testing.T) {
 			all = append(all, strings.ReplaceAll("\n"+m[1], "\n   ", "\n"))
 		}
 	}
-	if len(all) < 8 {
+	app := parsed[struct {
+		Spec struct {
+			Source struct {
+				Helm struct {
+					ValuesObject any `yaml:"valuesObject"`
+				}
+			}
+		}
+	}](t, "argocd/application.yaml")
+	object, err := yaml.Marshal(app.Spec.Source.Helm.ValuesObject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = append(all, string(object))
+	if len(all) < 9 {
 		t.Fatalf("%d examples", len(all))
 	}
 	for _, values := range all {
@@ -258,6 +278,23 @@ func TestChartTakesDocumentedValues(t *testing.T) {
 
 // listed is an example in a numbered list.
 var listed = regexp.MustCompile("(?ms)^   ```yaml\n(.*?)^   ```$")
+
+// The chart starts the version that it comes with.
+func TestChartVersionIsThatOfTheProgram(t *testing.T) {
+	t.Parallel()
+	code, err := os.ReadFile(filepath.Join(root, "main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parsed[struct {
+		Version    string
+		AppVersion string `yaml:"appVersion"`
+	}](t, filepath.Join(chart, "Chart.yaml"))
+	m := regexp.MustCompile(`\n(?:var|\t)\s*version\s*= "([^"]+)"`).FindSubmatch(code)
+	if m == nil || string(m[1]) != c.AppVersion || c.Version != c.AppVersion {
+		t.Errorf("main.go has another version than Chart.yaml: %s, %s", c.Version, c.AppVersion)
+	}
+}
 
 // What helm says at the end names the workload that is there, and what has no effect.
 func TestChartNotes(t *testing.T) {

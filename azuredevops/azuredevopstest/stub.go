@@ -62,7 +62,7 @@ func Reply(status int, body string, header ...string) *http.Response {
 }
 
 // Always answers every request alike.
-func Always(body string) func(*http.Request) *http.Response { return AlwaysStatus(http.StatusOK, body) }
+func Always(body string) func(*http.Request) *http.Response { return AlwaysStatus(http.StatusOK, body) } //nolint:bodyclose // there is none yet
 
 // AlwaysStatus is Always with a status and headers.
 func AlwaysStatus(code int, body string, header ...string) func(*http.Request) *http.Response {

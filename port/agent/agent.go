@@ -88,7 +88,7 @@ func newAgent(opt Options) (*Agent, error) {
 	var err error
 	a.port, err = port.New(port.ClientConfig{
 		ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, BaseURL: cfg.BaseURL, UserAgent: userAgent,
-		Variables: port.Variables{ClientID: "PORT_CLIENT_ID", ClientSecret: "PORT_CLIENT_SECRET", BaseURL: "PORT_API_BASE_URL"},
+		Variables: port.Variables{ClientID: "PORT_CLIENT_ID", ClientSecret: "PORT_CLIENT_SECRET", BaseURL: "PORT_API_BASE_URL"}, //nolint:gosec // names of variables, not their values
 		Transport: opt.ToPort, Masker: opt.Masker, Log: opt.Log, Registry: opt.Registry,
 	})
 	if err != nil {

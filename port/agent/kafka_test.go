@@ -1,3 +1,5 @@
+//go:build !race
+
 package agent_test
 
 import (
@@ -5,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -44,14 +47,12 @@ func newKafka(t *testing.T) *kafka {
 	k := &kafka{world: w, cluster: cluster, commits: make(chan string, 1000)}
 	k.port = porttest.NewUnstarted(porttest.Options{ClientSecret: secret, Kafka: porttest.Kafka{Username: "user", Password: "kafka-password", Brokers: cluster.ListenAddrs()}})
 	t.Cleanup(k.port.Close)
-	for name, value := range map[string]string{
+	maps.Copy(k.env, map[string]string{
 		"STREAMER_NAME": "KAFKA", "KAFKA_CONSUMER_GROUP_ID": "org.agent", "KAFKA_CONSUMER_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
 		"KAFKA_CONSUMER_AUTHENTICATION_MECHANISM": "SCRAM-SHA-512", "KAFKA_CONSUMER_SESSION_TIMEOUT_MS": "6000",
-	} {
-		k.env[name] = value
-	}
+	})
 	runs := cluster.TopicInfo("org.runs").TopicID
-	cluster.ControlKey(int16(kmsg.OffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the library wants this order
+	cluster.ControlKey(int16(kmsg.OffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
 		for _, topic := range r.(*kmsg.OffsetCommitRequest).Topics {
 			for _, p := range topic.Partitions {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -212,9 +213,5 @@ func (l *ledger) get(key string) (note, bool) {
 func (l *ledger) unfinished() map[string]note {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make(map[string]note, len(l.notes))
-	for key, n := range l.notes {
-		out[key] = n
-	}
-	return out
+	return maps.Clone(l.notes)
 }

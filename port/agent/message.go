@@ -74,10 +74,11 @@ func (inv *invocation) synchronized() bool { return truthy(get(inv.method, "sync
 
 // laneOf joins what names a lane.
 func laneOf(sort string, parts ...any) string {
+	names := []string{sort}
 	for _, p := range parts {
-		sort += " " + text(p)
+		names = append(names, text(p))
 	}
-	return sort
+	return strings.Join(names, " ")
 }
 
 // readClaim makes an invocation of an element of a claim. The run is set also when

@@ -34,7 +34,7 @@ const maxInstead = 1000
 func bodyOf(pairs ...any) json.RawMessage {
 	o := &object{}
 	for i := 0; i < len(pairs); i += 2 {
-		o.set(pairs[i].(string), pairs[i+1])
+		o.set(pairs[i].(string), pairs[i+1]) //nolint:gosec // of pairs
 	}
 	return appendJSON(nil, o, readable)
 }

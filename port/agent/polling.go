@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,7 @@ type claimer struct {
 func (a *Agent) poll(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	limit := json.Number(fmt.Sprint(a.Config.BatchSize))
+	limit := json.Number(strconv.Itoa(a.Config.BatchSize))
 	runs := &claimer{
 		Agent: a, queue: claimedRuns, path: "/actions/runs/claim-pending", member: "runs",
 		body: bodyOf("installationId", installation, "limit", limit, "invocationMethod", "WEBHOOK"),

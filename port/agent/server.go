@@ -55,10 +55,10 @@ func (a *Agent) status() Status {
 		s.InFlight = a.pool.size()
 	}
 	for _, n := range a.ledger.unfinished() {
-		switch n.State {
-		case answered:
+		if n.State == answered {
 			s.Unreported++
-		case dead:
+		}
+		if n.State == dead {
 			s.Dead++
 		}
 		if len(s.Runs) < maxShown {

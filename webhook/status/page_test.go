@@ -17,8 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ado-port/ado-port/webhook/status"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ado-port/ado-port/webhook/status"
 )
 
 // all is a document with something in every section, and what a section has of it.
