@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"net"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -67,3 +68,12 @@ func sum(c prometheus.Collector) int {
 	}
 	return int(n)
 }
+
+// Minutes is minutes for tests.
+type Minutes struct{ m minutes }
+
+// Add counts a delivery.
+func (m *Minutes) Add(now time.Time, took time.Duration) { m.m.add(now, took) }
+
+// Last are the last ones.
+func (m *Minutes) Last() []Minute { return m.m.last() }

@@ -37,9 +37,10 @@ func (m *minutes) add(now time.Time, took time.Duration) {
 }
 
 // Minutes are those of the last hour in which deliveries were handled, oldest first.
-func (s *Server) Minutes() []Minute {
+func (s *Server) Minutes() []Minute { return s.metrics.minutes.last() }
+
+func (m *minutes) last() []Minute {
 	now := time.Now().Truncate(time.Minute)
-	m := &s.metrics.minutes
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := []Minute{}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -501,6 +502,11 @@ func TestStatus(t *testing.T) {
 			if got := do(s, "GET", "/p/status.json", "", "Authorization", basic("anybody:secret")).Code; got != tt.withPassword {
 				t.Errorf("with the password answered %d, want %d", got, tt.withPassword)
 			}
+			for _, route := range []struct{ method, path string }{{"GET", "/p/"}, {"POST", "/p/page/redrive"}} {
+				if got := do(s, route.method, route.path, "").Code; got != tt.want {
+					t.Errorf("%s %s is answered %d, want %d", route.method, route.path, got, tt.want)
+				}
+			}
 			for _, open := range []string{"/p/metrics", "/p/health/live", "/p/health/ready"} {
 				if got := do(s, "GET", open, "").Code; got != 200 {
 					t.Errorf("%s asks for something: %d", open, got)
@@ -508,4 +514,35 @@ func TestStatus(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Without a password only those who mean this machine see the status: a name of somebody
+// else's that leads here makes a browser's page his.
+func TestStatusUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	s := serve(t, webhook.Config{Status: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "projects") })})
+	for host, want := range map[string]int{"localhost:8000": 200, "127.0.0.1": 200, "[::1]:8000": 200, "evil.example": 421, "127.0.0.1.evil.example:80": 421, "": 421} {
+		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+		r.Host = host
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("under the name %q it is answered %d, want %d", host, w.Code, want)
+		}
+	}
+}
+
+func TestMinutes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var m webhook.Minutes
+		for range 90 {
+			m.Add(time.Now(), time.Second)
+			m.Add(time.Now(), 3*time.Second)
+			time.Sleep(time.Minute)
+		}
+		all := m.Last()
+		if len(all) != 59 || all[0].Events != 2 || all[0].MeanSeconds != 2 || all[0].SlowestSeconds != 3 || !all[58].Start.Equal(time.Now().Truncate(time.Minute).Add(-time.Minute)) {
+			t.Errorf("%d minutes, the first %+v", len(all), all[0])
+		}
+	})
 }

@@ -2,10 +2,13 @@ package catalog_test
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ado-port/ado-port/mapping/catalog"
 )
 
 // audited are the lines of the audit, without the time and what is the same in all.
@@ -122,4 +125,33 @@ func TestAuditOfLiveEvents(t *testing.T) {
 			t.Errorf("at the end %s, want %s", got, want)
 		}
 	})
+}
+
+// The newest lines are remembered, and no more than that.
+func TestAuditRemembersTheLastLines(t *testing.T) {
+	t.Parallel()
+	var told []string
+	a := catalog.NewAudit(catalog.AuditConfig{PerResync: 1000, Log: slog.New(slog.DiscardHandler), Tell: func(l catalog.Line) { told = append(told, l.Identifier) }})
+	if got := a.Recent(); got == nil || len(got) != 0 {
+		t.Errorf("before the first change %v", got)
+	}
+	inBubble(t, func(b *bench) {
+		c := catalog.New(catalog.Config{Port: b.client, Audit: a})
+		s := b.knows(c.Begin(resync()))
+		for i := range 120 {
+			b.put(s, b.layer(fmt.Sprint("service/", i), `"title":"A"`))
+		}
+	})
+	recent := a.Recent()
+	if len(recent) != 50 || len(told) != 120 {
+		t.Fatalf("%d lines are remembered, %d were told", len(recent), len(told))
+	}
+	for i, l := range recent {
+		if l.Identifier != told[len(told)-1-i] || l.Action != catalog.Created || l.Time.IsZero() || len(l.Members) != 1 {
+			t.Errorf("line %d is %+v, want that of %s", i, l, told[len(told)-1-i])
+		}
+	}
+	if (*catalog.Audit)(nil).Recent() != nil {
+		t.Error("without an audit there are lines")
+	}
 }

@@ -49,7 +49,7 @@ func TestMetrics(t *testing.T) {
 	}
 	b.port.Fault(porttest.Do(bulk, func() {
 		shows(t, reg, `ado_port_resync_running 1`, `ado_port_entities_total{blueprint="repo",cause="resync",operation="created"} 0`, `success{kind="__runtime__",phase="resync"} 0`)
-		if v := r.View(); v.Running == nil || v.Running.Cause != "test" || len(v.Running.Kinds) != 2 {
+		if v := r.View(); v.Running == nil || v.Running.Cause != "test" || len(v.Running.Kinds) != 2 || len(v.Running.Kinds[0].Projects) == 0 {
 			t.Errorf("while it runs: %+v", v)
 		}
 	}).Times(1))
@@ -77,6 +77,9 @@ func TestMetrics(t *testing.T) {
 		`ado_port_records_total{kind="project",result="mapped"} 4`, `success{kind="repository-0",phase="resync"} 0`, `success{kind="project-1",phase="resync"} 1`)
 	if after := r.View(); after.LastSuccess != v.LastSuccess || after.Last.Kinds[0].Complete || !strings.Contains(after.Last.Kinds[0].FirstError, "403") {
 		t.Errorf("after a failure: %+v", after.Last)
+	}
+	if recent := r.View().Recent; len(recent) != 2 || recent[0].Cause != "something else" || !strings.Contains(recent[0].Reason, "403") || recent[1].Reason != "" || recent[1].Total.Listed == 0 {
+		t.Errorf("the last resyncs are %+v", recent)
 	}
 	text, err := json.Marshal(r.View())
 	if err != nil || !strings.Contains(string(text), `"durationSeconds":`) || strings.Contains(string(text), `"duration":`) {

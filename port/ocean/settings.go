@@ -60,9 +60,9 @@ type Settings struct {
 	// BaseURL is the public address of this process, without trailing slashes.
 	BaseURL string `env:"BASE_URL" form:"url" doc:"Public address of this process; live events need it. OCEAN__INTEGRATION__CONFIG__APP_HOST is its deprecated name."`
 	// PathPrefix is the part of the routes before /integration.
-	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics, /health and /status.json."`
+	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics, /health, /status.json and the status page."`
 	// StatusPage is nil when unset.
-	StatusPage *bool `env:"STATUS_PAGE" doc:"Whether /status.json is served. Without it that depends: with a password of the hooks it is, and asks for it; without one only on the loopback interface, because it names projects."`
+	StatusPage *bool `env:"STATUS_PAGE" doc:"Whether the status page and /status.json are served. Without it that depends: with a password of the hooks they are, and ask for it; without one only on the loopback interface, because they name projects."`
 	// EventWorkers is a number of goroutines.
 	EventWorkers int `env:"EVENT_WORKERS_COUNT" envDefault:"1" min:"1" max:"1000" doc:"Least number of workers for live events."`
 	// EventsDebugLogging never shows secrets.

@@ -16,9 +16,10 @@
   const take = (page) => {
     document.title = page.title;
     const main = document.querySelector("main");
-    const now = page.querySelector("main");
+    const now = [...page.querySelector("main").children];
+    const ids = now.map((there) => there.id);
     let before = null;
-    for (const there of [...now.children]) {
+    for (const there of now) {
       const here = document.getElementById(there.id);
       if (!here) {
         main.insertBefore(document.adoptNode(there), before ? before.nextSibling : main.firstChild);
@@ -36,16 +37,15 @@
       for (const [id, x, y] of scrolled) document.getElementById(id)?.scrollTo(x, y);
       if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
     }
-    for (const here of [...main.children]) if (!page.getElementById(here.id)) here.remove();
+    for (const here of [...main.children]) if (!ids.includes(here.id)) here.remove();
   };
 
   const refresh = async () => {
     if (!paused && !document.hidden) {
       try {
-        const answer = await fetch(location.pathname, { cache: "no-store" });
+        const answer = await fetch(location.origin + location.pathname, { cache: "no-store" });
         if (!answer.ok) throw new Error(String(answer.status));
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        // The parser leaves nonces and policies alone: only elements of main are taken over.
         take(page);
         said.textContent = page.querySelector("#fresh span").textContent;
         away = 0;
