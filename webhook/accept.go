@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/ado-port/ado-port/webhook/spool"
 )
 
 // ErrNoDelivery says that a body is no delivery of a service hook, or too large to be
@@ -26,7 +28,7 @@ func (s *Server) Accept(ctx context.Context, body []byte) error {
 	case int64(len(body)) > s.cfg.Settings.MaxBodyBytes:
 		no = refuseSize
 	default:
-		no = s.keep(ctx, sp, body, true)
+		no = s.keepSafely(ctx, sp, body)
 	}
 	switch {
 	case no == nil:
@@ -39,6 +41,18 @@ func (s *Server) Accept(ctx context.Context, body []byte) error {
 		return fmt.Errorf("%w: %s", ErrNoDelivery, no.message)
 	}
 	return fmt.Errorf("%w: %s", errLater, no.message)
+}
+
+// keepSafely is keep for bodies that no HTTP server guards: one that brings the parser
+// down is no delivery.
+func (s *Server) keepSafely(ctx context.Context, sp *spool.Spool, body []byte) (no *refusal) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.logPanic(ctx, "a delivery could not be received", p)
+			no = refusePayload
+		}
+	}()
+	return s.keep(ctx, sp, body, true)
 }
 
 // buried begins the key of what is to become a dead letter; id and reason follow.
