@@ -28,7 +28,12 @@ import (
 type KeeperConfig struct {
 	Organizations []*azuredevops.Client
 
-	URL     string   // of the receiver, as it is seen from Azure DevOps: base URL, prefix and Route
+	// URL of the receiver, as it is seen from Azure DevOps: base URL, prefix and Route.
+	// Empty where there is a Queue and no public address.
+	URL string
+	// Queue gets the events; nil: none does. With a URL too, both do: every event comes
+	// twice, as long as one moves from one to the other.
+	Queue   *StorageQueue
 	OldURLs []string // that this installation had before; subscriptions that deliver there are moved
 	// Secret is the password that deliveries carry, 1 to 256 characters without
 	// white space; empty means none. Username goes with it; empty means "port".
