@@ -135,6 +135,37 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
+// Once looks after the subscriptions for a process that ends, as Run does when it
+// begins. It returns until when everything was handled before, zero when nobody knows.
+func (k *Keeper) Once(ctx context.Context) (last time.Time) {
+	last = k.lastAlive()
+	if at := k.removed(); !at.IsZero() {
+		k.leave(ctx, new(bool), at)
+		k.cfg.Resync() // nothing tells of changes
+		return last
+	}
+	k.reconcile(ctx)
+	if !last.IsZero() {
+		k.catchUp(ctx, last)
+	}
+	return last
+}
+
+// Note notes until when everything was handled, for a process that ends; zero: nobody
+// knows.
+func (k *Keeper) Note(at time.Time) {
+	if k.cfg.StateDirectory == "" {
+		return
+	}
+	path := filepath.Join(k.cfg.StateDirectory, aliveFile)
+	if at.IsZero() {
+		_ = os.Remove(path)
+		return
+	}
+	k.noteAlive()
+	_ = os.Chtimes(path, at, at) // lost, the next run does more than it has to
+}
+
 // leave leaves subscriptions removed, and says so once.
 func (k *Keeper) leave(ctx context.Context, left *bool, since time.Time) {
 	if !*left {

@@ -29,6 +29,14 @@ type StorageQueue struct {
 	Key rest.Secret
 }
 
+// QueueOf is a StorageQueue, nil without a name.
+func QueueOf(account, name, key string) *StorageQueue {
+	if name == "" {
+		return nil
+	}
+	return &StorageQueue{account, name, rest.Secret(key)}
+}
+
 const (
 	queueScheme = "azure-storage-queue"
 	// A message that nobody reads is kept for seven days, the longest that Azure DevOps

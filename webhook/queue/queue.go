@@ -72,12 +72,18 @@ type Queue struct {
 	stuck bool            // that deliveries cannot be stored has been said
 }
 
-// New makes what reads a queue. It dials nothing.
+// New makes what reads a queue; nil without a URL. It dials nothing.
 func New(cfg Config) (*Queue, error) {
+	if cfg.URL == "" {
+		return nil, nil //nolint:nilnil // none is a good answer
+	}
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	client, err := newClient(&cfg)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Key == "" {
+		cfg.Log.Warn(keyVariable + " is not set: the queue is read with the identity of the process, and no subscription can be made that puts events into it")
 	}
 	q := &Queue{cfg: cfg, client: client, kept: map[string]bool{}, metrics: newMetrics()}
 	return q, q.metrics.register(cfg.Registry)

@@ -56,7 +56,7 @@ func (c *check) address(ctx context.Context) {
 }
 
 // live tells whether live events are to be followed.
-func (c *check) live() bool { return c.cfg.Settings.EventListener.FollowsEvents() }
+func (c *check) live() bool { return c.cfg.Settings.FollowsEvents() }
 
 func (c *check) onServer() bool {
 	for _, org := range c.cfg.Organizations {
