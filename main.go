@@ -239,7 +239,7 @@ func (p *process) check(fs *flag.FlagSet) ocean.Action {
 		return check.Run(ctx, check.Config{
 			Settings: a.cfg.Ocean, PortURL: a.cfg.Port.BaseURL, AzureDevOps: a.cfg.AzureDevOps, Notices: a.eff.Warnings(), Environ: p.Environ,
 			Port: a.port, Organizations: a.orgs, PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
-			Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
+			Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() }, ProveQueue: a.proveQueue,
 		}, opt, p.Out)
 	}
 }
@@ -447,6 +447,15 @@ func (a *app) openQueue(into queue.Receiver) (*queue.Queue, error) {
 	return queue.New(queue.Config{
 		URL: q.URL, Account: account, Key: q.AccountKey.Reveal(), Into: into, Transport: a.network.ThirdParty(), Registry: a.metrics, Log: a.component("queue"),
 	})
+}
+
+// proveQueue sends a message through the storage queue.
+func (a *app) proveQueue(ctx context.Context) (other bool, err error) {
+	q, err := a.openQueue(nil)
+	if err != nil {
+		return false, err
+	}
+	return q.Prove(ctx)
 }
 
 // triggerPipeline is the type of the only action of this integration.

@@ -1358,6 +1358,15 @@ func TestCheckCommand(t *testing.T) {
 	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
 		t.Error("a check makes something in Port")
 	}
+	var queues queuetest.Server
+	account := httptest.NewServer(&queues)
+	t.Cleanup(account.Close)
+	environ["OCEAN__HOOKS__STORAGE_QUEUE_URL"], environ["OCEAN__HOOKS__STORAGE_ACCOUNT_KEY"] = account.URL+queuePath, accountKey
+	environ["OCEAN__EVENT_LISTENER__TYPE"] = "POLLING"
+	wants(ocean.ExitFailed, "a message was sent and read")
+	if n := queues.Len(queuePath); n != 0 {
+		t.Errorf("%d messages are left in the queue", n)
+	}
 	environ["OCEAN__PORT__CLIENT_SECRET"] = "wrong"
 	wants(ocean.ExitFailed, "not checked: it is in Port")
 	delete(environ, "OCEAN__PORT__CLIENT_ID")
