@@ -99,6 +99,10 @@ func (k *Keeper) Run(ctx context.Context) {
 		return
 	}
 	since, left := k.lastAlive(), false
+	if k.cfg.Queue != nil && !since.IsZero() && time.Since(since) > queueKeeps {
+		k.cfg.Log.WarnContext(ctx, "events of the storage queue may have expired while no process was there; a resync brings what they said", "since", since)
+		k.cfg.Resync()
+	}
 	next := time.NewTimer(0)
 	defer next.Stop()
 	alive := time.NewTicker(aliveEvery)

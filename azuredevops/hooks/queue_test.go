@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
@@ -172,5 +174,44 @@ func TestQueueWithoutKey(t *testing.T) {
 	}
 	if l.Summary[healthMissing] != 2 || l.Summary[healthGood] != 3 {
 		t.Errorf("summary %v", l.Summary)
+	}
+}
+
+// Events that nobody has read for a week are lost; a resync brings what they said.
+func TestQueueAfterAWeek(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		use := func(cfg *KeeperConfig) { cfg.URL, cfg.Queue = "", testQueue() }
+		for ago, want := range map[time.Duration]int{5 * 24 * time.Hour: 0, 7 * 24 * time.Hour: 1} {
+			wasAlive(t, dir, time.Now().Add(-ago))
+			k := newKeeping(t, newHookStore("p1"), dir, use)
+			k.once(t)
+			if k.resyncs != want {
+				t.Errorf("after %s: %d resyncs, want %d", ago, k.resyncs, want)
+			}
+		}
+	})
+}
+
+// A process that ends looks after the subscriptions once, and notes what was handled.
+func TestKeeperOnce(t *testing.T) {
+	dir := t.TempDir()
+	s := newHookStore("p1")
+	use := func(cfg *KeeperConfig) { cfg.URL, cfg.Queue = "", testQueue() }
+	k := newKeeping(t, s, dir, use)
+	if last := k.Once(t.Context()); !last.IsZero() || s.consumers()["azureStorageQueue"] != 5 {
+		t.Errorf("last %v, subscriptions %v", last, s.consumers())
+	}
+	at := time.Now().Add(-time.Hour).Round(time.Second)
+	k.Note(at)
+	if last := k.Once(t.Context()); !last.Equal(at) || k.resyncs != 0 {
+		t.Errorf("last %v, want %v; %d resyncs", last, at, k.resyncs)
+	}
+	k.Note(time.Time{})
+	if err := k.leaveRemoved(); err != nil {
+		t.Fatal(err)
+	}
+	if last := k.Once(t.Context()); !last.IsZero() || k.resyncs != 1 {
+		t.Errorf("last %v; %d resyncs: nothing else tells of changes", last, k.resyncs)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/ado-port/ado-port/azuredevops/rest"
@@ -43,6 +44,9 @@ const (
 	// takes, and can be read at once.
 	queueTTL   = "604800"
 	queueDelay = "0"
+	// queueKeeps is how long nobody may read before a resync has to make up for it: a
+	// day less than that, to be sure.
+	queueKeeps = 6 * 24 * time.Hour
 )
 
 // queueAddress stands for a queue where web hooks have a URL.
