@@ -1712,6 +1712,9 @@ func TestSeries(t *testing.T) {
 	t.Parallel()
 	b := newLiveBench(t)
 	b.environ["OCEAN__ACTIONS_PROCESSOR__ENABLED"] = "true"
+	address := b.environ["OCEAN__BASE_URL"]
+	b.useQueue(t)
+	b.environ["OCEAN__BASE_URL"] = address // both, so that all series are there
 	o := &observed{liveBench: b}
 	o.stop = b.service(t)
 	o.shows(t, "ado_port_state_on_disk 1")
