@@ -44,6 +44,8 @@ type Receiver interface {
 
 const (
 	batch = 32 // the most that the service gives at once
+	// While batches are full, so many are on their way at the same time.
+	widest = 4
 	// hidden is how long a message that was read is hidden from others. It has to be
 	// longer than storing takes; after a crash the message is late by that much.
 	hidden = 30 * time.Second
@@ -66,6 +68,8 @@ type Queue struct {
 	client  *azqueue.QueueClient
 	metrics *metrics
 
+	width int // batches that are read at once, by the one goroutine that reads
+
 	mu    sync.Mutex
 	kept  map[string]bool // messages that are durable here and could not be deleted yet
 	away  string          // why the queue cannot be read, as it was said; empty: it can
@@ -85,7 +89,7 @@ func New(cfg Config) (*Queue, error) {
 	if cfg.Key == "" {
 		cfg.Log.Warn(keyVariable + " is not set: the queue is read with the identity of the process, and no subscription can be made that puts events into it")
 	}
-	q := &Queue{cfg: cfg, client: client, kept: map[string]bool{}, metrics: newMetrics()}
+	q := &Queue{cfg: cfg, client: client, kept: map[string]bool{}, width: 1, metrics: newMetrics()}
 	return q, q.metrics.register(cfg.Registry)
 }
 
@@ -96,7 +100,7 @@ func (q *Queue) Run(ctx context.Context) {
 	}
 	pause, retry := shortestPause, firstRetry
 	for ctx.Err() == nil {
-		n, err := q.round(ctx)
+		n, err := q.read(ctx)
 		q.tell(ctx, err)
 		switch {
 		case err != nil:
@@ -123,7 +127,7 @@ func (q *Queue) Drain(ctx context.Context) error {
 		return nil
 	}
 	for failures, empty := 0, 0; empty < 2; {
-		n, err := q.round(ctx)
+		n, err := q.read(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -143,6 +147,27 @@ func (q *Queue) Drain(ctx context.Context) error {
 	return nil
 }
 
+// read reads a batch, or several at once while there is much, and returns how many
+// messages there were.
+func (q *Queue) read(ctx context.Context) (n int, err error) {
+	var each sync.WaitGroup
+	counts, errs := make([]int, q.width), make([]error, q.width)
+	for i := range q.width {
+		each.Go(func() { counts[i], errs[i] = q.round(ctx) })
+	}
+	each.Wait()
+	for i := range counts {
+		n += counts[i]
+		err = cmp.Or(err, errs[i])
+	}
+	if n == q.width*batch && err == nil {
+		q.width = min(2*q.width, widest)
+	} else {
+		q.width = 1
+	}
+	return n, err
+}
+
 // round reads one batch, stores it and deletes it from the queue. It returns how many
 // messages there were. It waits for as long as deliveries cannot be stored: nothing
 // more is read then.
@@ -157,12 +182,7 @@ func (q *Queue) round(ctx context.Context) (int, error) {
 		each.Go(func() { errs[i] = q.take(ctx, m) })
 	}
 	each.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return len(messages), err // the others fail for the same reason
-		}
-	}
-	return len(messages), nil
+	return len(messages), cmp.Or(errs...) // the others fail for the same reason
 }
 
 // receive reads a batch. A queue that is missing is made, and has nothing.
