@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/port/porttest"
+	"github.com/ado-port/ado-port/webhook/status"
 )
 
 var update = flag.Bool("update", false, "write the picture of the README")
@@ -40,6 +42,7 @@ func TestInABrowser(t *testing.T) {
 	// A test's result is remembered as long as the files stay the same that it looked at.
 	_ = fs.WalkDir(os.DirFS(root), ".", func(string, fs.DirEntry, error) error { return nil })
 	source := axe(t)
+	t.Run("everything", func(t *testing.T) { lookAtEverything(t, newTab(t, browser), source) })
 	t.Run("demo", func(t *testing.T) { lookAtTheDemo(t, newTab(t, browser), path, source) })
 	t.Run("password", func(t *testing.T) { lookWithAPassword(t, newTab(t, browser), path, source) })
 }
@@ -112,6 +115,20 @@ func (b *tab) visit(t *testing.T, address string) {
 		return true
 	})
 	b.do(t, chromedp.Navigate(address))
+}
+
+// lookAtEverything looks at a page that has something in every section.
+func lookAtEverything(t *testing.T, b *tab, source string) {
+	srv := httptest.NewServer(site(t, status.SiteConfig{
+		More: all(t), Press: func(string) error { return nil },
+		Redrive: func(context.Context, ...uint64) (int, error) { return 0, nil },
+	}))
+	t.Cleanup(srv.Close)
+	b.do(t, chromedp.Navigate(srv.URL))
+	b.says(t, "actions", "run-1")
+	b.do(t, chromedp.Evaluate[chromedp.Void](`for (const d of document.querySelectorAll("details")) d.open = true; 0`))
+	b.looks(t, func(t *testing.T) { b.accessible(t, source) })
+	b.silent(t)
 }
 
 func lookAtTheDemo(t *testing.T, b *tab, path, source string) {
