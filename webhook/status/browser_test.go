@@ -139,6 +139,7 @@ func lookAtTheDemo(t *testing.T, b *tab, path, source string) {
 	b.says(t, "live", "live events were handled in the last hour")
 	b.looks(t, func(t *testing.T) { b.accessible(t, source) })
 	if *update {
+		b.until(t, "a full table", `document.querySelectorAll("#demo tbody tr").length > 7`)
 		b.picture(t, root+"/deploy/screenshot.png")
 	}
 
