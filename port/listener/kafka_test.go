@@ -39,9 +39,9 @@ type broker struct {
 func newBroker(t *testing.T) *broker {
 	t.Helper()
 	b := &broker{dial: new(net.Dialer).DialContext, user: "user", password: "password", organization: "org_1"}
-	real := os.Getenv(realBroker)
-	if real != "" {
-		b.is(t, real)
+	description := os.Getenv(realBroker)
+	if description != "" {
+		b.is(t, description)
 	} else {
 		c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, b.requests(), b.changes()), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", b.user, b.password))
 		if err != nil {
@@ -56,7 +56,7 @@ func newBroker(t *testing.T) *broker {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.producer.Close)
-	if real != "" {
+	if description != "" {
 		b.create(t, b.requests(), b.changes())
 	}
 	return b

@@ -119,6 +119,7 @@ func (b *tab) visit(t *testing.T, address string) {
 
 // lookAtEverything looks at a page that has something in every section.
 func lookAtEverything(t *testing.T, b *tab, source string) {
+	t.Helper()
 	srv := httptest.NewServer(site(t, status.SiteConfig{
 		More: all(t), Press: func(string) error { return nil },
 		Redrive: func(context.Context, ...uint64) (int, error) { return 0, nil },
@@ -132,6 +133,7 @@ func lookAtEverything(t *testing.T, b *tab, source string) {
 }
 
 func lookAtTheDemo(t *testing.T, b *tab, path, source string) {
+	t.Helper()
 	p := start(t, path, []string{"demo"})
 	b.visit(t, p.address(t))
 	b.says(t, "resyncs", "completed")
@@ -197,6 +199,7 @@ func (b *tab) script(t *testing.T, on bool) {
 // lookWithAPassword looks at the page of a service that has one, and re-drives what it
 // has given up.
 func lookWithAPassword(t *testing.T, b *tab, path, source string) {
+	t.Helper()
 	w := azuredevopstest.NewWorld("contoso")
 	repository := w.AddProject("Payments").AddRepository("checkout")
 	repository.Push("main", azuredevopstest.Files{"README.md": "# Checkout"})
