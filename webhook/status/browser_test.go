@@ -42,9 +42,14 @@ func TestInABrowser(t *testing.T) {
 	// A test's result is remembered as long as the files stay the same that it looked at.
 	_ = fs.WalkDir(os.DirFS(root), ".", func(string, fs.DirEntry, error) error { return nil })
 	source := axe(t)
-	t.Run("everything", func(t *testing.T) { lookAtEverything(t, newTab(t, browser), source) })
-	t.Run("demo", func(t *testing.T) { lookAtTheDemo(t, newTab(t, browser), path, source) })
-	t.Run("password", func(t *testing.T) { lookWithAPassword(t, newTab(t, browser), path, source) })
+	for name, look := range map[string]func(t *testing.T, b *tab, path, source string){
+		"everything": lookAtEverything, "demo": lookAtTheDemo, "password": lookWithAPassword,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			look(t, newTab(t, browser), path, source)
+		})
+	}
 }
 
 // A program is a process of ado-port.
@@ -118,7 +123,7 @@ func (b *tab) visit(t *testing.T, address string) {
 }
 
 // lookAtEverything looks at a page that has something in every section.
-func lookAtEverything(t *testing.T, b *tab, source string) {
+func lookAtEverything(t *testing.T, b *tab, _, source string) {
 	t.Helper()
 	srv := httptest.NewServer(site(t, status.SiteConfig{
 		More: all(t), Press: func(string) error { return nil },
