@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"slices"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 )
 
@@ -20,7 +19,7 @@ func (q *Queue) Prove(ctx context.Context) (other bool, err error) {
 		return false, err
 	}
 	content := base64.StdEncoding.EncodeToString(text)
-	short := &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(60))}
+	short := &azqueue.EnqueueMessageOptions{TimeToLive: new(int32(60))}
 	sent, err := q.client.EnqueueMessage(ctx, content, short)
 	if missing(err) {
 		if err := q.create(ctx); err != nil {
@@ -35,7 +34,7 @@ func (q *Queue) Prove(ctx context.Context) (other bool, err error) {
 		return false, errMalformed
 	}
 	id, receipt := *sent.Messages[0].MessageID, *sent.Messages[0].PopReceipt
-	got, err := q.client.DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{NumberOfMessages: to.Ptr(int32(batch)), VisibilityTimeout: to.Ptr(int32(1))})
+	got, err := q.client.DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{NumberOfMessages: new(int32(batch)), VisibilityTimeout: new(int32(1))})
 	if err != nil {
 		return false, explain(err)
 	}

@@ -97,6 +97,7 @@ func explain(err error) error {
 		text += ": give the identity the role Storage Queue Data Contributor on the queue or the account"
 	case queueerror.AuthorizationFailure:
 		text += ": the network rules of the storage account, or its settings for access by key, keep us out"
+	default:
 	}
 	return errors.New(strings.TrimSpace(text))
 }

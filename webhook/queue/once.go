@@ -37,13 +37,24 @@ const (
 )
 
 // Run handles the events since the last run, or does a full resync where they do not
-// tell everything.
+// tell everything. A stop is a good end.
 func (o *Once) Run(ctx context.Context) error {
+	err := o.run(ctx)
+	if err != nil && ctx.Err() == nil {
+		o.Log.ErrorContext(ctx, "not all events were handled", "err", err)
+		if o.Strict {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *Once) run(ctx context.Context) error {
 	began := time.Now()
 	last := o.Subscriptions(ctx)
 	switch {
 	case ctx.Err() != nil:
-		return nil // a stop is a good end
+		return context.Cause(ctx)
 	case last.IsZero():
 		return o.full(ctx, "the state directory knows of no complete run before this one")
 	case !o.Known:
@@ -61,19 +72,10 @@ func (o *Once) Run(ctx context.Context) error {
 		return o.full(ctx, why)
 	default:
 	}
-	switch {
-	case ctx.Err() != nil:
-		return nil
-	case err == nil || errors.Is(err, errWaiting):
+	if err == nil || errors.Is(err, errWaiting) {
 		o.Note(began)
 	}
-	if err != nil {
-		o.Log.ErrorContext(ctx, "not all events were handled", "err", err)
-	}
-	if o.Strict {
-		return err
-	}
-	return nil
+	return err
 }
 
 // full does a full resync. If it does not come to its end, the next run has to do it:

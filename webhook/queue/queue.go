@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -188,7 +187,7 @@ func (q *Queue) round(ctx context.Context) (int, error) {
 // receive reads a batch. A queue that is missing is made, and has nothing.
 func (q *Queue) receive(ctx context.Context) ([]*azqueue.DequeuedMessage, error) {
 	r, err := q.client.DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{
-		NumberOfMessages: to.Ptr(int32(batch)), VisibilityTimeout: to.Ptr(int32(hidden / time.Second)),
+		NumberOfMessages: new(int32(batch)), VisibilityTimeout: new(int32(hidden / time.Second)),
 	})
 	if missing(err) {
 		return nil, q.create(ctx)
