@@ -12,11 +12,13 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 )
 
 // Config is what a Queue needs.
@@ -43,8 +45,11 @@ type Receiver interface {
 
 const (
 	batch = 32 // the most that the service gives at once
-	// While batches are full, so many are on their way at the same time.
-	widest = 4
+	// While batches are full, so many are on their way at the same time, and as many of
+	// their deletions as the account does quickly.
+	widest      = 4
+	leastHands  = 4
+	quick, slow = 250 * time.Millisecond, time.Second
 	// hidden is how long a message that was read is hidden from others. It has to be
 	// longer than storing takes; after a crash the message is late by that much.
 	hidden = 30 * time.Second
@@ -67,7 +72,9 @@ type Queue struct {
 	client  *azqueue.QueueClient
 	metrics *metrics
 
-	width int // batches that are read at once, by the one goroutine that reads
+	// Of the one goroutine that reads:
+	width int // batches that are read at once
+	hands int // deletions of each at once
 
 	mu    sync.Mutex
 	kept  map[string]bool // messages that are durable here and could not be deleted yet
@@ -88,7 +95,7 @@ func New(cfg Config) (*Queue, error) {
 	if cfg.Key == "" {
 		cfg.Log.Warn(keyVariable + " is not set: the queue is read with the identity of the process, and no subscription can be made that puts events into it")
 	}
-	q := &Queue{cfg: cfg, client: client, kept: map[string]bool{}, width: 1, metrics: newMetrics()}
+	q := &Queue{cfg: cfg, client: client, kept: map[string]bool{}, width: 1, hands: leastHands, metrics: newMetrics()}
 	return q, q.metrics.register(cfg.Registry)
 }
 
@@ -150,38 +157,65 @@ func (q *Queue) Drain(ctx context.Context) error {
 // messages there were.
 func (q *Queue) read(ctx context.Context) (n int, err error) {
 	var each sync.WaitGroup
-	counts, errs := make([]int, q.width), make([]error, q.width)
+	counts, errs, took := make([]int, q.width), make([]error, q.width), make([]time.Duration, q.width)
 	for i := range q.width {
-		each.Go(func() { counts[i], errs[i] = q.round(ctx) })
+		each.Go(func() { counts[i], took[i], errs[i] = q.round(ctx) })
 	}
 	each.Wait()
 	for i := range counts {
 		n += counts[i]
-		err = cmp.Or(err, errs[i])
 	}
-	if n == q.width*batch && err == nil {
-		q.width = min(2*q.width, widest)
-	} else {
+	q.adapt(n == q.width*batch, slices.Max(took))
+	return n, cmp.Or(errs...)
+}
+
+// adapt decides how much is done at once. A busy account gets less to do, so that
+// those who write to it have their turn.
+func (q *Queue) adapt(full bool, slowest time.Duration) {
+	switch {
+	case slowest > slow:
+		q.width, q.hands = 1, max(q.hands/2, leastHands)
+	case full && slowest < quick:
+		q.width, q.hands = min(2*q.width, widest), min(2*q.hands, batch)
+	case !full:
 		q.width = 1
 	}
-	return n, err
 }
 
 // round reads one batch, stores it and deletes it from the queue. It returns how many
-// messages there were. It waits for as long as deliveries cannot be stored: nothing
-// more is read then.
-func (q *Queue) round(ctx context.Context) (int, error) {
+// messages there were, and the longest time of a deletion. It waits for as long as
+// deliveries cannot be stored: nothing more is read then.
+func (q *Queue) round(ctx context.Context) (n int, slowest time.Duration, err error) {
 	messages, err := q.receive(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	var each sync.WaitGroup
-	errs := make([]error, len(messages))
+	errs, took := make([]error, len(messages)), make([]time.Duration, len(messages))
+	var keep, remove errgroup.Group
 	for i, m := range messages {
-		each.Go(func() { errs[i] = q.take(ctx, m) })
+		keep.Go(func() error { // all at once: they share commits of the spool
+			errs[i] = q.keep(ctx, m)
+			return nil
+		})
 	}
-	each.Wait()
-	return len(messages), cmp.Or(errs...) // the others fail for the same reason
+	_ = keep.Wait()
+	remove.SetLimit(q.hands)
+	for i, m := range messages {
+		if errs[i] != nil {
+			continue
+		}
+		remove.Go(func() error {
+			began := time.Now()
+			errs[i] = q.remove(ctx, m)
+			took[i] = time.Since(began)
+			return nil
+		})
+	}
+	_ = remove.Wait()
+	for _, d := range took {
+		slowest = max(slowest, d)
+	}
+	return len(messages), slowest, cmp.Or(errs...) // the others fail for the same reason
 }
 
 // receive reads a batch. A queue that is missing is made, and has nothing.
@@ -206,50 +240,46 @@ func (q *Queue) create(ctx context.Context) error {
 	return nil
 }
 
-// take stores a message and deletes it. The error is ctx's, or that of the deletion:
-// the message comes again then, and is only deleted.
-func (q *Queue) take(ctx context.Context, m *azqueue.DequeuedMessage) error {
-	if m.MessageID == nil || m.PopReceipt == nil || m.MessageText == nil {
-		return errMalformed
-	}
-	id := *m.MessageID
-	if !q.isKept(id) {
-		result, err := q.keep(ctx, m)
-		if err != nil {
-			return err
-		}
-		q.metrics.messages.WithLabelValues(result).Inc()
-	}
-	// What is durable is deleted also when the process is about to end.
+// remove deletes a message that is durable here. If that fails it comes again, and is
+// only deleted.
+func (q *Queue) remove(ctx context.Context, m *azqueue.DequeuedMessage) error {
+	// It is deleted also when the process is about to end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteWithin)
 	defer cancel()
-	_, err := q.client.DeleteMessage(ctx, id, *m.PopReceipt, nil)
+	_, err := q.client.DeleteMessage(ctx, *m.MessageID, *m.PopReceipt, nil)
 	if gone(err) {
 		err = nil
 	}
-	q.setKept(id, err != nil)
+	q.setKept(*m.MessageID, err != nil)
 	if late(err) {
 		return nil
 	}
 	return explain(err)
 }
 
-// keep has a message stored, however long that takes. It returns what became of it.
-func (q *Queue) keep(ctx context.Context, m *azqueue.DequeuedMessage) (result string, err error) {
-	wait := firstWait
-	for {
-		if result, err = q.store(ctx, m); err == nil {
+// keep has a message stored, however long that takes, unless it is already. The error
+// is that of ctx, or of a message without its parts.
+func (q *Queue) keep(ctx context.Context, m *azqueue.DequeuedMessage) error {
+	if m.MessageID == nil || m.PopReceipt == nil || m.MessageText == nil {
+		return errMalformed
+	}
+	if q.isKept(*m.MessageID) {
+		return nil
+	}
+	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+		result, err := q.store(ctx, m)
+		if err == nil {
 			q.unstick(ctx)
-			return result, nil
+			q.metrics.messages.WithLabelValues(result).Inc()
+			return nil
 		}
 		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		if wait > firstWait { // once is no news: the service begins
 			q.stick(ctx, err)
 		}
 		sleep(ctx, wait)
-		wait = min(2*wait, lastWait)
 	}
 }
 
