@@ -38,7 +38,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
-	"github.com/ado-port/ado-port/azuredevops/memory"
+	"github.com/ado-port/ado-port/azuredevops/records"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/jq"
 	"github.com/ado-port/ado-port/mapping/resync"
@@ -303,7 +303,7 @@ type app struct {
 	port    *port.Client
 	orgs    []*azuredevops.Client
 	source  *resync.Source
-	memory  *memory.Memory // nil when there is none
+	records *records.Store // nil when there is none
 	audit   *catalog.Audit // nil when it is off
 	book    *origins.Book  // nil where events are not followed
 	runner  *resync.Runner
@@ -331,7 +331,7 @@ func newBareApp(cfg *config) *app {
 // uses says what a command needs besides clients, or instead.
 type uses struct {
 	state   bool // files in the state directory
-	memory  bool // of Azure DevOps, which one process has at a time
+	records bool // the record store, which one process has at a time
 	silent  bool // no log: what matters is printed
 	mapping bool // nothing but a way to read one
 }
@@ -363,11 +363,11 @@ func newClients(ctx context.Context, p *process, cfg *config, eff *ocean.Effecti
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
-	if use.memory {
-		a.memory = memory.OpenIn(a.state, cfg.Ocean.StateMemoryBytes, a.component("memory"))
+	if use.records {
+		a.records = records.OpenIn(a.state, cfg.Ocean.StateRecordsBytes, a.component("records"))
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
-		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
+		Store: a.records, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
 		AuthorityHost: p.Environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
@@ -388,7 +388,7 @@ func (a *app) component(name string) *slog.Logger { return a.log.With("component
 
 // newApp wires the parts and binds the listener. It dials nothing.
 func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) (*app, error) {
-	a, err := newClients(ctx, p, cfg, eff, uses{state: true, memory: true})
+	a, err := newClients(ctx, p, cfg, eff, uses{state: true, records: true})
 	if err != nil {
 		return nil, err
 	}
@@ -423,12 +423,22 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.Out, resync.NewScreen(p.Terminal, p.Masker.Line, p.Environ["NO_COLOR"] == ""),
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
+		Records: a.records, ResumeWithin: cfg.Ocean.ResumeWithin, ReplayWithin: a.replayWithin(), Replays: []string{listener.CauseAsked, listener.CauseMapping},
 		Causes: listener.Causes(), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return a, a.newServer(ctx)
+}
+
+// replayWithin is 0 where another process may follow the events of this installation:
+// what it knows is newer than what is stored here.
+func (a *app) replayWithin() time.Duration {
+	if a.follow == nil && a.cfg.Ocean.PublicURL(hooks.Route) != "" {
+		return 0
+	}
+	return a.cfg.Ocean.ReplayWithin
 }
 
 // triggerPipeline is the type of the only action of this integration.
@@ -449,10 +459,7 @@ func (a *app) newActions(pipelines *azuredevops.Pipelines) (err error) {
 }
 
 // resynced is called at the end of every full resync.
-func (a *app) resynced(s *resync.Summary) {
-	if err := a.memory.EndResync(s.State == resync.StateCompleted); err != nil {
-		a.log.Warn("what cannot have changed is not remembered", "err", err)
-	}
+func (a *app) resynced(*resync.Summary) {
 	a.keeper.Soon() // there may be new projects
 }
 
@@ -533,7 +540,7 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
 func (a *app) run(ctx context.Context) error {
-	defer a.memory.Close()
+	defer a.records.Close()
 	defer a.shipper.Start(ctx, a.port)()
 	defer a.audit.Close(context.WithoutCancel(ctx))
 	a.cfg.Ocean.Announce(ctx, a.log, ocean.Start{

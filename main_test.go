@@ -1669,7 +1669,7 @@ func BenchmarkScrape(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer a.memory.Close()
+	defer a.records.Close()
 	b.ReportAllocs()
 	for b.Loop() {
 		w := httptest.NewRecorder()

@@ -165,3 +165,10 @@ func trimBOM(b []byte) []byte {
 	}
 	return b
 }
+
+// NotFound is the error of a 404 that was kept; the other members are those that it
+// had.
+func NotFound(e Error) error {
+	e.StatusCode, e.err = http.StatusNotFound, ErrNotFound
+	return &e
+}

@@ -155,6 +155,7 @@ func (r *run) end(ctx context.Context, err error) (*Summary, error) {
 	if sum.State == StateCompleted && r.mode != incremental && !sum.heldBy(HoldThreshold) {
 		r.runner.completed.set(ctx, r.mapping)
 	}
+	r.store(ctx, sum.State == StateCompleted)
 	r.reports.end(sum.State)
 	sum.log(ctx, r)
 	return sum, err
