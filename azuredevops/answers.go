@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -39,12 +40,12 @@ func (r Reading) use() bool { return !r.Since.IsZero() }
 
 // A stored answer is what is kept of one request.
 type stored struct {
-	read   int64 // when it was asked for, in nanoseconds
-	chain  int64 // read of the first page of its list
-	status int
-	absent *rest.Error // a 404
-	token  string
-	body   []byte
+	read    int64 // when it was asked for, in nanoseconds
+	chain   int64 // read of the first page of its list
+	status  int
+	refused *rest.Error // 400 or 404
+	token   string
+	body    []byte
 }
 
 const answerForm = 1 // the first byte of a stored answer
@@ -56,8 +57,8 @@ func (a *stored) encode() []byte {
 	out = binary.AppendVarint(out, a.chain)
 	out = binary.AppendUvarint(out, uint64(a.status))
 	texts := []string{a.token}
-	if a.absent != nil {
-		texts = append(texts, a.absent.Method, a.absent.URL, a.absent.TypeKey, a.absent.Message)
+	if a.refused != nil {
+		texts = append(texts, a.refused.Method, a.refused.URL, a.refused.TypeKey, a.refused.Message)
 	}
 	out = binary.AppendUvarint(out, uint64(len(texts)))
 	for _, s := range texts {
@@ -107,7 +108,7 @@ func decodeAnswer(b []byte) (a stored, ok bool) {
 	}
 	switch {
 	case ok && len(texts) == 5:
-		a.absent = &rest.Error{Method: texts[1], URL: texts[2], TypeKey: texts[3], Message: texts[4]}
+		a.refused = &rest.Error{Method: texts[1], URL: texts[2], TypeKey: texts[3], Message: texts[4], StatusCode: a.status}
 	case !ok || len(texts) != 1:
 		return a, false
 	}
@@ -145,10 +146,10 @@ func chained[T any](l *lister, offset bool, pages func(ctx context.Context) iter
 					return
 				}
 				if !yield(p, nil) {
-					return
+					break // the reader knows that it has all
 				}
 			}
-			if !ch.stored && ch.pages > 1 && ctx.Err() == nil {
+			if !ch.stored && (ch.offset || ch.pages > 1) && ctx.Err() == nil {
 				l.c.store.Put(ch.first+"\x00whole", binary.AppendVarint(nil, ch.id))
 			}
 		}
@@ -165,8 +166,8 @@ func (l *lister) answered(ctx context.Context, rq *request) (*page, error) {
 	key, ch := l.answerKey(rq), chainOf(ctx)
 	if l.reading.use() {
 		if a, ok := l.known(key, rq, ch); ok {
-			if a.absent != nil {
-				return nil, rest.NotFound(*a.absent)
+			if a.refused != nil {
+				return nil, rest.Kept(*a.refused)
 			}
 			return &page{Body: a.body, Token: a.token, Status: a.status}, nil
 		}
@@ -191,7 +192,8 @@ func (l *lister) known(key string, rq *request, ch *chain) (a stored, ok bool) {
 	if !ok {
 		return a, false
 	}
-	if a, ok = decodeAnswer(value); !ok || a.read < l.reading.Since.UnixNano() {
+	// A resync begins with the list of projects that ask has brought.
+	if a, ok = decodeAnswer(value); !ok || a.read < l.reading.Since.Add(-askedFor).UnixNano() {
 		return a, false
 	}
 	switch {
@@ -241,8 +243,8 @@ func (l *lister) keepAnswer(key string, ch *chain, asked time.Time, p *page, err
 	switch e, is := errors.AsType[*rest.Error](err); {
 	case err == nil:
 		a.status, a.token, a.body = p.Status, p.Token, p.Body
-	case is && errors.Is(err, ErrNotFound):
-		a.status, a.absent = e.StatusCode, e
+	case is && (e.StatusCode == http.StatusBadRequest && e.Unwrap() == nil || errors.Is(err, ErrNotFound)):
+		a.status, a.refused = e.StatusCode, e
 	default:
 		return
 	}

@@ -146,9 +146,9 @@ func HealthOf(clients []*Client) []rest.Health {
 // Projects lists the projects as a resync would now: those without an excluded
 // tag. A *ScopeError stands for a project whose tags could not be read, or, at the
 // end, for the rest of the organization.
-func (c *Client) Projects(ctx context.Context) iter.Seq2[Scope, error] {
+func (c *Client) Projects(ctx context.Context, reading Reading) iter.Seq2[Scope, error] {
 	return func(yield func(Scope, error) bool) {
-		for p, err := range (&lister{Snapshot: c.Snapshot()}).eachProject(ctx) {
+		for p, err := range (&lister{Snapshot: c.SnapshotOf(reading)}).eachProject(ctx) {
 			var s Scope
 			if err == nil {
 				s = p.scope

@@ -36,6 +36,8 @@ type organization struct {
 
 	print func() string // hash of the credentials
 
+	reading azuredevops.Reading // of the list of projects
+
 	turn     chan struct{} // held by the method that runs
 	reported string        // refusals that the log has seen
 	health   *healthBook

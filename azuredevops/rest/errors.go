@@ -166,9 +166,8 @@ func trimBOM(b []byte) []byte {
 	return b
 }
 
-// NotFound is the error of a 404 that was kept; the other members are those that it
-// had.
-func NotFound(e Error) error {
-	e.StatusCode, e.err = http.StatusNotFound, ErrNotFound
+// Kept is an answer 400 or 404 that was kept, as the error that it was.
+func Kept(e Error) error {
+	e.err = statusError(e.StatusCode)
 	return &e
 }
