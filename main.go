@@ -28,6 +28,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -111,6 +112,7 @@ func (p *process) commands() *ocean.Commands {
 		{Name: "check", Setup: p.check},
 		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
+		{Name: "export", Operand: "[KIND...]", Values: azuredevops.Kinds(), Setup: p.export},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.Out),
 		{Name: "hooks", Setup: p.hooks},
 		{Name: "agent", Setup: p.agent},
@@ -196,14 +198,14 @@ func (p *process) plan(fs *flag.FlagSet) ocean.Action {
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		a, err := p.clients(ctx, uses{})
+		a, err := p.clients(ctx, uses{stored: opt.Stored.On && opt.Stored.File == ""})
 		if err != nil {
 			return err
 		}
 		opt.Source, opt.Strict = a.source, a.cfg.Ocean.StrictExit
 		opt.Resync = resync.Config{
 			Organizations: a.orgs, Port: a.port, StateDirectory: ocean.Remembered(ctx, a.cfg.Ocean.StateDirectory, p.Environ, a.log),
-			Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
+			Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake), Records: a.records,
 		}
 		return preview.Plan(ctx, opt, p.Out)
 	}
@@ -216,12 +218,23 @@ func (p *process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, kind string) error {
 		opt.Kind = kind
-		a, err := p.clients(ctx, uses{mapping: opt.Offline()})
+		a, err := p.clients(ctx, uses{mapping: opt.Offline(), stored: opt.Stored.On && opt.Stored.File == ""})
 		if err != nil {
 			return err
 		}
 		opt.Organizations, opt.Source = a.orgs, a.source
 		return preview.Map(ctx, opt, p.Out)
+	}
+}
+
+// export writes the records of the last resync.
+func (p *process) export(*flag.FlagSet) ocean.Action {
+	return func(ctx context.Context, kinds string) error {
+		a, err := p.clients(ctx, uses{stored: true})
+		if err != nil {
+			return err
+		}
+		return azuredevops.Export(ctx, a.orgs, strings.Fields(kinds), p.Out)
 	}
 }
 
@@ -332,6 +345,7 @@ func newBareApp(cfg *config) *app {
 type uses struct {
 	state   bool // files in the state directory
 	records bool // the record store, which one process has at a time
+	stored  bool // what is in the record store now, also while a service has it
 	silent  bool // no log: what matters is printed
 	mapping bool // nothing but a way to read one
 }
@@ -365,6 +379,11 @@ func newClients(ctx context.Context, p *process, cfg *config, eff *ocean.Effecti
 	}
 	if use.records {
 		a.records = records.OpenIn(a.state, cfg.Ocean.StateRecordsBytes, a.component("records"))
+	}
+	if use.stored {
+		if a.records, err = records.ReadIn(ocean.Remembered(ctx, cfg.Ocean.StateDirectory, p.Environ, a.log), a.component("records")); err != nil {
+			return nil, err
+		}
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
 		Store: a.records, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,

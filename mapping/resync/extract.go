@@ -83,8 +83,7 @@ func (r *run) list(ctx context.Context, l *listing, org int, from snapshots) {
 			}
 		}
 	}()
-	snap, opt := r.reading(from, l, org)
-	for rec, err := range l.Listing.Records(ctx, snap, opt) {
+	for rec, err := range r.records(ctx, from, l, org) {
 		for _, s := range sinks {
 			if err != nil {
 				s.unread(ctx, key, err)

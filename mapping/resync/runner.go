@@ -74,8 +74,10 @@ type Config struct {
 	ResumeWithin, ReplayWithin time.Duration
 	// Replays are the causes that come with an edit of the mapping.
 	Replays []string
-	// Stored: nothing is asked of Azure DevOps, only what is in Records is used.
-	Stored bool
+	// Stored: nothing is asked of Azure DevOps. What Exported has is used, or without
+	// it what is in Records.
+	Stored   bool
+	Exported *azuredevops.Exported
 	// Ended is called at the end of every full resync; nil: nothing is.
 	Ended func(*Summary)
 	Log   *slog.Logger

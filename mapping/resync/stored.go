@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -97,17 +98,21 @@ func (r *run) readSince() time.Time {
 
 // useOnly makes the resync use nothing else, or says what is missing.
 func (r *run) useOnly() error {
-	r.use = use{only: true, stored: r.storedListings(time.Time{})}
+	where := "the file of --stored"
+	if r.cfg.Exported == nil {
+		where = "the record store"
+		r.use = use{only: true, stored: r.storedListings(time.Time{})}
+	}
 	var missing []string
 	for i, org := range r.cfg.Organizations {
 		for _, l := range r.listings {
-			if r.use.storedAt(l, i).IsZero() {
+			if has := r.cfg.Exported != nil && r.cfg.Exported.Has(org, l.Listing, l.Files); !has && r.use.storedAt(l, i).IsZero() {
 				missing = append(missing, fmt.Sprintf("%s of %s", l.resources[0].Name(), org.Organization()))
 			}
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("the record store does not have %s: a complete resync with these selectors puts it there", strings.Join(missing, ", "))
+		return fmt.Errorf("%s does not have %s: a resync that completes with this selector and these files puts it there", where, strings.Join(missing, ", "))
 	}
 	return nil
 }
@@ -173,7 +178,16 @@ func (r *run) reading(s snapshots, l *listing, org int) (*azuredevops.Snapshot, 
 	return s.asked, opt
 }
 
-// stored notes what the store has after this resync.
+// records lists what is listed once for some resources.
+func (r *run) records(ctx context.Context, from snapshots, l *listing, org int) iter.Seq2[azuredevops.Record, error] {
+	if r.cfg.Exported != nil {
+		return r.cfg.Exported.Records(r.cfg.Organizations[org], l.Listing, l.Files)
+	}
+	snap, opt := r.reading(from, l, org)
+	return l.Listing.Records(ctx, snap, opt)
+}
+
+// store notes what the store has after this resync.
 func (r *run) store(ctx context.Context, complete bool) {
 	if !r.stores() || r.mode == planning || ctx.Err() != nil || r.mapping == nil {
 		return // interrupted: the next one goes on
