@@ -12,7 +12,7 @@ import (
 // one. It has to be safe for concurrent use.
 type Store interface {
 	Get(key string) (value []byte, ok bool)
-	Put(key string, value []byte) (kept bool)
+	Put(key string, value ...[]byte) (kept bool) // in parts
 	Drop(key string)
 	Off() bool // it remembers nothing: then no call is made for its sake
 }

@@ -57,6 +57,9 @@ type Store struct {
 	gate sync.RWMutex // held for writing while file is replaced or closed
 	file *os.File
 
+	writing sync.Mutex // of writer; taken before mu
+	writer  writer
+
 	mu      sync.Mutex // of all below
 	id      uint64     // of the data file
 	index   *table
@@ -192,19 +195,25 @@ func (s *Store) forget(n name, at slot) {
 	}
 }
 
-// Put keeps a value instead of what was put for the key before. It reports whether it
+// Put keeps a value, which may come in parts, instead of what was put for the key before. It reports whether it
 // did: a value that does not fit is not kept. What it has kept survives the end of the
 // process, not of the machine.
-func (s *Store) Put(key string, value []byte) (kept bool) {
-	if s == nil || s.lock == nil || len(value) > maxValueBytes {
+func (s *Store) Put(key string, value ...[]byte) (kept bool) {
+	size := 0
+	for _, part := range value {
+		size += len(part)
+	}
+	if s == nil || s.lock == nil || size > maxValueBytes {
 		return false
 	}
 	n := nameOf(key)
-	rec := record(n, value)
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	rec := s.writer.record(n, value...)
 	if int64(len(rec)) > s.limits.Bytes/valueShare {
 		return false
 	}
-	size := len(rec)
+	size = len(rec)
 	rec = append(rec, padding[:padded(size)-int64(size)]...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,7 +237,7 @@ func (s *Store) Put(key string, value []byte) (kept bool) {
 
 // Drop forgets what was put for a key, beyond this process if it can.
 func (s *Store) Drop(key string) {
-	if s.Put(key, nil) || s == nil {
+	if s.Put(key) || s == nil {
 		return
 	}
 	s.mu.Lock()
