@@ -74,13 +74,13 @@ func (r *run) decideUse(ctx context.Context) error {
 	case r.mode == full && asked && changed && st.Unfinished.IsZero() && r.cfg.ReplayWithin > 0:
 		r.use = use{replays: true, stored: r.storedListings(r.started.Add(-r.cfg.ReplayWithin))}
 		if at := r.use.oldest(); !at.IsZero() {
-			r.log.InfoContext(ctx, "the mapping has changed: it is applied to the records of "+at.Format("15:04")+", without a call for what is stored", "read_at", at)
+			r.log.InfoContext(ctx, "the mapping has changed: it is applied to the records of "+at.Local().Format("15:04")+", without a call for what is stored", "read_at", at)
 			return nil
 		}
 		r.use = use{}
 	case (!asked || changed) && !st.Unfinished.IsZero() && r.started.Sub(st.Unfinished) <= r.cfg.ResumeWithin:
 		r.use.resumes = st.Unfinished
-		r.log.InfoContext(ctx, "the last resync was interrupted: what it has read since "+st.Unfinished.Format("15:04:05")+" is not read again", "interrupted", st.Unfinished)
+		r.log.InfoContext(ctx, "the last resync was interrupted: what it has read since "+st.Unfinished.Local().Format("15:04:05")+" is not read again", "interrupted", st.Unfinished)
 	}
 	if st.Unfinished = r.readSince(); !st.Unfinished.Equal(r.storedState().Unfinished) {
 		r.setStoredState(st)
