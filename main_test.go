@@ -1722,7 +1722,7 @@ func floor(file string) int {
 			}
 		})
 	}
-	for _, u := range strings.Fields(string(text)) {
+	for u := range strings.FieldsSeq(string(text)) {
 		urls <- u
 	}
 	close(urls)
@@ -1762,7 +1762,7 @@ func BenchmarkResync(b *testing.B) {
 		if !ok {
 			b.Skip("the system does not say what a process has used")
 		}
-		return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), int64(u.Maxrss)
+		return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), u.Maxrss
 	}
 	var cpu, least, wall time.Duration
 	var peak int64
@@ -1907,9 +1907,7 @@ func TestPortIsToldOfActionsOnlyWhereTheyAreRun(t *testing.T) {
 			t.Parallel()
 			_, catalog, environ := servers(t)
 			environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
-			for k, v := range set {
-				environ[k] = v
-			}
+			maps.Copy(environ, set)
 			if name == "ONCE" {
 				if code, _, errs := start(t, t.Context(), nil, environ); code != ocean.ExitGood || !strings.Contains(errs, "self-service actions: the listener is ONCE") {
 					t.Errorf("exit code %d\n%s", code, errs)

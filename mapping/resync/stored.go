@@ -74,19 +74,22 @@ func (r *run) decideUse(ctx context.Context) error {
 	case r.mode == full && asked && changed && st.Unfinished.IsZero() && r.cfg.ReplayWithin > 0:
 		r.use = use{replays: true, stored: r.storedListings(r.started.Add(-r.cfg.ReplayWithin))}
 		if at := r.use.oldest(); !at.IsZero() {
-			r.log.InfoContext(ctx, "the mapping has changed: it is applied to the records of "+at.Local().Format("15:04")+", without a call for what is stored", "read_at", at)
+			r.log.InfoContext(ctx, "the mapping has changed: it is applied to stored records, without a call for what is stored", "records_of", clock(at))
 			return nil
 		}
 		r.use = use{}
 	case (!asked || changed) && !st.Unfinished.IsZero() && r.started.Sub(st.Unfinished) <= r.cfg.ResumeWithin:
 		r.use.resumes = st.Unfinished
-		r.log.InfoContext(ctx, "the last resync was interrupted: what it has read since "+st.Unfinished.Local().Format("15:04:05")+" is not read again", "interrupted", st.Unfinished)
+		r.log.InfoContext(ctx, "the last resync was interrupted: what it has read is not read again", "read_since", clock(st.Unfinished))
 	}
 	if st.Unfinished = r.readSince(); !st.Unfinished.Equal(r.storedState().Unfinished) {
 		r.setStoredState(st)
 	}
 	return nil
 }
+
+// clock is a time for people.
+func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 -0700") }
 
 // readSince is when the first of the answers was read that this resync is made of.
 func (r *run) readSince() time.Time {

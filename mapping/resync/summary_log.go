@@ -2,7 +2,6 @@ package resync
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/ado-port/ado-port/mapping/catalog"
@@ -37,11 +36,7 @@ func (s *Summary) log(ctx context.Context, r *run) {
 		r.log.WarnContext(ctx, "entities of an organization that is not configured any more", "organization", f.Organization, "deleted", f.Deleted, "not_deleted", f.Kept)
 	}
 	if !s.RecordsOf.IsZero() {
-		how := "no call"
-		if s.Calls > 0 {
-			how = fmt.Sprintf("%d calls for what was not stored", s.Calls)
-		}
-		r.log.InfoContext(ctx, fmt.Sprintf("the changed mapping was applied to records of %s, %s", s.RecordsOf.Local().Format("15:04"), how), "read_at", s.RecordsOf, "calls", s.Calls)
+		r.log.InfoContext(ctx, "the changed mapping was applied to stored records", "records_of", clock(s.RecordsOf), "calls", s.Calls)
 	}
 	t := s.Total
 	r.log.InfoContext(ctx, "resync ended", "state", string(s.State), "cause", s.Cause, "seconds", s.Duration.Seconds(), "listed", t.Listed, "mapped", t.Mapped,
