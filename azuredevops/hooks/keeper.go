@@ -154,7 +154,7 @@ func (k *Keeper) Once(ctx context.Context) (last time.Time) {
 		k.cfg.Resync() // nothing tells of changes
 		return last
 	}
-	k.reconcile(ctx)
+	k.reconcile(ctx, azuredevops.Reading{})
 	if !last.IsZero() {
 		k.catchUp(ctx, last)
 	}
