@@ -1231,8 +1231,8 @@ func arguments(line string) (args []string, ok bool) {
 		if len(words) == 0 || words[0] != "ado-port" && words[0] != "./ado-port" {
 			continue
 		}
-		for _, w := range words[1:] {
-			if !strings.HasPrefix(w, ">") && !strings.HasPrefix(w, "<") {
+		for i, w := range words[1:] {
+			if redirect := strings.HasPrefix(w, ">") || strings.HasPrefix(w, "<"); !redirect && words[i] != ">" && words[i] != "<" {
 				args = append(args, strings.Trim(w, `'"`))
 			}
 		}

@@ -140,13 +140,15 @@ func (c *Command) parse(fs *flag.FlagSet, args []string) (operand string, err er
 		if c.Operand == "" || operand != "" && !strings.Contains(c.Operand, "...") {
 			return "", fmt.Errorf("unexpected argument %q", next)
 		}
-		if err := c.allows(next); err != nil {
-			return "", err
-		}
 		operand, args = strings.TrimSpace(operand+" "+next), fs.Args()[1:]
 	}
 	if operand == "" && c.Operand != "" && c.Operand[0] != '[' {
 		return "", fmt.Errorf("%s is missing", c.Operand)
+	}
+	for word := range strings.FieldsSeq(operand) {
+		if err := c.allows(word); err != nil {
+			return "", err
+		}
 	}
 	return operand, nil
 }
