@@ -442,7 +442,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.Out, resync.NewScreen(p.Terminal, p.Masker.Line, p.Environ["NO_COLOR"] == ""),
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
-		Records: a.records, ResumeWithin: cfg.Ocean.ResumeWithin, ReplayWithin: a.replayWithin(), Replays: []string{listener.CauseAsked, listener.CauseMapping},
+		Records: a.records, ResumeWithin: cfg.Ocean.ResumeWithin, ReplayWithin: a.replayWithin(), Replays: []string{listener.CauseAsked, listener.CauseMapping}, Reads: []string{listener.CauseMissed, listener.CausePosted},
 		Causes: listener.Causes(), Registry: a.metrics,
 	})
 	if err != nil {

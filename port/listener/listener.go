@@ -118,7 +118,8 @@ type loop struct {
 	running atomic.Bool
 }
 
-// request asks for a resync. Several requests are one, with the cause of the last.
+// request asks for a resync. Several requests are one, with the cause of the last; but
+// an edit of the mapping does not take the place of what asks for everything to be read.
 func (l *loop) request(ctx context.Context, cause string) {
 	if l.running.Load() && l.Asked != nil && l.Asked(ctx) {
 		cause = CauseMapping
@@ -126,7 +127,10 @@ func (l *loop) request(ctx context.Context, cause string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
-	case <-l.next:
+	case waiting := <-l.next:
+		if waiting == CauseMissed || waiting == CausePosted {
+			cause = waiting
+		}
 	default:
 	}
 	l.next <- cause // there is room
