@@ -28,8 +28,11 @@ func TestExport(t *testing.T) {
 		files []string
 	}
 	all := []listing{
-		{bind(t, "repository", `{"includedFiles":["README.md"]}`), []string{"README.md", "none.md"}}, {bind(t, "repository", `{}`), nil},
-		{bind(t, "area-path", `{"depth":3}`), nil}, {bind(t, "work-item", `{}`), nil}, {bind(t, "pull-request", `{}`), nil},
+		{bind(t, "repository", `{"includedFiles":["README.md"]}`), []string{"README.md", "none.md"}},
+		{bind(t, "repository", `{}`), nil},
+		{bind(t, "area-path", `{"depth":3}`), nil},
+		{bind(t, "work-item", `{}`), nil},
+		{bind(t, "pull-request", `{}`), nil},
 	}
 	// show is a record as text, or an error.
 	show := func(rec azuredevops.Record, err error) string {

@@ -84,10 +84,10 @@ func (r *run) decideUse(ctx context.Context) error {
 			r.use = use{}
 			break
 		}
-		r.log.InfoContext(ctx, "the mapping has changed: it is applied to the records of "+r.use.oldest().Format("15:04")+", without a call for what is stored", "read_at", r.use.oldest())
+		r.log.InfoContext(ctx, "the mapping has changed: it is applied to the records of "+r.use.oldest().Format("15:04")+", without a call for what is stored", "read_at", r.use.oldest()) //nolint:sloglint // people look for the time
 	case r.mayResume(asked, changed) && !st.Unfinished.IsZero() && r.started.Sub(st.Unfinished) <= r.cfg.ResumeWithin:
 		r.use.resumes = st.Unfinished
-		r.log.InfoContext(ctx, "the last resync was interrupted: what it has read since "+st.Unfinished.Format("15:04:05")+" is not read again", "interrupted", st.Unfinished)
+		r.log.InfoContext(ctx, "the last resync was interrupted: what it has read since "+st.Unfinished.Format("15:04:05")+" is not read again", "interrupted", st.Unfinished) //nolint:sloglint // as above
 	}
 	st.Began = r.started
 	if !r.use.replays {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -301,23 +302,33 @@ func TestResumeAfterEvents(t *testing.T) {
 func TestDamagedStore(t *testing.T) {
 	t.Parallel()
 	b := newStoring(t)
-	b.run("start", -1)
+	mapping := func(title string) string { return doc(strings.Replace(tasks, `.fields.\"System.Title\"`, title, 1)) }
+	b.mapping = mapping(".id | tostring")
 	p := b.world.Project("Alpha")
-	r := p.AddRepository("alpha-new")
-	b.event(azuredevops.Change{Kind: "repository", Scope: azuredevops.Scope{Project: p.ID, Repository: r.ID, ID: r.ID}})
+	p.AddWorkItem("Task", "One")
+	began := time.Now()
+	b.run("start", -1)
+	b.event(azuredevops.Change{Kind: "work-item", Scope: azuredevops.Scope{Project: p.ID, ID: strconv.Itoa(p.AddWorkItem("Task", "Two").ID)}})
+	now := b.catalog("task", "")
+	if strings.Count(now, ",") != 1 {
+		t.Fatalf("tasks %s", now)
+	}
 	b.store.Close()
 	whole := filepath.Join(t.TempDir(), "state")
 	if err := os.CopyFS(whole, os.DirFS(b.state)); err != nil {
 		t.Fatal(err)
 	}
 	size := len(fileOf(t, whole))
-	const now = "alpha-api Alpha, alpha-new Alpha, alpha-web Alpha, beta-api Beta, beta-web Beta"
 	damage := map[string]func([]byte) []byte{
 		"cut":     func(b []byte) []byte { return b[:len(b)*2/3] },
 		"emptied": func([]byte) []byte { return nil },
 	}
-	for i := range 50 {
-		damage[fmt.Sprintf("byte %d of 50", i)] = func(b []byte) []byte { b[(i*size+i)/50%size] ^= 1 << (i % 8); return b }
+	for i := range 50 { // half of them at the end, where it is noted what the event was about
+		at := i * size / 25
+		if i >= 25 {
+			at = size - 1000 + (i-25)*40
+		}
+		damage[fmt.Sprintf("byte %d", at)] = func(b []byte) []byte { b[at] ^= 1 << (i % 8); return b }
 	}
 	for name, change := range damage {
 		for _, indexed := range []bool{true, false} {
@@ -330,10 +341,13 @@ func TestDamagedStore(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(b.state, "records", "records"), change(fileOf(t, whole)), 0o600); err != nil {
 				t.Fatal(err)
 			}
+			if err := b.cfg.Port.SetResyncState(t.Context(), port.ResyncState{Status: port.ResyncRunning, Start: began}); err != nil {
+				t.Fatal(err) // or the store would be an older copy
+			}
 			b.open()
-			b.mapping = doc(strings.Replace(repositories, `"note":`, fmt.Sprintf(`"readme":"\"%s %v\"","note":`, name, indexed), 1))
+			b.mapping = mapping(fmt.Sprintf(`\"%s %v\"`, name, indexed))
 			b.run(causeEdit, -2)
-			if got := b.catalog("repo", "note"); got != now {
+			if got := b.catalog("task", ""); got != now {
 				t.Fatalf("%s, with the index %v: %s", name, indexed, got)
 			}
 			b.store.Close()
