@@ -27,7 +27,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -83,16 +82,11 @@ type process struct {
 	demo      *demo.Demo // that runs the service; nil: it is a real one
 }
 
-// gcPercent trades processor time for memory: the program streams, so what lives
-// is small, and a fifth of it again is enough room between two collections.
-const gcPercent = 18
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	code := run(ctx, ocean.NewProcess(os.Args[1:], env.ToMap(os.Environ()), os.Stdin, os.Stdout, os.Stderr))
+	environ := env.ToMap(os.Environ())
+	ocean.TuneCollector(ctx, environ)
+	code := run(ctx, ocean.NewProcess(os.Args[1:], environ, os.Stdin, os.Stdout, os.Stderr))
 	stop()
 	os.Exit(code) // the only exit of the program
 }

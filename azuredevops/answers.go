@@ -51,8 +51,9 @@ type stored struct {
 
 const answerForm = 1 // the first byte of a stored answer
 
-func (a *stored) encode() []byte {
-	out := make([]byte, 0, 40+len(a.token)+len(a.body))
+// head is what is stored before the body.
+func (a *stored) head() []byte {
+	out := make([]byte, 0, 64+len(a.token))
 	out = append(out, answerForm)
 	out = binary.AppendVarint(out, a.read)
 	out = binary.AppendVarint(out, a.chain)
@@ -66,10 +67,10 @@ func (a *stored) encode() []byte {
 		out = binary.AppendUvarint(out, uint64(len(s)))
 		out = append(out, s...)
 	}
-	return append(out, a.body...)
+	return out
 }
 
-// decodeAnswer reads what encode wrote; ok is false for anything else.
+// decodeAnswer reads a head and what is behind it; ok is false for anything else.
 func decodeAnswer(b []byte) (a stored, ok bool) {
 	if len(b) == 0 || b[0] != answerForm {
 		return a, false
@@ -283,7 +284,7 @@ func (l *lister) keepAnswer(key string, ch *chain, asked time.Time, p *page, err
 	default:
 		return
 	}
-	l.c.store.Put(key, a.encode())
+	l.c.store.Put(key, a.head(), a.body)
 }
 
 func (l *lister) answerKey(rq *request) string {

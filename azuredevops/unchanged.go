@@ -13,7 +13,7 @@ import (
 // *records.Store is one. It has to be safe for concurrent use.
 type Store interface {
 	Get(key string) (value []byte, ok bool)
-	Put(key string, value []byte) (kept bool)
+	Put(key string, value ...[]byte) (kept bool) // in parts
 	Drop(key string)
 	Clear()    // drops everything
 	Sync()     // what was put survives the end of the machine

@@ -47,17 +47,34 @@ func (n name) short() uint64 { return binary.LittleEndian.Uint64(n[:8]) }
 
 func padded(n int) int64 { return int64(n+alignment-1) / alignment * alignment }
 
-func record(n name, value []byte) []byte {
+// A writer makes records in memory that it uses again.
+type writer struct{ plain, out []byte }
+
+// mostScratch is what a writer keeps.
+const mostScratch = 4 << 20
+
+// record makes a record of a value, which comes in parts; it is valid until the next.
+func (w *writer) record(n name, parts ...[]byte) []byte {
+	value := w.plain[:0]
+	for _, p := range parts {
+		value = append(value, p...)
+	}
+	w.plain = value
 	room, flags := len(value), uint32(0)
 	if len(value) >= packAbove {
 		room, flags = s2.MaxEncodedLen(len(value)), flagPacked
 	}
-	rec := make([]byte, recordHeader+room, recordHeader+room+alignment)
+	rec := slices.Grow(w.out[:0], recordHeader+room+alignment)[:recordHeader+room]
+	w.out = rec
+	clear(rec[:recordHeader])
 	payload := rec[recordHeader:]
 	if flags == flagPacked {
 		payload = s2.Encode(payload, value)
 	} else {
 		copy(payload, value)
+	}
+	if cap(w.plain)+cap(w.out) > mostScratch {
+		w.plain, w.out = nil, nil
 	}
 	return seal(rec[:recordHeader+len(payload)], n, len(value), flags)
 }

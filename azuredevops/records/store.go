@@ -64,6 +64,9 @@ type Store struct {
 	gate sync.RWMutex // held for writing while file is replaced or closed
 	file *os.File
 
+	writing sync.Mutex // of writer; taken before mu
+	writer  writer
+
 	mu      sync.Mutex // of all below
 	id      uint64     // of the data file
 	index   *table
@@ -224,18 +227,24 @@ func (s *Store) clear() {
 	}
 }
 
-// Put keeps a value instead of what was put for the key before. It reports whether it
-// did: where the value does not fit there is none for the key. What it has kept
-// survives the end of the process, not of the machine; see Sync.
-func (s *Store) Put(key string, value []byte) (kept bool) {
+// Put keeps a value, which may come in parts, instead of what was put for the key
+// before. It reports whether it did: where the value does not fit there is none for the
+// key. What it has kept survives the end of the process, not of the machine; see Sync.
+func (s *Store) Put(key string, value ...[]byte) (kept bool) {
 	if s == nil || s.lock == nil {
 		return false
 	}
+	length := 0
+	for _, part := range value {
+		length += len(part)
+	}
 	n := nameOf(key)
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	var rec []byte
-	fits := len(value) <= maxValueBytes
+	fits := length <= maxValueBytes
 	if fits {
-		rec = record(n, value)
+		rec = s.writer.record(n, value...)
 		fits = int64(len(rec)) <= s.limits.Bytes/valueShare
 	}
 	s.mu.Lock()
@@ -245,7 +254,7 @@ func (s *Store) Put(key string, value []byte) (kept bool) {
 	}
 	_, known := s.index.get(n.short())
 	if fits {
-		if kept = s.room(rec, known, len(value) <= smallValue) && s.append(rec); kept {
+		if kept = s.room(rec, known, length <= smallValue) && s.append(rec); kept {
 			s.index.put(n.short(), slot{at: uint32((s.end - padded(len(rec))) / alignment), size: uint32(len(rec)), used: s.resync})
 			return true
 		}

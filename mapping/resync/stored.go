@@ -84,10 +84,10 @@ func (r *run) decideUse(ctx context.Context) error {
 			r.use = use{}
 			break
 		}
-		r.log.InfoContext(ctx, "the mapping has changed: it is applied to the records of "+r.use.oldest().Format("15:04")+", without a call for what is stored", "read_at", r.use.oldest()) //nolint:sloglint // people look for the time
+		r.log.InfoContext(ctx, "the mapping has changed: it is applied to stored records, without a call for what is stored", "records_of", clock(r.use.oldest()))
 	case r.mayResume(asked, changed) && !st.Unfinished.IsZero() && r.started.Sub(st.Unfinished) <= r.cfg.ResumeWithin:
 		r.use.resumes = st.Unfinished
-		r.log.InfoContext(ctx, "the last resync was interrupted: what it has read since "+st.Unfinished.Format("15:04:05")+" is not read again", "interrupted", st.Unfinished) //nolint:sloglint // as above
+		r.log.InfoContext(ctx, "the last resync was interrupted: what it has read is not read again", "read_since", clock(st.Unfinished))
 	}
 	st.Began = r.started
 	if !r.use.replays {
@@ -109,6 +109,9 @@ func (r *run) mayResume(asked, changed bool) bool {
 	}
 	return !slices.Contains(r.cfg.Reads, r.cause)
 }
+
+// clock is a time for people.
+func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 -0700") }
 
 // readSince is when the first of the answers was read that this resync is made of.
 func (r *run) readSince() time.Time {
