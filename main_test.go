@@ -1294,7 +1294,7 @@ func runDocument(t *testing.T, lines []string) {
 	const records = `[{"id":"1","name":"checkout","project":{"id":"2"}}]`
 	for file, text := range map[string]string{
 		"repositories.json": records,
-		"mapping.yaml":      "resources:\n- kind: repository\n  selector: {query: 'true'}\n  port: {entity: {mappings: {identifier: .id, blueprint: '\"service\"'}}}\n",
+		"mapping.yaml":      "resources:\n- kind: repository\n  selector: {query: 'true', includedFiles: [README.md, CODEOWNERS]}\n  port: {entity: {mappings: {identifier: .id, blueprint: '\"service\"'}}}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -1315,7 +1315,16 @@ func runDocument(t *testing.T, lines []string) {
 		if len(args) > 0 && args[0] == "agent" {
 			env = agent
 		}
-		code := run(ctx, ocean.Process{Args: args, Environ: maps.Clone(env), Dir: dir, In: strings.NewReader(records), Out: &out, Err: &out})
+		p := ocean.Process{Args: args, Environ: maps.Clone(env), Dir: dir, In: strings.NewReader(records), Out: &out, Err: &out}
+		if len(args) > 0 && args[0] == "export" { // the documents send its output into this file
+			f, err := os.OpenFile(filepath.Join(dir, "records.jsonl"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			p.Out = f
+		}
+		code := run(ctx, p)
 		return code, out.String()
 	}
 	first := true
