@@ -128,7 +128,7 @@ func (s *Server) receive(c echo.Context, path string, b *body) (no *refusal) {
 }
 
 // keep stores a delivery; proven says that it came with the password.
-func (s *Server) keep(ctx context.Context, sp *spool.Spool, body []byte, proven bool) *refusal {
+func (s *Server) keep(ctx context.Context, sp Spool, body []byte, proven bool) *refusal {
 	env, err := s.cfg.Parse(body)
 	if err != nil {
 		return refusePayload

@@ -15,6 +15,7 @@ type Claim struct {
 
 	// Fence says why the claim may belong to another process by now; nil: it cannot.
 	Fence func() error
+	Part  any // of a shared spool: where it comes from
 
 	slot    *slot
 	epoch   int

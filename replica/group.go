@@ -1,0 +1,440 @@
+// Package replica makes one service of several processes that share a Redis.
+//
+// Each process is a member of the group as long as it says so every second. Work is
+// divided into seats, such as the leader's or one part of a queue: a seat belongs to
+// one member, and to another one only after the first has given it back or is dead,
+// which it is [lifetime] after its last sign of life. A member that could not give one
+// in time gives up all its seats by itself, a while before anybody else can have them,
+// and comes back under a new name: what it began under the old one is refused by
+// Redis, because the seat has another owner, and not sent to anybody else, because the
+// [Term] has ended, which is measured by a clock that goes on while a process is
+// stopped. So nothing is decided here that Redis does not decide, and there is no
+// consensus of our own.
+//
+// Redis is a single one (with copies, if it has some). The epoch tells whether it
+// still has its data.
+package replica
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	goredis "github.com/redis/go-redis/v9"
+)
+
+const (
+	lifetime = 10 * time.Second // of a member after its last sign of life
+	every    = time.Second      // between two of them
+	again    = 250 * time.Millisecond
+	// margin is how long before the end of its life a member stops by itself: longer
+	// than two signs of life, because a copy of Redis that becomes the primary may
+	// not know the last one.
+	margin = 3 * time.Second
+)
+
+// Config says which group, and what it is for.
+type Config struct {
+	Settings Settings
+	// Name is that of the installation: those of another one do not belong here.
+	Name string
+	// Lost is called when Redis has lost its data; it must not wait.
+	Lost func()
+	Log  *slog.Logger
+	// Registry gets the metrics; nil: they are not shown.
+	Registry prometheus.Registerer
+}
+
+// A Group is the processes that share a Redis, seen by one of them. A nil one is a
+// process that is alone.
+type Group struct {
+	cfg    Config
+	redis  *goredis.Client
+	prefix string
+
+	mu       sync.Mutex
+	families []*family
+	term     *Term // nil: not a member now
+	last     string
+	epoch    string
+	members  int
+	latency  time.Duration
+	failing  error
+	wake     chan struct{}
+	changed  chan struct{} // closed when the members have changed
+}
+
+// A Family is seats that members divide evenly. Its functions are called one at a
+// time, and must not wait.
+type Family struct {
+	Name  string
+	Count int
+	// Gained says that a seat is this process's.
+	Gained func(seat int, t *Term)
+	// Lost says that it is not any more.
+	Lost func(seat int)
+	// Yield asks for a seat to be given back with Release when nothing is under way.
+	Yield func(seat int)
+}
+
+type family struct {
+	Family
+	own     map[int]bool
+	leaving map[int]bool
+}
+
+// New makes a Group; it dials nothing. nil without an address.
+func New(cfg Config) (*Group, error) {
+	if !cfg.Settings.Enabled() {
+		return nil, nil //nolint:nilnil // a process that is alone
+	}
+	opt, err := cfg.Settings.options()
+	if err != nil {
+		return nil, err
+	}
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.MaxRetries = 2*time.Second, 3*time.Second, 3*time.Second, 1
+	opt.ContextTimeoutEnabled, opt.DisableIdentity, opt.PoolSize = true, true, 32
+	if cfg.Lost == nil {
+		cfg.Lost = func() {}
+	}
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	g := &Group{
+		cfg: cfg, redis: goredis.NewClient(opt), prefix: "ado-port:" + cfg.Name + ":",
+		failing: errors.New("redis was not asked yet"), wake: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
+	return g, g.register(cfg.Registry)
+}
+
+// Redis is the client, for those who keep something there below Prefix.
+func (g *Group) Redis() *goredis.Client { return g.redis }
+
+// Prefix is what all keys begin with.
+func (g *Group) Prefix() string { return g.prefix }
+
+// Join takes part in dividing seats.
+func (g *Group) Join(f Family) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+	g.families = append(g.families, &family{Family: f, own: map[int]bool{}, leaving: map[int]bool{}})
+}
+
+// Run keeps the process a member until ctx is done. Then seats that are left are
+// given back.
+func (g *Group) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-g.wake:
+		case <-ctx.Done():
+			g.end(context.WithoutCancel(ctx))
+			return
+		}
+		next := every
+		if err := g.look(ctx); err != nil && ctx.Err() == nil {
+			next = again
+			g.fail(ctx, err)
+		}
+		timer.Reset(next)
+	}
+}
+
+// end leaves the group.
+func (g *Group) end(ctx context.Context) {
+	g.mu.Lock()
+	t := g.term
+	g.mu.Unlock()
+	g.lose()
+	if t != nil {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_ = leave.Run(ctx, g.redis, nil, g.prefix, t.name).Err() // else it is dead soon
+	}
+	_ = g.redis.Close()
+}
+
+// fail notes that Redis cannot be asked; when that has lasted too long the seats are
+// somebody else's.
+func (g *Group) fail(ctx context.Context, err error) {
+	err = clean(err)
+	g.mu.Lock()
+	first := g.failing == nil
+	g.failing = err
+	t := g.term
+	g.mu.Unlock()
+	if first {
+		g.cfg.Log.ErrorContext(ctx, "redis cannot be used: deliveries are answered 503 until it can", "err", err)
+	}
+	if t != nil && t.Check() != nil {
+		g.cfg.Log.WarnContext(ctx, "redis was away for too long: another process may have this one's work by now")
+		g.lose()
+	}
+}
+
+// look gives a sign of life, and takes or gives seats.
+func (g *Group) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	g.mu.Lock()
+	t, epoch := g.term, g.epoch
+	g.mu.Unlock()
+	if t != nil && t.Check() != nil {
+		g.lose() // this process was stopped
+		t = nil
+	}
+	begun := time.Now()
+	v, err := g.tick(ctx, t, epoch)
+	if err != nil {
+		return err
+	}
+	if err := g.note(ctx, v, epoch, time.Since(begun)); err != nil {
+		return err
+	}
+	if t == nil || !v.mine {
+		g.lose()
+		if t, err = g.join(ctx); err != nil {
+			return err
+		}
+		if v, err = g.tick(ctx, t, v.epoch); err != nil {
+			return err
+		}
+	} else {
+		t.renew(begun)
+	}
+	return g.divide(ctx, t, v)
+}
+
+// A view is what tick answers.
+type view struct {
+	mine    bool
+	epoch   string
+	members []string
+	owners  map[string]string
+}
+
+func (g *Group) tick(ctx context.Context, t *Term, epoch string) (*view, error) {
+	me := ""
+	if t != nil {
+		me = t.name
+	}
+	answer, err := tick.Run(ctx, g.redis, nil, g.prefix, me, lifetime.Milliseconds(), epoch, uuid.NewString()).Slice()
+	if err != nil {
+		return nil, err
+	}
+	if len(answer) != 4 {
+		return nil, errors.New("an answer that is none")
+	}
+	mine, _ := answer[0].(int64)
+	v := &view{mine: mine == 1, owners: map[string]string{}}
+	v.epoch, _ = answer[1].(string)
+	v.members = texts(answer[2])
+	pairs := texts(answer[3])
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v.owners[pairs[i]] = pairs[i+1]
+	}
+	return v, nil
+}
+
+func texts(v any) []string {
+	list, _ := v.([]any)
+	out := make([]string, 0, len(list))
+	for _, x := range list {
+		s, _ := x.(string)
+		out = append(out, s)
+	}
+	return out
+}
+
+// note takes over what a tick says of the group.
+func (g *Group) note(ctx context.Context, v *view, epoch string, took time.Duration) error {
+	if g.Failing() != nil {
+		if err := g.single(ctx); err != nil {
+			return err
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failing != nil {
+		g.cfg.Log.InfoContext(ctx, "redis can be used", "members", len(v.members))
+		g.failing = nil
+	}
+	if n := max(1, len(v.members)); n != g.members {
+		g.members = n
+		close(g.changed)
+		g.changed = make(chan struct{})
+	}
+	g.epoch, g.latency = v.epoch, took
+	if epoch != "" && epoch != v.epoch {
+		g.cfg.Log.ErrorContext(ctx, "redis has lost its data: deliveries that were accepted may be lost; a resync brings what they said")
+		g.cfg.Lost()
+	}
+	return nil
+}
+
+// single refuses what is not a single Redis.
+func (g *Group) single(ctx context.Context) error {
+	answer, err := g.redis.Do(ctx, "hello").Result()
+	if err != nil {
+		return nil //nolint:nilerr // too old to say, or not allowed to: it is asked nothing that needs an answer
+	}
+	mode := ""
+	switch x := answer.(type) {
+	case map[any]any:
+		mode, _ = x["mode"].(string)
+	case []any:
+		for i := 0; i+1 < len(x); i += 2 {
+			if x[i] == "mode" {
+				mode, _ = x[i+1].(string)
+			}
+		}
+	}
+	if mode != "" && mode != "standalone" {
+		return fmt.Errorf("%s leads to a Redis in %s mode, which is not supported: name a single Redis", variable, mode)
+	}
+	return nil
+}
+
+// join becomes a member under a new name.
+func (g *Group) join(ctx context.Context) (*Term, error) {
+	begun, t := time.Now(), &Term{name: uuid.NewString()}
+	if err := join.Run(ctx, g.redis, nil, g.prefix, t.name, g.last, lifetime.Milliseconds()).Err(); err != nil {
+		return nil, err
+	}
+	t.renew(begun)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.term, g.last = t, t.name
+	return t, nil
+}
+
+// divide takes free seats up to a fair share, and gives back what is more.
+func (g *Group) divide(ctx context.Context, t *Term, v *view) error {
+	g.mu.Lock()
+	families := slices.Clone(g.families)
+	g.mu.Unlock()
+	for _, f := range families {
+		yield, free, most := g.plan(f, v)
+		for _, seat := range yield {
+			f.Yield(seat)
+		}
+		if len(free) == 0 || most == 0 {
+			continue
+		}
+		got, err := claim.Run(ctx, g.redis, nil, append([]any{g.prefix, t.name, most}, free...)...).StringSlice()
+		if err != nil {
+			return err
+		}
+		for _, name := range got {
+			seat, _ := strconv.Atoi(name[strings.LastIndexByte(name, ':')+1:])
+			g.mu.Lock()
+			f.own[seat] = true
+			g.mu.Unlock()
+			f.Gained(seat, t)
+		}
+	}
+	return nil
+}
+
+// plan says which seats of a family are to be given back, and which to be taken, most
+// at most.
+func (g *Group) plan(f *family, v *view) (yield []int, free []any, most int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	share := (f.Count + len(v.members) - 1) / max(1, len(v.members))
+	most = share - len(f.own) + len(f.leaving)
+	for seat := range f.own {
+		if most < 0 && !f.leaving[seat] {
+			f.leaving[seat] = true
+			yield = append(yield, seat)
+			most++
+		}
+	}
+	for seat := range f.Count {
+		if !slices.Contains(v.members, v.owners[f.seat(seat)]) && !f.own[seat] {
+			free = append(free, f.seat(seat))
+		}
+	}
+	return yield, free, max(0, most)
+}
+
+func (f *family) seat(n int) string { return f.Name + ":" + strconv.Itoa(n) }
+
+// Seat is the name of a seat in Redis, where scripts find its owner.
+func Seat(family string, seat int) string { return family + ":" + strconv.Itoa(seat) }
+
+// Release gives a seat back that Yield has asked for. An error is worth another try.
+func (g *Group) Release(ctx context.Context, family string, seat int, t *Term) error {
+	if err := release.Run(ctx, g.redis, nil, g.prefix, t.name, Seat(family, seat)).Err(); err != nil {
+		return fmt.Errorf("giving %s %d back: %w", family, seat, err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, f := range g.families {
+		if f.Name == family && g.term == t {
+			delete(f.own, seat)
+			delete(f.leaving, seat)
+		}
+	}
+	return nil
+}
+
+// lose gives up all seats without asking anybody.
+func (g *Group) lose() {
+	g.mu.Lock()
+	if g.term != nil {
+		g.term.stop()
+		g.term = nil
+	}
+	type lost struct {
+		f    *family
+		seat int
+	}
+	var all []lost
+	for _, f := range g.families {
+		for seat := range f.own {
+			all = append(all, lost{f, seat})
+		}
+		clear(f.own)
+		clear(f.leaving)
+	}
+	g.mu.Unlock()
+	for _, l := range all {
+		l.f.Lost(l.seat)
+	}
+}
+
+// Failing is why Redis cannot be used now; nil when it can.
+func (g *Group) Failing() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failing
+}
+
+// Members are how many processes there are, and Changed ends when that changes.
+func (g *Group) Members() (n int, changed <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(1, g.members), g.changed
+}
+
+// clean keeps what an error of the client may quote out of the log.
+func clean(err error) error {
+	if text := err.Error(); strings.Contains(text, "WRONGPASS") || strings.Contains(text, "NOAUTH") {
+		return errors.New(variable + ": Redis refuses the user or the password")
+	}
+	return err
+}
