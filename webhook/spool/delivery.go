@@ -16,13 +16,9 @@ type Delivery struct {
 	Stranger       bool // nothing speaks for the sender
 	Redriven       bool // was a dead letter before; Received is when it came back
 	Attempt        int  // 1 the first time, counted since the process started
+	Stored         int // bytes of the record; of a shared spool
 	Body           []byte
-
-	stored int // bytes of the record
 }
-
-// Stored is how many bytes a shared spool keeps of it.
-func (d *Delivery) Stored() int { return d.stored }
 
 // A DeadLetter is a delivery that was given up.
 type DeadLetter struct {

@@ -289,7 +289,7 @@ func (c *Claim) Fill(id uint64, rec []byte) error {
 	if err != nil {
 		return err
 	}
-	d.stored = len(rec)
+	d.Stored = len(rec)
 	if d.Attempt = c.attempt; len(c.Deliveries) == 0 {
 		c.Key = d.Key
 	}

@@ -250,10 +250,10 @@ func (s *Spool) Finish(c *spool.Claim, err error) spool.Outcome {
 	now := time.Now()
 	var list []item
 	for i := range out.Done {
-		list = append(list, item{id: out.Done[i].ID, size: out.Done[i].Stored(), stranger: out.Done[i].Stranger})
+		list = append(list, item{id: out.Done[i].ID, size: out.Done[i].Stored, stranger: out.Done[i].Stranger})
 	}
 	for i := range out.Dead {
-		list = append(list, item{id: out.Dead[i].ID, size: out.Dead[i].Stored(), stranger: out.Dead[i].Stranger, head: spool.DeadHead(now, attempts, err.Error())})
+		list = append(list, item{id: out.Dead[i].ID, size: out.Dead[i].Stored, stranger: out.Dead[i].Stranger, head: spool.DeadHead(now, attempts, err.Error())})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
