@@ -153,6 +153,24 @@ func (g *Group) Run(ctx context.Context) {
 	}
 }
 
+// Start has Run run; the returned function ends it. A process that is alone does
+// nothing.
+func (g *Group) Start(ctx context.Context) (stop func()) {
+	if g == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
 // end leaves the group.
 func (g *Group) end(ctx context.Context) {
 	g.mu.Lock()
@@ -429,6 +447,13 @@ func (g *Group) Members() (n int, changed <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return max(1, g.members), g.changed
+}
+
+// Term is the one that runs; nil while this process is no member.
+func (g *Group) Term() *Term {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.term
 }
 
 // clean keeps what an error of the client may quote out of the log.

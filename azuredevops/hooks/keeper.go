@@ -38,6 +38,9 @@ type KeeperConfig struct {
 	// excluded tag, else there is one for the whole organization.
 	PerProject     bool
 	StateDirectory string // for what survives a restart; empty: none
+	// State and Alive are what several processes have instead, of which one at a time
+	// runs the Keeper; nil: there is one.
+	State, Alive Store
 
 	Wanted    func(context.Context) (Wanted, error)                                  // what the mapping needs events for
 	Relist    func(context.Context, *azuredevops.Client, []azuredevops.Change) error // lists again, completely
@@ -65,6 +68,8 @@ type Keeper struct {
 	each   []*organization // as cfg.Organizations
 	again  chan struct{}   // something has changed that subscriptions depend on
 	looked atomic.Bool     // every organization has been looked after once
+
+	running atomic.Bool // Run is
 }
 
 // NewKeeper checks the settings. It dials nothing.
@@ -73,7 +78,10 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 		return nil, err
 	}
 	k := &Keeper{cfg: cfg, again: make(chan struct{}, 1), state: newState()}
-	if cfg.StateDirectory != "" {
+	switch {
+	case cfg.State != nil:
+		k.state.store = cfg.State
+	case cfg.StateDirectory != "":
 		k.state = openState(filepath.Join(cfg.StateDirectory, stateFileName), cfg.Log)
 	}
 	for _, c := range cfg.Organizations {
@@ -93,7 +101,12 @@ func (k *Keeper) Run(ctx context.Context) {
 	if k == nil {
 		return
 	}
-	since, left := k.lastAlive(), false
+	k.running.Store(true)
+	defer k.running.Store(false)
+	if err := k.load(ctx); err != nil && ctx.Err() == nil {
+		k.cfg.Log.WarnContext(ctx, "what another process knows of service hooks is lost: they are repaired as if they were new", "err", err)
+	}
+	since, left := k.lastAlive(ctx), false
 	next := time.NewTimer(0)
 	defer next.Stop()
 	alive := time.NewTicker(aliveEvery)
@@ -103,12 +116,12 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-next.C:
 		case <-k.again:
 		case <-alive.C:
-			k.noteAlive()
+			k.noteAlive(ctx)
 			if !left || !k.removed().IsZero() {
 				continue
 			}
 		case <-ctx.Done():
-			k.noteAlive()
+			k.noteAlive(context.WithoutCancel(ctx))
 			return
 		}
 		now := time.Now()
@@ -199,7 +212,7 @@ func (k *Keeper) relist(ctx context.Context, o *organization, gaps []Gap) {
 	for _, g := range gaps {
 		if g.Project == "" {
 			k.cfg.Resync() // the whole organization is what a resync is for
-			o.caught(gaps)
+			o.caught(ctx, gaps)
 			return
 		}
 		for _, kind := range g.Kinds {
@@ -210,7 +223,7 @@ func (k *Keeper) relist(ctx context.Context, o *organization, gaps []Gap) {
 		o.log.WarnContext(ctx, "what was not delivered could not be listed again; trying later", "err", err)
 		return
 	}
-	o.caught(gaps)
+	o.caught(ctx, gaps)
 }
 
 // catchUp handles the events that Azure DevOps could not deliver since a time.
@@ -232,7 +245,11 @@ func (k *Keeper) catchUp(ctx context.Context, since time.Time) {
 }
 
 // noteAlive records that deliveries are received now.
-func (k *Keeper) noteAlive() {
+func (k *Keeper) noteAlive(ctx context.Context) {
+	if k.cfg.Alive != nil {
+		_ = k.cfg.Alive.Set(ctx, time.Now().UTC().AppendFormat(nil, time.RFC3339)) // lost, it only costs a look at failed deliveries
+		return
+	}
 	if k.cfg.StateDirectory == "" {
 		return
 	}
@@ -243,7 +260,10 @@ func (k *Keeper) noteAlive() {
 }
 
 // lastAlive is when an earlier process received deliveries last.
-func (k *Keeper) lastAlive() time.Time {
+func (k *Keeper) lastAlive(ctx context.Context) time.Time {
+	if k.cfg.Alive != nil {
+		return k.sharedAlive(ctx)
+	}
 	if k.cfg.StateDirectory == "" {
 		return time.Time{}
 	}
@@ -255,4 +275,4 @@ func (k *Keeper) lastAlive() time.Time {
 }
 
 // WasAlive says whether an earlier process received deliveries here.
-func (k *Keeper) WasAlive() bool { return k != nil && !k.lastAlive().IsZero() }
+func (k *Keeper) WasAlive(ctx context.Context) bool { return k != nil && !k.lastAlive(ctx).IsZero() }

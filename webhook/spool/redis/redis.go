@@ -26,6 +26,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/ado-port/ado-port/replica"
+	"github.com/ado-port/ado-port/webhook"
 	"github.com/ado-port/ado-port/webhook/spool"
 )
 
@@ -87,6 +88,16 @@ func Open(ctx context.Context, cfg spool.Config, g *replica.Group, least int) *S
 	s.work.Go(func() { s.reads(ctx) })
 	g.Join(replica.Family{Name: replica.Partitions, Count: partitions, Gained: s.gained, Lost: s.lost, Yield: s.yield})
 	return s
+}
+
+// Opener opens the spool of a group for a server; nil where there is none.
+func Opener(g *replica.Group, least int) func(context.Context, spool.Config) (webhook.Spool, error) {
+	if g == nil {
+		return nil
+	}
+	return func(ctx context.Context, cfg spool.Config) (webhook.Spool, error) {
+		return Open(ctx, cfg, g, least), nil
+	}
 }
 
 // gained begins a partition.
