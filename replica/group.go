@@ -33,14 +33,15 @@ import (
 )
 
 const (
-	lifetime = 10 * time.Second // of a member after its last sign of life
-	every    = time.Second      // between two of them
+	lifetime = 10 * time.Second // of a member after its last sign of life, and the longest Life of a family
+	every    = 500 * time.Millisecond
 	again    = 250 * time.Millisecond
-	// margin is how long before the end of its life a member stops by itself: longer
-	// than two signs of life, because a copy of Redis that becomes the primary may
-	// not know the last one.
-	margin = 3 * time.Second
 )
+
+// safe is how long after its last sign of life a member goes on with the seats of a
+// family by itself. The rest of their life is longer than a few signs of life, because
+// a copy of Redis that becomes the primary may not know the last ones.
+func safe(life time.Duration) time.Duration { return life * 5 / 8 }
 
 // Config says which group, and what it is for.
 type Config struct {
@@ -78,6 +79,10 @@ type Group struct {
 type Family struct {
 	Name  string
 	Count int
+	// Life is how long after its last sign of life a member is dead for this family;
+	// at most, and by default, [lifetime]. Short where others shall go on soon, long
+	// where it costs much to begin again.
+	Life time.Duration
 	// Gained says that a seat is this process's.
 	Gained func(seat int, t *Term)
 	// Lost says that it is not any more.
@@ -128,6 +133,7 @@ func (g *Group) Join(f Family) {
 	case g.wake <- struct{}{}:
 	default:
 	}
+	f.Life = cmp.Or(f.Life, lifetime)
 	g.families = append(g.families, &family{Family: f, own: map[int]bool{}, leaving: map[int]bool{}})
 }
 
@@ -197,9 +203,8 @@ func (g *Group) fail(ctx context.Context, err error) {
 	if first {
 		g.cfg.Log.ErrorContext(ctx, "redis cannot be used: deliveries are answered 503 until it can", "err", err)
 	}
-	if t != nil && t.Check() != nil {
-		g.cfg.Log.WarnContext(ctx, "redis was away for too long: another process may have this one's work by now")
-		g.lose()
+	if t != nil && g.expire(t) {
+		g.cfg.Log.WarnContext(ctx, "redis was away for too long: another process may have work of this one by now")
 	}
 }
 
@@ -210,9 +215,8 @@ func (g *Group) look(ctx context.Context) error {
 	g.mu.Lock()
 	t, epoch := g.term, g.epoch
 	g.mu.Unlock()
-	if t != nil && t.Check() != nil {
-		g.lose() // this process was stopped
-		t = nil
+	if t != nil {
+		g.expire(t) // this process may have been stopped
 	}
 	begun := time.Now()
 	v, err := g.tick(ctx, t, epoch)
@@ -231,16 +235,23 @@ func (g *Group) look(ctx context.Context) error {
 			return err
 		}
 	} else {
+		g.loseThose(func(f *family, seat int) bool { return v.owners[f.seat(seat)] != t.name })
 		t.renew(begun)
 	}
 	return g.divide(ctx, t, v)
+}
+
+// expire gives up the seats that others may have by now. It reports whether there were
+// any.
+func (g *Group) expire(t *Term) bool {
+	return g.loseThose(func(f *family, _ int) bool { return t.check(f.Life) != nil })
 }
 
 // A view is what tick answers.
 type view struct {
 	mine    bool
 	epoch   string
-	members []string
+	members map[string]time.Duration // and for how long they will live
 	owners  map[string]string
 }
 
@@ -257,9 +268,13 @@ func (g *Group) tick(ctx context.Context, t *Term, epoch string) (*view, error) 
 		return nil, errors.New("an answer that is none")
 	}
 	mine, _ := answer[0].(int64)
-	v := &view{mine: mine == 1, owners: map[string]string{}}
+	v := &view{mine: mine == 1, owners: map[string]string{}, members: map[string]time.Duration{}}
 	v.epoch, _ = answer[1].(string)
-	v.members = texts(answer[2])
+	alive := texts(answer[2])
+	for i := 0; i+1 < len(alive); i += 2 {
+		ms, _ := strconv.Atoi(alive[i+1])
+		v.members[alive[i]] = time.Duration(ms) * time.Millisecond
+	}
 	pairs := texts(answer[3])
 	for i := 0; i+1 < len(pairs); i += 2 {
 		v.owners[pairs[i]] = pairs[i+1]
@@ -352,7 +367,7 @@ func (g *Group) divide(ctx context.Context, t *Term, v *view) error {
 		if len(free) == 0 || most == 0 {
 			continue
 		}
-		got, err := claim.Run(ctx, g.redis, nil, append([]any{g.prefix, t.name, most}, free...)...).StringSlice()
+		got, err := claim.Run(ctx, g.redis, nil, append([]any{g.prefix, t.name, most, (lifetime - f.Life).Milliseconds()}, free...)...).StringSlice()
 		if err != nil {
 			return err
 		}
@@ -372,7 +387,13 @@ func (g *Group) divide(ctx context.Context, t *Term, v *view) error {
 func (g *Group) plan(f *family, v *view) (yield []int, free []any, most int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	share := (f.Count + len(v.members) - 1) / max(1, len(v.members))
+	alive := 0
+	for _, left := range v.members {
+		if left > lifetime-f.Life {
+			alive++
+		}
+	}
+	share := (f.Count + alive - 1) / max(1, alive)
 	most = share - len(f.own) + len(f.leaving)
 	for seat := range f.own {
 		if most < 0 && !f.leaving[seat] {
@@ -382,7 +403,7 @@ func (g *Group) plan(f *family, v *view) (yield []int, free []any, most int) {
 		}
 	}
 	for seat := range f.Count {
-		if !slices.Contains(v.members, v.owners[f.seat(seat)]) && !f.own[seat] {
+		if v.members[v.owners[f.seat(seat)]] <= lifetime-f.Life && !f.own[seat] {
 			free = append(free, f.seat(seat))
 		}
 	}
@@ -410,29 +431,40 @@ func (g *Group) Release(ctx context.Context, family string, seat int, t *Term) e
 	return nil
 }
 
-// lose gives up all seats without asking anybody.
+// lose gives up all seats without asking anybody, and the name.
 func (g *Group) lose() {
 	g.mu.Lock()
 	if g.term != nil {
 		g.term.stop()
 		g.term = nil
 	}
+	g.mu.Unlock()
+	g.loseThose(func(*family, int) bool { return true })
+}
+
+// loseThose gives up some seats without asking anybody. It reports whether there were
+// any.
+func (g *Group) loseThose(which func(f *family, seat int) bool) bool {
 	type lost struct {
 		f    *family
 		seat int
 	}
 	var all []lost
+	g.mu.Lock()
 	for _, f := range g.families {
 		for seat := range f.own {
-			all = append(all, lost{f, seat})
+			if which(f, seat) {
+				all = append(all, lost{f, seat})
+				delete(f.own, seat)
+				delete(f.leaving, seat)
+			}
 		}
-		clear(f.own)
-		clear(f.leaving)
 	}
 	g.mu.Unlock()
 	for _, l := range all {
 		l.f.Lost(l.seat)
 	}
+	return len(all) > 0
 }
 
 // Failing is why Redis cannot be used now; nil when it can.

@@ -7,8 +7,8 @@ import goredis "github.com/redis/go-redis/v9"
 
 // tick keeps a member alive, or says that it is none any more. Arguments: member, ms
 // until it counts as dead, the epoch it knows, an epoch for a Redis without one.
-// Answer: whether it is a member, the epoch, the living members, the seats and their
-// owners.
+// Answer: whether it is a member, the epoch, the living members and for how many ms
+// each will live, the seats and their owners.
 var tick = goredis.NewScript(`
 local p, me = ARGV[1], ARGV[2]
 redis.call('SET', p..'epoch', ARGV[5], 'NX')
@@ -19,7 +19,13 @@ if (ARGV[4] == '' or ARGV[4] == epoch) and me ~= '' then
 end
 local alive = {}
 for _, m in ipairs(redis.call('SMEMBERS', p..'members')) do
-  if redis.call('EXISTS', p..'member:'..m) == 1 then alive[#alive+1] = m else redis.call('SREM', p..'members', m) end
+  local left = redis.call('PTTL', p..'member:'..m)
+  if left > 0 then
+    alive[#alive+1] = m
+    alive[#alive+1] = tostring(left)
+  else
+    redis.call('SREM', p..'members', m)
+  end
 end
 return {mine, epoch, alive, redis.call('HGETALL', p..'seats')}`)
 
@@ -35,15 +41,16 @@ redis.call('SADD', p..'members', ARGV[2])
 return 1`)
 
 // claim takes seats whose owner is dead, or which have none. Arguments: member, how
-// many at most, seats. Answer: those that were taken.
+// many at most, ms that an owner has to have left, seats. Answer: those that were
+// taken.
 var claim = goredis.NewScript(`
 local p, me, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local got = {}
 if redis.call('EXISTS', p..'member:'..me) == 0 then return got end
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   if #got >= most then break end
   local owner = redis.call('HGET', p..'seats', ARGV[i])
-  if not owner or redis.call('EXISTS', p..'member:'..owner) == 0 then
+  if not owner or redis.call('PTTL', p..'member:'..owner) <= tonumber(ARGV[4]) then
     redis.call('HSET', p..'seats', ARGV[i], me)
     got[#got+1] = ARGV[i]
   end

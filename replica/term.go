@@ -22,11 +22,15 @@ var errEnded = errors.New("this process has given no sign of life in time")
 // Name is that of the member in Redis, where scripts compare it.
 func (t *Term) Name() string { return t.name }
 
-// Check says why nothing may be done any more in this term.
-func (t *Term) Check() error {
+// Fence says why nothing may be done any more for a seat of a family with such a life.
+func (t *Term) Fence(life time.Duration) func() error {
+	return func() error { return t.check(life) }
+}
+
+func (t *Term) check(life time.Duration) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ended || since(t.renewed) >= lifetime-margin {
+	if t.ended || since(t.renewed) >= safe(life) {
 		return errEnded
 	}
 	return nil

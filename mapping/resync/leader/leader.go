@@ -68,6 +68,9 @@ const (
 	absence  = time.Minute // without a leader, after which the next one is the first
 	openLook = 300 * time.Millisecond
 	askAgain = time.Second
+	// life is as long as it may be: a resync that is begun again costs more than some
+	// seconds without a leader.
+	life = 10 * time.Second
 )
 
 // errSeat ends what a leader does.
@@ -78,7 +81,7 @@ func New(cfg Config) *Leader {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	l := &Leader{cfg: cfg, open: make(chan struct{}), asked: make(chan string, 1), terms: make(chan *replica.Term, 1)}
 	if cfg.Group != nil {
-		cfg.Group.Join(replica.Family{Name: replica.Leadership, Count: 1, Gained: l.gained, Lost: l.lost, Yield: func(int) {}})
+		cfg.Group.Join(replica.Family{Name: replica.Leadership, Count: 1, Life: life, Gained: l.gained, Lost: l.lost, Yield: func(int) {}})
 	}
 	return l
 }
@@ -133,14 +136,12 @@ func (l *Leader) Run(ctx context.Context, f func(context.Context, Turn) error) e
 
 // lead is one turn.
 func (l *Leader) lead(ctx context.Context, t *replica.Term, f func(context.Context, Turn) error) error {
-	ctx, cancel := context.WithCancelCause(port.WithFence(ctx, t.Check))
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	l.mu.Lock()
 	l.end = cancel
 	l.mu.Unlock()
-	if t.Check() != nil {
-		return nil // it was over before it began
-	}
+	ctx = port.WithFence(ctx, l.fence(ctx, t))
 	turn, err := l.turn(ctx)
 	for err != nil && ctx.Err() == nil {
 		l.cfg.Log.WarnContext(ctx, "leading waits for Redis", "err", err)
@@ -161,6 +162,19 @@ func (l *Leader) lead(ctx context.Context, t *replica.Term, f func(context.Conte
 		return cause
 	}
 	return err
+}
+
+// fence lets nothing through after the turn: the cause of ctx is errSeat when it is
+// known that it is over, and the term says so in time when nothing is known. At the end
+// of the process the turn goes on until the seat is given back.
+func (*Leader) fence(ctx context.Context, t *replica.Term) func() error {
+	check := t.Fence(life)
+	return func() error {
+		if cause := context.Cause(ctx); errors.Is(cause, errSeat) {
+			return cause
+		}
+		return check()
+	}
 }
 
 // note is what Redis has about the resyncs.

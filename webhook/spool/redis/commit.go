@@ -207,7 +207,7 @@ func fit(results []int64, n int, err error) error {
 // acknowledge deletes what is done. What could not be told is left.
 func (s *Spool) acknowledge(ctx context.Context, acks []ack) (left []ack) {
 	for _, a := range merge(acks) {
-		if a.part.term.Check() != nil || len(a.items) == 0 {
+		if s.fence(a.part) != nil || len(a.items) == 0 {
 			s.uncache(a.part, a.items)
 			continue // another process handles them again
 		}

@@ -34,6 +34,10 @@ import (
 // other places. It bounds how many processes can share the work.
 const partitions = 64
 
+// life is how long after its last sign of life the deliveries of a process go to
+// others. It is short: to begin with them again costs little.
+const life = 4 * time.Second
+
 // cacheBytes is what records may take in memory until they are handled; those beyond
 // are read again.
 const cacheBytes = 32 << 20
@@ -56,7 +60,7 @@ type Spool struct {
 
 	wake    chan struct{}   // the committer has something to do
 	changed chan struct{}   // the partitions have changed
-	asks    context.Context //nolint:containedctx // of questions whose callers have none
+	asks    context.Context // of questions whose callers have none
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 }
@@ -86,7 +90,7 @@ func Open(ctx context.Context, cfg spool.Config, g *replica.Group, least int) *S
 	s.asks = ctx
 	s.work.Go(func() { s.commits(ctx) })
 	s.work.Go(func() { s.reads(ctx) })
-	g.Join(replica.Family{Name: replica.Partitions, Count: partitions, Gained: s.gained, Lost: s.lost, Yield: s.yield})
+	g.Join(replica.Family{Name: replica.Partitions, Count: partitions, Life: life, Gained: s.gained, Lost: s.lost, Yield: s.yield})
 	return s
 }
 
@@ -177,7 +181,7 @@ func (s *Spool) Take(ctx context.Context) (*spool.Claim, error) {
 			s.line.Discard(c, missing)
 		}
 		if len(c.Deliveries) > 0 {
-			c.Fence, c.Part = p.term.Check, p
+			c.Fence, c.Part = func() error { return s.fence(p) }, p
 			return c, nil
 		}
 		s.done(p)
@@ -185,6 +189,17 @@ func (s *Spool) Take(ctx context.Context) (*spool.Claim, error) {
 }
 
 var errLost = errors.New("the partition belongs to another process")
+
+// fence says why a partition may be another process's.
+func (s *Spool) fence(p *part) error {
+	s.mu.Lock()
+	lost := s.parts[p.n] != p
+	s.mu.Unlock()
+	if lost {
+		return errLost
+	}
+	return p.term.Fence(life)()
+}
 
 // begin counts a claim of a partition; nil when that is not ours.
 func (s *Spool) begin(c *spool.Claim) *part {
