@@ -418,10 +418,14 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 	}
 	if cfg.Ocean.EventListener.FollowsEvents() {
 		a.book = origins.OpenOrShare(a.state, a.group, a.component("resync"))
-		a.follow = live.New(live.Config{
+		fc := live.Config{
 			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
 			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
-		})
+		}
+		if a.group != nil {
+			fc.GitOps = a.group.Table("gitops", false)
+		}
+		a.follow = live.New(fc)
 		a.deliver = a.actions.Hooked(triggerPipeline, pipelines.Ended, a.follow.Handle)
 		if a.keeper, err = a.newKeeper(); errors.Is(err, hooks.ErrCredential) {
 			a.log.ErrorContext(ctx, "service hooks are neither made nor repaired", "err", err)
@@ -454,11 +458,15 @@ func (a *app) newActions(pipelines *azuredevops.Pipelines) (err error) {
 		return nil
 	}
 	s := &a.cfg.Ocean.ActionsProcessor
-	a.actions, err = actions.New(actions.Config{
+	ac := actions.Config{
 		Port: a.port, Installation: a.cfg.Ocean.Integration.Identifier, Executors: map[string]actions.Executor{triggerPipeline: pipelines},
 		Directory: a.state, HighWatermark: s.HighWatermark, MaxShare: s.MaxShare, Lease: s.VisibilityTimeout, Interval: s.PollInterval, Workers: s.Workers,
 		Grace: a.cfg.Ocean.ShutdownWait, Log: a.component("actions"), Registry: a.metrics,
-	})
+	}
+	if a.group != nil {
+		ac.Store = a.group.Table("actions", true)
+	}
+	a.actions, err = actions.New(ac)
 	return err
 }
 
@@ -535,13 +543,17 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	if url == "" {
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
-	return hooks.NewKeeper(hooks.KeeperConfig{
+	kc := hooks.KeeperConfig{
 		Organizations: a.orgs, URL: url, OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
-		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state, State: hooks.StoreOf(a.group.Value("hooks")), Alive: hooks.StoreOf(a.group.Value("hooks-alive")),
+		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
 		Wanted: hooks.WantedBy(a.source.Current, a.cfg.Ocean.HasActions()), Resync: a.missed, Log: a.component("hooks"),
 		Relist: a.follow.RelistMissed, Redeliver: a.deliver,
-	})
+	}
+	if a.group != nil {
+		kc.State, kc.Alive = a.group.Value("hooks"), a.group.Value("hooks-alive")
+	}
+	return hooks.NewKeeper(kc)
 }
 
 // missed asks whoever leads for a resync, because deliveries did not arrive.

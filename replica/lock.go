@@ -10,35 +10,44 @@ import (
 
 const (
 	lockLife = time.Minute
-	lockLook = 200 * time.Millisecond
+	lockLook = 50 * time.Millisecond
 )
 
 var unlock = goredis.NewScript(`
 if redis.call('GET', ARGV[1]) == ARGV[2] then return redis.call('DEL', ARGV[1]) end
 return 0`)
 
-// Alone runs f while no other process runs what has the same name, within a minute. A
-// process that is alone just runs it. While Redis is away it waits.
+// Lock waits until no process has the lock of a name, and has it then for a minute at
+// most. While Redis is away it waits.
+func (g *Group) Lock(ctx context.Context, name string) (end func(), err error) {
+	key, mine := g.prefix+"lock:"+name, uuid.NewString()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if ok, err := g.redis.SetNX(ctx, key, mine, lockLife).Result(); err == nil && ok {
+			return func() {
+				_ = unlock.Run(context.WithoutCancel(ctx), g.redis, nil, key, mine).Err() // else it ends by itself
+			}, nil
+		}
+		timer.Reset(lockLook)
+	}
+}
+
+// Alone runs f while no other process runs what has the same name. A process that is
+// alone just runs it.
 func (g *Group) Alone(ctx context.Context, name string, f func() error) error {
 	if g == nil {
 		return f()
 	}
-	key, mine := g.prefix+"lock:"+name, uuid.NewString()
-	for {
-		ok, err := g.redis.SetNX(ctx, key, mine, lockLife).Result()
-		if err == nil && ok {
-			break
-		}
-		timer := time.NewTimer(lockLook)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		}
+	end, err := g.Lock(ctx, name)
+	if err != nil {
+		return err
 	}
-	defer func() {
-		_ = unlock.Run(context.WithoutCancel(ctx), g.redis, nil, key, mine).Err() // else it ends by itself
-	}()
+	defer end()
 	return f()
 }

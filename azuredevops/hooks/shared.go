@@ -14,17 +14,6 @@ type Store interface {
 	Set(ctx context.Context, b []byte) error
 }
 
-// StoreOf is a Store that may be nil.
-func StoreOf[T any, P interface {
-	*T
-	Store
-}](s P) Store {
-	if s == nil {
-		return nil
-	}
-	return s
-}
-
 // followEvery is the time between two looks at what the leader knows.
 const followEvery = 5 * time.Second
 

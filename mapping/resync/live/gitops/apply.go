@@ -19,6 +19,9 @@ const maxLogged = 10
 // any more. unread says why some of the entities are not known. What could not be
 // deleted is left.
 func (r *run) apply(ctx context.Context, entities []port.Entity, after spec, unread error) (left bool, err error) {
+	if err := r.g.memory.refresh(ctx); err != nil {
+		return false, err
+	}
 	declared, before := refs{}, r.g.memory.of(r.at)
 	for i := range after.entries {
 		declared[after.entries[i].Ref] = struct{}{}
@@ -52,8 +55,7 @@ func (r *run) remember(ctx context.Context, declared refs) error {
 		return err
 	}
 	defer end()
-	r.g.memory.set(r.at, declared)
-	return nil
+	return r.g.memory.set(ctx, r.at, declared)
 }
 
 // withdraw deletes what is remembered of this repository, and neither it nor another
@@ -74,8 +76,7 @@ func (r *run) withdraw(ctx context.Context, declared, before refs) (catalog.Dele
 	for _, ref := range slices.Concat(done.Failed, done.Referred) {
 		declared[ref] = struct{}{}
 	}
-	r.g.memory.set(r.at, declared)
-	return done, err
+	return done, errors.Join(err, r.g.memory.set(ctx, r.at, declared))
 }
 
 // declared is what the specs declare together.

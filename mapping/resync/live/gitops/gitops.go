@@ -33,7 +33,9 @@ type Config struct {
 	// StateDirectory has the memory of what was applied; empty: it ends with the
 	// process.
 	StateDirectory string
-	Log            *slog.Logger // nil means none
+	// Store has it for several processes; nil: there is one.
+	Store Store
+	Log   *slog.Logger // nil means none
 }
 
 // A Gitops follows the pushes of all repositories. Safe for concurrent use.
@@ -58,8 +60,14 @@ func New(cfg Config) *Gitops {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	log := cfg.Log
-	return &Gitops{catalog: cfg.Catalog, log: log, memory: openMemory(cfg.StateDirectory, log), done: map[repository]done{}}
+	g := &Gitops{catalog: cfg.Catalog, log: cfg.Log, done: map[repository]done{}}
+	if cfg.Store != nil {
+		g.memory = openMemory("", cfg.Log)
+		g.memory.store = cfg.Store
+	} else {
+		g.memory = openMemory(cfg.StateDirectory, cfg.Log)
+	}
+	return g
 }
 
 // headsPrefix is what a ref that is a branch begins with. A tag is none, whatever
@@ -215,6 +223,9 @@ func (g *Gitops) last(at repository) done {
 }
 
 func (g *Gitops) did(at repository, d done) {
+	if g.memory.store != nil {
+		return // another process may bring something else
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.done[at] = d

@@ -3,6 +3,7 @@ package gitops
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,8 @@ type refs map[port.Ref]struct{}
 type memory struct {
 	path string // empty: it ends with the process
 	log  *slog.Logger
+	// store has it for several processes, instead of the file; nil: there is one.
+	store Store
 
 	mu      sync.Mutex
 	applied map[repository]refs
@@ -66,6 +69,52 @@ func openMemory(dir string, log *slog.Logger) *memory {
 	return m
 }
 
+// A Store has what several processes have applied.
+type Store interface {
+	All(ctx context.Context) (map[string]string, error)
+	Put(ctx context.Context, id, text string) error
+	Delete(ctx context.Context, ids ...string) error
+	// Lock waits until no other process has the lock of a name.
+	Lock(ctx context.Context, name string) (end func(), err error)
+}
+
+// refresh reads what other processes have applied.
+func (m *memory) refresh(ctx context.Context) error {
+	if m.store == nil {
+		return nil
+	}
+	all, err := m.store.All(ctx)
+	if err != nil {
+		return err
+	}
+	applied := map[repository]refs{}
+	for _, text := range all {
+		var s saved
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			return err
+		}
+		at, declared := s.refs()
+		applied[at] = declared
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.applied = applied
+	return nil
+}
+
+// share tells other processes of a repository. mu is held.
+func (m *memory) share(ctx context.Context, at repository) error {
+	id := at.organization + " " + at.id
+	if len(m.applied[at]) == 0 {
+		return m.store.Delete(ctx, id)
+	}
+	text, err := json.Marshal(savedOf(at, m.applied[at]))
+	if err != nil {
+		return err
+	}
+	return m.store.Put(ctx, id, string(text))
+}
+
 // of are the entities that are remembered for a repository; read-only.
 func (m *memory) of(at repository) refs {
 	m.mu.Lock()
@@ -85,12 +134,13 @@ func (m *memory) elsewhere(at repository, ref port.Ref) bool {
 	return false
 }
 
-// set remembers the entities of a repository in place of those before.
-func (m *memory) set(at repository, declared refs) {
+// set remembers the entities of a repository in place of those before. An error says
+// that other processes do not know them.
+func (m *memory) set(ctx context.Context, at repository, declared refs) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if maps.Equal(m.applied[at], declared) && !m.unsaved {
-		return
+		return nil
 	}
 	own := refs{}
 	for ref := range declared { // a part of a spec would hold all of it in memory
@@ -100,14 +150,20 @@ func (m *memory) set(at repository, declared refs) {
 	if len(own) == 0 {
 		delete(m.applied, at)
 	}
+	if m.store != nil {
+		err := m.share(ctx, at)
+		m.unsaved = err != nil
+		return err
+	}
 	if m.path == "" {
-		return
+		return nil
 	}
 	err := statefile.Replace(m.path, formatMemory(m.applied))
 	if m.unsaved = err != nil; m.unsaved {
 		_ = os.Remove(m.path) // none proves nothing, an old one might prove what is not so any more
-		m.log.Warn("what GitOps applies is not remembered beyond this process", "path", m.path, "err", err)
+		m.log.WarnContext(ctx, "what GitOps applies is not remembered beyond this process", "path", m.path, "err", err)
 	}
+	return nil
 }
 
 // A saved is the form of a repository in the file.
@@ -117,13 +173,25 @@ type saved struct {
 	Declared     []port.Ref `json:"declared"`
 }
 
+func savedOf(at repository, declared refs) saved {
+	return saved{at.organization, at.id, slices.SortedFunc(maps.Keys(declared), func(x, y port.Ref) int {
+		return cmp.Or(cmp.Compare(x.Blueprint, y.Blueprint), cmp.Compare(x.Identifier, y.Identifier))
+	})}
+}
+
+func (s *saved) refs() (repository, refs) {
+	declared := refs{}
+	for _, ref := range s.Declared {
+		declared[ref] = struct{}{}
+	}
+	return repository{s.Organization, s.Repository}, declared
+}
+
 // formatMemory is the file, the same for the same content.
 func formatMemory(applied map[repository]refs) []byte {
 	list := make([]saved, 0, len(applied))
 	for at, declared := range applied {
-		list = append(list, saved{at.organization, at.id, slices.SortedFunc(maps.Keys(declared), func(x, y port.Ref) int {
-			return cmp.Or(cmp.Compare(x.Blueprint, y.Blueprint), cmp.Compare(x.Identifier, y.Identifier))
-		})})
+		list = append(list, savedOf(at, declared))
 	}
 	slices.SortFunc(list, func(x, y saved) int {
 		return cmp.Or(cmp.Compare(x.Organization, y.Organization), cmp.Compare(x.Repository, y.Repository))
@@ -144,12 +212,9 @@ func parseMemory(b []byte) (map[repository]refs, error) {
 		return nil, err
 	}
 	out := map[repository]refs{}
-	for _, s := range list {
-		declared := refs{}
-		for _, ref := range s.Declared {
-			declared[ref] = struct{}{}
-		}
-		out[repository{s.Organization, s.Repository}] = declared
+	for i := range list {
+		at, declared := list[i].refs()
+		out[at] = declared
 	}
 	return out, nil
 }
