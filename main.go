@@ -583,6 +583,7 @@ func (a *app) run(ctx context.Context) error {
 		}
 	})
 	parts.Go(func() { a.server.Serve(serving) })
+	parts.Go(func() { a.group.Watch(serving, func(n int) { azuredevops.Share(a.orgs, n) }) })
 	setup := a.cfg.Ocean.Setup(a.source.Check, func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) })
 	if err := a.group.Alone(ctx, "setup", func() error { return a.port.SetupWhenReachable(ctx, setup, !once) }); err != nil || ctx.Err() != nil {
 		return err
@@ -621,6 +622,7 @@ func (a *app) lead(ctx context.Context, turn leader.Turn) error {
 			a.keeper.Run(serving)
 		})
 	}
+	parts.Go(func() { a.book.Tend(serving) })
 	full := func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }
 	lc := listener.Config{
 		Resync: a.leader.Noted(full), Asked: a.runner.Reconsider,

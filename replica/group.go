@@ -474,11 +474,21 @@ func (g *Group) Failing() error {
 	return g.failing
 }
 
-// Members are how many processes there are, and Changed ends when that changes.
-func (g *Group) Members() (n int, changed <-chan struct{}) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return max(1, g.members), g.changed
+// Watch calls f with the number of members whenever it changes, until ctx is done.
+func (g *Group) Watch(ctx context.Context, f func(members int)) {
+	if g == nil {
+		return
+	}
+	for ctx.Err() == nil {
+		g.mu.Lock()
+		n, changed := max(1, g.members), g.changed
+		g.mu.Unlock()
+		f(n)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Term is the one that runs; nil while this process is no member.

@@ -216,15 +216,40 @@ func (b *Book) offer(ctx context.Context) error {
 	return b.merge(ctx)
 }
 
-// Shrink makes a new file of the old one and the changes, when there are many: a
-// service that never resyncs would hold ever more of them.
-func (b *Book) Shrink(ctx context.Context, most int) error {
+const (
+	shrinkEvery = time.Minute
+	// shrinkAt is how many entries the log may have beside the file.
+	shrinkAt = 20_000
+)
+
+// Tend keeps the log of several processes short until ctx is done: one that never
+// resyncs would have ever more changes. It is for the one that leads.
+func (b *Book) Tend(ctx context.Context) {
+	if b == nil || b.shared == nil {
+		return
+	}
+	tick := time.NewTicker(shrinkEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := b.shrink(ctx, shrinkAt); err != nil && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "what live events change could not be put together", "err", err)
+		}
+	}
+}
+
+// shrink makes one file of the old one and the changes, when there are many.
+func (b *Book) shrink(ctx context.Context, most int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.sync(ctx); err != nil || b.file == nil {
 		return err
 	}
-	if n, err := b.shared.Len(ctx); err != nil || n < int64(most) {
+	if n, err := b.shared.Len(ctx); err != nil || n < most {
 		return err
 	}
 	return b.merge(ctx)
