@@ -36,6 +36,7 @@ const (
 	lifetime = 10 * time.Second // of a member after its last sign of life, and the longest Life of a family
 	every    = 500 * time.Millisecond
 	again    = 250 * time.Millisecond
+	present  = 3 * time.Second // a member that has given no sign of life for longer is not counted
 )
 
 // safe is how long after its last sign of life a member goes on with the seats of a
@@ -108,6 +109,8 @@ func New(cfg Config) (*Group, error) {
 	}
 	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.MaxRetries = 2*time.Second, 3*time.Second, 3*time.Second, 1
 	opt.ContextTimeoutEnabled, opt.DisableIdentity, opt.PoolSize = true, true, 32
+	opt.DialerRetries = 1
+	goredis.SetLogger(silence{}) // errors are returned, and told once here
 	if cfg.Lost == nil {
 		cfg.Lost = func() {}
 	}
@@ -118,6 +121,12 @@ func New(cfg Config) (*Group, error) {
 	}
 	return g, g.register(cfg.Registry)
 }
+
+// silence is a log of the client.
+type silence struct{}
+
+// Printf implements the client's interface.
+func (silence) Printf(context.Context, string, ...any) {}
 
 // Redis is the client, for those who keep something there below Prefix.
 func (g *Group) Redis() *goredis.Client { return g.redis }
@@ -255,6 +264,16 @@ type view struct {
 	owners  map[string]string
 }
 
+// alive is how many members have given a sign of life lately.
+func (v *view) alive(lately time.Duration) (n int) {
+	for _, left := range v.members {
+		if left > lifetime-lately {
+			n++
+		}
+	}
+	return n
+}
+
 func (g *Group) tick(ctx context.Context, t *Term, epoch string) (*view, error) {
 	me := ""
 	if t != nil {
@@ -305,7 +324,7 @@ func (g *Group) note(ctx context.Context, v *view, epoch string, took time.Durat
 		g.cfg.Log.InfoContext(ctx, "redis can be used", "members", len(v.members))
 		g.failing = nil
 	}
-	if n := max(1, len(v.members)); n != g.members {
+	if n := max(1, v.alive(present)); n != g.members {
 		g.members = n
 		close(g.changed)
 		g.changed = make(chan struct{})
@@ -387,12 +406,7 @@ func (g *Group) divide(ctx context.Context, t *Term, v *view) error {
 func (g *Group) plan(f *family, v *view) (yield []int, free []any, most int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	alive := 0
-	for _, left := range v.members {
-		if left > lifetime-f.Life {
-			alive++
-		}
-	}
+	alive := v.alive(f.Life)
 	share := (f.Count + alive - 1) / max(1, alive)
 	most = share - len(f.own) + len(f.leaving)
 	for seat := range f.own {

@@ -15,7 +15,8 @@ const (
 	lockLook = 50 * time.Millisecond
 )
 
-// lock takes a lock that nobody has, or only somebody who is dead. Arguments: prefix,
+// lock takes a lock that nobody has, or only somebody who is dead, or could not say
+// that it gave it back. Arguments: prefix,
 // lock, member, ms that an owner has to have left, what tells this one from others of
 // the member.
 var lock = goredis.NewScript(`
@@ -24,6 +25,7 @@ if redis.call('EXISTS', p..'member:'..ARGV[3]) == 0 then return 0 end
 local owner = redis.call('HGET', key, 'member')
 if owner and redis.call('PTTL', p..'member:'..owner) > tonumber(ARGV[4]) then return 0 end
 redis.call('HSET', key, 'member', ARGV[3], 'by', ARGV[5])
+redis.call('PEXPIRE', key, 120000)
 return 1`)
 
 var unlock = goredis.NewScript(`

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -44,6 +45,17 @@ func (t *Table) All(ctx context.Context) (map[string]string, error) {
 		return nil, fmt.Errorf("reading %s from Redis: %w", t.name, err)
 	}
 	return all, nil
+}
+
+// Get reads a text; empty when there is none.
+func (t *Table) Get(ctx context.Context, id string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, valueWait)
+	defer cancel()
+	text, err := t.g.redis.HGet(ctx, t.g.prefix+"table:"+t.name, id).Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return "", fmt.Errorf("reading %s from Redis: %w", t.name, err)
+	}
+	return text, nil
 }
 
 // Put sets a text.

@@ -64,11 +64,12 @@ func newLimiter(most int, log *slog.Logger) *limiter {
 	return &limiter{most: most, max: most, limit: min(startInFlight, most), log: log, by: map[string]*wait{}}
 }
 
-// share leaves the other processes of so many that use the identity their parts.
+// share leaves the other processes of so many that use the identity their parts. A few
+// requests at once each may have: the service says when it is too much.
 func (l *limiter) share(processes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.max = max(1, l.most/max(1, processes))
+	l.max = max(min(startInFlight, l.most), l.most/max(1, processes))
 	l.limit = min(l.limit, l.max)
 	l.dispatch() // there may be more room than before
 }

@@ -38,6 +38,7 @@ func (s *Spool) reads(ctx context.Context) {
 		answer, err := s.group.Redis().XRead(ctx, &goredis.XReadArgs{Streams: streams, Count: readCount, Block: readWait}).Result()
 		switch {
 		case errors.Is(err, goredis.Nil):
+			s.works()
 			continue
 		case err != nil:
 			if ctx.Err() == nil {

@@ -19,9 +19,6 @@ const maxLogged = 10
 // any more. unread says why some of the entities are not known. What could not be
 // deleted is left.
 func (r *run) apply(ctx context.Context, entities []port.Entity, after spec, unread error) (left bool, err error) {
-	if err := r.g.memory.refresh(ctx); err != nil {
-		return false, err
-	}
 	declared, before := refs{}, r.g.memory.of(r.at)
 	for i := range after.entries {
 		declared[after.entries[i].Ref] = struct{}{}
@@ -30,8 +27,10 @@ func (r *run) apply(ctx context.Context, entities []port.Entity, after spec, unr
 	maps.Copy(both, before)
 	// Before anything is written: a process that is killed behind the writing has to
 	// know later what to take away, and others have to know what not to.
-	if err := r.remember(ctx, both); err != nil {
-		return false, err
+	if !r.g.memory.settled(both, before) {
+		if err := r.remember(ctx, both); err != nil {
+			return false, err
+		}
 	}
 	written := r.write(ctx, entities)
 	if err := errors.Join(unread, r.session.Err()); err != nil || !after.whole {
@@ -61,6 +60,9 @@ func (r *run) remember(ctx context.Context, declared refs) error {
 // withdraw deletes what is remembered of this repository, and neither it nor another
 // one declares. What stays nevertheless is remembered for the next try.
 func (r *run) withdraw(ctx context.Context, declared, before refs) (catalog.Deleted, error) {
+	if r.g.memory.settled(declared, before) {
+		return catalog.Deleted{}, nil
+	}
 	end, err := r.g.alone(ctx)
 	if err != nil {
 		return catalog.Deleted{}, err

@@ -37,6 +37,7 @@ type memory struct {
 
 	mu      sync.Mutex
 	applied map[repository]refs
+	done    map[repository]done // of several processes
 	unsaved bool
 }
 
@@ -67,52 +68,6 @@ func openMemory(dir string, log *slog.Logger) *memory {
 		log.Warn(lostWord, "path", m.path, "err", err)
 	}
 	return m
-}
-
-// A Store has what several processes have applied.
-type Store interface {
-	All(ctx context.Context) (map[string]string, error)
-	Put(ctx context.Context, id, text string) error
-	Delete(ctx context.Context, ids ...string) error
-	// Lock waits until no other process has the lock of a name.
-	Lock(ctx context.Context, name string) (end func(), err error)
-}
-
-// refresh reads what other processes have applied.
-func (m *memory) refresh(ctx context.Context) error {
-	if m.store == nil {
-		return nil
-	}
-	all, err := m.store.All(ctx)
-	if err != nil {
-		return err
-	}
-	applied := map[repository]refs{}
-	for _, text := range all {
-		var s saved
-		if err := json.Unmarshal([]byte(text), &s); err != nil {
-			return err
-		}
-		at, declared := s.refs()
-		applied[at] = declared
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.applied = applied
-	return nil
-}
-
-// share tells other processes of a repository. mu is held.
-func (m *memory) share(ctx context.Context, at repository) error {
-	id := at.organization + " " + at.id
-	if len(m.applied[at]) == 0 {
-		return m.store.Delete(ctx, id)
-	}
-	text, err := json.Marshal(savedOf(at, m.applied[at]))
-	if err != nil {
-		return err
-	}
-	return m.store.Put(ctx, id, string(text))
 }
 
 // of are the entities that are remembered for a repository; read-only.
@@ -166,15 +121,18 @@ func (m *memory) set(ctx context.Context, at repository, declared refs) error {
 	return nil
 }
 
-// A saved is the form of a repository in the file.
+// A saved is the form of a repository in the file, or in a Store.
 type saved struct {
 	Organization string     `json:"organization"`
 	Repository   string     `json:"repository"`
 	Declared     []port.Ref `json:"declared"`
+	// Of several processes: see done.
+	Commit string `json:"commit,omitempty"`
+	Made   []byte `json:"made,omitempty"`
 }
 
 func savedOf(at repository, declared refs) saved {
-	return saved{at.organization, at.id, slices.SortedFunc(maps.Keys(declared), func(x, y port.Ref) int {
+	return saved{Organization: at.organization, Repository: at.id, Declared: slices.SortedFunc(maps.Keys(declared), func(x, y port.Ref) int {
 		return cmp.Or(cmp.Compare(x.Blueprint, y.Blueprint), cmp.Compare(x.Identifier, y.Identifier))
 	})}
 }
