@@ -48,10 +48,9 @@ func (f *Follower) Relist(ctx context.Context, org *azuredevops.Client, cause ca
 	for _, c := range settled {
 		u.refresh(ctx, c)
 	}
-	if err := u.book.Sync(ctx); err != nil {
+	if err := u.neighbours(ctx); err != nil {
 		return err
 	}
-	u.neighbours(ctx)
 	// Before anything is written: a process that is killed behind the writing has
 	// to know later what to take away, and so has any other.
 	if err := u.note(ctx, u.made, nil); err != nil {
@@ -179,10 +178,13 @@ func (u *update) take(ctx context.Context, src *source, rec azuredevops.Record) 
 
 // neighbours lists the records of later resources that set the same members of
 // the same entities: theirs are the values that stay.
-func (u *update) neighbours(ctx context.Context) {
+func (u *update) neighbours(ctx context.Context) error {
 	rivals := u.rivals()
 	if len(rivals) == 0 {
-		return
+		return nil
+	}
+	if err := u.book.Sync(ctx); err != nil {
+		return err
 	}
 	for _, k := range slices.Clone(u.order) {
 		kinds := map[string]bool{}
@@ -204,6 +206,7 @@ func (u *update) neighbours(ctx context.Context) {
 			}
 		}
 	}
+	return nil
 }
 
 // rivals are, per resource, the kinds of later ones that set a member which the

@@ -35,8 +35,14 @@ type Book struct {
 	live    map[catalog.Key]change   // by line
 	found   map[uint64][]catalog.Key // lines of live by their hashes
 
-	// Of a book of several processes.
-	shared *replica.Log // nil: it is one process's
+	// Of a book of several processes. Who holds logMu reads the log; it is taken before mu.
+	shared  *replica.Log // nil: it is one process's
+	logMu   sync.Mutex
+	reading struct {
+		mu      sync.Mutex
+		next    *reading // that somebody waits for
+		running bool
+	}
 	at     replica.Position
 	name   string // of the file, in the log
 	synced bool   // the log has been read to its end once
@@ -80,11 +86,13 @@ func Open(dir string, log *slog.Logger) *Book {
 // Turn takes over the file that a resync has made current. Of what live events
 // have changed only what happened since the resync began stays.
 func (b *Book) Turn(ctx context.Context, since time.Time) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.shared != nil {
+		b.logMu.Lock()
+		defer b.logMu.Unlock()
 		return b.publish(ctx, since)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.turn(func(c *change) bool { return !c.at.Before(since) })
 	if b.dir == "" {
 		return nil
@@ -222,6 +230,9 @@ func (o *change) appendJournal(b []byte) []byte {
 // origins that do not any more. An error says that other processes do not know of it:
 // then nothing may be written.
 func (b *Book) Note(ctx context.Context, made, gone []Origin) error {
+	if b.shared != nil {
+		return b.tell(ctx, made, gone)
+	}
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -231,7 +242,7 @@ func (b *Book) Note(ctx context.Context, made, gone []Origin) error {
 		for _, o := range list {
 			l := change{Origin: o, gone: i == 1, at: now}
 			known, ok := b.live[o.Line()]
-			if ok && known.gone == l.gone && b.shared == nil { // of several processes another may have said otherwise by now
+			if ok && known.gone == l.gone {
 				known.at = now // the journal has it
 				b.live[o.Line()] = known
 				continue
@@ -239,12 +250,6 @@ func (b *Book) Note(ctx context.Context, made, gone []Origin) error {
 			changes = append(changes, l)
 			out = l.appendJournal(out)
 		}
-	}
-	if b.shared != nil {
-		if len(out) == 0 {
-			return nil
-		}
-		return b.shared.Append(ctx, out) // and read again like those of others, in the order of all
 	}
 	for _, c := range changes {
 		b.keep(c)

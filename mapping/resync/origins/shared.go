@@ -58,18 +58,66 @@ func (b *Book) begin() error {
 	return os.WriteFile(b.mark(), nil, 0o600)
 }
 
-// Sync reads what other processes have found. A book of one process has nothing to
-// read.
+// Sync reads what other processes have found until now. A book of one process has
+// nothing to read. Callers that come while one reads share the next reading: what they
+// have to know was told before they came.
 func (b *Book) Sync(ctx context.Context) error {
 	if b.shared == nil {
 		return nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.reading.mu.Lock()
+	f := b.reading.next
+	if f == nil {
+		f = &reading{done: make(chan struct{})}
+		b.reading.next = f
+	}
+	if !b.reading.running {
+		b.reading.running = true
+		go b.readings(context.WithoutCancel(ctx))
+	}
+	b.reading.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// A reading is one that several wait for.
+type reading struct {
+	done chan struct{}
+	err  error
+}
+
+// readings reads until nobody waits.
+func (b *Book) readings(ctx context.Context) {
+	for {
+		b.reading.mu.Lock()
+		f := b.reading.next
+		b.reading.next = nil
+		b.reading.running = f != nil
+		b.reading.mu.Unlock()
+		if f == nil {
+			return
+		}
+		f.err = b.syncNow(ctx)
+		close(f.done)
+	}
+}
+
+// syncWait bounds a reading, which may have to take over a large file.
+const syncWait = time.Minute
+
+func (b *Book) syncNow(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, syncWait)
+	defer cancel()
+	b.logMu.Lock()
+	defer b.logMu.Unlock()
 	return b.sync(ctx)
 }
 
-// sync is Sync; the caller holds mu.
+// sync reads the log to its end. The caller holds logMu.
 func (b *Book) sync(ctx context.Context) error {
 	if b.fresh() {
 		if err := b.fetch(ctx); err != nil {
@@ -98,11 +146,30 @@ func (b *Book) sync(ctx context.Context) error {
 	}
 }
 
+// tell is Note for several processes: what is found is read again like that of others,
+// in the order of all. What is known already is told again, because another process may
+// have said otherwise by now.
+func (b *Book) tell(ctx context.Context, made, gone []Origin) error {
+	var out []byte
+	for i, list := range [][]Origin{made, gone} {
+		for _, o := range list {
+			l := change{Origin: o, gone: i == 1}
+			out = l.appendJournal(out)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return b.shared.Append(ctx, out)
+}
+
 // fresh says that nothing has been read yet.
 func (b *Book) fresh() bool { return !b.synced && b.at == replica.Position{} }
 
 // forget drops everything: the log has lost its data.
 func (b *Book) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.file != nil {
 		_ = b.file.Close()
 	}
@@ -121,6 +188,8 @@ func (b *Book) apply(ctx context.Context, e *replica.Entry) error {
 		b.at = later(b.at, e.At)
 		return nil
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	err := parseChanges(bytes.NewReader(e.Data), func(c change) {
 		c.pos = e.At
 		b.keep(c)
@@ -153,6 +222,8 @@ func (b *Book) fetch(ctx context.Context) error {
 	if err := f.Commit(); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.turn(func(c *change) bool { return c.pos.After(upTo) })
 	if err := b.openFile(); err != nil {
 		return err
@@ -162,11 +233,13 @@ func (b *Book) fetch(ctx context.Context) error {
 }
 
 // publish gives the file that a resync has just written to all processes. Changes
-// since then stay.
+// since then stay. The caller holds logMu.
 func (b *Book) publish(ctx context.Context, since time.Time) error {
 	if err := b.sync(ctx); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	upTo := b.at
 	for _, c := range b.live {
 		if !c.at.Before(since) && upTo.After(c.pos.Before()) {
@@ -194,10 +267,10 @@ func (b *Book) Prepare(ctx context.Context) {
 	if b == nil || b.shared == nil {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.logMu.Lock()
+	defer b.logMu.Unlock()
 	err := b.sync(ctx)
-	if err == nil && b.file == nil && b.own {
+	if err == nil && !b.Known() && b.own {
 		err = b.offer(ctx)
 	}
 	if err != nil {
@@ -207,10 +280,11 @@ func (b *Book) Prepare(ctx context.Context) {
 
 func (b *Book) offer(ctx context.Context) error {
 	b.own = false
-	if err := b.readJournal(); err != nil {
-		return err
-	}
-	if err := b.openFile(); err != nil || b.file == nil {
+	b.mu.Lock()
+	err := errors.Join(b.readJournal(), b.openFile())
+	known := b.file != nil
+	b.mu.Unlock()
+	if err != nil || !known {
 		return err
 	}
 	return b.merge(ctx)
@@ -244,9 +318,9 @@ func (b *Book) Tend(ctx context.Context) {
 
 // shrink makes one file of the old one and the changes, when there are many.
 func (b *Book) shrink(ctx context.Context, most int64) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.sync(ctx); err != nil || b.file == nil {
+	b.logMu.Lock()
+	defer b.logMu.Unlock()
+	if err := b.sync(ctx); err != nil || !b.Known() {
 		return err
 	}
 	if n, err := b.shared.Len(ctx); err != nil || n < most {
@@ -255,7 +329,7 @@ func (b *Book) shrink(ctx context.Context, most int64) error {
 	return b.merge(ctx)
 }
 
-// merge makes one file of all that is known and publishes it. The caller holds mu.
+// merge makes one file of all that is known and publishes it. The caller holds logMu.
 func (b *Book) merge(ctx context.Context) error {
 	f, err := statefile.Create(filepath.Join(b.dir, fileName))
 	if err != nil {
@@ -276,8 +350,10 @@ func (b *Book) merge(ctx context.Context) error {
 	return b.publish(ctx, time.Now())
 }
 
-// all visits every origin that is known. The caller holds mu.
+// all visits every origin that is known.
 func (b *Book) all(visit func(*Origin)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if _, err := b.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
