@@ -400,8 +400,8 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 	}
 	ocean.SweepState(a.state, a.log)
 	a.group, err = replica.New(replica.Config{
-		Settings: cfg.Shared, Name: cfg.Ocean.Integration.Type + "/" + cfg.Ocean.Integration.Identifier, Lost: func() { a.leader.Ask(listener.CauseMissed) },
-		Log: a.component("replica"), Registry: a.metrics,
+		Settings: cfg.Shared, Name: cfg.Ocean.Integration.Type + "/" + cfg.Ocean.Integration.Identifier, Lost: a.missed,
+		Directory: a.state, Log: a.component("replica"), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err

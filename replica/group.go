@@ -21,6 +21,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +51,9 @@ type Config struct {
 	Settings Settings
 	// Name is that of the installation: those of another one do not belong here.
 	Name string
+	// Directory remembers which data Redis had, so that a loss is also noticed when all
+	// processes were away; empty: it is not.
+	Directory string
 	// Lost is called when Redis has lost its data; it must not wait.
 	Lost func()
 	Log  *slog.Logger
@@ -119,8 +124,17 @@ func New(cfg Config) (*Group, error) {
 		cfg: cfg, redis: goredis.NewClient(opt), prefix: "ado-port:" + cfg.Name + ":",
 		failing: errors.New("redis was not asked yet"), wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
+	if cfg.Directory != "" {
+		epoch, err := os.ReadFile(g.epochFile())
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		g.epoch = string(epoch)
+	}
 	return g, g.register(cfg.Registry)
 }
+
+func (g *Group) epochFile() string { return filepath.Join(g.cfg.Directory, "shared-queue") }
 
 // silence is a log of the client.
 type silence struct{}
@@ -328,6 +342,11 @@ func (g *Group) note(ctx context.Context, v *view, epoch string, took time.Durat
 		g.members = n
 		close(g.changed)
 		g.changed = make(chan struct{})
+	}
+	if g.epoch != v.epoch && g.cfg.Directory != "" {
+		if err := os.WriteFile(g.epochFile(), []byte(v.epoch), 0o600); err != nil {
+			g.cfg.Log.WarnContext(ctx, "which data Redis has is not remembered beyond this process", "err", err)
+		}
 	}
 	g.epoch, g.latency = v.epoch, took
 	if epoch != "" && epoch != v.epoch {

@@ -16,8 +16,9 @@ import (
 // a file of the leader's that stands for the entries before it. It is a stream, and
 // the file lies beside it in pieces.
 type Log struct {
-	g    *Group
-	name string
+	g     *Group
+	name  string
+	epoch string // of what was read; Read comes one at a time
 }
 
 // Log is the one of a name.
@@ -63,7 +64,7 @@ const piece = 1 << 20
 // LogPage is how many entries are read at once.
 const LogPage = 500
 
-// ErrLostData says that Redis has another epoch than the one that is known.
+// ErrLostData says that Redis has another epoch than at the last reading, or none yet.
 var ErrLostData = errors.New("redis has lost its data")
 
 // Append adds an entry. It is there when it returns nil.
@@ -80,13 +81,11 @@ func (l *Log) Read(ctx context.Context, after Position) ([]Entry, error) {
 	pipe := l.g.redis.Pipeline()
 	epoch := pipe.Get(ctx, l.g.prefix+"epoch")
 	list := pipe.XRangeN(ctx, l.name, "("+after.String(), "+", LogPage)
-	if _, err := pipe.Exec(ctx); err != nil {
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, goredis.Nil) {
 		return nil, fmt.Errorf("reading what other processes say: %w", err)
 	}
-	l.g.mu.Lock()
-	known := l.g.epoch
-	l.g.mu.Unlock()
-	if epoch.Val() != known {
+	known := l.epoch
+	if l.epoch = epoch.Val(); known != "" && l.epoch != known || l.epoch == "" {
 		return nil, ErrLostData
 	}
 	out := make([]Entry, 0, len(list.Val()))
