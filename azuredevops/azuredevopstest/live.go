@@ -35,13 +35,17 @@ func (w *World) Step() string {
 	return w.newWorkItem(p)
 }
 
+// anyWorkItem is one that is not done.
 func (w *World) anyWorkItem(p *Project) *WorkItem {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if len(p.WorkItems) == 0 {
+	list := slices.DeleteFunc(slices.Clone(p.WorkItems), func(wi *WorkItem) bool {
+		return slices.Contains([]string{"Closed", "Done", "Removed"}, wi.State)
+	})
+	if len(list) == 0 {
 		return nil
 	}
-	return choice(w.rng, p.WorkItems)
+	return choice(w.rng, list)
 }
 
 // anyRepository is one that can be pushed to.
@@ -60,11 +64,12 @@ func (w *World) moveWorkItem(p *Project) string {
 	if wi == nil {
 		return ""
 	}
-	to := choice(w.rng, wi.states())
+	from := wi.State
+	to := choice(w.rng, slices.DeleteFunc(slices.Clone(wi.states()), func(state string) bool { return state == from }))
 	wi.Update(func(wi *WorkItem) {
 		wi.State, wi.Reason = to, "Moved to state "+to
 	})
-	return fmt.Sprintf("%s #%d moved to %s", wi.Type, wi.ID, to)
+	return fmt.Sprintf("%s #%d %q moved from %s to %s", wi.Type, wi.ID, wi.Title, from, to)
 }
 
 func (w *World) newWorkItem(p *Project) string {
@@ -77,7 +82,7 @@ func (w *World) newWorkItem(p *Project) string {
 		}
 	}
 	wi := p.AddWorkItem(typ, fmt.Sprintf(choice(w.rng, demoTitles()[typ]), subject))
-	return fmt.Sprintf("%s #%d created: %s", wi.Type, wi.ID, wi.Title)
+	return fmt.Sprintf("%s #%d %q created", wi.Type, wi.ID, wi.Title)
 }
 
 func (w *World) dropWorkItem(p *Project) string {
@@ -89,7 +94,7 @@ func (w *World) dropWorkItem(p *Project) string {
 		return ""
 	}
 	wi.Delete()
-	return fmt.Sprintf("%s #%d deleted", wi.Type, wi.ID)
+	return fmt.Sprintf("%s #%d %q deleted", wi.Type, wi.ID, wi.Title)
 }
 
 func (w *World) push(p *Project) string {
@@ -132,7 +137,7 @@ func (w *World) openPull(p *Project) string {
 	branch := fmt.Sprintf("feature/change-%d", w.rng.IntN(10_000))
 	r.Push(branch, Files{"CHANGES.md": "* " + branch + "\n"})
 	pr := r.OpenPullRequest("Change "+branch[15:], branch, r.DefaultBranch)
-	return fmt.Sprintf("pull request %d opened in %s", pr.ID, r.Name)
+	return fmt.Sprintf("pull request %d %q opened in %s", pr.ID, pr.Title, r.Name)
 }
 
 func (w *World) endPull(p *Project) string {
@@ -150,10 +155,10 @@ func (w *World) endPull(p *Project) string {
 	pr := choice(w.rng, open)
 	if w.rng.IntN(4) == 0 {
 		pr.Abandon()
-		return fmt.Sprintf("pull request %d abandoned", pr.ID)
+		return fmt.Sprintf("pull request %d %q abandoned", pr.ID, pr.Title)
 	}
 	pr.Complete()
-	return fmt.Sprintf("pull request %d completed", pr.ID)
+	return fmt.Sprintf("pull request %d %q completed", pr.ID, pr.Title)
 }
 
 func (w *World) release(p *Project) string {

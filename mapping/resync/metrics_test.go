@@ -81,6 +81,14 @@ func TestMetrics(t *testing.T) {
 	if recent := r.View().Recent; len(recent) != 2 || recent[0].Cause != "something else" || !strings.Contains(recent[0].Reason, "403") || recent[1].Reason != "" || recent[1].Total.Listed == 0 {
 		t.Errorf("the last resyncs are %+v", recent)
 	}
+	for range 25 {
+		if _, err := r.Full(t.Context(), "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(r.View().Recent); n != 20 {
+		t.Errorf("%d resyncs are remembered", n)
+	}
 	text, err := json.Marshal(r.View())
 	if err != nil || !strings.Contains(string(text), `"durationSeconds":`) || strings.Contains(string(text), `"duration":`) {
 		t.Errorf("as JSON: %s, %v", text, err)

@@ -2,50 +2,107 @@ package listener_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/ado-port/ado-port/port/listener"
 )
 
-const (
-	requestsTopic = "org_1.integration.resync.requests"
-	changesTopic  = "org_1.change.log"
-	asks          = `{"context":{"integrationId":"mine"}}`
-)
+const asks = `{"context":{"integrationId":"mine"}}`
 
-// A broker is a simulated one with Port's topics, a log that tells when it has shown
-// something, and a producer.
+// A broker has an organization's topics of Port, and a producer.
 type broker struct {
-	*kfake.Cluster
-	producer *kgo.Client
+	addresses      []string
+	dial           func(ctx context.Context, network, address string) (net.Conn, error)
+	user, password string
+	organization   string
+	producer       *kgo.Client
 }
 
-func newBroker(t *testing.T, opts ...kfake.Opt) *broker {
+// newBroker is a simulated broker, or with realBroker in the environment a real one.
+func newBroker(t *testing.T) *broker {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{
-		kfake.NumBrokers(1), kfake.SeedTopics(1, requestsTopic, changesTopic), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "user", "password"),
-	}, opts...)...)
+	b := &broker{dial: new(net.Dialer).DialContext, user: "user", password: "password", organization: "org_1"}
+	description := os.Getenv(realBroker)
+	if description != "" {
+		b.is(t, description)
+	} else {
+		c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, b.requests(), b.changes()), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", b.user, b.password))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		b.addresses = c.ListenAddrs()
+	}
+	var err error
+	b.producer, err = kgo.NewClient(kgo.SeedBrokers(b.addresses...), kgo.Dialer(b.dial), kgo.SASL(scram.Auth{User: b.user, Pass: b.password}.AsSha512Mechanism()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
-	p, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.SASL(scram.Auth{User: "user", Pass: "password"}.AsSha512Mechanism()))
-	if err != nil {
-		t.Fatal(err)
+	t.Cleanup(b.producer.Close)
+	if description != "" {
+		b.create(t, b.requests(), b.changes())
 	}
-	t.Cleanup(p.Close)
-	return &broker{c, p}
+	return b
 }
+
+// realBroker is the variable that describes a broker as JSON: saslSsl is its address,
+// with SCRAM-SHA-512 over TLS, caFile who has signed its certificate; username, password.
+const realBroker = "ADO_PORT_TEST_KAFKA"
+
+// is makes it a real one, with topics of its own for every test.
+func (b *broker) is(t *testing.T, description string) {
+	t.Helper()
+	d := gjson.Parse(description)
+	ca, err := os.ReadFile(d.Get("caFile").Str)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	b.addresses, b.user, b.password, b.organization = []string{d.Get("saslSsl").Str}, d.Get("username").Str, d.Get("password").Str, "org_"+rand.Text()
+	b.dial = (&tls.Dialer{Config: &tls.Config{RootCAs: roots}}).DialContext
+}
+
+// create makes topics of one partition.
+func (b *broker) create(t *testing.T, topics ...string) {
+	t.Helper()
+	req := kmsg.NewPtrCreateTopicsRequest()
+	for _, name := range topics {
+		topic := kmsg.NewCreateTopicsRequestTopic()
+		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, 1, 1
+		req.Topics = append(req.Topics, topic)
+	}
+	res, err := req.RequestWith(t.Context(), b.producer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range res.Topics {
+		if err := kerr.ErrorForCode(topic.ErrorCode); err != nil {
+			t.Fatal(topic.Topic, err)
+		}
+	}
+}
+
+// The topics that hold nothing but requests, and all changes.
+func (b *broker) requests() string { return b.organization + ".integration.resync.requests" }
+func (b *broker) changes() string  { return b.organization + ".change.log" }
 
 func (b *broker) send(t *testing.T, topic, message string) {
 	t.Helper()
@@ -78,9 +135,9 @@ func (l lines) until(t *testing.T, text string) {
 
 func (b *broker) config(log lines) listener.KafkaConfig {
 	return listener.KafkaConfig{
-		Brokers: b.ListenAddrs(), Mechanism: "SCRAM-SHA-512", Dial: new(net.Dialer).DialContext,
-		Topic:       func(context.Context) (string, bool, error) { return "org_1", true, nil },
-		Credentials: func(context.Context) (string, string, error) { return "user", "password", nil },
+		Brokers: b.addresses, Mechanism: "SCRAM-SHA-512", Dial: b.dial,
+		Topic:       func(context.Context) (string, bool, error) { return b.organization, true, nil },
+		Credentials: func(context.Context) (string, string, error) { return b.user, b.password, nil },
 		Type:        "azure-devops", Identifier: "mine", Log: slog.New(slog.NewTextHandler(log, nil)),
 	}
 }
@@ -109,9 +166,9 @@ func TestKafkaAsksForResyncs(t *testing.T) {
 	causes, stop := listen(t, b.config(log))
 	log.until(t, "Kafka topic is read")
 	for _, other := range []string{`{"context":{"integrationId":"other"}}`, `no JSON`, ``} {
-		b.send(t, requestsTopic, other)
+		b.send(t, b.requests(), other)
 	}
-	b.send(t, requestsTopic, asks)
+	b.send(t, b.requests(), asks)
 	if cause := <-causes; cause != listener.CauseAsked {
 		t.Errorf("cause %q", cause)
 	}
@@ -120,7 +177,7 @@ func TestKafkaAsksForResyncs(t *testing.T) {
 		t.Errorf("%d more resyncs", n)
 	}
 	// What comes while nobody reads is read by the next process.
-	b.send(t, requestsTopic, asks)
+	b.send(t, b.requests(), asks)
 	causes, _ = listen(t, b.config(log))
 	<-causes
 }
@@ -130,7 +187,7 @@ func TestKafkaReadsTheTopicOfAllChanges(t *testing.T) {
 	b := newBroker(t)
 	log := make(lines, 100)
 	cfg := b.config(log)
-	cfg.Topic = func(context.Context) (string, bool, error) { return "org_1", false, nil }
+	cfg.Topic = func(context.Context) (string, bool, error) { return b.organization, false, nil }
 	causes, stop := listen(t, cfg)
 	log.until(t, "Kafka topic is read")
 	const state = `{"diff":{"after":{"identifier":"mine","updatedAt":"2","resyncState":{"updatedAt":"2"},"changelogDestination":{"type":"KAFKA"}}}}`
@@ -138,11 +195,11 @@ func TestKafkaReadsTheTopicOfAllChanges(t *testing.T) {
 		state, strings.Replace(state, "mine", "other", 1), `{"action":"DELETE","diff":{"after":null},"context":{"integrationId":"mine"}}`,
 		strings.Replace(strings.Replace(state, `"2"`, `"3"`, 1), `"KAFKA"`, `"WEBHOOK"`, 1), `{"action":"RESYNC","context":{"integrationId":"other"}}`,
 	} {
-		b.send(t, changesTopic, m)
+		b.send(t, b.changes(), m)
 	}
-	b.send(t, changesTopic, strings.Replace(state, `"2"`, `"3"`, 1)) // another mapping
+	b.send(t, b.changes(), strings.Replace(state, `"2"`, `"3"`, 1)) // another mapping
 	<-causes
-	b.send(t, changesTopic, `{"action":"RESYNC","context":{"integrationId":"mine"}}`)
+	b.send(t, b.changes(), `{"action":"RESYNC","context":{"integrationId":"mine"}}`)
 	<-causes
 	stop()
 	if n := len(causes); n != 0 {
@@ -161,7 +218,7 @@ func TestPollingTakesThePlaceOfKafka(t *testing.T) {
 	cfg.Credentials = func(context.Context) (string, string, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		return "user", password, nil
+		return b.user, password, nil
 	}
 	requested := time.Now()
 	polled := make(chan struct{})
@@ -183,7 +240,7 @@ func TestPollingTakesThePlaceOfKafka(t *testing.T) {
 	mu.Unlock()
 	<-causes
 	mu.Lock()
-	password = "password"
+	password = b.password
 	mu.Unlock()
 	log.until(t, "Kafka topic is read")
 	mu.Lock()
@@ -195,7 +252,7 @@ func TestPollingTakesThePlaceOfKafka(t *testing.T) {
 	if n := len(causes); n != 0 {
 		t.Error("a request came both ways")
 	}
-	b.send(t, requestsTopic, asks)
+	b.send(t, b.requests(), asks)
 	<-causes
 }
 
@@ -210,7 +267,7 @@ func TestKafkaOfSeveralProcesses(t *testing.T) {
 	second.until(t, "another process of this installation reads")
 	stop()
 	second.until(t, "Kafka topic is read")
-	b.send(t, requestsTopic, asks)
+	b.send(t, b.requests(), asks)
 	<-causes
 }
 

@@ -110,7 +110,7 @@ func (v *view) Timeline() chart {
 	if r := v.Resync.Running; r != nil {
 		draw(r.Started, until.Sub(r.Started), "running", "runs since "+r.Started.UTC().Format("15:04:05 UTC"))
 	}
-	c.Text = fmt.Sprintf("%d of the last %d resyncs completed.", good, len(all))
+	c.Text = fmt.Sprintf("%d of %d resyncs completed.", good, len(all))
 	return c
 }
 

@@ -24,6 +24,7 @@ type view struct {
 	Audit          []change    `json:"audit"` // newest first; nil: it is off
 	DeadLetters    []letter    `json:"deadLetters"`
 	Config         []setting   `json:"config"`
+	Actions        *actions    `json:"actions"`
 	Demo           *demo       `json:"demo"`
 
 	Token    string       `json:"-"`
@@ -169,6 +170,23 @@ type setting struct {
 // Set says that somebody has decided about it.
 func (s setting) Set() bool { return s.Origin != "" && s.Origin != "default" }
 
+// actions are the self-service actions of Port.
+type actions struct {
+	Claims    bool  `json:"claims"`
+	Waiting   int64 `json:"waiting"`
+	InFlight  int64 `json:"inFlight"`
+	Done      int64 `json:"done"`
+	Failed    int64 `json:"failed"`
+	Canceled  int64 `json:"canceled"`
+	LastClaim struct {
+		Error string `json:"error"`
+	} `json:"lastClaim"`
+	Runs []struct {
+		ID, Action, State string
+		Since             time.Time
+	} `json:"runs"`
+}
+
 // demo is what the demo adds.
 type demo struct {
 	Buttons []struct {
@@ -222,6 +240,9 @@ func (v *view) Problems() (out []problem) {
 	}
 	if v.Queue.DeadLetters > 0 {
 		add("dead-letters", "deliveries that were given up: %d", v.Queue.DeadLetters)
+	}
+	if v.Actions != nil && v.Actions.LastClaim.Error != "" {
+		add("actions", "runs of self-service actions cannot be claimed: %s", v.Actions.LastClaim.Error)
 	}
 	for i := range v.Hooks {
 		h := &v.Hooks[i]

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -26,8 +27,8 @@ type book struct {
 	byEvent map[string]*row
 	writes  map[port.Ref][]write // that the audit has not told of yet
 
-	steps, entities, deleted int
-	slowest                  time.Duration
+	steps, changed, deleted int
+	slowest                 time.Duration
 }
 
 // A row is one change of the organization.
@@ -36,6 +37,7 @@ type row struct {
 	what    string
 	events  []string // ids
 	results []string
+	same    string // an entity that was written as it was
 	done    bool
 }
 
@@ -124,21 +126,30 @@ func (b *book) audited(event string, ref port.Ref, blueprint string) {
 	if r == nil {
 		return
 	}
+	what, differs := describe(&w.Change, blueprint)
+	if !differs { // several events say the same, or it is about something that is not mapped
+		r.same = what
+		return
+	}
 	took := w.at.Sub(r.at)
-	b.entities++
 	if w.After == nil {
 		b.deleted++
+	} else {
+		b.changed++
 	}
 	b.slowest = max(b.slowest, took)
-	what, differs := describe(&w.Change, blueprint)
-	if !differs && len(r.results) > 0 {
-		return // several events say the same
-	}
 	text := fmt.Sprintf("%s, %d ms", what, took.Milliseconds())
 	r.results = append(r.results, text)
 	if r.what != "" {
 		b.tell(r, text)
 	}
+}
+
+// pressed prints that a button was.
+func (b *book) pressed(label string, on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fmt.Fprintf(b.out, "%s  button %q: %s\n", time.Now().Format(time.TimeOnly), label, map[bool]string{true: "on", false: "off"}[on])
 }
 
 // tell prints what came of a change.
@@ -164,7 +175,7 @@ func (b *book) settled(rows []*row) {
 	defer b.mu.Unlock()
 	for _, r := range rows {
 		if r.done = true; len(r.results) == 0 {
-			r.results = []string{"nothing of it is in Port, or it was there already"}
+			r.results = []string{cmp.Or(r.same, "nothing that is mapped")}
 			b.tell(r, r.results[0])
 		}
 	}

@@ -28,6 +28,9 @@ const (
 	buttonPort     = "port"
 )
 
+// labels are what the buttons are called.
+var labels = map[string]string{buttonAzure: "Azure DevOps fails for one project", buttonPort: "Port is away"}
+
 // Show is what the page adds: the buttons, and what came of the last changes.
 func (d *Demo) Show() any {
 	if d == nil {
@@ -35,8 +38,8 @@ func (d *Demo) Show() any {
 	}
 	d.mu.Lock()
 	buttons := []Button{
-		{buttonAzure, "Azure DevOps fails for one project", "Requests about " + failingProject + " are answered 503, and a resync begins: it keeps what it cannot read.", d.on[buttonAzure]},
-		{buttonPort, "Port is away", "Port answers 503 to everything: changes wait, and are written when it is back.", d.on[buttonPort]},
+		{buttonAzure, labels[buttonAzure], "Requests about " + failingProject + " are answered 503, and a resync begins: it keeps what it cannot read.", d.on[buttonAzure]},
+		{buttonPort, labels[buttonPort], "Port answers 503 to everything: changes wait, and are written when it is back.", d.on[buttonPort]},
 	}
 	d.mu.Unlock()
 	return struct {
@@ -75,6 +78,7 @@ func (d *Demo) Press(name string) error {
 		return fmt.Errorf("no button %q", name)
 	}
 	d.on[name] = !d.on[name]
+	d.book.pressed(labels[name], d.on[name])
 	return nil
 }
 
@@ -116,6 +120,6 @@ func (d *Demo) sumUp(out io.Writer) {
 	if len(resyncs) == 0 {
 		resyncs = []string{"none ended"}
 	}
-	fmt.Fprintf(out, "\nIn %s: %d changes in Azure DevOps, for which %d entities were written and %d deleted, the slowest after %d ms; %d changes still waited. Resyncs: %s.\n",
-		time.Since(b.begun).Round(time.Second), b.steps, b.entities-b.deleted, b.deleted, b.slowest.Milliseconds(), waiting, strings.Join(resyncs, ", "))
+	fmt.Fprintf(out, "\nIn %s: %d changes in Azure DevOps, for which %d entities were created or changed and %d deleted, the slowest after %d ms; %d changes still waited. Resyncs: %s.\n",
+		time.Since(b.begun).Round(time.Second), b.steps, b.changed, b.deleted, b.slowest.Milliseconds(), waiting, strings.Join(resyncs, ", "))
 }

@@ -107,6 +107,7 @@ func (d *Demo) introduce(out io.Writer) {
 	fmt.Fprintf(out, "  curl %s/status.json\n", d.service)
 	fmt.Fprintf(out, "  curl -s %s/metrics | grep ado_port_hooks\n", d.service)
 	fmt.Fprintf(out, "  curl -u :%s '%s/_apis/projects?api-version=7.1'\n\n", pat, d.ado.OrganizationURL())
+	fmt.Fprintf(out, "A resync fills the empty catalog. Then something changes in Azure DevOps every %d s;\nthe line below each change says what came of it in Port. Ctrl-C ends the demo.\n\n", int(changeEvery/time.Second))
 }
 
 //go:embed resources

@@ -1,7 +1,9 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +14,7 @@ import (
 
 // Bounds of what is said of an entity.
 const (
-	mostMembers = 3
+	mostMembers = 2
 	mostLetters = 40
 )
 
@@ -43,7 +45,8 @@ func describe(c *porttest.Change, blueprint string) (text string, differs bool) 
 	return named(c.After) + ": " + text, true
 }
 
-// differences are the members that differ. Times come last: they change with everything.
+// differences are the members that differ, the short ones first: they say the most. Times
+// come last: they change with everything.
 func differences(before, after *porttest.Entity) (out []string) {
 	var times []string
 	if before.Title != after.Title {
@@ -65,23 +68,40 @@ func differences(before, after *porttest.Entity) (out []string) {
 	}
 	compare(before.Properties, after.Properties)
 	compare(before.Relations, after.Relations)
+	slices.SortStableFunc(out, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
 	return append(out, times...)
 }
 
+// difference says what a member was and is. Where long values begin alike, they are
+// shown from where they differ.
 func difference(name, from, to string) string {
-	return name + " " + value(from) + " → " + value(to)
+	old, now := []rune(plain(from)), []rune(plain(to))
+	if len(old) > mostLetters && len(now) > mostLetters {
+		same := 0
+		for same < min(len(old), len(now)) && old[same] == now[same] {
+			same++
+		}
+		for same > 0 && old[same-1] != ' ' {
+			same--
+		}
+		if same > 0 {
+			return name + " …" + short(old[same:]) + " → …" + short(now[same:])
+		}
+	}
+	return name + " " + short(old) + " → " + short(now)
 }
 
-// value is one for people.
-func value(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if text == "" {
+// plain is a value in one line.
+func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+func short(value []rune) string {
+	if len(value) == 0 {
 		return "none"
 	}
-	if r := []rune(text); len(r) > mostLetters {
-		return string(r[:mostLetters]) + "…"
+	if len(value) > mostLetters {
+		return string(value[:mostLetters]) + "…"
 	}
-	return text
+	return string(value)
 }
 
 func isTime(text string) bool {
