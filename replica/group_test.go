@@ -32,6 +32,11 @@ func newMember(t *testing.T, s *replicatest.Server) *member {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newMemberOf(t, g)
+}
+
+func newMemberOf(t *testing.T, g *replica.Group) *member {
+	t.Helper()
 	m := &member{Group: g, t: t, terms: map[int]*replica.Term{}}
 	g.Join(replica.Family{
 		Name: "seat", Count: seats, Life: 4 * time.Second,
@@ -137,6 +142,30 @@ func TestRedisAway(t *testing.T) {
 	if st := g.Status(); st.Members != 1 {
 		t.Errorf("%d members, want 1", st.Members)
 	}
+}
+
+// A user who may do no more than the documentation asks for is enough.
+func TestUser(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	if got := s.Do("ACL SETUSER ado on >pw ~ado-port:* +@all -@admin -@dangerous"); got != "+OK" {
+		t.Fatal(got)
+	}
+	g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.As("ado", "pw")}, Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMemberOf(t, g)
+	until(t, "it to have all", func() bool { return m.count() == seats })
+	if err := g.Table("t", false).Put(t.Context(), "a", "b"); err != nil {
+		t.Error(err)
+	}
+	wrong, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.As("ado", "hunter22")}, Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(wrong.Start(t.Context()))
+	until(t, "the reason", func() bool { return strings.Contains(wrong.Failing().Error(), "refuses the user or the password") })
 }
 
 // A log has the same entries in the same order for everybody, and a file in place of

@@ -43,8 +43,11 @@ func Start(t testing.TB) *Server {
 }
 
 // URL is its address.
-func (s *Server) URL() port.Secret {
-	return port.Secret(fmt.Sprintf("redis://:%s@127.0.0.1:%d/0", password, s.port))
+func (s *Server) URL() port.Secret { return s.As("", password) }
+
+// As is its address for a user.
+func (s *Server) As(user, password string) port.Secret {
+	return port.Secret(fmt.Sprintf("redis://%s:%s@127.0.0.1:%d/0", user, password, s.port))
 }
 
 // Kill ends it without warning.
