@@ -17,7 +17,7 @@ import (
 // A Server is a redis-server with a folder of its own, which writes every change to
 // its append-only file before it answers.
 type Server struct {
-	t    testing.TB
+	tb   testing.TB
 	dir  string
 	port int
 	cmd  *exec.Cmd
@@ -26,19 +26,19 @@ type Server struct {
 const password = "replica-test"
 
 // Start starts one; without redis-server on the PATH the test is skipped.
-func Start(t testing.TB) *Server {
-	t.Helper()
+func Start(tb testing.TB) *Server {
+	tb.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not on the PATH")
+		tb.Skip("redis-server is not on the PATH")
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	s := &Server{t: t, dir: t.TempDir(), port: ln.Addr().(*net.TCPAddr).Port}
+	s := &Server{tb: tb, dir: tb.TempDir(), port: ln.Addr().(*net.TCPAddr).Port}
 	_ = ln.Close()
 	s.Again()
-	t.Cleanup(s.Kill)
+	tb.Cleanup(s.Kill)
 	return s
 }
 
@@ -61,12 +61,12 @@ func (s *Server) Kill() {
 
 // Again starts it on its data, and waits until it answers.
 func (s *Server) Again() {
-	s.t.Helper()
+	s.tb.Helper()
 	s.cmd = exec.Command("redis-server", "-")
 	s.cmd.Dir = s.dir
 	s.cmd.Stdin = strings.NewReader(fmt.Sprintf("bind 127.0.0.1\nport %d\nrequirepass %s\nappendonly yes\nappendfsync always\nsave \"\"\n", s.port, password))
 	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
+		s.tb.Fatal(err)
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -76,7 +76,7 @@ func (s *Server) Again() {
 		}
 		<-tick.C
 	}
-	s.t.Fatal("redis-server does not answer")
+	s.tb.Fatal("redis-server does not answer")
 }
 
 // Do sends a command of plain words and returns the first line of the answer.

@@ -152,10 +152,7 @@ func (s *Spool) openFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.lock, err = os.OpenFile(lock, os.O_CREATE|os.O_RDWR|noFollow, 0o600); err != nil { //nolint:gosec // the directory of the configuration
-		return err
-	}
-	if err := lockFile(s.lock); err != nil {
+	if err := s.take(lock); err != nil {
 		return err
 	}
 	if err := os.Remove(path + newSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -180,6 +177,36 @@ func (s *Spool) openFile(ctx context.Context) error {
 		s.store = b
 	}
 	return err
+}
+
+// Hold has a directory for one process of several whose deliveries are elsewhere. The
+// error is ErrLocked while another process has it. Without a directory there is nothing
+// to hold.
+func Hold(dir string) (release func(), err error) {
+	s := &Spool{cfg: Config{Directory: dir}}
+	if dir == "" {
+		return s.unlock, nil
+	}
+	if err := ownFolder(dir); err != nil {
+		return nil, err
+	}
+	lock := filepath.Join(dir, lockName)
+	if err := own(lock); err != nil {
+		return nil, err
+	}
+	if err := s.take(lock); err != nil {
+		s.unlock()
+		return nil, err
+	}
+	return s.unlock, nil
+}
+
+// take locks the directory.
+func (s *Spool) take(lock string) (err error) {
+	if s.lock, err = os.OpenFile(lock, os.O_CREATE|os.O_RDWR|noFollow, 0o600); err != nil { //nolint:gosec // the directory of the configuration
+		return err
+	}
+	return lockFile(s.lock)
 }
 
 // path is where the file of the spool lies.

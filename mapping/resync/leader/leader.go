@@ -122,7 +122,7 @@ func (l *Leader) Run(ctx context.Context, f func(context.Context, Turn) error) e
 			err := l.lead(ctx, t, f)
 			switch {
 			case ctx.Err() != nil:
-				return nil //nolint:nilerr // the end
+				return nil
 			case errors.Is(err, errSeat):
 				l.cfg.Log.WarnContext(ctx, "this process does not lead any more")
 			case err != nil:
@@ -149,7 +149,7 @@ func (l *Leader) lead(ctx context.Context, t *replica.Term, f func(context.Conte
 		turn, err = l.turn(ctx)
 	}
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // the turn is over
+		return nil
 	}
 	l.cfg.Log.InfoContext(ctx, "this process leads now: it resyncs and looks after the subscriptions", "resync_left", turn.Left)
 	var parts sync.WaitGroup

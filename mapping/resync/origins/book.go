@@ -258,7 +258,7 @@ func (b *Book) Note(ctx context.Context, made, gone []Origin) error {
 		return nil
 	}
 	if _, err := b.journal.Write(out); err != nil {
-		b.log.Warn("what live events change is not remembered beyond this process", "err", err)
+		b.log.WarnContext(ctx, "what live events change is not remembered beyond this process", "err", err)
 		_ = b.journal.Close()
 		b.journal = nil
 	}

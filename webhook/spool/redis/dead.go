@@ -61,7 +61,7 @@ func (s *Spool) deadFrom(ctx context.Context, from uint64) (ids []uint64, texts 
 func (s *Spool) Redrive(ctx context.Context, ids ...uint64) (total int, err error) {
 	all := len(ids) == 0
 	if all {
-		for l, err := range s.Dead() {
+		for l, err := range s.Dead() { //nolint:contextcheck // it asks in its own time
 			if err != nil {
 				return 0, fmt.Errorf("reading dead letters: %w", err)
 			}

@@ -62,6 +62,7 @@ type Spool struct {
 	changed chan struct{}   // the partitions have changed
 	asks    context.Context // of questions whose callers have none
 	stop    context.CancelFunc
+	release func() // of the directory
 	work    sync.WaitGroup
 }
 
@@ -77,13 +78,13 @@ type part struct {
 
 // Open makes a Spool of a group and joins it; that runs elsewhere. least is how many
 // copies of Redis have to hold a delivery. Directory, Used and Lost of cfg mean
-// nothing here.
+// nothing to it.
 func Open(ctx context.Context, cfg spool.Config, g *replica.Group, least int) *Spool {
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, 1<<30)
 	cfg.MaxDeliveries = cmp.Or(cfg.MaxDeliveries, 500_000)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	s := &Spool{
-		cfg: cfg, group: g, least: least, line: spool.NewLine(cfg), parts: map[int]*part{}, open: newBatch(),
+		release: func() {}, cfg: cfg, group: g, least: least, line: spool.NewLine(cfg), parts: map[int]*part{}, open: newBatch(),
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -100,7 +101,13 @@ func Opener(g *replica.Group, least int) func(context.Context, spool.Config) (we
 		return nil
 	}
 	return func(ctx context.Context, cfg spool.Config) (webhook.Spool, error) {
-		return Open(ctx, cfg, g, least), nil
+		release, err := spool.Hold(cfg.Directory) // other files in the state directory are one process's, too
+		if err != nil {
+			return nil, err
+		}
+		s := Open(ctx, cfg, g, least)
+		s.release = release
+		return s, nil
 	}
 }
 
@@ -310,6 +317,7 @@ func (s *Spool) Close() error {
 		s.stop()
 		s.work.Wait()
 		s.line.Close()
+		s.release()
 	}
 	return nil
 }

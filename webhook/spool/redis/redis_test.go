@@ -46,6 +46,15 @@ func start(t *testing.T, s *replicatest.Server, change ...func(*spool.Config)) *
 	return p
 }
 
+// pair starts two processes that have divided the work.
+func pair(t *testing.T, s *replicatest.Server) (a, b *process) {
+	t.Helper()
+	a, b = start(t, s), start(t, s)
+	share := func(p *process) int { return p.group.Status().Seats[replica.Partitions] }
+	a.until("both to have their share", func() bool { return share(a) == 32 && share(b) == 32 })
+	return a, b
+}
+
 // until waits for something that other goroutines or processes do.
 func (p *process) until(what string, is func() bool) {
 	p.t.Helper()
@@ -92,10 +101,7 @@ func bodies(c *spool.Claim) string {
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	s := replicatest.Start(t)
-	a, b := start(t, s), start(t, s)
-	a.until("both to have their share", func() bool {
-		return a.group.Status().Seats[replica.Partitions] == 32 && b.group.Status().Seats[replica.Partitions] == 32
-	})
+	a, b := pair(t, s)
 	for n := range 6 {
 		[]*process{a, b}[n%2].accept(delivery("k", n))
 	}
@@ -118,7 +124,7 @@ func TestOrder(t *testing.T) {
 		t.Errorf("claim %q, attempt %d", got, c.Deliveries[0].Attempt)
 	}
 	of.Finish(c, nil)
-	of.until("everything to be done", func() bool { return strings.HasSuffix(s.Do("HGET ado-port:test:load count"), "$1") && of.Stats().Depth == 0 })
+	of.until("everything to be done", func() bool { return s.Do("HGET ado-port:test:load count") == "$1" && of.Stats().Depth == 0 })
 }
 
 // What one has accepted, another one recognizes.
@@ -174,7 +180,7 @@ func TestRoom(t *testing.T) {
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	s := replicatest.Start(t)
-	a, b := start(t, s), start(t, s)
+	a, b := pair(t, s)
 	a.accept(delivery("k", 1))
 	of := a
 	a.until("one to have it", func() bool { return a.Stats().Depth+b.Stats().Depth == 1 })
@@ -311,4 +317,31 @@ func TestCopies(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	_ = p.Close()
+}
+
+// The state directory is one process's, although the deliveries are not in it.
+func TestDirectoryOfAnother(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a := start(t, s)
+	open := redis.Opener(a.group, 0)
+	cfg := spool.Config{Directory: t.TempDir()}
+	first, err := open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t.Context(), cfg); !errors.Is(err, spool.ErrLocked) {
+		t.Errorf("error %v, want ErrLocked", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = again.Close()
+	if redis.Opener(nil, 0) != nil {
+		t.Error("a process that is alone has a shared spool")
+	}
 }
