@@ -13,7 +13,7 @@
 // Two packages move records along that way. mapping/resync lists everything, when
 // port/listener says so. mapping/resync/live lists again what service hooks say has
 // changed: webhook receives and stores them, azuredevops/hooks looks after the
-// subscriptions. mapping/resync/origins remembers what was made of what, so that
+// subscriptions; webhook/queue reads them where nobody can post. mapping/resync/origins remembers what was made of what, so that
 // both know what is gone. port/actions runs what people start in Port.
 //
 // Start reading at run.full in mapping/resync/runner.go. Everything is wired here,
@@ -27,7 +27,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -38,7 +38,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
-	"github.com/ado-port/ado-port/azuredevops/memory"
+	"github.com/ado-port/ado-port/azuredevops/records"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/jq"
 	"github.com/ado-port/ado-port/mapping/resync"
@@ -56,6 +56,7 @@ import (
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/replica"
 	"github.com/ado-port/ado-port/webhook"
+	"github.com/ado-port/ado-port/webhook/queue"
 	"github.com/ado-port/ado-port/webhook/spool/redis"
 	"github.com/ado-port/ado-port/webhook/status"
 )
@@ -86,16 +87,11 @@ type process struct {
 	demo      *demo.Demo // that runs the service; nil: it is a real one
 }
 
-// gcPercent trades processor time for memory: the program streams, so what lives
-// is small, and a fifth of it again is enough room between two collections.
-const gcPercent = 18
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	code := run(ctx, ocean.NewProcess(os.Args[1:], env.ToMap(os.Environ()), os.Stdin, os.Stdout, os.Stderr))
+	environ := env.ToMap(os.Environ())
+	ocean.TuneCollector(ctx, environ)
+	code := run(ctx, ocean.NewProcess(os.Args[1:], environ, os.Stdin, os.Stdout, os.Stderr))
 	stop()
 	os.Exit(code) // the only exit of the program
 }
@@ -115,6 +111,7 @@ func (p *process) commands() *ocean.Commands {
 		{Name: "check", Setup: p.check},
 		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
+		{Name: "export", Operand: "[KIND...]", Values: azuredevops.Kinds(), Setup: p.export},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.Out),
 		{Name: "hooks", Setup: p.hooks},
 		{Name: "agent", Setup: p.agent},
@@ -200,14 +197,14 @@ func (p *process) plan(fs *flag.FlagSet) ocean.Action {
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		a, err := p.clients(ctx, uses{})
+		a, err := p.clients(ctx, uses{stored: opt.Stored.On && opt.Stored.File == ""})
 		if err != nil {
 			return err
 		}
 		opt.Source, opt.Strict = a.source, a.cfg.Ocean.StrictExit
 		opt.Resync = resync.Config{
 			Organizations: a.orgs, Port: a.port, StateDirectory: ocean.Remembered(ctx, a.cfg.Ocean.StateDirectory, p.Environ, a.log),
-			Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
+			Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake), Records: a.records,
 		}
 		return preview.Plan(ctx, opt, p.Out)
 	}
@@ -220,12 +217,23 @@ func (p *process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, kind string) error {
 		opt.Kind = kind
-		a, err := p.clients(ctx, uses{mapping: opt.Offline()})
+		a, err := p.clients(ctx, uses{mapping: opt.Offline(), stored: opt.Stored.On && opt.Stored.File == ""})
 		if err != nil {
 			return err
 		}
 		opt.Organizations, opt.Source = a.orgs, a.source
 		return preview.Map(ctx, opt, p.Out)
+	}
+}
+
+// export writes the records of the last resync.
+func (p *process) export(*flag.FlagSet) ocean.Action {
+	return func(ctx context.Context, kinds string) error {
+		a, err := p.clients(ctx, uses{stored: true})
+		if err != nil {
+			return err
+		}
+		return azuredevops.Export(ctx, a.orgs, strings.Fields(kinds), p.Out)
 	}
 }
 
@@ -242,7 +250,7 @@ func (p *process) check(fs *flag.FlagSet) ocean.Action {
 		return check.Run(ctx, check.Config{
 			Settings: a.cfg.Ocean, PortURL: a.cfg.Port.BaseURL, AzureDevOps: a.cfg.AzureDevOps, Notices: a.eff.Warnings(), Environ: p.Environ,
 			Port: a.port, Organizations: a.orgs, PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
-			Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
+			Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() }, ProveQueue: a.proveQueue,
 		}, opt, p.Out)
 	}
 }
@@ -299,32 +307,34 @@ func (p *process) runAgent(ctx context.Context) error {
 
 // app is the service with all its parts.
 type app struct {
-	cfg     *config
-	log     *slog.Logger
-	shipper *port.LogShipper // nil when logs stay here
-	state   string           // directory for what survives a restart; empty: none
-	waiting bool             // for that directory: nothing but the server is there
-	port    *port.Client
-	orgs    []*azuredevops.Client
-	source  *resync.Source
-	memory  *memory.Memory // nil when there is none
-	audit   *catalog.Audit // nil when it is off
-	book    *origins.Book  // nil where events are not followed
-	runner  *resync.Runner
-	follow  *live.Follower                                   // nil where events are not followed
-	keeper  *hooks.Keeper                                    // nil: there is no public address
-	server  *webhook.Server                                  // nil: nobody listens
-	actions *actions.Processor                               // nil where actions are not enabled
-	deliver func(ctx context.Context, bodies [][]byte) error // handles deliveries of hooks
-	woken   listener.Waker                                   // why a resync is asked for: POST /resync, or lost events
-	network *network.Network
-	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build   ocean.Build
-	metrics *prometheus.Registry
-	eff     *ocean.Effective // nil while waiting
-	demo    *demo.Demo       // nil: the service is a real one
-	group   *replica.Group   // nil: this process is alone
-	leader  *leader.Leader
+	cfg      *config
+	log      *slog.Logger
+	shipper  *port.LogShipper // nil when logs stay here
+	state    string           // directory for what survives a restart; empty: none
+	waiting  bool             // for that directory: nothing but the server is there
+	port     *port.Client
+	orgs     []*azuredevops.Client
+	source   *resync.Source
+	records  *records.Store // nil when there is none
+	audit    *catalog.Audit // nil when it is off
+	book     *origins.Book  // nil where events are not followed
+	runner   *resync.Runner
+	follow   *live.Follower                                   // nil where events are not followed
+	keeper   *hooks.Keeper                                    // nil: there is no way for events to come
+	server   *webhook.Server                                  // nil: nobody listens
+	queue    *queue.Queue                                     // nil: events are posted
+	actions  *actions.Processor                               // nil where actions are not enabled
+	deliver  func(ctx context.Context, bodies [][]byte) error // handles deliveries of hooks
+	woken    listener.Waker                                   // why a resync is asked for: POST /resync, or lost events
+	network  *network.Network
+	complete bool                          // the last resync came to its end
+	planned  func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	build    ocean.Build
+	metrics  *prometheus.Registry
+	eff      *ocean.Effective // nil while waiting
+	demo     *demo.Demo       // nil: the service is a real one
+	group    *replica.Group   // nil: this process is alone
+	leader   *leader.Leader
 }
 
 // newBareApp is an app without parts.
@@ -337,7 +347,8 @@ func newBareApp(cfg *config) *app {
 // uses says what a command needs besides clients, or instead.
 type uses struct {
 	state   bool // files in the state directory
-	memory  bool // of Azure DevOps, which one process has at a time
+	records bool // the record store, which one process has at a time
+	stored  bool // what is in the record store now, also while a service has it
 	silent  bool // no log: what matters is printed
 	mapping bool // nothing but a way to read one
 }
@@ -369,11 +380,16 @@ func newClients(ctx context.Context, p *process, cfg *config, eff *ocean.Effecti
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
-	if use.memory {
-		a.memory = memory.OpenIn(a.state, cfg.Ocean.StateMemoryBytes, a.component("memory"))
+	if use.records {
+		a.records = records.OpenIn(a.state, cfg.Ocean.StateRecordsBytes, a.component("records"))
+	}
+	if use.stored {
+		if a.records, err = records.ReadIn(ocean.Remembered(ctx, cfg.Ocean.StateDirectory, p.Environ, a.log), a.component("records")); err != nil {
+			return nil, err
+		}
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
-		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
+		Store: a.records, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
 		AuthorityHost: p.Environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
@@ -394,16 +410,12 @@ func (a *app) component(name string) *slog.Logger { return a.log.With("component
 
 // newApp wires the parts and binds the listener. It dials nothing.
 func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) (*app, error) {
-	a, err := newClients(ctx, p, cfg, eff, uses{state: true, memory: true})
+	a, err := newClients(ctx, p, cfg, eff, uses{state: true, records: true})
 	if err != nil {
 		return nil, err
 	}
 	ocean.SweepState(a.state, a.log)
-	a.group, err = replica.New(replica.Config{
-		Settings: cfg.Shared, Name: cfg.Ocean.Integration.Type + "/" + cfg.Ocean.Integration.Identifier, Lost: a.missed,
-		Directory: a.state, Log: a.component("replica"), Registry: a.metrics,
-	})
-	if err != nil {
+	if a.group, err = a.newGroup(); err != nil {
 		return nil, err
 	}
 	a.leader = leader.New(leader.Config{Group: a.group, Wake: a.woken.Ask, Log: a.component("leader")})
@@ -416,7 +428,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 	if err := a.newActions(pipelines); err != nil {
 		return nil, err
 	}
-	if cfg.Ocean.EventListener.FollowsEvents() {
+	if cfg.Ocean.FollowsEvents() {
 		a.book = origins.OpenOrShare(a.state, a.group, a.component("resync"))
 		fc := live.Config{
 			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
@@ -441,12 +453,57 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.Out, resync.NewScreen(p.Terminal, p.Masker.Line, p.Environ["NO_COLOR"] == ""),
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
+		Records: a.records, ResumeWithin: cfg.Ocean.ResumeWithin, ReplayWithin: a.replayWithin(), Replays: []string{listener.CauseAsked, listener.CauseMapping},
 		Causes: listener.Causes(), Registry: a.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return a, a.newServer(ctx)
+	if err := a.newServer(ctx); err != nil {
+		return nil, err
+	}
+	if a.follow != nil {
+		a.queue, err = a.openQueue(a.server)
+	}
+	return a, err
+}
+
+// openQueue makes what reads the storage queue; nil without one.
+func (a *app) openQueue(into queue.Receiver) (*queue.Queue, error) {
+	q := &a.cfg.Ocean.StorageQueue
+	account, _ := q.Parts()
+	return queue.New(queue.Config{
+		URL: q.URL, Account: account, Key: q.AccountKey.Reveal(), Into: into, Transport: a.network.ThirdParty(), Registry: a.metrics, Log: a.component("queue"),
+	})
+}
+
+// proveQueue sends a message through the storage queue.
+func (a *app) proveQueue(ctx context.Context) (other bool, err error) {
+	q, err := a.openQueue(nil)
+	if err != nil {
+		return false, err
+	}
+	return q.Prove(ctx)
+}
+
+// replayWithin is 0 where another process may follow the events of this installation:
+// what it knows is newer than what is stored here.
+func (a *app) replayWithin() time.Duration {
+	if a.follow == nil && (a.cfg.Ocean.PublicURL(hooks.Route) != "" || a.cfg.Ocean.StorageQueue.URL != "") {
+		return 0
+	}
+	return a.cfg.Ocean.ReplayWithin
+}
+
+// newGroup makes what several processes share; nil for one that is alone, or ends.
+func (a *app) newGroup() (*replica.Group, error) {
+	if a.cfg.Ocean.EventListener.Type == ocean.ListenOnce {
+		return nil, nil //nolint:nilnil // none is a good answer
+	}
+	i := &a.cfg.Ocean.Integration
+	return replica.New(replica.Config{
+		Settings: a.cfg.Shared, Name: i.Type + "/" + i.Identifier, Lost: a.missed, Directory: a.state, Log: a.component("replica"), Registry: a.metrics,
+	})
 }
 
 // triggerPipeline is the type of the only action of this integration.
@@ -472,9 +529,7 @@ func (a *app) newActions(pipelines *azuredevops.Pipelines) (err error) {
 
 // resynced is called at the end of every full resync.
 func (a *app) resynced(s *resync.Summary) {
-	if err := a.memory.EndResync(s.State == resync.StateCompleted); err != nil {
-		a.log.Warn("what cannot have changed is not remembered", "err", err)
-	}
+	a.complete = s.State == resync.StateCompleted
 	a.keeper.Soon() // there may be new projects
 }
 
@@ -497,7 +552,7 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	if listen.Type == ocean.ListenWebhook {
 		wc.Resync = func() { a.leader.Ask(listener.CausePosted) }
 	}
-	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{Host: a.demo.Host(), HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
+	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{Host: a.demo.Host(), HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce && !cfg.Ocean.EventsOnly()})
 	return err
 }
 
@@ -537,14 +592,17 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}, nil
 }
 
-// newKeeper makes what looks after the subscriptions; nil without a public address.
+// newKeeper makes what looks after the subscriptions; nil without a public address and
+// without a queue.
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	url := a.cfg.Ocean.PublicURL(hooks.Route)
-	if url == "" {
+	q := &a.cfg.Ocean.StorageQueue
+	account, name := q.Parts()
+	if url == "" && name == "" {
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
 	kc := hooks.KeeperConfig{
-		Organizations: a.orgs, URL: url, OldURLs: oldURLs,
+		Organizations: a.orgs, URL: url, Queue: hooks.QueueOf(account, name, q.AccountKey.Reveal()), OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
 		Wanted: hooks.WantedBy(a.source.Current, a.cfg.Ocean.HasActions()), Resync: a.missed, Log: a.component("hooks"),
@@ -559,10 +617,27 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 // missed asks whoever leads for a resync, because deliveries did not arrive.
 func (a *app) missed() { a.leader.Ask(listener.CauseMissed) }
 
+// once ends after one resync, or after what waits in the storage queue.
+func (a *app) once(ctx context.Context) error {
+	set := &a.cfg.Ocean
+	if !set.EventsOnly() {
+		return a.runner.Once(ctx, set.Integration.Lookback(), set.StrictExit)
+	}
+	o := queue.Once{
+		Queue: a.queue, Subscriptions: a.keeper.Once, Note: a.keeper.Note, Known: a.book.Known(), Handle: a.server.Start, Waiting: a.server.Unhandled,
+		Asked: a.woken, Strict: set.StrictExit, Log: a.component("queue"),
+	}
+	o.Resync = func(ctx context.Context) (bool, error) {
+		err := a.runner.Once(ctx, 0, set.StrictExit)
+		return a.complete, err
+	}
+	return o.Run(ctx)
+}
+
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
 func (a *app) run(ctx context.Context) error {
-	defer a.memory.Close()
+	defer a.records.Close()
 	defer a.shipper.Start(ctx, a.port)()
 	defer a.audit.Close(context.WithoutCancel(ctx))
 	a.cfg.Ocean.Announce(ctx, a.log, ocean.Start{
@@ -590,7 +665,7 @@ func (a *app) run(ctx context.Context) error {
 	}
 	a.source.Use(ctx, a.port.Installed().Config)
 	if once {
-		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
+		return a.once(ctx)
 	}
 	if a.follow != nil {
 		parts.Go(func() { a.keeper.Follow(serving) })
@@ -624,6 +699,7 @@ func (a *app) lead(ctx context.Context, turn leader.Turn) error {
 	}
 	parts.Go(func() { a.book.Tend(serving) })
 	full := func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }
+	parts.Go(func() { a.queue.Run(serving) })
 	lc := listener.Config{
 		Resync: a.leader.Noted(full), Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, OnStart: begins, Since: since, Schedule: a.planned, Log: a.component("listener"),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"flag"
@@ -22,6 +23,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +41,7 @@ import (
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
+	"github.com/ado-port/ado-port/webhook/queue/queuetest"
 )
 
 var update = flag.Bool("update", false, "write the generated parts of deploy/*.md")
@@ -472,6 +476,7 @@ type liveBench struct {
 	repository *azuredevopstest.Repository // with the branches main and feature
 	pull       *azuredevopstest.PullRequest
 	build      *azuredevopstest.Build // that runs
+	queues     queuetest.Server       // of a storage account
 	environ    map[string]string
 }
 
@@ -492,7 +497,9 @@ func newLiveBench(t *testing.T) *liveBench {
 	b.build = b.project.AddPipeline("ci", b.repository).QueueBuild("")
 	b.build.Start()
 	b.project.AddRepository("other").Push("main", azuredevopstest.Files{"README.md": "# Other"})
-	b.ado = azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat, HookRetry: hookRetry})
+	b.ado = azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat, HookRetry: hookRetry, Enqueue: func(account, queue string, body []byte) {
+		b.queues.Put("/"+account+"/"+queue, base64.StdEncoding.EncodeToString(body), 0)
+	}})
 	t.Cleanup(b.ado.Close)
 
 	b.catalog = porttest.New(porttest.Options{ClientID: "cid"})
@@ -725,6 +732,145 @@ func TestLogLines(t *testing.T) {
 		if !seen[msg] {
 			t.Errorf("no line %q", msg)
 		}
+	}
+}
+
+const (
+	accountKey = "a2V5LXRoYXQtbm9ib2R5LW1heS1zZWU="
+	queuePath  = "/acme/hooks"
+)
+
+// useQueue has events go through a storage queue, without a public address.
+func (b *liveBench) useQueue(t *testing.T) {
+	t.Helper()
+	account := httptest.NewServer(&b.queues)
+	t.Cleanup(account.Close)
+	delete(b.environ, "OCEAN__BASE_URL")
+	b.environ["OCEAN__HOOKS__STORAGE_QUEUE_URL"] = account.URL + queuePath
+	b.environ["OCEAN__HOOKS__STORAGE_ACCOUNT_KEY"] = accountKey
+}
+
+// consumers counts the subscriptions that there are by consumer.
+func (b *liveBench) consumers() map[string]int {
+	out := map[string]int{}
+	for _, s := range b.ado.Subscriptions() {
+		out[s.Consumer]++
+	}
+	return out
+}
+
+// Events come through a queue where nobody can post them, and what comes by both ways
+// while a service moves is handled once.
+func TestStorageQueue(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	address := b.environ["OCEAN__BASE_URL"]
+	b.useQueue(t)
+	stop := b.service(t)
+	b.ready(t)
+	c := b.repository.Push("new", azuredevopstest.Files{"CHANGES.md": "* new"})
+	b.want(t, "branch", "checkout/new", fmt.Sprintf("new: %q", c.ID))
+	b.queues.Put(queuePath, "%%%", 0)
+	b.build.Finish("failed")
+	b.want(t, "build", "1", b.build.Number+`: "failed"`)
+	b.untilDead(t, 1)
+	n := b.consumers()["azureStorageQueue"]
+	if n == 0 || b.consumers()["webHooks"] != 0 {
+		t.Errorf("subscriptions %v", b.consumers())
+	}
+	if errs := stop(); strings.Contains(errs, accountKey) {
+		t.Error("the log holds the key")
+	}
+
+	b.environ["OCEAN__BASE_URL"] = address
+	stop = b.service(t)
+	b.untilConsumers(t, n, n)
+	b.repository.DeleteBranch("new")
+	b.want(t, "branch", "checkout/new", "")
+	stop()
+	delete(b.environ, "OCEAN__HOOKS__STORAGE_QUEUE_URL")
+	delete(b.environ, "OCEAN__HOOKS__STORAGE_ACCOUNT_KEY")
+	b.service(t)
+	b.untilConsumers(t, n, 0)
+}
+
+// untilConsumers waits for so many web hooks and subscriptions that use the queue.
+func (b *liveBench) untilConsumers(t *testing.T, webHooks, queues int) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for got := b.consumers(); got["webHooks"] != webHooks || got["azureStorageQueue"] != queues; got = b.consumers() {
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatalf("subscriptions %v, want %d and %d", got, webHooks, queues)
+		}
+	}
+}
+
+// untilDead waits for so many dead letters.
+func (b *liveBench) untilDead(t *testing.T, n int) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, text := b.ask(t, http.MethodGet, "/dead-letters", "hook-secret", nil)
+		if strings.Count(text, "\n") == n {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatalf("dead letters: %s", text)
+		}
+	}
+}
+
+// A run that ends handles what has come since the last one, as long as it knows what
+// was before.
+func TestOnceEventsOnly(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.useQueue(t)
+	b.environ["OCEAN__EVENT_LISTENER__TYPE"], b.environ["OCEAN__ONCE_EVENTS_ONLY"] = "ONCE", "true"
+	run := func() (errs string, resyncs int) {
+		t.Helper()
+		code, _, errs := start(t, t.Context(), nil, maps.Clone(b.environ))
+		if code != ocean.ExitGood {
+			t.Fatalf("exit code %d\n%s", code, errs)
+		}
+		return errs, strings.Count(errs, `"msg":"resync started"`)
+	}
+	state := b.environ["OCEAN__STATE_DIRECTORY"]
+	if errs, n := run(); n != 1 || !strings.Contains(errs, "no complete run") || b.consumers()["azureStorageQueue"] == 0 {
+		t.Fatalf("the first run: %d resyncs, subscriptions %v\n%s", n, b.consumers(), errs)
+	}
+	c := b.repository.Push("new", azuredevopstest.Files{"CHANGES.md": "* new"})
+	b.repository.DeleteBranch("feature")
+	if err := b.ado.Settled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if errs, n := run(); n != 0 || b.entity("branch", "checkout/new") != fmt.Sprintf("new: %q", c.ID) || b.entity("branch", "checkout/feature") != "" {
+		t.Fatalf("the second run: %d resyncs; the catalog holds %+v\n%s", n, b.catalog.Entities(""), errs)
+	}
+	if n := b.queues.Len(queuePath); n != 0 {
+		t.Errorf("%d messages are left", n)
+	}
+	long := time.Now().AddDate(0, 0, -7)
+	if err := os.Chtimes(filepath.Join(state, "hooks-alive"), long, long); err != nil {
+		t.Fatal(err)
+	}
+	if errs, n := run(); n != 1 || !strings.Contains(errs, "six days") {
+		t.Errorf("after a week: %d resyncs\n%s", n, errs)
+	}
+	if err := os.Remove(filepath.Join(state, "origins")); err != nil {
+		t.Fatal(err)
+	}
+	if errs, n := run(); n != 1 || !strings.Contains(errs, "book of origins") {
+		t.Errorf("without the book: %d resyncs\n%s", n, errs)
+	}
+	if errs, n := run(); n != 0 {
+		t.Errorf("the last run: %d resyncs\n%s", n, errs)
 	}
 }
 
@@ -1085,8 +1231,8 @@ func arguments(line string) (args []string, ok bool) {
 		if len(words) == 0 || words[0] != "ado-port" && words[0] != "./ado-port" {
 			continue
 		}
-		for _, w := range words[1:] {
-			if !strings.HasPrefix(w, ">") && !strings.HasPrefix(w, "<") {
+		for i, w := range words[1:] {
+			if redirect := strings.HasPrefix(w, ">") || strings.HasPrefix(w, "<"); !redirect && words[i] != ">" && words[i] != "<" {
 				args = append(args, strings.Trim(w, `'"`))
 			}
 		}
@@ -1213,6 +1359,15 @@ func TestCheckCommand(t *testing.T) {
 	wants(ocean.ExitFailed, "add the scope Release (Read)")
 	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
 		t.Error("a check makes something in Port")
+	}
+	var queues queuetest.Server
+	account := httptest.NewServer(&queues)
+	t.Cleanup(account.Close)
+	environ["OCEAN__HOOKS__STORAGE_QUEUE_URL"], environ["OCEAN__HOOKS__STORAGE_ACCOUNT_KEY"] = account.URL+queuePath, accountKey
+	environ["OCEAN__EVENT_LISTENER__TYPE"] = "POLLING"
+	wants(ocean.ExitFailed, "a message was sent and read")
+	if n := queues.Len(queuePath); n != 0 {
+		t.Errorf("%d messages are left in the queue", n)
 	}
 	environ["OCEAN__PORT__CLIENT_SECRET"] = "wrong"
 	wants(ocean.ExitFailed, "not checked: it is in Port")
@@ -1559,6 +1714,9 @@ func TestSeries(t *testing.T) {
 	t.Parallel()
 	b := newLiveBench(t)
 	b.environ["OCEAN__ACTIONS_PROCESSOR__ENABLED"] = "true"
+	address := b.environ["OCEAN__BASE_URL"]
+	b.useQueue(t)
+	b.environ["OCEAN__BASE_URL"] = address // both, so that all series are there
 	o := &observed{liveBench: b}
 	o.stop = b.service(t)
 	o.shows(t, "ado_port_state_on_disk 1")
@@ -1669,7 +1827,7 @@ func BenchmarkScrape(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer a.memory.Close()
+	defer a.records.Close()
 	b.ReportAllocs()
 	for b.Loop() {
 		w := httptest.NewRecorder()
@@ -1679,6 +1837,124 @@ func BenchmarkScrape(b *testing.B) {
 		}
 		b.ReportMetric(float64(w.Body.Len()), "bytes/scrape")
 	}
+}
+
+// TestMain runs the tests, or in a process of its own what BenchmarkResync measures.
+func TestMain(m *testing.M) {
+	switch os.Getenv("ADO_PORT_BENCHMARK") {
+	case "":
+		os.Exit(m.Run())
+	case "program":
+		os.Args = os.Args[:1]
+		main()
+	default:
+		os.Exit(floor(os.Getenv("ADO_PORT_BENCHMARK")))
+	}
+}
+
+// floor reads addresses from a file and asks for them as nobody can do with less: 16
+// at once, and the answers are thrown away.
+func floor(file string) int {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 1
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	urls := make(chan string)
+	var wg sync.WaitGroup
+	var failed atomic.Bool
+	for range 16 {
+		wg.Go(func() {
+			for u := range urls {
+				rq, _ := http.NewRequest(http.MethodGet, u, http.NoBody)
+				rq.SetBasicAuth("", pat)
+				res, err := client.Do(rq)
+				if err != nil {
+					failed.Store(true)
+					continue
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+			}
+		})
+	}
+	for u := range strings.FieldsSeq(string(text)) {
+		urls <- u
+	}
+	close(urls)
+	wg.Wait()
+	if failed.Load() {
+		return 1
+	}
+	return 0
+}
+
+// BenchmarkResync is a whole ONCE run of the program in a process of its own, against
+// both simulators in this one, and what the bare reading takes: processor time and
+// memory are those of the processes alone. One second of a run is one on an idle machine
+// only.
+func BenchmarkResync(b *testing.B) {
+	w := azuredevopstest.NewWorld("contoso")
+	for i := range 20 {
+		p := w.AddProject(fmt.Sprint("Project ", i))
+		for j := range 15 {
+			p.AddRepository(fmt.Sprintf("service-%d-%d", i, j)).Push("main", azuredevopstest.Files{"README.md": strings.Repeat("# What it does\n\nMuch.\n", 40)})
+		}
+		for j := range 300 {
+			p.AddWorkItem("Task", fmt.Sprintf("Task %d of %d", j, i))
+		}
+	}
+	ado := azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat})
+	defer ado.Close()
+	child := func(environ map[string]string) (cpu time.Duration, peak int64) {
+		cmd := exec.CommandContext(b.Context(), os.Args[0])
+		for k, v := range environ {
+			cmd.Env = append(cmd.Env, k+"="+v)
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+		u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+		if !ok {
+			b.Skip("the system does not say what a process has used")
+		}
+		return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), u.Maxrss
+	}
+	var cpu, least, wall time.Duration
+	var peak int64
+	var calls, entities int
+	for b.Loop() {
+		catalog := porttest.New(porttest.Options{ClientID: "cid"})
+		ado.ClearRequests()
+		began := time.Now()
+		used, rss := child(map[string]string{
+			"ADO_PORT_BENCHMARK": "program", "OCEAN__EVENT_LISTENER__TYPE": "ONCE", "APPLICATION__PORT": "0", "OCEAN__STATE_DIRECTORY": b.TempDir(),
+			"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "secret", "OCEAN__PORT__BASE_URL": catalog.URL,
+			"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL": ado.OrganizationURL(), "OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
+		})
+		wall, cpu, peak = wall+time.Since(began), cpu+used, max(peak, rss)
+		calls, entities = ado.Calls(""), len(catalog.Entities(""))
+		catalog.Close()
+		var urls strings.Builder
+		for _, rq := range ado.Requests() {
+			if rq.Method == http.MethodGet {
+				urls.WriteString(ado.URL + rq.Path + "?" + rq.Query.Encode() + "\n")
+			}
+		}
+		file := filepath.Join(b.TempDir(), "urls")
+		if err := os.WriteFile(file, []byte(urls.String()), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		used, _ = child(map[string]string{"ADO_PORT_BENCHMARK": file})
+		least += used
+	}
+	n := float64(b.N)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(entities)*n/wall.Seconds(), "entities/s")
+	b.ReportMetric(cpu.Seconds()/n, "cpu-s")
+	b.ReportMetric(least.Seconds()/n, "floor-cpu-s")
+	b.ReportMetric(float64(peak)/1024, "peak-MiB")
+	b.ReportMetric(float64(calls), "calls")
 }
 
 // addRun makes a run of the pipeline pending.
@@ -1787,9 +2063,7 @@ func TestPortIsToldOfActionsOnlyWhereTheyAreRun(t *testing.T) {
 			t.Parallel()
 			_, catalog, environ := servers(t)
 			environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
-			for k, v := range set {
-				environ[k] = v
-			}
+			maps.Copy(environ, set)
 			if name == "ONCE" {
 				if code, _, errs := start(t, t.Context(), nil, environ); code != ocean.ExitGood || !strings.Contains(errs, "self-service actions: the listener is ONCE") {
 					t.Errorf("exit code %d\n%s", code, errs)

@@ -28,7 +28,12 @@ import (
 type KeeperConfig struct {
 	Organizations []*azuredevops.Client
 
-	URL     string   // of the receiver, as it is seen from Azure DevOps: base URL, prefix and Route
+	// URL of the receiver, as it is seen from Azure DevOps: base URL, prefix and Route.
+	// Empty where there is a Queue and no public address.
+	URL string
+	// Queue gets the events; nil: none does. With a URL too, both do: every event comes
+	// twice, as long as one moves from one to the other.
+	Queue   *StorageQueue
 	OldURLs []string // that this installation had before; subscriptions that deliver there are moved
 	// Secret is the password that deliveries carry, 1 to 256 characters without
 	// white space; empty means none. Username goes with it; empty means "port".
@@ -94,6 +99,10 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 	return k, nil
 }
 
+// projectsAge is how old the list of projects may be for a reconciliation that is
+// not about new ones.
+const projectsAge = 24 * time.Hour
+
 // Run reconciles at once, hourly, and when it is told to, until ctx is done. The
 // first time it also handles what could not be delivered while no process was
 // there.
@@ -107,14 +116,20 @@ func (k *Keeper) Run(ctx context.Context) {
 		k.cfg.Log.WarnContext(ctx, "what another process knows of service hooks is lost: they are repaired as if they were new", "err", err)
 	}
 	since, left := k.lastAlive(ctx), false
+	if k.cfg.Queue != nil && !since.IsZero() && time.Since(since) > queueKeeps {
+		k.cfg.Log.WarnContext(ctx, "events of the storage queue may have expired while no process was there; a resync brings what they said", "since", since)
+		k.cfg.Resync()
+	}
 	next := time.NewTimer(0)
 	defer next.Stop()
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
 	for {
+		var reading azuredevops.Reading
 		select {
 		case <-next.C:
-		case <-k.again:
+		case <-k.again: // a resync has just read the projects, or the mapping has changed
+			reading.Since = time.Now().Add(-projectsAge)
 		case <-alive.C:
 			k.noteAlive(ctx)
 			if !left || !k.removed().IsZero() {
@@ -134,13 +149,44 @@ func (k *Keeper) Run(ctx context.Context) {
 			left = false
 			k.cfg.Resync()
 		}
-		k.reconcile(ctx)
+		k.reconcile(ctx, reading)
 		if !since.IsZero() {
 			k.catchUp(ctx, since)
 		}
 		since = now
 		next.Reset(reconcileEvery)
 	}
+}
+
+// Once looks after the subscriptions for a process that ends, as Run does when it
+// begins. It returns until when everything was handled before, zero when nobody knows.
+func (k *Keeper) Once(ctx context.Context) (last time.Time) {
+	last = k.lastAlive(ctx)
+	if at := k.removed(); !at.IsZero() {
+		k.leave(ctx, new(bool), at)
+		k.cfg.Resync() // nothing tells of changes
+		return last
+	}
+	k.reconcile(ctx, azuredevops.Reading{})
+	if !last.IsZero() {
+		k.catchUp(ctx, last)
+	}
+	return last
+}
+
+// Note notes until when everything was handled, for a process that ends; zero: nobody
+// knows.
+func (k *Keeper) Note(at time.Time) {
+	if k.cfg.StateDirectory == "" {
+		return
+	}
+	path := filepath.Join(k.cfg.StateDirectory, aliveFile)
+	if at.IsZero() {
+		_ = os.Remove(path)
+		return
+	}
+	k.touchAlive()
+	_ = os.Chtimes(path, at, at) // lost, the next run does more than it has to
 }
 
 // leave leaves subscriptions removed, and says so once.
@@ -180,7 +226,7 @@ func (k *Keeper) Registered(subscription string) *azuredevops.Client {
 	return k.cfg.Organizations[i]
 }
 
-func (k *Keeper) reconcile(ctx context.Context) {
+func (k *Keeper) reconcile(ctx context.Context, reading azuredevops.Reading) {
 	w, err := k.cfg.Wanted(ctx)
 	if err != nil {
 		k.cfg.Log.WarnContext(ctx, "service hooks wait for a mapping", "err", err)
@@ -188,6 +234,7 @@ func (k *Keeper) reconcile(ctx context.Context) {
 	}
 	looked := true
 	for _, o := range k.each {
+		o.reading = reading
 		report, err := o.reconcile(ctx, w)
 		if err != nil {
 			looked = false
@@ -250,6 +297,11 @@ func (k *Keeper) noteAlive(ctx context.Context) {
 		_ = k.cfg.Alive.Set(ctx, time.Now().UTC().AppendFormat(nil, time.RFC3339)) // lost, it only costs a look at failed deliveries
 		return
 	}
+	k.touchAlive()
+}
+
+// touchAlive is noteAlive of a process that is alone.
+func (k *Keeper) touchAlive() {
 	if k.cfg.StateDirectory == "" {
 		return
 	}

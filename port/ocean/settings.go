@@ -46,19 +46,25 @@ type Settings struct {
 	ProcessingMode string `env:"PROCESSING_MODE" envDefault:"dsp" oneof:"dsp,ocean-core" doc:"Accepted for the chart's sake: records are always mapped here and ocean-core is reported."`
 	// StrictExit makes ONCE exit with 1 after a failed resync.
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails, or completes with problems; otherwise 0, as the Python integration does."`
+	// OnceEventsOnly needs a StorageQueue.
+	OnceEventsOnly bool `env:"ONCE_EVENTS_ONLY" envDefault:"false" doc:"With the listener ONCE and OCEAN__HOOKS__STORAGE_QUEUE_URL: handle the events that have come since the last run, instead of a resync. Where the last run is more than six days old, or the state directory was not kept, it is a full resync all the same."`
 	// Verbose is what --verbose sets.
 	Verbose bool `env:"VERBOSE" envDefault:"false" doc:"Show every project in the table at the end of a resync, and the expressions that found nothing; --verbose does the same."`
 	// DeletionBrake is above 0 and at most 1.
 	DeletionBrake Share `env:"DELETION_BRAKE_PER_BLUEPRINT" envDefault:"0.9" type:"number" doc:"Share of the entities of one blueprint, of at least 20, above which a resync deletes none of them, unless the mapping of the blueprint has changed since the last complete resync; 1 switches this off."`
 	// StateDirectory is what [StateDirectory] uses.
 	StateDirectory string `env:"STATE_DIRECTORY" doc:"Directory for what survives a restart. A named one is the one that is used: while it cannot be, a service waits and answers deliveries 503, and ONCE ends with 1. Otherwise it is XDG_STATE_HOME/ado-port, HOME/.local/state/ado-port or /tmp/ocean/ado-port."`
-	// StateMemoryBytes bounds the memory of what cannot have changed; 0 switches it off.
-	StateMemoryBytes int64 `env:"STATE_MEMORY_BYTES" envDefault:"268435456" min:"0" doc:"Most bytes on disk for what cannot have changed since the last resync (files by object id, timelines of finished builds, results of finished test runs) and need not be read again; 0 switches this off."`
+	// StateRecordsBytes bounds the record store; 0 switches it off.
+	StateRecordsBytes int64 `env:"STATE_RECORDS_BYTES" envDefault:"1073741824" min:"0" doc:"Most bytes on disk for what was read of Azure DevOps (compressed): it is what an interrupted resync goes on with, what a changed mapping is applied to, and what need not be read again because it cannot have changed. 0 switches this off. OCEAN__STATE_MEMORY_BYTES is its deprecated name."`
+	// ResumeWithin is the age of what an interrupted resync has read.
+	ResumeWithin time.Duration `env:"RESUME_WITHIN" envDefault:"1h" min:"0s" doc:"Age up to which what an interrupted resync has read is used by the next one; 0 switches this off."`
+	// ReplayWithin is the age of records that a changed mapping is applied to.
+	ReplayWithin time.Duration `env:"REPLAY_WITHIN" envDefault:"24h" min:"0s" doc:"Age up to which records are used when the mapping is edited in Port, in place of reading Azure DevOps again; 0 switches this off. The Resync button and the schedule always read."`
 
 	// ClientTimeout is for one request to Azure DevOps.
 	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"60s" min:"1s" doc:"Time within which Azure DevOps has to begin an answer; the whole of a large one may take ten times as long, as long as it keeps coming."`
 	// BaseURL is the public address of this process, without trailing slashes.
-	BaseURL string `env:"BASE_URL" form:"url" doc:"Public address of this process; live events need it. OCEAN__INTEGRATION__CONFIG__APP_HOST is its deprecated name."`
+	BaseURL string `env:"BASE_URL" form:"url" doc:"Public address of this process; live events need it, or OCEAN__HOOKS__STORAGE_QUEUE_URL. OCEAN__INTEGRATION__CONFIG__APP_HOST is its deprecated name."`
 	// PathPrefix is the part of the routes before /integration.
 	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics, /health, /status.json and the status page."`
 	// StatusPage is nil when unset.
@@ -75,6 +81,7 @@ type Settings struct {
 	HeartbeatInterval time.Duration `env:"STATUS_HEARTBEAT_INTERVAL_SECONDS" envDefault:"10s" min:"1ms" doc:"Time between two reports to Port that a resync is alive."`
 
 	Audit            Audit            `envPrefix:"AUDIT__"`
+	StorageQueue     StorageQueue     `envPrefix:"HOOKS__"`
 	Metrics          Metrics          `envPrefix:"METRICS__"`
 	ActionsProcessor ActionsProcessor `envPrefix:"ACTIONS_PROCESSOR__"`
 	SSL              SSL              `envPrefix:"SSL__"`
@@ -96,6 +103,9 @@ func (s *Settings) Validate() error {
 			Variable: "OCEAN__EVENT_LISTENER__APP_HOST",
 			Expected: "the address at which Port reaches this process, since OCEAN__EVENT_LISTENER__TYPE is WEBHOOK",
 		})
+	}
+	if s.EventsOnly() && s.StorageQueue.URL == "" {
+		errs = append(errs, errors.New("OCEAN__ONCE_EVENTS_ONLY is true without OCEAN__HOOKS__STORAGE_QUEUE_URL: want the queue that keeps events between two runs"))
 	}
 	if s.EventListener.Type == ListenKafka && len(s.EventListener.Brokers) == 0 {
 		errs = append(errs, errors.New("OCEAN__EVENT_LISTENER__BROKERS: want at least one broker, as host:port"))
@@ -315,10 +325,6 @@ func (l *EventListener) KafkaMechanism() string {
 func (l *EventListener) KafkaEncrypted() bool {
 	return l.KafkaSecurity && strings.HasSuffix(l.SecurityProtocol, "SSL")
 }
-
-// FollowsEvents reports whether this process handles live events: it does not
-// where it ends after one resync.
-func (l *EventListener) FollowsEvents() bool { return l.ProcessesWebhooks() && l.Type != ListenOnce }
 
 // ProcessesWebhooks reports whether this process handles live events.
 func (l *EventListener) ProcessesWebhooks() bool {
