@@ -398,7 +398,7 @@ func (g *Group) divide(ctx context.Context, t *Term, v *view) error {
 	families := slices.Clone(g.families)
 	g.mu.Unlock()
 	for _, f := range families {
-		yield, free, most := g.plan(f, v)
+		yield, free, most := g.plan(f, v, t.name)
 		for _, seat := range yield {
 			f.Yield(seat)
 		}
@@ -422,7 +422,7 @@ func (g *Group) divide(ctx context.Context, t *Term, v *view) error {
 
 // plan says which seats of a family are to be given back, and which to be taken, most
 // at most.
-func (g *Group) plan(f *family, v *view) (yield []int, free []any, most int) {
+func (g *Group) plan(f *family, v *view, me string) (yield []int, free []any, most int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	alive := v.alive(f.Life)
@@ -436,7 +436,9 @@ func (g *Group) plan(f *family, v *view) (yield []int, free []any, most int) {
 		}
 	}
 	for seat := range f.Count {
-		if v.members[v.owners[f.seat(seat)]] <= lifetime-f.Life && !f.own[seat] {
+		owner := v.owners[f.seat(seat)]
+		// One that is this member's, and it does not know: the answer to its claim was lost.
+		if !f.own[seat] && (owner == me || v.members[owner] <= lifetime-f.Life) {
 			free = append(free, f.seat(seat))
 		}
 	}

@@ -144,6 +144,26 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
+// A seat whose owner does not know that it has it, because the answer was lost, is
+// taken by it again.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a := newMember(t, s)
+	until(t, "one to have all", func() bool { return a.count() == seats })
+	b := newMember(t, s)
+	until(t, "two to have half each", func() bool { return a.count() == seats/2 && b.count() == seats/2 })
+	a.mu.Lock()
+	var seat int
+	for seat = range a.terms {
+		break
+	}
+	a.mu.Unlock()
+	a.stop() // and as if its claim had been stored, with the name of the other one
+	s.Do("HSET ado-port:test:seats " + replica.Seat("seat", seat) + " " + b.Term().Name())
+	until(t, "the other one to have all", func() bool { return b.count() == seats })
+}
+
 // A user who may do no more than the documentation asks for is enough.
 func TestUser(t *testing.T) {
 	t.Parallel()

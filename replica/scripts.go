@@ -40,7 +40,8 @@ redis.call('SET', p..'member:'..ARGV[2], '1', 'PX', ARGV[4])
 redis.call('SADD', p..'members', ARGV[2])
 return 1`)
 
-// claim takes seats whose owner is dead, or which have none. Arguments: member, how
+// claim takes seats whose owner is dead, or which have none, or are the member's
+// already because an answer to it was lost. Arguments: member, how
 // many at most, ms that an owner has to have left, seats. Answer: those that were
 // taken.
 var claim = goredis.NewScript(`
@@ -50,7 +51,7 @@ if redis.call('EXISTS', p..'member:'..me) == 0 then return got end
 for i = 5, #ARGV do
   if #got >= most then break end
   local owner = redis.call('HGET', p..'seats', ARGV[i])
-  if not owner or redis.call('PTTL', p..'member:'..owner) <= tonumber(ARGV[4]) then
+  if not owner or owner == me or redis.call('PTTL', p..'member:'..owner) <= tonumber(ARGV[4]) then
     redis.call('HSET', p..'seats', ARGV[i], me)
     got[#got+1] = ARGV[i]
   end
