@@ -16,14 +16,14 @@ const (
 )
 
 // lock takes a lock that nobody has, or only somebody who is dead, or could not say
-// that it gave it back. Arguments: prefix,
+// that it gave it back, or the same one whose answer was lost. Arguments: prefix,
 // lock, member, ms that an owner has to have left, what tells this one from others of
 // the member.
 var lock = goredis.NewScript(`
 local p, key = ARGV[1], ARGV[1]..'lock:'..ARGV[2]
 if redis.call('EXISTS', p..'member:'..ARGV[3]) == 0 then return 0 end
 local owner = redis.call('HGET', key, 'member')
-if owner and redis.call('PTTL', p..'member:'..owner) > tonumber(ARGV[4]) then return 0 end
+if owner and redis.call('HGET', key, 'by') ~= ARGV[5] and redis.call('PTTL', p..'member:'..owner) > tonumber(ARGV[4]) then return 0 end
 redis.call('HSET', key, 'member', ARGV[3], 'by', ARGV[5])
 redis.call('PEXPIRE', key, 120000)
 return 1`)
