@@ -44,6 +44,7 @@ import (
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/mapping/resync/check"
 	"github.com/ado-port/ado-port/mapping/resync/demo"
+	"github.com/ado-port/ado-port/mapping/resync/leader"
 	"github.com/ado-port/ado-port/mapping/resync/live"
 	"github.com/ado-port/ado-port/mapping/resync/origins"
 	"github.com/ado-port/ado-port/mapping/resync/preview"
@@ -53,8 +54,10 @@ import (
 	"github.com/ado-port/ado-port/port/listener"
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
+	"github.com/ado-port/ado-port/replica"
 	"github.com/ado-port/ado-port/webhook"
 	"github.com/ado-port/ado-port/webhook/queue"
+	"github.com/ado-port/ado-port/webhook/spool/redis"
 	"github.com/ado-port/ado-port/webhook/status"
 )
 
@@ -74,6 +77,7 @@ type config struct {
 	Limits      port.Limits        `envPrefix:"OCEAN__"`
 	Hooks       webhook.Settings   `envPrefix:"OCEAN__HOOKS__"`
 	Application ocean.Application  `envPrefix:"APPLICATION__"`
+	Shared      replica.Settings   `envPrefix:"OCEAN__SHARED_QUEUE_"`
 }
 
 // process is what the operating system gives the program, which is its commands.
@@ -329,6 +333,8 @@ type app struct {
 	metrics  *prometheus.Registry
 	eff      *ocean.Effective // nil while waiting
 	demo     *demo.Demo       // nil: the service is a real one
+	group    *replica.Group   // nil: this process is alone
+	leader   *leader.Leader
 }
 
 // newBareApp is an app without parts.
@@ -409,6 +415,10 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		return nil, err
 	}
 	ocean.SweepState(a.state, a.log)
+	if a.group, err = a.newGroup(); err != nil {
+		return nil, err
+	}
+	a.leader = leader.New(leader.Config{Group: a.group, Wake: a.woken.Ask, Log: a.component("leader")})
 	a.planned = cfg.Ocean.Schedule(time.Now())
 	if cfg.Ocean.Audit.Enabled {
 		a.audit = catalog.NewAudit(catalog.AuditConfig{PerResync: cfg.Ocean.Audit.MaxLines, PerMinute: catalog.LivePerMinute, Tell: a.demoTold, Log: a.component("audit")})
@@ -419,11 +429,15 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		return nil, err
 	}
 	if cfg.Ocean.FollowsEvents() {
-		a.book = origins.Open(a.state, a.component("resync"))
-		a.follow = live.New(live.Config{
+		a.book = origins.OpenOrShare(a.state, a.group, a.component("resync"))
+		fc := live.Config{
 			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
 			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
-		})
+		}
+		if a.group != nil {
+			fc.GitOps = a.group.Table("gitops", false)
+		}
+		a.follow = live.New(fc)
 		a.deliver = a.actions.Hooked(triggerPipeline, pipelines.Ended, a.follow.Handle)
 		if a.keeper, err = a.newKeeper(); errors.Is(err, hooks.ErrCredential) {
 			a.log.ErrorContext(ctx, "service hooks are neither made nor repaired", "err", err)
@@ -476,10 +490,21 @@ func (a *app) proveQueue(ctx context.Context) (other bool, err error) {
 // follow the events of this installation, because what it has written is newer than
 // what is stored here.
 func (a *app) storedWithin(age time.Duration) time.Duration {
-	if a.follow == nil && (a.cfg.Ocean.PublicURL(hooks.Route) != "" || a.cfg.Ocean.StorageQueue.URL != "") {
+	if a.group != nil || a.follow == nil && (a.cfg.Ocean.PublicURL(hooks.Route) != "" || a.cfg.Ocean.StorageQueue.URL != "") {
 		return 0
 	}
 	return age
+}
+
+// newGroup makes what several processes share; nil for one that is alone, or ends.
+func (a *app) newGroup() (*replica.Group, error) {
+	if a.cfg.Ocean.EventListener.Type == ocean.ListenOnce {
+		return nil, nil //nolint:nilnil // none is a good answer
+	}
+	i := &a.cfg.Ocean.Integration
+	return replica.New(replica.Config{
+		Settings: a.cfg.Shared, Name: i.Type + "/" + i.Identifier, Lost: a.missed, Directory: a.state, Log: a.component("replica"), Registry: a.metrics,
+	})
 }
 
 // triggerPipeline is the type of the only action of this integration.
@@ -491,11 +516,15 @@ func (a *app) newActions(pipelines *azuredevops.Pipelines) (err error) {
 		return nil
 	}
 	s := &a.cfg.Ocean.ActionsProcessor
-	a.actions, err = actions.New(actions.Config{
+	ac := actions.Config{
 		Port: a.port, Installation: a.cfg.Ocean.Integration.Identifier, Executors: map[string]actions.Executor{triggerPipeline: pipelines},
 		Directory: a.state, HighWatermark: s.HighWatermark, MaxShare: s.MaxShare, Lease: s.VisibilityTimeout, Interval: s.PollInterval, Workers: s.Workers,
 		Grace: a.cfg.Ocean.ShutdownWait, Log: a.component("actions"), Registry: a.metrics,
-	})
+	}
+	if a.group != nil {
+		ac.Store = a.group.Table("actions", true)
+	}
+	a.actions, err = actions.New(ac)
 	return err
 }
 
@@ -510,7 +539,7 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	cfg, listen := a.cfg, &a.cfg.Ocean.EventListener
 	wc := webhook.Config{
 		Settings: cfg.Hooks, Prefix: cfg.Ocean.PathPrefix, Secret: cfg.AzureDevOps.WebhookSecret.Reveal(), Lenient: cfg.AzureDevOps.WebhookAuthLenient,
-		Directory: webhook.DirectoryIn(a.state), Used: a.keeper.WasAlive(), Lost: a.woken.Missed, Ready: func() bool { return !a.waiting },
+		Directory: webhook.DirectoryIn(a.state), Used: a.keeper.WasAlive(ctx), Lost: a.missed, Spool: redis.Opener(a.group, cfg.Shared.MinReplicas), Fenced: port.WithFence, Ready: func() bool { return !a.waiting },
 		Parse: a.envelope, HandleTimeout: cfg.Ocean.MaxEventProcessing, ShutdownWait: cfg.Ocean.ShutdownWait, Repairing: a.keeper.Repairing, Log: a.component("webhook"),
 		Registry: a.metrics, Events: hooks.EventTypes(), ShowStatus: cfg.Ocean.StatusPage,
 	}
@@ -522,7 +551,7 @@ func (a *app) newServer(ctx context.Context) (err error) {
 		wc.Handler = webhook.BodiesHandler(a.deliver, live.ErrMalformed)
 	}
 	if listen.Type == ocean.ListenWebhook {
-		wc.Resync = a.woken.Posted
+		wc.Resync = func() { a.leader.Ask(listener.CausePosted) }
 	}
 	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{Host: a.demo.Host(), HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce && !cfg.Ocean.EventsOnly()})
 	return err
@@ -538,7 +567,7 @@ func (a *app) status() (*status.Site, error) {
 		Document: status.New(a.metrics, a.state, status.Sections{
 			"build": build, "port": func() any { return a.port.Health() }, "organizations": func() any { return azuredevops.HealthOf(a.orgs) },
 			"queue": func() any { return a.server.Queue() }, "hooks": func() any { return a.keeper.Health() }, "resync": func() any { return a.runner.View() },
-			"actions": func() any { return a.actions.Status() },
+			"actions": func() any { return a.actions.Status() }, "replica": func() any { return a.group.Status() },
 		}),
 		More: status.Sections{
 			"config": func() any { return a.eff.Rows }, "demo": a.demo.Show, "live": func() any { return a.server.Minutes() },
@@ -573,14 +602,21 @@ func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	if url == "" && name == "" {
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
-	return hooks.NewKeeper(hooks.KeeperConfig{
+	kc := hooks.KeeperConfig{
 		Organizations: a.orgs, URL: url, Queue: hooks.QueueOf(account, name, q.AccountKey.Reveal()), OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
-		Wanted: hooks.WantedBy(a.source.Current, a.cfg.Ocean.HasActions()), Resync: a.woken.Missed, Log: a.component("hooks"),
+		Wanted: hooks.WantedBy(a.source.Current, a.cfg.Ocean.HasActions()), Resync: a.missed, Log: a.component("hooks"),
 		Relist: a.follow.RelistMissed, Redeliver: a.deliver,
-	})
+	}
+	if a.group != nil {
+		kc.State, kc.Alive = a.group.Value("hooks"), a.group.Value("hooks-alive")
+	}
+	return hooks.NewKeeper(kc)
 }
+
+// missed asks whoever leads for a resync, because deliveries did not arrive.
+func (a *app) missed() { a.leader.Ask(listener.CauseMissed) }
 
 // once ends after one resync, or after what waits in the storage queue.
 func (a *app) once(ctx context.Context) error {
@@ -609,6 +645,10 @@ func (a *app) run(ctx context.Context) error {
 		Build: a.build, Organizations: azuredevops.Addresses(a.orgs), Credential: a.cfg.AzureDevOps.SignIn(), State: a.state, Address: a.server.Address(),
 	})
 	listen := &a.cfg.Ocean.EventListener
+	once := listen.Type == ocean.ListenOnce
+	if !once {
+		defer a.group.Start(ctx)() // after the server, which gives back what it has
+	}
 	serving, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
@@ -619,30 +659,50 @@ func (a *app) run(ctx context.Context) error {
 		}
 	})
 	parts.Go(func() { a.server.Serve(serving) })
-	once := listen.Type == ocean.ListenOnce
+	parts.Go(func() { a.group.Watch(serving, func(n int) { azuredevops.Share(a.orgs, n) }) })
 	setup := a.cfg.Ocean.Setup(a.source.Check, func(ctx context.Context) error { return azuredevops.Ask(ctx, a.orgs) })
-	if err := a.port.SetupWhenReachable(ctx, setup, !once); err != nil || ctx.Err() != nil {
+	if err := a.group.Alone(ctx, "setup", func() error { return a.port.SetupWhenReachable(ctx, setup, !once) }); err != nil || ctx.Err() != nil {
 		return err
 	}
-	i := a.port.Installed()
-	a.source.Use(ctx, i.Config)
-	begins, since := listen.After(i.Resynced())
+	a.source.Use(ctx, a.port.Installed().Config)
 	if once {
 		return a.once(ctx)
 	}
+	if a.follow != nil {
+		parts.Go(func() { a.keeper.Follow(serving) })
+		parts.Go(func() {
+			if a.leader.AwaitOpen(serving) {
+				a.server.Start()
+			}
+		})
+	}
+	return a.leader.Run(ctx, a.lead)
+}
+
+// lead does what one process does, until ctx is done.
+func (a *app) lead(ctx context.Context, turn leader.Turn) error {
+	serving, stop := context.WithCancel(ctx)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer stop()
 	if a.cfg.Ocean.RunsActions() {
 		parts.Go(func() { a.actions.Run(serving) })
 	}
+	listen := &a.cfg.Ocean.EventListener
+	begins, since := listen.After(a.port.Installed().Resynced())
+	begins, since = turn.Begins(begins), turn.Since(since)
 	if a.follow != nil {
 		parts.Go(func() {
 			a.runner.Prepare(serving, begins)
-			a.server.Start()
+			a.leader.Open(serving)
 			a.keeper.Run(serving)
 		})
 	}
+	parts.Go(func() { a.book.Tend(serving) })
+	full := func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }
 	parts.Go(func() { a.queue.Run(serving) })
 	lc := listener.Config{
-		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
+		Resync: a.leader.Noted(full), Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, OnStart: begins, Since: since, Schedule: a.planned, Log: a.component("listener"),
 	}
 	if listen.Listens() {

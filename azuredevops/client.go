@@ -125,6 +125,13 @@ func (c *Client) Urgent() *Client {
 	return &u
 }
 
+// Share divides the budgets of clients between so many processes.
+func Share(clients []*Client, processes int) {
+	for _, c := range clients {
+		c.Client.Share(processes)
+	}
+}
+
 // Addresses are those of organizations, by client.
 func Addresses(clients []*Client) []string {
 	out := make([]string, len(clients))

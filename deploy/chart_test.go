@@ -16,6 +16,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
@@ -80,6 +81,7 @@ type rendering struct {
 	Ingresses   []*networkingv1.Ingress
 	Policies    []*networkingv1.NetworkPolicy
 	Claims      []*corev1.PersistentVolumeClaim
+	Budgets     []*policyv1.PodDisruptionBudget
 	Accounts    []*corev1.ServiceAccount
 	Monitors    []*serviceMonitor
 	objects     []metav1.Object
@@ -131,6 +133,8 @@ func (r *rendering) add(t *testing.T, kind, text string) {
 		r.Policies = decode(strict, r.Policies)
 	case "PersistentVolumeClaim":
 		r.Claims = decode(strict, r.Claims)
+	case "PodDisruptionBudget":
+		r.Budgets = decode(strict, r.Budgets)
 	case "ServiceAccount":
 		r.Accounts = decode(strict, r.Accounts)
 	case "ServiceMonitor":
@@ -400,6 +404,8 @@ func TestChartRefuses(t *testing.T) {
 		{"placeholder", "port: {clientId: <enter your client id here>, clientSecret: b}", "port.clientId is required"},
 		{"two workers", least + "liveEvents: {baseUrl: 'https://a.example.com', worker: {enabled: true, replicaCount: 2}}", "live-events: 2 replicas"},
 		{"two main pods", least + "workload: {deployment: {replicas: 2}}", "main: 2 replicas"},
+		{"several pods and a volume", least + "replicaCount: 3\nsharedQueue: {enabled: true}\nstate: {persistence: {enabled: true}}", "cannot share a volume"},
+		{"a shared queue and workers", least + "sharedQueue: {enabled: true}\nliveEvents: {worker: {enabled: true}}", "the main pods do everything"},
 		{"autoscaling", least + "autoscaling: {enabled: true}", "autoscaling.enabled: one pod"},
 		{"volume and rolling update", least + "state: {persistence: {enabled: true}}\nworkload: {deployment: {rolloutStrategy: RollingUpdate}}", "set the strategy to Recreate"},
 		{"another integration", least + "integration: {type: github}", "azure-devops only"},

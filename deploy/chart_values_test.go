@@ -24,6 +24,10 @@ func TestChartValues(t *testing.T) {
 	}{
 		{name: "least", values: least, roles: []string{"main"}, want: wantLeast},
 		{
+			name: "replicas", roles: []string{"main"}, want: wantReplicas,
+			values: least + "replicaCount: 3\nsharedQueue: {url: 'rediss://ado:secret@redis:6380/0', minReplicas: 1}\nliveEvents: {baseUrl: 'https://a.example.com'}\n",
+		},
+		{
 			name: "split", roles: []string{"actions", "live-events", "main"}, want: wantSplit,
 			values: least + "liveEvents: {baseUrl: 'https://a.example.com', worker: {enabled: true}, ingress: {enabled: true, host: a.example.com}}\n" +
 				"actionsProcessor: {enabled: true, worker: {enabled: true}}\n" +
@@ -128,10 +132,21 @@ func wantEnv(t *testing.T, r *rendering, role string, want map[string]string) {
 	}
 }
 
+func wantReplicas(t *testing.T, r *rendering) {
+	d := r.Deployments[0]
+	if *d.Spec.Replicas != 3 || d.Spec.Strategy.Type != "RollingUpdate" || d.Spec.Template.Spec.Affinity.PodAntiAffinity == nil {
+		t.Errorf("%d replicas, strategy %s, affinity %v", *d.Spec.Replicas, d.Spec.Strategy.Type, d.Spec.Template.Spec.Affinity)
+	}
+	if len(r.Budgets) != 1 || r.Budgets[0].Spec.MaxUnavailable.IntValue() != 1 || !cmp.Equal(r.Budgets[0].Spec.Selector, d.Spec.Selector) {
+		t.Errorf("budgets %v", r.Budgets)
+	}
+	wantEnv(t, r, "main", map[string]string{"OCEAN__SHARED_QUEUE_MIN_REPLICAS": "1", "OCEAN__SHARED_QUEUE_URL": "rediss://ado:secret@redis:6380/0"})
+}
+
 func wantLeast(t *testing.T, r *rendering) {
 	t.Helper()
 	d := r.Deployments[0]
-	if *d.Spec.Replicas != 1 || d.Spec.Strategy.Type != "Recreate" {
+	if *d.Spec.Replicas != 1 || d.Spec.Strategy.Type != "Recreate" || len(r.Budgets) != 0 {
 		t.Errorf("%d replicas, strategy %s", *d.Spec.Replicas, d.Spec.Strategy.Type)
 	}
 	if d.Spec.Selector.MatchLabels["app.kubernetes.io/name"] != "port-ocean" {

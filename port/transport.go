@@ -103,6 +103,9 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("port: %w", context.Cause(ctx))
 		}
+		if errors.Is(err, ErrFenced) {
+			return nil, err
+		}
 		if statusOf(err) == http.StatusUnauthorized && !k.anonymous {
 			if refused++; refused > maxRefreshes {
 				return nil, err
@@ -167,6 +170,9 @@ func (c *Client) attempt(caller context.Context, k *call, token string, timeout 
 			err = fmt.Errorf("no complete answer within %s", timeout.Round(time.Millisecond))
 		}
 		return &callError{method: k.method, url: req.URL.Path, err: c.scrub(err, token), sent: sent}
+	}
+	if err := k.fenced(ctx); err != nil {
+		return nil, err
 	}
 	res, err := c.cfg.Transport.RoundTrip(req)
 	if err != nil {

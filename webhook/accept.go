@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/ado-port/ado-port/webhook/spool"
 )
 
 // ErrNoDelivery says that a body is no delivery of a service hook, or too large to be
@@ -45,7 +43,7 @@ func (s *Server) Accept(ctx context.Context, body []byte) error {
 
 // keepSafely is keep for bodies that no HTTP server guards: one that brings the parser
 // down is no delivery.
-func (s *Server) keepSafely(ctx context.Context, sp *spool.Spool, body []byte) (no *refusal) {
+func (s *Server) keepSafely(ctx context.Context, sp Spool, body []byte) (no *refusal) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.logPanic(ctx, "a delivery could not be received", p)

@@ -23,7 +23,7 @@ func (s *Server) deadLetterRoutes(g *echo.Group) {
 }
 
 // withSpool answers 503 while the spool is not open.
-func (s *Server) withSpool(next func(echo.Context, *spool.Spool) error) echo.HandlerFunc {
+func (s *Server) withSpool(next func(echo.Context, Spool) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		sp := s.store()
 		if sp == nil {
@@ -85,7 +85,7 @@ func (s *Server) Redrive(ctx context.Context, ids ...uint64) (int, error) {
 }
 
 // listDead answers a line of JSON for each dead letter, oldest first.
-func listDead(c echo.Context, sp *spool.Spool) error {
+func listDead(c echo.Context, sp Spool) error {
 	c.Response().Header().Set(echo.HeaderContentType, "application/x-ndjson")
 	c.Response().WriteHeader(http.StatusOK)
 	out := json.NewEncoder(c.Response())
@@ -98,7 +98,7 @@ func listDead(c echo.Context, sp *spool.Spool) error {
 }
 
 // redriveDead takes ids from the query (id, repeatable); none means all.
-func redriveDead(c echo.Context, sp *spool.Spool) error {
+func redriveDead(c echo.Context, sp Spool) error {
 	var ids []uint64
 	for _, text := range c.QueryParams()["id"] {
 		id, err := strconv.ParseUint(text, 10, 64)
@@ -114,7 +114,7 @@ func redriveDead(c echo.Context, sp *spool.Spool) error {
 	return c.JSON(http.StatusOK, map[string]int{"redriven": n})
 }
 
-func dropDead(c echo.Context, sp *spool.Spool) error {
+func dropDead(c echo.Context, sp Spool) error {
 	id, err := strconv.ParseUint(c.Param("id"), 10, 64)
 	if err != nil {
 		return echo.ErrBadRequest

@@ -52,7 +52,7 @@ func (s *Server) Stats() Stats {
 func (s *Server) Addr() net.Addr { return s.cfg.Listener.Addr() }
 
 // Spool is where the deliveries wait, for tests.
-func (s *Server) Spool() *spool.Spool { return s.store() }
+func (s *Server) Spool() Spool { return s.store() }
 
 // sum reads all counters of a collector.
 func sum(c prometheus.Collector) int {

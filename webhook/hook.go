@@ -122,7 +122,7 @@ func (s *Server) receive(c echo.Context, path string, b *body) (no *refusal) {
 }
 
 // usable is where deliveries are stored, or why none can be taken now.
-func (s *Server) usable() (*spool.Spool, *refusal) {
+func (s *Server) usable() (Spool, *refusal) {
 	sp := s.store()
 	switch {
 	case s.cfg.Handler == nil:
@@ -139,7 +139,7 @@ func (s *Server) usable() (*spool.Spool, *refusal) {
 
 // keep stores a delivery; proven says that it came with the password, or
 // another way of which that is as good.
-func (s *Server) keep(ctx context.Context, sp *spool.Spool, body []byte, proven bool) *refusal {
+func (s *Server) keep(ctx context.Context, sp Spool, body []byte, proven bool) *refusal {
 	env, err := s.cfg.Parse(body)
 	if err != nil {
 		return refusePayload

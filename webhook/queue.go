@@ -4,7 +4,7 @@ import "fmt"
 
 // A Queue is what waits to be handled.
 type Queue struct {
-	Kind string `json:"kind"` // of the place where it waits: disk or memory
+	Kind string `json:"kind"` // of the place where it waits: disk, memory or redis
 	// Usable is whether deliveries can be stored now; if not they are answered 503.
 	Usable        bool    `json:"usable"`
 	Error         string  `json:"error,omitempty"`
@@ -20,6 +20,7 @@ type Queue struct {
 const (
 	onDisk   = "disk"
 	inMemory = "memory"
+	inRedis  = "redis"
 )
 
 // UnderWay says what is being handled, or is "". Nobody handles anything without a
@@ -48,7 +49,10 @@ func (s *Server) Unhandled() int {
 // Queue is what waits now.
 func (s *Server) Queue() Queue {
 	q := Queue{Kind: onDisk}
-	if s.cfg.Directory == "" {
+	switch {
+	case s.cfg.Spool != nil:
+		q.Kind = inRedis
+	case s.cfg.Directory == "":
 		q.Kind = inMemory
 	}
 	sp := s.store()

@@ -52,7 +52,7 @@ type Server struct {
 	looked   chan struct{} // closed after the first attempt
 
 	mu      sync.Mutex
-	spool   *spool.Spool // nil until it could be opened
+	spool   Spool // nil until it could be opened
 	started bool
 }
 
@@ -145,8 +145,8 @@ func (s *Server) Run(ctx context.Context) error {
 const lookWait = 250 * time.Millisecond
 
 // lookForSpool begins to open the spool; the returned function waits for it.
-func (s *Server) lookForSpool(ctx context.Context) (wait func() (*spool.Spool, error)) {
-	var sp *spool.Spool
+func (s *Server) lookForSpool(ctx context.Context) (wait func() (Spool, error)) {
+	var sp Spool
 	var err error
 	done := make(chan struct{})
 	go func() {
@@ -160,7 +160,7 @@ func (s *Server) lookForSpool(ctx context.Context) (wait func() (*spool.Spool, e
 	case <-done:
 	case <-timer.C:
 	}
-	return func() (*spool.Spool, error) {
+	return func() (Spool, error) {
 		<-done
 		return sp, err
 	}
@@ -196,7 +196,7 @@ func (s *Server) httpServers(ctx context.Context) map[net.Listener]*http.Server 
 
 // waitForSpool opens the spool. It waits for a process that ends just now, as at
 // a rolling restart on a shared volume, and for a directory that can be used.
-func (s *Server) waitForSpool(ctx context.Context) (*spool.Spool, error) {
+func (s *Server) waitForSpool(ctx context.Context) (Spool, error) {
 	begun := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -239,9 +239,22 @@ func (s *Server) waitForSpool(ctx context.Context) (*spool.Spool, error) {
 	}
 }
 
-func (s *Server) openSpool(ctx context.Context) (*spool.Spool, error) {
+// openLocal opens the spool of a directory.
+func openLocal(ctx context.Context, cfg spool.Config) (Spool, error) {
+	sp, err := spool.Open(ctx, cfg)
+	if err != nil {
+		return nil, err // and no Spool, where nil has a type
+	}
+	return sp, nil
+}
+
+func (s *Server) openSpool(ctx context.Context) (Spool, error) {
 	set := s.cfg.Settings
-	sp, err := spool.Open(ctx, spool.Config{
+	open := s.cfg.Spool
+	if open == nil {
+		open = openLocal
+	}
+	sp, err := open(ctx, spool.Config{
 		Directory: s.cfg.Directory, Used: s.cfg.Used, Lost: s.cfg.Lost,
 		MaxBytes: set.SpoolMaxBytes, MaxDeliveries: set.SpoolMaxDeliveries, MaxAge: set.MaxAge,
 		Strangers: max(1, set.Workers/4), Held: true, Committed: s.metrics.committed, Log: s.cfg.Log,
@@ -259,7 +272,7 @@ func (s *Server) openSpool(ctx context.Context) (*spool.Spool, error) {
 }
 
 // finish ends the work: first handlers may end by themselves.
-func (s *Server) finish(ctx context.Context, cancel context.CancelFunc, sp *spool.Spool, workers *sync.WaitGroup) {
+func (s *Server) finish(ctx context.Context, cancel context.CancelFunc, sp Spool, workers *sync.WaitGroup) {
 	sp.Stop()
 	handled := make(chan struct{})
 	go func() {
@@ -312,7 +325,7 @@ func (s *Server) ready() bool {
 }
 
 // store is the open spool; nil when there is none yet.
-func (s *Server) store() *spool.Spool {
+func (s *Server) store() Spool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.spool

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -59,6 +60,10 @@ type Config struct {
 	Directory string
 	Used      bool   // deliveries were received with this Directory before: a spool that is missing is a loss
 	Lost      func() // accepted deliveries are gone, a resync brings what they said; must not wait; nil: nobody asks
+	// Spool opens another spool than that of Directory; nil: that one. Fenced puts the
+	// fence of its claims into the context that the Handler gets.
+	Spool  func(context.Context, spool.Config) (Spool, error)
+	Fenced func(ctx context.Context, fence func() error) context.Context
 
 	Parse         func(body []byte) (Envelope, error) // an error means that the body is no delivery: 400. Needed
 	Handler       Handler                             // nil: nobody handles deliveries here, and they are answered 503
@@ -106,6 +111,24 @@ type Envelope struct {
 // A Delivery is one accepted POST of a hook.
 type Delivery = spool.Delivery
 
+// A Spool keeps deliveries until they are handled. What its methods promise is said at
+// those of [spool.Spool].
+type Spool interface {
+	Accept(ctx context.Context, d Delivery, resource []byte) (duplicate bool, err error)
+	Take(ctx context.Context) (*spool.Claim, error)
+	Finish(c *spool.Claim, err error) spool.Outcome
+	Start()
+	Stop()
+	Close() error
+
+	Dead() iter.Seq2[spool.DeadLetter, error]
+	Redrive(ctx context.Context, ids ...uint64) (int, error)
+	Drop(ctx context.Context, id uint64) error
+
+	Stats() spool.Stats
+	Failing() error
+}
+
 // A Handler brings the catalog up to date with deliveries.
 type Handler interface {
 	// Handle gets all deliveries that wait for key, oldest first; never two calls
@@ -134,6 +157,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Listener == nil {
 		return c, errors.New("webhook: Config.Listener is needed")
+	}
+	if c.Fenced == nil {
+		c.Fenced = func(ctx context.Context, _ func() error) context.Context { return ctx }
 	}
 	s := &c.Settings
 	for name, v := range map[string]int64{

@@ -10,7 +10,7 @@ import (
 )
 
 // worker works on one claim after the other until the spool stops.
-func (s *Server) worker(ctx context.Context, sp *spool.Spool) {
+func (s *Server) worker(ctx context.Context, sp Spool) {
 	for {
 		c, err := sp.Take(ctx)
 		if err != nil {
@@ -23,7 +23,7 @@ func (s *Server) worker(ctx context.Context, sp *spool.Spool) {
 
 // handle calls the handler. A panic is an error like any other.
 func (s *Server) handle(ctx context.Context, c *spool.Claim) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.HandleTimeout)
+	ctx, cancel := context.WithTimeout(s.cfg.Fenced(ctx, c.Fence), s.cfg.HandleTimeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {

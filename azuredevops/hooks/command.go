@@ -72,7 +72,7 @@ func (k *Keeper) Command(ctx context.Context, o CommandOptions, out io.Writer) e
 		return err
 	}
 	if o.Cleanup && !o.JSON {
-		fmt.Fprintln(out, k.whoElse())
+		fmt.Fprintln(out, k.whoElse(ctx))
 	}
 	if slices.ContainsFunc(all, func(s shown) bool { return !s.healthy() }) {
 		return errors.New("not all service hooks are as they should be; ado-port hooks --repair mends what can be mended")

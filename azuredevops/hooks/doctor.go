@@ -260,7 +260,7 @@ func (c *cleanup) run(ctx context.Context) (*Report, error) {
 	defer unlock()
 	parallel(ctx, width, c.jobs, func(ctx context.Context, s *Subscription) { r.delete(ctx, s, "cleanup") })
 	r.report.sort()
-	if err := h.state.save(); err != nil {
+	if err := h.state.save(ctx); err != nil {
 		h.log.WarnContext(ctx, "state of service hooks not saved", "err", err)
 	}
 	return r.report, ctx.Err()

@@ -43,6 +43,9 @@ type KeeperConfig struct {
 	// excluded tag, else there is one for the whole organization.
 	PerProject     bool
 	StateDirectory string // for what survives a restart; empty: none
+	// State and Alive are what several processes have instead, of which one at a time
+	// runs the Keeper; nil: there is one.
+	State, Alive Store
 
 	Wanted    func(context.Context) (Wanted, error)                                  // what the mapping needs events for
 	Relist    func(context.Context, *azuredevops.Client, []azuredevops.Change) error // lists again, completely
@@ -70,6 +73,8 @@ type Keeper struct {
 	each   []*organization // as cfg.Organizations
 	again  chan struct{}   // something has changed that subscriptions depend on
 	looked atomic.Bool     // every organization has been looked after once
+
+	running atomic.Bool // Run is
 }
 
 // NewKeeper checks the settings. It dials nothing.
@@ -78,7 +83,10 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 		return nil, err
 	}
 	k := &Keeper{cfg: cfg, again: make(chan struct{}, 1), state: newState()}
-	if cfg.StateDirectory != "" {
+	switch {
+	case cfg.State != nil:
+		k.state.store = cfg.State
+	case cfg.StateDirectory != "":
 		k.state = openState(filepath.Join(cfg.StateDirectory, stateFileName), cfg.Log)
 	}
 	for _, c := range cfg.Organizations {
@@ -102,7 +110,12 @@ func (k *Keeper) Run(ctx context.Context) {
 	if k == nil {
 		return
 	}
-	since, left := k.lastAlive(), false
+	k.running.Store(true)
+	defer k.running.Store(false)
+	if err := k.load(ctx); err != nil && ctx.Err() == nil {
+		k.cfg.Log.WarnContext(ctx, "what another process knows of service hooks is lost: they are repaired as if they were new", "err", err)
+	}
+	since, left := k.lastAlive(ctx), false
 	if k.cfg.Queue != nil && !since.IsZero() && time.Since(since) > queueKeeps {
 		k.cfg.Log.WarnContext(ctx, "events of the storage queue may have expired while no process was there; a resync brings what they said", "since", since)
 		k.cfg.Resync()
@@ -118,12 +131,12 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-k.again: // a resync has just read the projects, or the mapping has changed
 			reading.Since = time.Now().Add(-projectsAge)
 		case <-alive.C:
-			k.noteAlive()
+			k.noteAlive(ctx)
 			if !left || !k.removed().IsZero() {
 				continue
 			}
 		case <-ctx.Done():
-			k.noteAlive()
+			k.noteAlive(context.WithoutCancel(ctx))
 			return
 		}
 		now := time.Now()
@@ -148,7 +161,7 @@ func (k *Keeper) Run(ctx context.Context) {
 // Once looks after the subscriptions for a process that ends, as Run does when it
 // begins. It returns until when everything was handled before, zero when nobody knows.
 func (k *Keeper) Once(ctx context.Context) (last time.Time) {
-	last = k.lastAlive()
+	last = k.lastAlive(ctx)
 	if at := k.removed(); !at.IsZero() {
 		k.leave(ctx, new(bool), at)
 		k.cfg.Resync() // nothing tells of changes
@@ -172,7 +185,7 @@ func (k *Keeper) Note(at time.Time) {
 		_ = os.Remove(path)
 		return
 	}
-	k.noteAlive()
+	k.touchAlive()
 	_ = os.Chtimes(path, at, at) // lost, the next run does more than it has to
 }
 
@@ -246,7 +259,7 @@ func (k *Keeper) relist(ctx context.Context, o *organization, gaps []Gap) {
 	for _, g := range gaps {
 		if g.Project == "" {
 			k.cfg.Resync() // the whole organization is what a resync is for
-			o.caught(gaps)
+			o.caught(ctx, gaps)
 			return
 		}
 		for _, kind := range g.Kinds {
@@ -257,7 +270,7 @@ func (k *Keeper) relist(ctx context.Context, o *organization, gaps []Gap) {
 		o.log.WarnContext(ctx, "what was not delivered could not be listed again; trying later", "err", err)
 		return
 	}
-	o.caught(gaps)
+	o.caught(ctx, gaps)
 }
 
 // catchUp handles the events that Azure DevOps could not deliver since a time.
@@ -279,7 +292,16 @@ func (k *Keeper) catchUp(ctx context.Context, since time.Time) {
 }
 
 // noteAlive records that deliveries are received now.
-func (k *Keeper) noteAlive() {
+func (k *Keeper) noteAlive(ctx context.Context) {
+	if k.cfg.Alive != nil {
+		_ = k.cfg.Alive.Set(ctx, time.Now().UTC().AppendFormat(nil, time.RFC3339)) // lost, it only costs a look at failed deliveries
+		return
+	}
+	k.touchAlive()
+}
+
+// touchAlive is noteAlive of a process that is alone.
+func (k *Keeper) touchAlive() {
 	if k.cfg.StateDirectory == "" {
 		return
 	}
@@ -290,7 +312,10 @@ func (k *Keeper) noteAlive() {
 }
 
 // lastAlive is when an earlier process received deliveries last.
-func (k *Keeper) lastAlive() time.Time {
+func (k *Keeper) lastAlive(ctx context.Context) time.Time {
+	if k.cfg.Alive != nil {
+		return k.sharedAlive(ctx)
+	}
 	if k.cfg.StateDirectory == "" {
 		return time.Time{}
 	}
@@ -302,4 +327,4 @@ func (k *Keeper) lastAlive() time.Time {
 }
 
 // WasAlive says whether an earlier process received deliveries here.
-func (k *Keeper) WasAlive() bool { return k != nil && !k.lastAlive().IsZero() }
+func (k *Keeper) WasAlive(ctx context.Context) bool { return k != nil && !k.lastAlive(ctx).IsZero() }

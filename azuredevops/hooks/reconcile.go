@@ -41,7 +41,7 @@ func (h *organization) reconcile(ctx context.Context, w Wanted) (*Report, error)
 	h.state.addGaps(h.c.Key(), r.ended())
 	r.report.Gaps = h.state.gaps(h.c.Key())
 	r.report.sort()
-	if e := h.state.save(); e != nil {
+	if e := h.state.save(ctx); e != nil {
 		h.log.WarnContext(ctx, "state of service hooks not saved", "err", e)
 	}
 	if ctx.Err() == nil {
@@ -54,10 +54,10 @@ func (h *organization) reconcile(ctx context.Context, w Wanted) (*Report, error)
 }
 
 // caught tells that the kinds of gaps have been listed again, completely.
-func (h *organization) caught(gaps []Gap) {
+func (h *organization) caught(ctx context.Context, gaps []Gap) {
 	h.state.closeGaps(h.c.Key(), gaps)
-	if err := h.state.save(); err != nil {
-		h.log.Warn("state of service hooks not saved", "err", err)
+	if err := h.state.save(ctx); err != nil {
+		h.log.WarnContext(ctx, "state of service hooks not saved", "err", err)
 	}
 }
 
@@ -382,7 +382,7 @@ func (r *reconciliation) create(ctx context.Context) {
 			r.h.state.drop(loss.id)
 		}
 		if len(r.report.Created)%50 == 0 {
-			_ = r.h.state.save() // it is tried again at the end, and told then
+			_ = r.h.state.save(ctx) // it is tried again at the end, and told then
 		}
 	})
 }

@@ -265,7 +265,7 @@ func TestReconcileOff(t *testing.T) {
 		if again := reconcile(t, h, workItems); !reflect.DeepEqual(again.Gaps, r.Gaps) {
 			t.Errorf("gaps = %+v", again.Gaps)
 		}
-		h.caught(r.Gaps)
+		h.caught(t.Context(), r.Gaps)
 		wantCounts(t, reconcile(t, h, workItems), "kept 4 off 1")
 		// The person switches it on again: the gap is from the first sight on.
 		time.Sleep(time.Hour)
@@ -421,7 +421,7 @@ func TestState(t *testing.T) {
 	s := openState(path, none)
 	s.set("ID", entry{Organization: "o", Event: "e"})
 	s.setRefused("o", "x", &refusalNote{URL: "u", Status: 403})
-	if err := s.save(); err != nil {
+	if err := s.save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if s = openState(path, none); s.entry("id").Event != "e" {
@@ -434,12 +434,12 @@ func TestState(t *testing.T) {
 		t.Error("a refusal outlives the address it was for")
 	}
 	var log lockedBuffer
-	if s := openState(filepath.Dir(path), testLog(&log)); s.save() != nil || !strings.Contains(log.String(), "is lost") {
+	if s := openState(filepath.Dir(path), testLog(&log)); s.save(t.Context()) != nil || !strings.Contains(log.String(), "is lost") {
 		t.Errorf("a directory is a state file: %s", log.String())
 	}
 	s.path = filepath.Join(path, "below", "a", "file")
 	s.set("x", entry{Event: "y"})
-	if err := s.save(); err == nil {
+	if err := s.save(t.Context()); err == nil {
 		t.Error("save = nil where nothing can be written")
 	}
 	if s.print("u", "p") == s.print("u", "q") || s.print("u", "p") == newState().print("u", "p") || s.print("u", "") != "" {

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,11 +52,11 @@ func (k *Keeper) lookAfter() error {
 
 // whoElse says what services will do after a cleanup, as far as that can be known
 // from here.
-func (k *Keeper) whoElse() string {
+func (k *Keeper) whoElse(ctx context.Context) string {
 	switch dir := k.cfg.StateDirectory; {
 	case dir == "":
 		return "There is no state directory, so a running service cannot be told: it makes the subscriptions again within an hour. Stop it first."
-	case time.Since(k.lastAlive()) < 2*aliveEvery:
+	case time.Since(k.lastAlive(ctx)) < 2*aliveEvery:
 		return "The service that uses the state directory " + dir + " leaves them removed. ado-port hooks --repair brings them back."
 	default:
 		return "No running service uses the state directory " + dir + ". One that runs elsewhere makes them again within an hour: stop it, or run this command where it runs. " +

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
@@ -28,7 +29,8 @@ import (
 // events of several organizations. One is shared by all of them; it is safe for
 // concurrent use, and safe to lose: then every subscription is written once.
 type state struct {
-	path string // empty: in memory
+	path  string // empty: in memory
+	store Store  // of several processes, instead; nil: none
 
 	mu    sync.Mutex
 	f     stateFile
@@ -137,17 +139,22 @@ func (s *state) fill() {
 }
 
 // save writes the state to its file if it has changed.
-func (s *state) save() error {
+func (s *state) save(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.dirty || s.path == "" {
+	if !s.dirty || s.path == "" && s.store == nil {
 		return nil
 	}
 	b, err := json.Marshal(&s.f)
 	if err != nil {
 		return err
 	}
-	if err := statefile.Replace(s.path, b); err != nil {
+	if s.store != nil {
+		err = s.store.Set(ctx, b)
+	} else {
+		err = statefile.Replace(s.path, b)
+	}
+	if err != nil {
 		return err
 	}
 	s.dirty = false

@@ -125,6 +125,9 @@ func (c *Client) OnServer() bool { return onServer(c.org) }
 // SameHost tells whether two services of the organization share a host.
 func (c *Client) SameHost(a, b Service) bool { return c.base[a] == c.base[b] }
 
+// Share divides the budget of requests between so many processes.
+func (c *Client) Share(processes int) { c.transport.limit.share(processes) }
+
 // Urgent is the same client, budget included, whose requests go before those of
 // c: for live events and actions.
 func (c *Client) Urgent() *Client {

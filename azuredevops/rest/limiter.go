@@ -23,10 +23,11 @@ const (
 // A pause that the service asks for holds for everything. Urgent requests pass
 // all others.
 type limiter struct {
-	max int
-	log *slog.Logger
+	most int // for all processes that share the identity
+	log  *slog.Logger
 
 	mu       sync.Mutex
+	max      int // for this one
 	limit    int
 	cautious bool // throttled once: grow slowly
 	grown    int  // answers since the limit grew, when cautious
@@ -60,7 +61,17 @@ type episode struct {
 }
 
 func newLimiter(most int, log *slog.Logger) *limiter {
-	return &limiter{max: most, limit: min(startInFlight, most), log: log, by: map[string]*wait{}}
+	return &limiter{most: most, max: most, limit: min(startInFlight, most), log: log, by: map[string]*wait{}}
+}
+
+// share leaves the other processes of so many that use the identity their parts. A few
+// requests at once each may have: the service says when it is too much.
+func (l *limiter) share(processes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.max = max(min(startInFlight, l.most), l.most/max(1, processes))
+	l.limit = min(l.limit, l.max)
+	l.dispatch() // there may be more room than before
 }
 
 // acquire waits for a slot. The caller gives it back with release; round goes to

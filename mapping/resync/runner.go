@@ -208,6 +208,7 @@ func (r *Runner) Reconsider(ctx context.Context) (changed bool) {
 // Prepare makes ready for live events: a service that knows no origins, and does not
 // begin with a resync, first learns what there is.
 func (r *Runner) Prepare(ctx context.Context, begins bool) {
+	r.cfg.Book.Prepare(ctx)
 	if begins || r.cfg.Book.Known() {
 		return
 	}

@@ -288,7 +288,7 @@ func (r *run) remember(ctx context.Context) {
 	if r.cfg.Book == nil {
 		return // nobody will ask
 	}
-	if err := r.cfg.Book.Turn(r.started); err != nil {
+	if err := r.cfg.Book.Turn(ctx, r.started); err != nil {
 		r.log.WarnContext(ctx, "the origins of entities cannot be used: live events delete nothing before the next resync", "err", err)
 	}
 }

@@ -50,6 +50,8 @@ type Config struct {
 	Executors    map[string]Executor // by type of run
 	// Directory has the ledger; empty: it ends with the process.
 	Directory string
+	// Store has it where several processes take turns; nil: there is one.
+	Store Store
 
 	HighWatermark int           // runs that may wait: 300
 	MaxShare      int           // percentage of them of one source; 0 for no limit
@@ -116,6 +118,9 @@ func (p *Processor) Run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(p.cfg.Grace, cancel) })
 	defer stop()
 	p.ledger.Store(l)
+	p.mu.Lock()
+	clear(p.queued) // of an earlier turn; they are not in the ledger and come again
+	p.mu.Unlock()
 	left := l.unfinished()
 	if len(left) > 0 {
 		p.log.InfoContext(ctx, "runs of actions that an earlier process has left are gone on with", "runs", len(left))
@@ -162,13 +167,15 @@ const openAgain = 5 * time.Second
 // open opens the ledger, and waits for it if need be; nil at the end of ctx.
 func (p *Processor) open(ctx context.Context) *ledger {
 	path := ""
-	if p.cfg.Directory != "" {
+	if p.cfg.Store != nil {
+		path = "redis"
+	} else if p.cfg.Directory != "" {
 		path = filepath.Join(p.cfg.Directory, ledgerFile)
 	} else {
 		p.log.WarnContext(ctx, "what becomes of runs of actions is forgotten when this process ends: there is no state directory")
 	}
 	for said := false; ; said = true {
-		l, err := openLedger(path, p.log)
+		l, err := p.openOnce(ctx, path)
 		if err == nil {
 			return l
 		}
@@ -179,6 +186,13 @@ func (p *Processor) open(ctx context.Context) *ledger {
 			return nil
 		}
 	}
+}
+
+func (p *Processor) openOnce(ctx context.Context, path string) (*ledger, error) {
+	if p.cfg.Store != nil {
+		return openShared(ctx, p.cfg.Store)
+	}
+	return openLedger(path, p.log)
 }
 
 // sleep waits, or returns why ctx ended before.

@@ -163,6 +163,10 @@ func (p *Processor) start(work context.Context, e *entry) error {
 		if err := p.starts.Acquire(work, 1); err != nil {
 			return err
 		}
+		if err := port.CheckFence(work); err != nil {
+			p.starts.Release(1)
+			return err // another process has it
+		}
 		external, link, err := x.Start(work, e.Order)
 		if err == nil {
 			e.External, e.Link = external, link

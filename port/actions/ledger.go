@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,9 +61,18 @@ const (
 
 var runsBucket = []byte("runs")
 
+// A Store keeps the ledger for several processes, of which one at a time runs actions.
+type Store interface {
+	All(ctx context.Context) (map[string]string, error)
+	Put(ctx context.Context, id, text string) error
+	Delete(ctx context.Context, ids ...string) error
+}
+
 // A ledger knows the runs of the integration. What it says survives the process.
 type ledger struct {
-	db *bbolt.DB // nil: in memory only
+	db    *bbolt.DB // nil: in memory only, or in store
+	store Store     // nil: there is one process
+	asks  context.Context
 
 	mu      sync.Mutex
 	entries map[string]*entry // copies of what was noted
@@ -89,6 +99,49 @@ func openLedger(path string, log *slog.Logger) (*ledger, error) {
 	}
 	l = &ledger{entries: map[string]*entry{}}
 	return l, l.open(path)
+}
+
+// openShared reads the ledger of several processes.
+func openShared(ctx context.Context, store Store) (*ledger, error) {
+	l := &ledger{entries: map[string]*entry{}, store: store, asks: context.WithoutCancel(ctx)}
+	all, err := store.All(ctx)
+	for _, text := range all {
+		e, err := parseEntry([]byte(text))
+		if err != nil {
+			return nil, err
+		}
+		l.entries[e.ID] = e
+	}
+	return l, err
+}
+
+// put keeps the text of an entry.
+func (l *ledger) put(id string, text []byte) error {
+	switch {
+	case l.store != nil:
+		return l.store.Put(l.asks, id, string(text))
+	case l.db != nil:
+		return l.db.Update(func(t *bbolt.Tx) error { return t.Bucket(runsBucket).Put([]byte(id), text) })
+	}
+	return nil
+}
+
+// delete removes entries.
+func (l *ledger) delete(ids []string) error {
+	switch {
+	case l.store != nil:
+		return l.store.Delete(l.asks, ids...)
+	case l.db != nil:
+		return l.db.Update(func(t *bbolt.Tx) error {
+			for _, id := range ids {
+				if err := t.Bucket(runsBucket).Delete([]byte(id)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return nil
 }
 
 // open reads what the file has. bbolt panics over some damage.
@@ -144,10 +197,8 @@ func (l *ledger) note(e *entry) error {
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	if l.db != nil {
-		if err := l.db.Update(func(t *bbolt.Tx) error { return t.Bucket(runsBucket).Put([]byte(e.ID), text) }); err != nil {
-			return fmt.Errorf("ledger: %w", err)
-		}
+	if err := l.put(e.ID, text); err != nil {
+		return fmt.Errorf("ledger: %w", err)
 	}
 	c := *e
 	l.mu.Lock()
@@ -158,18 +209,8 @@ func (l *ledger) note(e *entry) error {
 
 // forget removes runs.
 func (l *ledger) forget(ids ...string) error {
-	if l.db != nil {
-		err := l.db.Update(func(t *bbolt.Tx) error {
-			for _, id := range ids {
-				if err := t.Bucket(runsBucket).Delete([]byte(id)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("ledger: %w", err)
-		}
+	if err := l.delete(ids); err != nil {
+		return fmt.Errorf("ledger: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -260,7 +260,7 @@ func TestEditBehindMissedDeliveries(t *testing.T) {
 			OnStart: true, Wake: woken,
 			Resync: func(_ context.Context, cause string) error {
 				if causes = append(causes, cause); len(causes) == 1 {
-					woken.Missed()
+					woken.Ask(listener.CauseMissed)
 					time.Sleep(3 * time.Minute)
 				}
 				return nil

@@ -13,6 +13,10 @@ type Claim struct {
 	Key        string
 	Deliveries []Delivery
 
+	// Fence says why the claim may belong to another process by now; nil: it cannot.
+	Fence func() error
+	Part  any // of a shared spool: where it comes from
+
 	slot    *slot
 	epoch   int
 	attempt int
@@ -34,12 +38,7 @@ const (
 // Take waits for a key whose turn it is and returns its waiting deliveries. The
 // error is ctx's, or ErrClosed after Stop.
 func (s *Spool) Take(ctx context.Context) (*Claim, error) {
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.readable.Broadcast()
-	})
-	defer stop()
+	defer s.wakeAt(ctx)()
 	for {
 		c, nodes, err := s.await(ctx)
 		if err != nil {
@@ -63,38 +62,11 @@ func (s *Spool) Take(ctx context.Context) (*Claim, error) {
 func (s *Spool) await(ctx context.Context) (*Claim, []node, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for {
-		if ctx.Err() != nil {
-			s.readable.Signal() // what woke this one may be for another
-			return nil, nil, context.Cause(ctx)
-		}
-		if s.closing {
-			return nil, nil, ErrClosed
-		}
-		if !s.held {
-			if next := s.pop(); next != nil {
-				count := maxClaim
-				if next.alone > 0 {
-					count = 1
-				}
-				return &Claim{slot: next, epoch: s.epoch, attempt: int(next.attempts) + 1}, next.peek(count, maxClaimRaw), nil
-			}
-		}
-		s.readable.Wait()
+	next, nodes, err := s.next(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-}
-
-// pop takes the next key. Strangers come first when they may, which is seldom:
-// behind the others they would never come while there is much to do.
-func (s *Spool) pop() *slot {
-	x := &s.index.strangers
-	if len(x.ready) > 0 {
-		defer s.schedule()
-		if x.busy < s.cfg.Strangers && s.strangers.take(time.Now()) {
-			return s.index.pop(x)
-		}
-	}
-	return s.index.pop(&s.index.known)
+	return &Claim{slot: next, epoch: s.epoch, attempt: int(next.attempts) + 1}, nodes, nil
 }
 
 // read reads the records of a claim: those of the first one's key. bad are those
@@ -129,7 +101,8 @@ func (s *Spool) lay(c *Claim, bad []Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.epoch == s.epoch {
-		s.remove(c, bad, func(d *Delivery) {
+		s.drop(c.slot, bad)
+		s.note(bad, func(d *Delivery) {
 			s.burials = append(s.burials, burial{id: d.ID, died: time.Now(), reason: errRecord.Error()})
 		})
 	}
@@ -165,53 +138,18 @@ func (s *Spool) Finish(c *Claim, err error) Outcome {
 	if c.epoch != s.epoch {
 		return Outcome{Retried: len(c.Deliveries)}
 	}
-	now, slot := time.Now(), c.slot
-	if err != nil {
-		slot.attempts++
-	}
-	out := s.judge(c, err, now)
-	attempts := int(slot.attempts)
-	s.remove(c, out.Done, func(d *Delivery) { s.acks = append(s.acks, d.ID) })
-	s.remove(c, out.Dead, func(d *Delivery) {
+	now := time.Now()
+	out, attempts := s.finish(c, err, now)
+	s.note(out.Done, func(d *Delivery) { s.acks = append(s.acks, d.ID) })
+	s.note(out.Dead, func(d *Delivery) {
 		s.burials = append(s.burials, burial{id: d.ID, died: now, attempts: attempts, reason: err.Error()})
 	})
-	slot.alone = uint16(max(0, int(slot.alone)-len(out.Done)-len(out.Dead)))
-	var due time.Time
-	switch {
-	case out.Retried == 0:
-		slot.attempts = 0
-	case errors.Is(err, ErrPermanent):
-		slot.attempts, slot.alone = 0, uint16(out.Retried)
-	default:
-		out.Delay = backoff(attempts, now.Sub(c.Deliveries[0].Received))
-		due = now.Add(out.Delay)
-	}
-	s.release(c, due)
 	return out
 }
 
-// judge says what becomes of the deliveries.
-func (s *Spool) judge(c *Claim, err error, now time.Time) Outcome {
-	var out Outcome
-	switch {
-	case err == nil:
-		out.Done = c.Deliveries
-	case !errors.Is(err, ErrPermanent):
-		for _, d := range c.Deliveries {
-			if now.Sub(d.Received) >= s.cfg.MaxAge {
-				out.Dead = append(out.Dead, d)
-			}
-		}
-	case len(c.Deliveries) == 1:
-		out.Dead = c.Deliveries
-	}
-	out.Retried = len(c.Deliveries) - len(out.Done) - len(out.Dead)
-	return out
-}
-
-// remove takes deliveries of a claim out of the index and has done called for
-// each. The caller holds mu.
-func (s *Spool) remove(c *Claim, list []Delivery, done func(*Delivery)) {
+// note has done called for deliveries that left the index, and the committer woken.
+// The caller holds mu.
+func (s *Spool) note(list []Delivery, done func(*Delivery)) {
 	if len(list) == 0 {
 		return
 	}
@@ -219,54 +157,15 @@ func (s *Spool) remove(c *Claim, list []Delivery, done func(*Delivery)) {
 		s.ackSince = time.Now()
 		s.nudge()
 	}
-	ids := make([]uint64, len(list))
 	for i := range list {
-		ids[i] = list[i].ID
 		done(&list[i])
 	}
-	s.index.remove(c.slot, ids)
 }
 
 // release gives the key of a claim back. The caller holds mu.
 func (s *Spool) release(c *Claim, due time.Time) {
-	if c.epoch != s.epoch {
-		return
-	}
-	s.index.release(c.slot, due)
-	if due.IsZero() {
-		s.readable.Signal()
-	}
-	if !due.IsZero() || len(s.index.strangers.ready) > 0 {
-		s.schedule()
-	}
-}
-
-// schedule sets the timer for the next delayed key, or the next stranger. The
-// caller holds mu.
-func (s *Spool) schedule() {
-	now := time.Now()
-	n, next := s.index.promote(now)
-	if x := &s.index.strangers; len(x.ready) > 0 && x.busy < s.cfg.Strangers {
-		if at := s.strangers.next(now); !at.After(now) {
-			n++
-		} else if next.IsZero() || at.Before(next) {
-			next = at
-		}
-	}
-	for range n {
-		s.readable.Signal()
-	}
-	if !next.IsZero() {
-		s.timer.Reset(next.Sub(now))
-	}
-}
-
-// promote is what the timer calls.
-func (s *Spool) promote() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closed {
-		s.schedule()
+	if c.epoch == s.epoch {
+		s.giveBack(c.slot, due)
 	}
 }
 

@@ -214,15 +214,3 @@ func (s *Spool) settle(ctx context.Context, w *work, r *result, err error) {
 		s.cfg.Log.ErrorContext(ctx, "dead letters are deleted to make room", "deliveries", r.dropped)
 	}
 }
-
-// enter puts stored records into the index.
-func (s *Spool) enter(puts []put) {
-	for _, p := range puts {
-		if s.index.add(p.hash, p.node, p.stranger) {
-			s.readable.Signal()
-		}
-	}
-	if len(s.index.strangers.ready) > 0 {
-		s.schedule()
-	}
-}

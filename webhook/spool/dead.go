@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"time"
 )
 
 // bury moves a waiting record to the dead letters. One that is not there, or of
@@ -93,14 +92,7 @@ func (s *Spool) deadFrom(from uint64) (page []DeadLetter, err error) {
 	err = s.store.view(func(t tx) error {
 		page = nil
 		return t.each(dead, from, func(id uint64, v []byte) error {
-			l, rec, err := readDead(id, v)
-			if err == nil {
-				l.Delivery, err = readRecord(id, rec)
-			}
-			if err != nil {
-				l.Reason = err.Error()
-			}
-			if page = append(page, l); len(page) == deadPage {
+			if page = append(page, ReadDead(id, v)); len(page) == deadPage {
 				return errStop
 			}
 			return nil
@@ -174,17 +166,12 @@ func (s *Spool) redrive(ctx context.Context, ids []uint64) (int, error) {
 
 // revive makes a waiting record of a dead letter; false when it is damaged.
 func (s *Spool) revive(v []byte) (put, bool) {
-	_, rec, err := readDead(0, v)
-	if err != nil {
+	d, ok := Revive(v)
+	if !ok {
 		return put{}, false
 	}
-	d, err := readRecord(0, rec)
-	if err != nil {
-		return put{}, false
-	}
-	d.Received, d.Redriven, d.Stranger = time.Now(), true, false // somebody wants it
-	fresh, _ := encode(nil, &d)
-	return s.putOf(&d, fresh), true
+	fresh, _ := encode(nil, d)
+	return s.putOf(d, fresh), true
 }
 
 // Drop deletes a dead letter; ErrNotFound when there is none of that id.

@@ -16,6 +16,7 @@ type Delivery struct {
 	Stranger       bool // nothing speaks for the sender
 	Redriven       bool // was a dead letter before; Received is when it came back
 	Attempt        int  // 1 the first time, counted since the process started
+	Stored         int  // bytes of the record; of a shared spool
 	Body           []byte
 }
 

@@ -36,4 +36,4 @@ func AppendRecord(d *Delivery) []byte {
 }
 
 // ReadDead decodes any bytes.
-func ReadDead(b []byte) (DeadLetter, []byte, error) { return readDead(1, b) }
+func ReadDeadLetter(b []byte) (DeadLetter, []byte, error) { return readDead(1, b) }

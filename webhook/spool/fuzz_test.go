@@ -15,7 +15,7 @@ func FuzzReadRecord(f *testing.F) {
 		f.Add(spool.AppendRecord(&d))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _, _ = spool.ReadDead(b)
+		_, _, _ = spool.ReadDeadLetter(b)
 		d, err := spool.ReadRecord(b)
 		if err != nil {
 			return

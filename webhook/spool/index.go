@@ -40,6 +40,7 @@ type slot struct {
 	alone    uint16 // so many deliveries are to be handled one by one
 	state    slotState
 	stranger bool
+	gone     bool // another process has the key now
 }
 
 type slotState uint8
@@ -48,6 +49,7 @@ const (
 	ready slotState = iota
 	busy
 	delayed
+	forgotten // and nobody works on it any more
 )
 
 func newIndex() *index { return &index{slots: map[uint64]*slot{}} }
@@ -100,7 +102,7 @@ func (x *index) befriend(s *slot) {
 	case busy:
 		from.busy--
 		to.busy++
-	case delayed:
+	case delayed, forgotten:
 	}
 }
 
@@ -204,6 +206,7 @@ type delayHeap []*slot
 func (h delayHeap) Len() int           { return len(h) }
 func (h delayHeap) Less(a, b int) bool { return h[a].due < h[b].due }
 func (h delayHeap) Swap(a, b int)      { h[a], h[b] = h[b], h[a] }
+func (h *delayHeap) order()            { heap.Init(h) }
 func (h *delayHeap) Push(v any)        { *h = append(*h, v.(*slot)) }
 
 func (h *delayHeap) Pop() any {

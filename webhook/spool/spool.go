@@ -70,9 +70,7 @@ type Spool struct {
 	store      store
 	unreadable atomic.Bool // a reader met damage
 
-	mu        sync.Mutex
-	readable  *sync.Cond // a key is ready, or the end has come
-	index     *index
+	line          // its mu is that of all fields below
 	epoch     int // of index: what was taken from an earlier one no longer counts
 	window    window
 	open      *batch // collects what the next commit stores
@@ -82,14 +80,9 @@ type Spool struct {
 	calls     []*call
 	deadCount int
 	deadBytes int64
-	held      bool
-	closing   bool
-	closed    bool
-	failing   error       // of the last commit
-	failedAt  time.Time   // when that was
-	unread    time.Time   // when it was last said that reading fails
-	timer     *time.Timer // of delayed keys and of strangers
-	strangers allowance
+	failing   error     // of the last commit
+	failedAt  time.Time // when that was
+	unread    time.Time // when it was last said that reading fails
 
 	rescued time.Time     // the last time that the file was made anew; the committer's own
 	trimmed time.Time     // the last trim; the committer's own
@@ -101,6 +94,24 @@ type Spool struct {
 // error is ErrLocked while another process has the directory, ctx's, or says why
 // the directory cannot be used.
 func Open(ctx context.Context, cfg Config) (*Spool, error) {
+	cfg = cfg.withDefaults()
+	s := &Spool{
+		cfg: cfg, seed: maphash.MakeSeed(), window: newWindow(), open: newBatch(),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	s.scratch.New = func() any { return new([]byte) }
+	s.init(&cfg)
+	if err := s.openStore(ctx); err != nil {
+		s.unlock()
+		return nil, err
+	}
+	s.begin()
+	go s.commits(context.WithoutCancel(ctx))
+	return s, nil
+}
+
+// withDefaults fills the zero fields.
+func (cfg Config) withDefaults() Config {
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
 	cfg.MaxDeliveries = cmp.Or(cfg.MaxDeliveries, defaultMaxDeliveries)
 	cfg.MaxAge = cmp.Or(cfg.MaxAge, defaultMaxAge)
@@ -109,19 +120,7 @@ func Open(ctx context.Context, cfg Config) (*Spool, error) {
 	if cfg.Lost == nil {
 		cfg.Lost = func() {}
 	}
-	s := &Spool{
-		cfg: cfg, seed: maphash.MakeSeed(), index: newIndex(), window: newWindow(), open: newBatch(), held: cfg.Held,
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
-	}
-	s.scratch.New = func() any { return new([]byte) }
-	s.readable = sync.NewCond(&s.mu)
-	if err := s.openStore(ctx); err != nil {
-		s.unlock()
-		return nil, err
-	}
-	s.timer = time.AfterFunc(time.Hour, s.promote)
-	go s.commits(context.WithoutCancel(ctx))
-	return s, nil
+	return cfg
 }
 
 // openStore opens the file, or memory.
@@ -153,10 +152,7 @@ func (s *Spool) openFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.lock, err = os.OpenFile(lock, os.O_CREATE|os.O_RDWR|noFollow, 0o600); err != nil { //nolint:gosec // the directory of the configuration
-		return err
-	}
-	if err := lockFile(s.lock); err != nil {
+	if err := s.take(lock); err != nil {
 		return err
 	}
 	if err := os.Remove(path + newSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -181,6 +177,36 @@ func (s *Spool) openFile(ctx context.Context) error {
 		s.store = b
 	}
 	return err
+}
+
+// Hold has a directory for one process of several whose deliveries are elsewhere. The
+// error is ErrLocked while another process has it. Without a directory there is nothing
+// to hold.
+func Hold(dir string) (release func(), err error) {
+	s := &Spool{cfg: Config{Directory: dir}}
+	if dir == "" {
+		return s.unlock, nil
+	}
+	if err := ownFolder(dir); err != nil {
+		return nil, err
+	}
+	lock := filepath.Join(dir, lockName)
+	if err := own(lock); err != nil {
+		return nil, err
+	}
+	if err := s.take(lock); err != nil {
+		s.unlock()
+		return nil, err
+	}
+	return s.unlock, nil
+}
+
+// take locks the directory.
+func (s *Spool) take(lock string) (err error) {
+	if s.lock, err = os.OpenFile(lock, os.O_CREATE|os.O_RDWR|noFollow, 0o600); err != nil { //nolint:gosec // the directory of the configuration
+		return err
+	}
+	return lockFile(s.lock)
 }
 
 // path is where the file of the spool lies.
@@ -362,22 +388,6 @@ func (s *Spool) nudge() {
 	case s.wake <- struct{}{}:
 	default:
 	}
-}
-
-// Start lets Take hand out deliveries.
-func (s *Spool) Start() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held = false
-	s.readable.Broadcast()
-}
-
-// Stop makes Accept refuse and Take end; Finish still works.
-func (s *Spool) Stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closing = true
-	s.readable.Broadcast()
 }
 
 // Close stops the spool, stores what is left to store and gives the directory

@@ -18,14 +18,8 @@ type Stats struct {
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := s.index
-	st := Stats{
-		Depth: x.count(), Bytes: x.bytes(), Strangers: x.strangers.count, Working: x.known.busy + x.strangers.busy, Delayed: len(x.delayed),
-		DeadLetters: s.deadCount, InMemory: s.lock == nil,
-	}
-	if at := x.oldest(); at > 0 {
-		st.OldestAge = max(0, time.Since(time.Unix(int64(at), 0)))
-	}
+	st := s.stats()
+	st.DeadLetters, st.InMemory = s.deadCount, s.lock == nil
 	return st
 }
 

@@ -33,6 +33,8 @@ type Config struct {
 	Book    *origins.Book
 	// StateDirectory has what GitOps remembers; empty: it ends with the process.
 	StateDirectory string
+	// GitOps has that for several processes; nil: there is one.
+	GitOps gitops.Store
 	// Registered tells which organization a subscription belongs to, nil where it
 	// is not known.
 	Registered func(subscription string) *azuredevops.Client
@@ -51,7 +53,7 @@ func New(cfg Config) *Follower {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Follower{cfg: cfg, gitops: gitops.New(gitops.Config{Catalog: cfg.Catalog, StateDirectory: cfg.StateDirectory, Log: cfg.Log})}
+	return &Follower{cfg: cfg, gitops: gitops.New(gitops.Config{Catalog: cfg.Catalog, StateDirectory: cfg.StateDirectory, Store: cfg.GitOps, Log: cfg.Log})}
 }
 
 // work is what deliveries say of one organization.

@@ -49,15 +49,30 @@ func (f *Follower) Relist(ctx context.Context, org *azuredevops.Client, cause ca
 	for _, c := range settled {
 		u.refresh(ctx, c)
 	}
-	u.neighbours(ctx)
+	if err := u.neighbours(ctx); err != nil {
+		return err
+	}
 	// Before anything is written: a process that is killed behind the writing has
-	// to know later what to take away.
-	u.book.Note(slices.Collect(maps.Values(u.made)), nil)
+	// to know later what to take away, and so has any other.
+	if err := u.note(ctx, u.made, nil); err != nil {
+		return err
+	}
 	u.write(ctx)
+	if err := u.book.Sync(ctx); err != nil {
+		return errors.Join(append(u.errs, u.session.Err(), err)...)
+	}
 	u.remove(ctx)
 	u.clear(ctx)
-	u.book.Note(nil, slices.Collect(maps.Values(u.gone)))
+	u.errs = append(u.errs, u.note(ctx, nil, u.gone))
 	return errors.Join(append(u.errs, u.session.Err())...)
+}
+
+// note tells the book, unless another process has the work by now.
+func (u *update) note(ctx context.Context, made, gone map[catalog.Key]origins.Origin) error {
+	if err := port.CheckFence(ctx); err != nil {
+		return err
+	}
+	return u.book.Note(ctx, slices.Collect(maps.Values(made)), slices.Collect(maps.Values(gone)))
 }
 
 // compareFrom is how many entities of a blueprint are compared before they are
@@ -166,10 +181,13 @@ func (u *update) take(ctx context.Context, src *source, rec azuredevops.Record) 
 
 // neighbours lists the records of later resources that set the same members of
 // the same entities: theirs are the values that stay.
-func (u *update) neighbours(ctx context.Context) {
+func (u *update) neighbours(ctx context.Context) error {
 	rivals := u.rivals()
 	if len(rivals) == 0 {
-		return
+		return nil
+	}
+	if err := u.book.Sync(ctx); err != nil {
+		return err
 	}
 	for _, k := range slices.Clone(u.order) {
 		kinds := map[string]bool{}
@@ -191,6 +209,7 @@ func (u *update) neighbours(ctx context.Context) {
 			}
 		}
 	}
+	return nil
 }
 
 // rivals are, per resource, the kinds of later ones that set a member which the

@@ -3,6 +3,7 @@ package origins
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/statefile"
 	"github.com/ado-port/ado-port/mapping/catalog"
+	"github.com/ado-port/ado-port/replica"
 )
 
 // A Book answers which entities came from a part of Azure DevOps, and from where
@@ -32,6 +34,19 @@ type Book struct {
 	index   []entry
 	live    map[catalog.Key]change   // by line
 	found   map[uint64][]catalog.Key // lines of live by their hashes
+
+	// Of a book of several processes. Who holds logMu reads the log; it is taken before mu.
+	shared  *replica.Log // nil: it is one process's
+	logMu   sync.Mutex
+	reading struct {
+		mu      sync.Mutex
+		next    *reading // that somebody waits for
+		running bool
+	}
+	at     replica.Position
+	name   string // of the file, in the log
+	synced bool   // the log has been read to its end once
+	own    bool   // what lies in dir is from a time when this process was alone
 }
 
 // An entry leads from a part, or an entity, to an origin in the file.
@@ -45,6 +60,7 @@ type change struct {
 	Origin
 	gone bool
 	at   time.Time
+	pos  replica.Position // in the log of several processes
 }
 
 const (
@@ -61,7 +77,7 @@ func Open(dir string, log *slog.Logger) *Book {
 	if err := b.readJournal(); err != nil {
 		log.Warn("what live events changed is not remembered completely: the next resync mends it", "err", err)
 	}
-	if err := b.Turn(time.Time{}); err != nil {
+	if err := errors.Join(b.openFile(), b.rewriteJournal()); err != nil {
 		log.Warn("the memory of origins cannot be used: deletion needs a resync", "err", err)
 	}
 	return b
@@ -69,9 +85,23 @@ func Open(dir string, log *slog.Logger) *Book {
 
 // Turn takes over the file that a resync has made current. Of what live events
 // have changed only what happened since the resync began stays.
-func (b *Book) Turn(since time.Time) error {
+func (b *Book) Turn(ctx context.Context, since time.Time) error {
+	if b.shared != nil {
+		b.logMu.Lock()
+		defer b.logMu.Unlock()
+		return b.publish(ctx, since)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.turn(func(c *change) bool { return !c.at.Before(since) })
+	if b.dir == "" {
+		return nil
+	}
+	return errors.Join(b.openFile(), b.rewriteJournal())
+}
+
+// turn drops the file, and the changes that do not stay.
+func (b *Book) turn(stays func(*change) bool) {
 	if b.file != nil {
 		_ = b.file.Close()
 		b.file, b.index = nil, nil
@@ -79,14 +109,10 @@ func (b *Book) Turn(since time.Time) error {
 	old := b.live
 	b.live, b.found = map[catalog.Key]change{}, map[uint64][]catalog.Key{}
 	for _, o := range old {
-		if !o.at.Before(since) {
+		if stays(&o) {
 			b.keep(o)
 		}
 	}
-	if b.dir == "" {
-		return nil
-	}
-	return errors.Join(b.openFile(), b.rewriteJournal())
 }
 
 func (b *Book) openFile() error {
@@ -151,6 +177,11 @@ func parseJournal(f io.Reader, visit func(change)) error {
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != journalHeader {
 		return errors.New("journal of origins: not a file of this version")
 	}
+	return parseChanges(r, visit)
+}
+
+// parseChanges reads changes as they stand in a journal.
+func parseChanges(r byteReader, visit func(change)) error {
 	var organization lastKey
 	for {
 		mark, err := r.ReadByte()
@@ -196,31 +227,42 @@ func (o *change) appendJournal(b []byte) []byte {
 }
 
 // Note records what a live event has found: origins that make entities now, and
-// origins that do not any more.
-func (b *Book) Note(made, gone []Origin) {
+// origins that do not any more. An error says that other processes do not know of it:
+// then nothing may be written.
+func (b *Book) Note(ctx context.Context, made, gone []Origin) error {
+	if b.shared != nil {
+		return b.tell(ctx, made, gone)
+	}
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []byte
+	var changes []change
 	for i, list := range [][]Origin{made, gone} {
 		for _, o := range list {
 			l := change{Origin: o, gone: i == 1, at: now}
 			known, ok := b.live[o.Line()]
-			b.keep(l)
 			if ok && known.gone == l.gone {
-				continue // the journal has it
+				known.at = now // the journal has it
+				b.live[o.Line()] = known
+				continue
 			}
+			changes = append(changes, l)
 			out = l.appendJournal(out)
 		}
 	}
+	for _, c := range changes {
+		b.keep(c)
+	}
 	if b.journal == nil || len(out) == 0 {
-		return
+		return nil
 	}
 	if _, err := b.journal.Write(out); err != nil {
-		b.log.Warn("what live events change is not remembered beyond this process", "err", err)
+		b.log.WarnContext(ctx, "what live events change is not remembered beyond this process", "err", err)
 		_ = b.journal.Close()
 		b.journal = nil
 	}
+	return nil
 }
 
 // hashes are those under which an origin is found: its entity, and its project,

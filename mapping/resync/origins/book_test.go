@@ -60,7 +60,7 @@ func TestBookFindsPartsAndEntities(t *testing.T) {
 	found, err = b.OfEntity(all[7].Entity())
 	check("an entity", "r7", found, err)
 
-	b.Note([]Origin{originOf("repository", "p1", "new")}, []Origin{all[11]})
+	b.Note(t.Context(), []Origin{originOf("repository", "p1", "new")}, []Origin{all[11]})
 	found, err = b.Of("repository", part("p1", ""))
 	if !b.Has("repository", part("p1", "new")) {
 		t.Error("what an event has found is not known")
@@ -73,7 +73,7 @@ func TestBookFindsPartsAndEntities(t *testing.T) {
 
 	before := time.Now().Add(time.Hour) // a resync that began later has seen it all
 	writeOrigins(t, dir, never, all[1])
-	if err := b.Turn(before); err != nil {
+	if err := b.Turn(t.Context(), before); err != nil {
 		t.Fatal(err)
 	}
 	found, err = b.Of("repository", part("p1", ""))
@@ -83,7 +83,7 @@ func TestBookFindsPartsAndEntities(t *testing.T) {
 func TestBookWithoutADirectoryRemembersLiveEvents(t *testing.T) {
 	t.Parallel()
 	b := Open("", slog.New(slog.DiscardHandler))
-	b.Note([]Origin{originOf("branch", "p", "x")}, nil)
+	b.Note(t.Context(), []Origin{originOf("branch", "p", "x")}, nil)
 	found, err := b.Of("branch", part("p", ""))
 	if got := names(t, found, err); got != "x" {
 		t.Errorf("found %q, want x", got)
@@ -94,7 +94,7 @@ func TestDamagedJournalKeepsWhatCanBeRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	b := Open(dir, slog.New(slog.DiscardHandler))
-	b.Note([]Origin{originOf("branch", "p", "x"), originOf("branch", "p", "y")}, nil)
+	b.Note(t.Context(), []Origin{originOf("branch", "p", "x"), originOf("branch", "p", "y")}, nil)
 	path := filepath.Join(dir, journalFile)
 	whole, err := os.ReadFile(path)
 	if err != nil {
@@ -130,7 +130,7 @@ func TestBookKnowsWhetherAResyncHasEnded(t *testing.T) {
 		t.Error("origins of no resync are known")
 	}
 	writeOrigins(t, dir, never, originOf("repository", "p", "a"))
-	if err := b.Turn(time.Now()); err != nil || !b.Known() {
+	if err := b.Turn(t.Context(), time.Now()); err != nil || !b.Known() {
 		t.Errorf("Turn = %v, known %v", err, b.Known())
 	}
 }
@@ -143,9 +143,9 @@ func TestTurnKeepsWhatIsNewer(t *testing.T) {
 	a, c := originOf("repository", "p", "a"), originOf("repository", "p", "c")
 	writeOrigins(t, dir, never, a)
 	begun := time.Now()
-	b.Note([]Origin{c}, []Origin{a})
+	b.Note(t.Context(), []Origin{c}, []Origin{a})
 	for range 2 {
-		if err := b.Turn(begun); err != nil {
+		if err := b.Turn(t.Context(), begun); err != nil {
 			t.Fatal(err)
 		}
 		found, err := b.Of("repository", part("p", ""))
@@ -154,7 +154,7 @@ func TestTurnKeepsWhatIsNewer(t *testing.T) {
 		}
 		b = Open(dir, slog.New(slog.DiscardHandler))
 	}
-	b.Note([]Origin{a}, nil) // it is back
+	b.Note(t.Context(), []Origin{a}, nil) // it is back
 	found, err := b.OfEntity(a.Entity())
 	if got := names(t, found, err); got != "a" {
 		t.Errorf("found %q, want a", got)
@@ -173,14 +173,14 @@ func TestJournalIsNotWrittenAgain(t *testing.T) {
 		}
 		return info.Size()
 	}
-	b.Note([]Origin{originOf("branch", "p", "x")}, nil)
+	b.Note(t.Context(), []Origin{originOf("branch", "p", "x")}, nil)
 	before := size()
-	b.Note([]Origin{originOf("branch", "p", "x")}, nil)
-	b.Note(nil, nil)
+	b.Note(t.Context(), []Origin{originOf("branch", "p", "x")}, nil)
+	b.Note(t.Context(), nil, nil)
 	if size() != before {
 		t.Errorf("%d bytes after %d", size(), before)
 	}
-	b.Note(nil, []Origin{originOf("branch", "p", "x")})
+	b.Note(t.Context(), nil, []Origin{originOf("branch", "p", "x")})
 	if size() == before {
 		t.Error("an end is not in the journal")
 	}
@@ -225,7 +225,7 @@ func TestBookThatCannotBeUsed(t *testing.T) {
 			if b.Known() || !strings.Contains(log.String(), tt.want) {
 				t.Errorf("known %v, log %q, want %q", b.Known(), &log, tt.want)
 			}
-			b.Note([]Origin{originOf("branch", "p", "y")}, nil) // it goes on in memory
+			b.Note(t.Context(), []Origin{originOf("branch", "p", "y")}, nil) // it goes on in memory
 			found, err := b.Of("branch", part("p", ""))
 			if got := names(t, found, err); got != "y" {
 				t.Errorf("found %q, want y", got)
@@ -254,8 +254,8 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		b.Note([]Origin{originOf("branch", "p", "x")}, nil)
-		b.Note(nil, []Origin{originOf("branch", "p", "x")})
+		b.Note(t.Context(), []Origin{originOf("branch", "p", "x")}, nil)
+		b.Note(t.Context(), nil, []Origin{originOf("branch", "p", "x")})
 	}
 	if n := strings.Count(log.String(), "not remembered beyond this process"); n != 1 {
 		t.Errorf("said %d times, want once: %s", n, &log)

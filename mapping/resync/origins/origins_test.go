@@ -214,7 +214,7 @@ func TestOrganizationsOfOlderFiles(t *testing.T) {
 		t.Errorf("found %v, %v", found, err)
 	}
 	old.Ref.Identifier = "b"
-	b.Note([]Origin{old}, nil)
+	b.Note(t.Context(), []Origin{old}, nil)
 	b = Open(dir, slog.New(slog.DiscardHandler))
 	if found, err = b.Of("repository", part("p1", "")); err != nil || len(found) != 2 {
 		t.Errorf("found %v, %v; want that of the journal too", found, err)

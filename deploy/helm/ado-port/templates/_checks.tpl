@@ -2,7 +2,7 @@
 {{- define "ado-port.checks" -}}
 {{- $v := .Values }}
 {{- if $v.autoscaling.enabled }}
-{{- fail "autoscaling.enabled: one pod does the work of a role. Waiting deliveries and the memory of the last resync lie in its state directory, and several pods cannot share them yet" }}
+{{- fail "autoscaling.enabled: one pod does the work of a role, or with sharedQueue a number of pods that you choose; more of them do not make a resync faster" }}
 {{- end }}
 {{- if eq $v.mode "agent" }}
 {{- if and (gt (int $v.replicaCount) 1) $v.state.persistence.enabled }}
@@ -26,9 +26,18 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if and (or $v.sharedQueue.enabled $v.sharedQueue.url) (or (eq $v.workload.kind "CronJob") $v.liveEvents.worker.enabled $v.actionsProcessor.worker.enabled) }}
+{{- fail "sharedQueue: the main pods do everything; set workload.kind to Deployment and leave out the workers for live events and actions" }}
+{{- end }}
 {{- range $name, $role := include "ado-port.roles" . | fromYaml }}
 {{- if gt (int ($role.replicas | default 1)) 1 }}
-{{- fail (printf "%s: %d replicas. Waiting deliveries and the memory of the last resync lie in the state directory of one pod, and several pods cannot share them yet: set 1" $name (int $role.replicas)) }}
+{{- $shared := or $v.sharedQueue.enabled $v.sharedQueue.url }}
+{{- if or (ne $name "main") (not $shared) }}
+{{- fail (printf "%s: %d replicas. Waiting deliveries and the memory of the last resync lie in the state directory of one pod: set 1, or have several main pods share a Redis with sharedQueue" $name (int $role.replicas)) }}
+{{- end }}
+{{- if $v.state.persistence.enabled }}
+{{- fail "main: several pods cannot share a volume; set state.persistence.enabled to false: what has to last is in Redis" }}
+{{- end }}
 {{- end }}
 {{- if and $v.state.persistence.enabled $role.strategy }}
 {{- if or (eq ($role.strategy.type | default "") "RollingUpdate") $role.strategy.rollingUpdate }}

@@ -19,6 +19,11 @@ that one pod template serves all:
 {{- $_ := set $roles "main" (dict "suffix" "" "service" $v.service "resources" $v.resources "state" "state"
       "listener" $v.integration.eventListener "extraContainers" $v.workload.deployment.extraContainers
       "replicas" $v.workload.deployment.replicas "strategy" (dict "type" $v.workload.deployment.rolloutStrategy)) }}
+{{- $several := max (int $v.workload.deployment.replicas) (int $v.replicaCount) }}
+{{- if gt $several 1 }}
+{{- /* One after the other: those that stay take over the work of the one that goes. */}}
+{{- $_ := set $roles "main" (merge (dict "replicas" $several "strategy" (dict "type" "RollingUpdate" "rollingUpdate" (dict "maxUnavailable" 1 "maxSurge" 1))) $roles.main) }}
+{{- end }}
 {{- end }}
 {{- if $v.liveEvents.worker.enabled }}
 {{- $_ := set $roles "live-events" (dict "suffix" "le-" "service" $v.liveEvents.service "resources" $v.liveEvents.worker.resources "state" "le-state"
@@ -50,6 +55,7 @@ that one pod template serves all:
       "OCEAN__LAKEHOUSE_ENABLED" $v.lakehouseEnabled
       "OCEAN__PROCESSING_MODE" $v.processingMode }}
 {{- with $v.createPortResourcesOrigin }}{{ $_ := set $e "OCEAN__CREATE_PORT_RESOURCES_ORIGIN" . }}{{ end }}
+{{- if and $v.sharedQueue.minReplicas (eq $name "main") }}{{ $_ := set $e "OCEAN__SHARED_QUEUE_MIN_REPLICAS" $v.sharedQueue.minReplicas }}{{ end }}
 {{- with $v.clientTimeout }}{{ $_ := set $e "OCEAN__CLIENT_TIMEOUT" . }}{{ end }}
 {{- if $v.integration.oauth.enabled }}{{ $_ := set $e "OCEAN__OAUTH_ACCESS_TOKEN_FILE_PATH" $v.integration.oauth.access_token_file_path }}{{ end }}
 {{- if ne (int .role.service.port) 8000 }}{{ $_ := set $e "APPLICATION__PORT" .role.service.port }}{{ end }}
@@ -116,6 +122,9 @@ that one pod template serves all:
 {{- else }}
 OCEAN__PORT__CLIENT_ID: {{ include "ado-port.text" .Values.port.clientId | toJson }}
 OCEAN__PORT__CLIENT_SECRET: {{ include "ado-port.text" .Values.port.clientSecret | toJson }}
+{{- with .Values.sharedQueue.url }}
+OCEAN__SHARED_QUEUE_URL: {{ include "ado-port.text" . | toJson }}
+{{- end }}
 {{- range $k, $x := .Values.integration.secrets }}
 OCEAN__INTEGRATION__CONFIG__{{ snakecase $k | upper }}: {{ include "ado-port.text" $x | toJson }}
 {{- end }}

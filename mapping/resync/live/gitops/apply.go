@@ -27,8 +27,10 @@ func (r *run) apply(ctx context.Context, entities []port.Entity, after spec, unr
 	maps.Copy(both, before)
 	// Before anything is written: a process that is killed behind the writing has to
 	// know later what to take away, and others have to know what not to.
-	if err := r.remember(ctx, both); err != nil {
-		return false, err
+	if !r.g.memory.settled(both, before) {
+		if err := r.remember(ctx, both); err != nil {
+			return false, err
+		}
 	}
 	written := r.write(ctx, entities)
 	if err := errors.Join(unread, r.session.Err()); err != nil || !after.whole {
@@ -52,13 +54,15 @@ func (r *run) remember(ctx context.Context, declared refs) error {
 		return err
 	}
 	defer end()
-	r.g.memory.set(r.at, declared)
-	return nil
+	return r.g.memory.set(ctx, r.at, declared)
 }
 
 // withdraw deletes what is remembered of this repository, and neither it nor another
 // one declares. What stays nevertheless is remembered for the next try.
 func (r *run) withdraw(ctx context.Context, declared, before refs) (catalog.Deleted, error) {
+	if r.g.memory.settled(declared, before) {
+		return catalog.Deleted{}, nil
+	}
 	end, err := r.g.alone(ctx)
 	if err != nil {
 		return catalog.Deleted{}, err
@@ -74,8 +78,7 @@ func (r *run) withdraw(ctx context.Context, declared, before refs) (catalog.Dele
 	for _, ref := range slices.Concat(done.Failed, done.Referred) {
 		declared[ref] = struct{}{}
 	}
-	r.g.memory.set(r.at, declared)
-	return done, err
+	return done, errors.Join(err, r.g.memory.set(ctx, r.at, declared))
 }
 
 // declared is what the specs declare together.

@@ -33,7 +33,9 @@ type Config struct {
 	// StateDirectory has the memory of what was applied; empty: it ends with the
 	// process.
 	StateDirectory string
-	Log            *slog.Logger // nil means none
+	// Store has it for several processes; nil: there is one.
+	Store Store
+	Log   *slog.Logger // nil means none
 }
 
 // A Gitops follows the pushes of all repositories. Safe for concurrent use.
@@ -58,8 +60,14 @@ func New(cfg Config) *Gitops {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	log := cfg.Log
-	return &Gitops{catalog: cfg.Catalog, log: log, memory: openMemory(cfg.StateDirectory, log), done: map[repository]done{}}
+	g := &Gitops{catalog: cfg.Catalog, log: cfg.Log, done: map[repository]done{}}
+	if cfg.Store != nil {
+		g.memory = openMemory("", cfg.Log)
+		g.memory.store, g.memory.done = cfg.Store, map[repository]done{}
+	} else {
+		g.memory = openMemory(cfg.StateDirectory, cfg.Log)
+	}
+	return g
 }
 
 // headsPrefix is what a ref that is a branch begins with. A tag is none, whatever
@@ -163,7 +171,10 @@ func (r *run) follow(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	last := r.g.last(r.at)
+	last, err := r.g.last(ctx, r.at)
+	if err != nil {
+		return err
+	}
 	now := done{commit: r.commit + " " + r.how()}
 	if now.commit == last.commit {
 		return nil
@@ -185,8 +196,7 @@ func (r *run) follow(ctx context.Context) (err error) {
 			now.made = [32]byte{} // the next push tries again
 		}
 	}
-	r.g.did(r.at, now)
-	return nil
+	return r.g.did(ctx, r.at, now)
 }
 
 // how is what the mapping says of specs.
@@ -208,14 +218,21 @@ func (r *run) hash(entities []port.Entity, after spec) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-func (g *Gitops) last(at repository) done {
+func (g *Gitops) last(ctx context.Context, at repository) (done, error) {
+	if g.memory.store != nil {
+		return g.memory.look(ctx, at)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.done[at]
+	return g.done[at], nil
 }
 
-func (g *Gitops) did(at repository, d done) {
+func (g *Gitops) did(ctx context.Context, at repository, d done) error {
+	if g.memory.store != nil {
+		return g.memory.did(ctx, at, d)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.done[at] = d
+	return nil
 }

@@ -3,6 +3,7 @@ package gitops
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -31,9 +32,12 @@ type refs map[port.Ref]struct{}
 type memory struct {
 	path string // empty: it ends with the process
 	log  *slog.Logger
+	// store has it for several processes, instead of the file; nil: there is one.
+	store Store
 
 	mu      sync.Mutex
 	applied map[repository]refs
+	done    map[repository]done // of several processes
 	unsaved bool
 }
 
@@ -85,12 +89,13 @@ func (m *memory) elsewhere(at repository, ref port.Ref) bool {
 	return false
 }
 
-// set remembers the entities of a repository in place of those before.
-func (m *memory) set(at repository, declared refs) {
+// set remembers the entities of a repository in place of those before. An error says
+// that other processes do not know them.
+func (m *memory) set(ctx context.Context, at repository, declared refs) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if maps.Equal(m.applied[at], declared) && !m.unsaved {
-		return
+		return nil
 	}
 	own := refs{}
 	for ref := range declared { // a part of a spec would hold all of it in memory
@@ -100,30 +105,51 @@ func (m *memory) set(at repository, declared refs) {
 	if len(own) == 0 {
 		delete(m.applied, at)
 	}
+	if m.store != nil {
+		err := m.share(ctx, at)
+		m.unsaved = err != nil
+		return err
+	}
 	if m.path == "" {
-		return
+		return nil
 	}
 	err := statefile.Replace(m.path, formatMemory(m.applied))
 	if m.unsaved = err != nil; m.unsaved {
 		_ = os.Remove(m.path) // none proves nothing, an old one might prove what is not so any more
-		m.log.Warn("what GitOps applies is not remembered beyond this process", "path", m.path, "err", err)
+		m.log.WarnContext(ctx, "what GitOps applies is not remembered beyond this process", "path", m.path, "err", err)
 	}
+	return nil
 }
 
-// A saved is the form of a repository in the file.
+// A saved is the form of a repository in the file, or in a Store.
 type saved struct {
 	Organization string     `json:"organization"`
 	Repository   string     `json:"repository"`
 	Declared     []port.Ref `json:"declared"`
+	// Of several processes: see done.
+	Commit string `json:"commit,omitempty"`
+	Made   []byte `json:"made,omitempty"`
+}
+
+func savedOf(at repository, declared refs) saved {
+	return saved{Organization: at.organization, Repository: at.id, Declared: slices.SortedFunc(maps.Keys(declared), func(x, y port.Ref) int {
+		return cmp.Or(cmp.Compare(x.Blueprint, y.Blueprint), cmp.Compare(x.Identifier, y.Identifier))
+	})}
+}
+
+func (s *saved) refs() (repository, refs) {
+	declared := refs{}
+	for _, ref := range s.Declared {
+		declared[ref] = struct{}{}
+	}
+	return repository{s.Organization, s.Repository}, declared
 }
 
 // formatMemory is the file, the same for the same content.
 func formatMemory(applied map[repository]refs) []byte {
 	list := make([]saved, 0, len(applied))
 	for at, declared := range applied {
-		list = append(list, saved{at.organization, at.id, slices.SortedFunc(maps.Keys(declared), func(x, y port.Ref) int {
-			return cmp.Or(cmp.Compare(x.Blueprint, y.Blueprint), cmp.Compare(x.Identifier, y.Identifier))
-		})})
+		list = append(list, savedOf(at, declared))
 	}
 	slices.SortFunc(list, func(x, y saved) int {
 		return cmp.Or(cmp.Compare(x.Organization, y.Organization), cmp.Compare(x.Repository, y.Repository))
@@ -144,12 +170,9 @@ func parseMemory(b []byte) (map[repository]refs, error) {
 		return nil, err
 	}
 	out := map[repository]refs{}
-	for _, s := range list {
-		declared := refs{}
-		for _, ref := range s.Declared {
-			declared[ref] = struct{}{}
-		}
-		out[repository{s.Organization, s.Repository}] = declared
+	for i := range list {
+		at, declared := list[i].refs()
+		out[at] = declared
 	}
 	return out, nil
 }

@@ -2,7 +2,10 @@ package gitops
 
 import (
 	"context"
+	"errors"
 	"sync"
+
+	"github.com/ado-port/ado-port/port"
 )
 
 // turns let one after the other work on a repository.
@@ -39,8 +42,21 @@ func (t *turns) take(ctx context.Context, at repository) (end func(), err error)
 	}
 }
 
-// alone waits until no other run notes what a repository declares, or deletes: that
-// must not change between the proof that an entity may go and its deletion.
+// alone waits until no other run notes what a repository declares, or deletes, here or
+// in another process: that must not change between the proof that an entity may go and
+// its deletion. Then it knows what others have applied.
 func (g *Gitops) alone(ctx context.Context) (end func(), err error) {
-	return g.turns.take(ctx, repository{})
+	end, err = g.turns.take(ctx, repository{})
+	if err != nil || g.memory.store == nil {
+		return end, err
+	}
+	unlock, err := g.memory.store.Lock(ctx, "gitops")
+	if err == nil {
+		if err = errors.Join(port.CheckFence(ctx), g.memory.refresh(ctx)); err == nil {
+			return func() { unlock(); end() }, nil
+		}
+		unlock()
+	}
+	end()
+	return nil, err
 }

@@ -1,0 +1,93 @@
+package hooks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// A Store has what several processes know, of which one at a time looks after the
+// subscriptions and sets it.
+type Store interface {
+	Get(ctx context.Context) ([]byte, error) // nil: nothing
+	Set(ctx context.Context, b []byte) error
+}
+
+// followEvery is the time between two looks at what the leader knows.
+const followEvery = 5 * time.Second
+
+// Follow takes over what the process knows that looks after the subscriptions, until
+// ctx is done: to which organization each belongs, and that they have their
+// credentials. A process that is alone knows it itself.
+func (k *Keeper) Follow(ctx context.Context) {
+	if k == nil || k.cfg.State == nil {
+		return
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		if !k.running.Load() {
+			_ = k.load(ctx) // again in a moment
+		}
+		timer.Reset(followEvery)
+	}
+}
+
+// load reads the shared state.
+func (k *Keeper) load(ctx context.Context) error {
+	if k.cfg.State == nil {
+		return nil
+	}
+	b, err := k.cfg.State.Get(ctx)
+	if err != nil || b == nil {
+		return err
+	}
+	if err := k.state.replace(b); err != nil {
+		return err
+	}
+	for _, o := range k.each {
+		if k.state.checked(o.c.Key()).IsZero() {
+			return nil
+		}
+	}
+	k.looked.Store(true)
+	return nil
+}
+
+// replace takes over another state.
+func (s *state) replace(b []byte) error {
+	var f stateFile
+	if err := json.Unmarshal(b, &f); err != nil {
+		return err
+	}
+	if f.Version != fileVersion || len(f.Salt) == 0 {
+		return errors.New("not a state of this version")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dirty {
+		return nil // what is about to be saved is newer
+	}
+	s.f = f
+	s.fill()
+	return nil
+}
+
+// sharedAlive is lastAlive of several processes.
+func (k *Keeper) sharedAlive(ctx context.Context) time.Time {
+	b, err := k.cfg.Alive.Get(ctx)
+	if err != nil || b == nil {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, string(b))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}

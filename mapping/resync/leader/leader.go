@@ -1,0 +1,309 @@
+// Package leader sees to it that what is to be done once is done by one process:
+// resyncs, the subscriptions of service hooks, runs of actions. A process that is
+// alone does it all. Of several the one does that has the leader's seat in the
+// [replica.Group]; when it ends, hangs or is cut off, another one takes the seat, and
+// what the first goes on with is not written any more.
+//
+// What the next leader has to know is in Redis: that a resync was under way, since
+// when Port may have asked for another one, and that somebody wants one.
+package leader
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/replica"
+)
+
+// Config says who leads what.
+type Config struct {
+	Group *replica.Group // nil: this process is alone
+	// Wake asks the resync of this process to run; it must not wait.
+	Wake func(cause string)
+	Log  *slog.Logger // nil means none
+}
+
+// A Leader knows whether this process leads. Safe for concurrent use.
+type Leader struct {
+	cfg    Config
+	open   chan struct{} // closed when events may be handled
+	opened sync.Once
+	asked  chan string
+
+	mu    sync.Mutex
+	terms chan *replica.Term // buffered: the seat was gained
+	end   context.CancelCauseFunc
+}
+
+// A Turn is what somebody who begins to lead has to know.
+type Turn struct {
+	First bool      // nobody has led before, or not for a while
+	Left  bool      // a resync was under way when the leader before ended
+	Began time.Time // when the last resync began; zero: not known
+}
+
+// Begins says whether to begin with a resync; configured is what a process does that
+// starts alone.
+func (t Turn) Begins(configured bool) bool { return t.Left || t.First && configured }
+
+// Since is the time since when requests for a resync count that came before the turn;
+// alone is that of a process that starts alone.
+func (t Turn) Since(alone time.Time) time.Time {
+	if !t.Began.IsZero() {
+		return t.Began
+	}
+	return alone
+}
+
+const (
+	look     = time.Second // between two looks at what is asked for
+	absence  = time.Minute // without a leader, after which the next one is the first
+	openLook = 300 * time.Millisecond
+	askAgain = time.Second
+	// life is as long as it may be: a resync that is begun again costs more than some
+	// seconds without a leader.
+	life = 10 * time.Second
+)
+
+// errSeat ends what a leader does.
+var errSeat = errors.New("another process leads")
+
+// New makes a Leader; it dials nothing.
+func New(cfg Config) *Leader {
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	l := &Leader{cfg: cfg, open: make(chan struct{}), asked: make(chan string, 1), terms: make(chan *replica.Term, 1)}
+	if cfg.Group != nil {
+		cfg.Group.Join(replica.Family{Name: replica.Leadership, Count: 1, Life: life, Gained: l.gained, Lost: l.lost, Yield: func(int) {}})
+	}
+	return l
+}
+
+func (l *Leader) gained(_ int, t *replica.Term) {
+	select { // one that nobody has taken yet is over
+	case <-l.terms:
+	default:
+	}
+	l.terms <- t
+}
+
+func (l *Leader) lost(int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.terms:
+	default:
+	}
+	if l.end != nil {
+		l.end(errSeat)
+	}
+}
+
+// Run has f lead whenever it is this process's turn, until ctx is done. The context of
+// f ends with the turn, and has a fence. Of a process that is alone it is always the
+// turn.
+func (l *Leader) Run(ctx context.Context, f func(context.Context, Turn) error) error {
+	if l.cfg.Group == nil {
+		return f(ctx, Turn{First: true})
+	}
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { l.forward(ctx) })
+	for {
+		select {
+		case t := <-l.terms:
+			err := l.lead(ctx, t, f)
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case errors.Is(err, errSeat):
+				l.cfg.Log.WarnContext(ctx, "this process does not lead any more")
+			case err != nil:
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// lead is one turn.
+func (l *Leader) lead(ctx context.Context, t *replica.Term, f func(context.Context, Turn) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	l.mu.Lock()
+	l.end = cancel
+	l.mu.Unlock()
+	ctx = port.WithFence(ctx, l.fence(ctx, t))
+	turn, err := l.turn(ctx)
+	for err != nil && ctx.Err() == nil {
+		l.cfg.Log.WarnContext(ctx, "leading waits for Redis", "err", err)
+		pause(ctx, askAgain)
+		turn, err = l.turn(ctx)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	l.cfg.Log.InfoContext(ctx, "this process leads now: it resyncs and looks after the subscriptions", "resync_left", turn.Left)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { l.serve(ctx) })
+	err = f(ctx, turn)
+	cause := context.Cause(ctx)
+	cancel(nil)
+	if errors.Is(cause, errSeat) {
+		return cause
+	}
+	return err
+}
+
+// fence lets nothing through after the turn: the cause of ctx is errSeat when it is
+// known that it is over, and the term says so in time when nothing is known. At the end
+// of the process the turn goes on until the seat is given back.
+func (*Leader) fence(ctx context.Context, t *replica.Term) func() error {
+	check := t.Fence(life)
+	return func() error {
+		if cause := context.Cause(ctx); errors.Is(cause, errSeat) {
+			return cause
+		}
+		return check()
+	}
+}
+
+// note is what Redis has about the resyncs.
+type note struct {
+	Began   time.Time `json:"began,omitzero"`
+	Running bool      `json:"running,omitzero"`
+}
+
+func (l *Leader) turn(ctx context.Context) (Turn, error) {
+	r, p := l.cfg.Group.Redis(), l.cfg.Group.Prefix()
+	alive, err := r.Exists(ctx, p+"leader:alive").Result()
+	if err != nil {
+		return Turn{}, err
+	}
+	n, err := l.note(ctx)
+	return Turn{First: alive == 0, Left: n.Running, Began: n.Began}, err
+}
+
+func (l *Leader) note(ctx context.Context) (n note, err error) {
+	text, err := l.cfg.Group.Value("resync").Get(ctx)
+	if err == nil && text != nil {
+		err = json.Unmarshal(text, &n)
+	}
+	return n, err
+}
+
+// serve takes what other processes ask for, and shows that somebody leads.
+func (l *Leader) serve(ctx context.Context) {
+	r, p := l.cfg.Group.Redis(), l.cfg.Group.Prefix()
+	for ctx.Err() == nil {
+		_ = r.Set(ctx, p+"leader:alive", "1", absence).Err() // again in a moment
+		cause, err := r.GetDel(ctx, p+"leader:asked").Result()
+		if err == nil && cause != "" {
+			l.cfg.Wake(cause)
+		} else if err != nil && !errors.Is(err, goredis.Nil) && ctx.Err() == nil {
+			l.cfg.Log.DebugContext(ctx, "what other processes ask for is not known", "err", err)
+		}
+		pause(ctx, look)
+	}
+}
+
+// Ask asks for a resync, of whoever leads. It does not wait.
+func (l *Leader) Ask(cause string) {
+	if l.cfg.Group == nil {
+		l.cfg.Wake(cause)
+		return
+	}
+	select {
+	case l.asked <- cause:
+	default: // one is enough
+	}
+}
+
+// forward brings what this process asks for to the leader.
+func (l *Leader) forward(ctx context.Context) {
+	for {
+		select {
+		case cause := <-l.asked:
+			for l.cfg.Group.Redis().Set(ctx, l.cfg.Group.Prefix()+"leader:asked", cause, 0).Err() != nil && ctx.Err() == nil {
+				pause(ctx, askAgain)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Noted is a resync of which the next leader knows when it could not end.
+func (l *Leader) Noted(resync func(ctx context.Context, cause string) error) func(ctx context.Context, cause string) error {
+	if l.cfg.Group == nil {
+		return resync
+	}
+	return func(ctx context.Context, cause string) error {
+		began := time.Now()
+		l.keep(ctx, note{Began: began, Running: true})
+		err := resync(ctx, cause)
+		if ctx.Err() == nil {
+			l.keep(ctx, note{Began: began})
+		}
+		return err
+	}
+}
+
+func (l *Leader) keep(ctx context.Context, n note) {
+	text, err := json.Marshal(n)
+	if err == nil {
+		err = l.cfg.Group.Value("resync").Set(ctx, text)
+	}
+	if err != nil {
+		l.cfg.Log.WarnContext(ctx, "another leader will not know how far resyncs are", "err", err)
+	}
+}
+
+// Open says that events may be handled, here and in other processes: what came from
+// where is known, or will be.
+func (l *Leader) Open(ctx context.Context) {
+	if l.cfg.Group == nil {
+		l.opened.Do(func() { close(l.open) })
+		return
+	}
+	for l.cfg.Group.Value("open").Set(ctx, []byte("1")) != nil && ctx.Err() == nil {
+		pause(ctx, askAgain)
+	}
+}
+
+// AwaitOpen waits for Open, of whatever process; false when ctx ends before.
+func (l *Leader) AwaitOpen(ctx context.Context) bool {
+	if l.cfg.Group == nil {
+		select {
+		case <-l.open:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for ctx.Err() == nil {
+		if text, err := l.cfg.Group.Value("open").Get(ctx); err == nil && text != nil {
+			return true
+		}
+		pause(ctx, openLook)
+	}
+	return false
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,137 @@
+package leader_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ado-port/ado-port/mapping/resync/leader"
+	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/replica"
+	"github.com/ado-port/ado-port/replica/replicatest"
+)
+
+// A process is one of several that may lead.
+type process struct {
+	*leader.Leader
+
+	group *replica.Group
+	turns chan turn
+	woken chan string
+	die   func()
+}
+
+type turn struct {
+	leader.Turn
+	ctx context.Context
+}
+
+func start(t *testing.T, s *replicatest.Server) *process {
+	t.Helper()
+	g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.URL()}, Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{group: g, turns: make(chan turn), woken: make(chan string, 10)}
+	p.Leader = leader.New(leader.Config{Group: g, Wake: func(cause string) { p.woken <- cause }})
+	stop := g.Start(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
+	var parts sync.WaitGroup
+	parts.Go(func() {
+		_ = p.Run(ctx, func(ctx context.Context, at leader.Turn) error {
+			p.turns <- turn{at, ctx}
+			<-ctx.Done()
+			return nil
+		})
+	})
+	p.die = sync.OnceFunc(func() {
+		cancel()
+		parts.Wait()
+		stop()
+	})
+	t.Cleanup(p.die)
+	return p
+}
+
+// One leads, what others ask for reaches it, and the next one knows where it ended.
+func TestTakeover(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a := start(t, s)
+	first := <-a.turns
+	if !first.First || first.Left || !first.Begins(true) || first.Begins(false) || port.CheckFence(first.ctx) != nil {
+		t.Errorf("the first turn is %+v", first.Turn)
+	}
+	b := start(t, s)
+	b.Ask("POST /resync")
+	if cause := <-a.woken; cause != "POST /resync" {
+		t.Errorf("woken because of %q", cause)
+	}
+	a.Open(first.ctx)
+	if !b.AwaitOpen(t.Context()) {
+		t.Error("the other one does not hear that events may be handled")
+	}
+	running := make(chan struct{})
+	go func() {
+		_ = a.Noted(func(ctx context.Context, _ string) error {
+			close(running)
+			<-ctx.Done() // the process ends in the middle
+			return ctx.Err()
+		})(first.ctx, "schedule")
+	}()
+	<-running
+	a.die()
+	next := <-b.turns
+	if next.First || !next.Left || !next.Begins(false) || next.Since(time.Time{}).IsZero() {
+		t.Errorf("the next turn is %+v", next.Turn)
+	}
+	if err := b.Noted(func(context.Context, string) error { return nil })(next.ctx, "start"); err != nil {
+		t.Error(err)
+	}
+	c := start(t, s)
+	b.die()
+	if last := <-c.turns; last.Left || last.Begins(true) {
+		t.Errorf("the last turn is %+v", last.Turn)
+	}
+}
+
+// One that cannot reach Redis any more stops leading, and writes nothing before
+// another one begins.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a := start(t, s)
+	first := <-a.turns
+	b := start(t, s)
+	_ = a.group.Redis().Close()
+	next := <-b.turns
+	if err := port.CheckFence(first.ctx); !errors.Is(err, port.ErrFenced) {
+		t.Errorf("error %v of the one that is cut off, want ErrFenced", err)
+	}
+	<-first.ctx.Done()
+	if err := port.CheckFence(next.ctx); err != nil {
+		t.Errorf("the new leader: %v", err)
+	}
+}
+
+// A process that is alone always leads, and asks nobody.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	var woken []string
+	l := leader.New(leader.Config{Wake: func(cause string) { woken = append(woken, cause) }})
+	l.Ask("missed")
+	ended := errors.New("the end")
+	err := l.Run(t.Context(), func(ctx context.Context, at leader.Turn) error {
+		l.Open(ctx)
+		l.Open(ctx)
+		if !l.AwaitOpen(ctx) || !at.Begins(true) || at.Begins(false) || port.CheckFence(ctx) != nil {
+			t.Errorf("turn %+v", at)
+		}
+		return l.Noted(func(context.Context, string) error { return ended })(ctx, "start")
+	})
+	if !errors.Is(err, ended) || len(woken) != 1 {
+		t.Errorf("Run = %v, woken %v", err, woken)
+	}
+}

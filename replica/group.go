@@ -1,0 +1,542 @@
+// Package replica makes one service of several processes that share a Redis.
+//
+// Each process is a member of the group as long as it says so every second. Work is
+// divided into seats, such as the leader's or one part of a queue: a seat belongs to
+// one member, and to another one only after the first has given it back or is dead,
+// which it is [lifetime] after its last sign of life. A member that could not give one
+// in time gives up all its seats by itself, a while before anybody else can have them,
+// and comes back under a new name: what it began under the old one is refused by
+// Redis, because the seat has another owner, and not sent to anybody else, because the
+// [Term] has ended, which is measured by a clock that goes on while a process is
+// stopped. So nothing is decided here that Redis does not decide, and there is no
+// consensus of our own.
+//
+// Redis is a single one (with copies, if it has some). The epoch tells whether it
+// still has its data.
+package replica
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	goredis "github.com/redis/go-redis/v9"
+)
+
+const (
+	lifetime = 10 * time.Second // of a member after its last sign of life, and the longest Life of a family
+	every    = 500 * time.Millisecond
+	again    = 250 * time.Millisecond
+	present  = 3 * time.Second // a member that has given no sign of life for longer is not counted
+)
+
+// safe is how long after its last sign of life a member goes on with the seats of a
+// family by itself. The rest of their life is longer than a few signs of life, because
+// a copy of Redis that becomes the primary may not know the last ones.
+func safe(life time.Duration) time.Duration { return life * 5 / 8 }
+
+// Config says which group, and what it is for.
+type Config struct {
+	Settings Settings
+	// Name is that of the installation: those of another one do not belong here.
+	Name string
+	// Directory remembers which data Redis had, so that a loss is also noticed when all
+	// processes were away; empty: it is not.
+	Directory string
+	// Lost is called when Redis has lost its data; it must not wait.
+	Lost func()
+	Log  *slog.Logger
+	// Registry gets the metrics; nil: they are not shown.
+	Registry prometheus.Registerer
+}
+
+// A Group is the processes that share a Redis, seen by one of them. A nil one is a
+// process that is alone.
+type Group struct {
+	cfg    Config
+	redis  *goredis.Client
+	prefix string
+
+	mu       sync.Mutex
+	families []*family
+	term     *Term // nil: not a member now
+	last     string
+	epoch    string
+	members  int
+	latency  time.Duration
+	failing  error
+	wake     chan struct{}
+	changed  chan struct{} // closed when the members have changed
+}
+
+// A Family is seats that members divide evenly. Its functions are called one at a
+// time, and must not wait.
+type Family struct {
+	Name  string
+	Count int
+	// Life is how long after its last sign of life a member is dead for this family;
+	// at most, and by default, [lifetime]. Short where others shall go on soon, long
+	// where it costs much to begin again.
+	Life time.Duration
+	// Gained says that a seat is this process's.
+	Gained func(seat int, t *Term)
+	// Lost says that it is not any more.
+	Lost func(seat int)
+	// Yield asks for a seat to be given back with Release when nothing is under way.
+	Yield func(seat int)
+}
+
+type family struct {
+	Family
+	own     map[int]bool
+	leaving map[int]bool
+}
+
+// New makes a Group; it dials nothing. nil without an address.
+func New(cfg Config) (*Group, error) {
+	if !cfg.Settings.Enabled() {
+		return nil, nil //nolint:nilnil // a process that is alone
+	}
+	opt, err := cfg.Settings.options()
+	if err != nil {
+		return nil, err
+	}
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.MaxRetries = 2*time.Second, 3*time.Second, 3*time.Second, 1
+	opt.ContextTimeoutEnabled, opt.DisableIdentity, opt.PoolSize = true, true, 32
+	opt.DialerRetries = 1
+	goredis.SetLogger(silence{}) // errors are returned, and told once here
+	if cfg.Lost == nil {
+		cfg.Lost = func() {}
+	}
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	g := &Group{
+		cfg: cfg, redis: goredis.NewClient(opt), prefix: "ado-port:" + cfg.Name + ":",
+		failing: errors.New("redis was not asked yet"), wake: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
+	if cfg.Directory != "" {
+		epoch, err := os.ReadFile(g.epochFile())
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		g.epoch = string(epoch)
+	}
+	return g, g.register(cfg.Registry)
+}
+
+func (g *Group) epochFile() string { return filepath.Join(g.cfg.Directory, "shared-queue") }
+
+// silence is a log of the client.
+type silence struct{}
+
+// Printf implements the client's interface.
+func (silence) Printf(context.Context, string, ...any) {}
+
+// Redis is the client, for those who keep something there below Prefix.
+func (g *Group) Redis() *goredis.Client { return g.redis }
+
+// Prefix is what all keys begin with.
+func (g *Group) Prefix() string { return g.prefix }
+
+// Join takes part in dividing seats.
+func (g *Group) Join(f Family) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+	f.Life = cmp.Or(f.Life, lifetime)
+	g.families = append(g.families, &family{Family: f, own: map[int]bool{}, leaving: map[int]bool{}})
+}
+
+// Run keeps the process a member until ctx is done. Then seats that are left are
+// given back.
+func (g *Group) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-g.wake:
+		case <-ctx.Done():
+			g.end(context.WithoutCancel(ctx))
+			return
+		}
+		next := every
+		if err := g.look(ctx); err != nil && ctx.Err() == nil {
+			next = again
+			g.fail(ctx, err)
+		}
+		timer.Reset(next)
+	}
+}
+
+// Start has Run run; the returned function ends it. A process that is alone does
+// nothing.
+func (g *Group) Start(ctx context.Context) (stop func()) {
+	if g == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// end leaves the group.
+func (g *Group) end(ctx context.Context) {
+	g.mu.Lock()
+	t := g.term
+	g.mu.Unlock()
+	g.lose()
+	if t != nil {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_ = leave.Run(ctx, g.redis, nil, g.prefix, t.name).Err() // else it is dead soon
+	}
+	_ = g.redis.Close()
+}
+
+// fail notes that Redis cannot be asked; when that has lasted too long the seats are
+// somebody else's.
+func (g *Group) fail(ctx context.Context, err error) {
+	err = clean(err)
+	g.mu.Lock()
+	first := g.failing == nil
+	g.failing = err
+	t := g.term
+	g.mu.Unlock()
+	if first {
+		g.cfg.Log.ErrorContext(ctx, "redis cannot be used: deliveries are answered 503 until it can", "err", err)
+	}
+	if t != nil && g.expire(t) {
+		g.cfg.Log.WarnContext(ctx, "redis was away for too long: another process may have work of this one by now")
+	}
+}
+
+// look gives a sign of life, and takes or gives seats.
+func (g *Group) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	g.mu.Lock()
+	t, epoch := g.term, g.epoch
+	g.mu.Unlock()
+	if t != nil {
+		g.expire(t) // this process may have been stopped
+	}
+	begun := time.Now()
+	v, err := g.tick(ctx, t, epoch)
+	if err != nil {
+		return err
+	}
+	if err := g.note(ctx, v, epoch, time.Since(begun)); err != nil {
+		return err
+	}
+	if t == nil || !v.mine {
+		g.lose()
+		if t, err = g.join(ctx); err != nil {
+			return err
+		}
+		if v, err = g.tick(ctx, t, v.epoch); err != nil {
+			return err
+		}
+	} else {
+		g.loseThose(func(f *family, seat int) bool { return v.owners[f.seat(seat)] != t.name })
+		t.renew(begun)
+	}
+	return g.divide(ctx, t, v)
+}
+
+// expire gives up the seats that others may have by now. It reports whether there were
+// any.
+func (g *Group) expire(t *Term) bool {
+	return g.loseThose(func(f *family, _ int) bool { return t.check(f.Life) != nil })
+}
+
+// A view is what tick answers.
+type view struct {
+	mine    bool
+	epoch   string
+	members map[string]time.Duration // and for how long they will live
+	owners  map[string]string
+}
+
+// alive is how many members have given a sign of life lately.
+func (v *view) alive(lately time.Duration) (n int) {
+	for _, left := range v.members {
+		if left > lifetime-lately {
+			n++
+		}
+	}
+	return n
+}
+
+func (g *Group) tick(ctx context.Context, t *Term, epoch string) (*view, error) {
+	me := ""
+	if t != nil {
+		me = t.name
+	}
+	answer, err := tick.Run(ctx, g.redis, nil, g.prefix, me, lifetime.Milliseconds(), epoch, uuid.NewString()).Slice()
+	if err != nil {
+		return nil, err
+	}
+	if len(answer) != 4 {
+		return nil, errors.New("an answer that is none")
+	}
+	mine, _ := answer[0].(int64)
+	v := &view{mine: mine == 1, owners: map[string]string{}, members: map[string]time.Duration{}}
+	v.epoch, _ = answer[1].(string)
+	alive := texts(answer[2])
+	for i := 0; i+1 < len(alive); i += 2 {
+		ms, _ := strconv.Atoi(alive[i+1])
+		v.members[alive[i]] = time.Duration(ms) * time.Millisecond
+	}
+	pairs := texts(answer[3])
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v.owners[pairs[i]] = pairs[i+1]
+	}
+	return v, nil
+}
+
+func texts(v any) []string {
+	list, _ := v.([]any)
+	out := make([]string, 0, len(list))
+	for _, x := range list {
+		s, _ := x.(string)
+		out = append(out, s)
+	}
+	return out
+}
+
+// note takes over what a tick says of the group.
+func (g *Group) note(ctx context.Context, v *view, epoch string, took time.Duration) error {
+	if g.Failing() != nil {
+		if err := g.single(ctx); err != nil {
+			return err
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failing != nil {
+		g.cfg.Log.InfoContext(ctx, "redis can be used", "members", len(v.members))
+		g.failing = nil
+	}
+	if n := max(1, v.alive(present)); n != g.members {
+		g.members = n
+		close(g.changed)
+		g.changed = make(chan struct{})
+	}
+	if g.epoch != v.epoch && g.cfg.Directory != "" {
+		if err := os.WriteFile(g.epochFile(), []byte(v.epoch), 0o600); err != nil {
+			g.cfg.Log.WarnContext(ctx, "which data Redis has is not remembered beyond this process", "err", err)
+		}
+	}
+	g.epoch, g.latency = v.epoch, took
+	if epoch != "" && epoch != v.epoch {
+		g.cfg.Log.ErrorContext(ctx, "redis has lost its data: deliveries that were accepted may be lost; a resync brings what they said")
+		g.cfg.Lost()
+	}
+	return nil
+}
+
+// single refuses what is not a single Redis.
+func (g *Group) single(ctx context.Context) error {
+	answer, err := g.redis.Do(ctx, "hello").Result()
+	if err != nil {
+		return nil //nolint:nilerr // too old to say, or not allowed to: it is asked nothing that needs an answer
+	}
+	mode := ""
+	switch x := answer.(type) {
+	case map[any]any:
+		mode, _ = x["mode"].(string)
+	case []any:
+		for i := 0; i+1 < len(x); i += 2 {
+			if x[i] == "mode" {
+				mode, _ = x[i+1].(string)
+			}
+		}
+	}
+	if mode != "" && mode != "standalone" {
+		return fmt.Errorf("%s leads to a Redis in %s mode, which is not supported: name a single Redis", variable, mode)
+	}
+	return nil
+}
+
+// join becomes a member under a new name.
+func (g *Group) join(ctx context.Context) (*Term, error) {
+	begun, t := time.Now(), &Term{name: uuid.NewString()}
+	if err := join.Run(ctx, g.redis, nil, g.prefix, t.name, g.last, lifetime.Milliseconds()).Err(); err != nil {
+		return nil, err
+	}
+	t.renew(begun)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.term, g.last = t, t.name
+	return t, nil
+}
+
+// divide takes free seats up to a fair share, and gives back what is more.
+func (g *Group) divide(ctx context.Context, t *Term, v *view) error {
+	g.mu.Lock()
+	families := slices.Clone(g.families)
+	g.mu.Unlock()
+	for _, f := range families {
+		yield, free, most := g.plan(f, v, t.name)
+		for _, seat := range yield {
+			f.Yield(seat)
+		}
+		if len(free) == 0 || most == 0 {
+			continue
+		}
+		got, err := claim.Run(ctx, g.redis, nil, append([]any{g.prefix, t.name, most, (lifetime - f.Life).Milliseconds()}, free...)...).StringSlice()
+		if err != nil {
+			return err
+		}
+		for _, name := range got {
+			seat, _ := strconv.Atoi(name[strings.LastIndexByte(name, ':')+1:])
+			g.mu.Lock()
+			f.own[seat] = true
+			g.mu.Unlock()
+			f.Gained(seat, t)
+		}
+	}
+	return nil
+}
+
+// plan says which seats of a family are to be given back, and which to be taken, most
+// at most.
+func (g *Group) plan(f *family, v *view, me string) (yield []int, free []any, most int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	alive := v.alive(f.Life)
+	share := (f.Count + alive - 1) / max(1, alive)
+	most = share - len(f.own) + len(f.leaving)
+	for seat := range f.own {
+		if most < 0 && !f.leaving[seat] {
+			f.leaving[seat] = true
+			yield = append(yield, seat)
+			most++
+		}
+	}
+	for seat := range f.Count {
+		owner := v.owners[f.seat(seat)]
+		// One that is this member's, and it does not know: the answer to its claim was lost.
+		if !f.own[seat] && (owner == me || v.members[owner] <= lifetime-f.Life) {
+			free = append(free, f.seat(seat))
+		}
+	}
+	return yield, free, max(0, most)
+}
+
+func (f *family) seat(n int) string { return f.Name + ":" + strconv.Itoa(n) }
+
+// Seat is the name of a seat in Redis, where scripts find its owner.
+func Seat(family string, seat int) string { return family + ":" + strconv.Itoa(seat) }
+
+// Release gives a seat back that Yield has asked for. An error is worth another try.
+func (g *Group) Release(ctx context.Context, family string, seat int, t *Term) error {
+	if err := release.Run(ctx, g.redis, nil, g.prefix, t.name, Seat(family, seat)).Err(); err != nil {
+		return fmt.Errorf("giving %s %d back: %w", family, seat, err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, f := range g.families {
+		if f.Name == family && g.term == t {
+			delete(f.own, seat)
+			delete(f.leaving, seat)
+		}
+	}
+	return nil
+}
+
+// lose gives up all seats without asking anybody, and the name.
+func (g *Group) lose() {
+	g.mu.Lock()
+	if g.term != nil {
+		g.term.stop()
+		g.term = nil
+	}
+	g.mu.Unlock()
+	g.loseThose(func(*family, int) bool { return true })
+}
+
+// loseThose gives up some seats without asking anybody. It reports whether there were
+// any.
+func (g *Group) loseThose(which func(f *family, seat int) bool) bool {
+	type lost struct {
+		f    *family
+		seat int
+	}
+	var all []lost
+	g.mu.Lock()
+	for _, f := range g.families {
+		for seat := range f.own {
+			if which(f, seat) {
+				all = append(all, lost{f, seat})
+				delete(f.own, seat)
+				delete(f.leaving, seat)
+			}
+		}
+	}
+	g.mu.Unlock()
+	for _, l := range all {
+		l.f.Lost(l.seat)
+	}
+	return len(all) > 0
+}
+
+// Failing is why Redis cannot be used now; nil when it can.
+func (g *Group) Failing() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failing
+}
+
+// Watch calls f with the number of members whenever it changes, until ctx is done.
+func (g *Group) Watch(ctx context.Context, f func(members int)) {
+	if g == nil {
+		return
+	}
+	for ctx.Err() == nil {
+		g.mu.Lock()
+		n, changed := max(1, g.members), g.changed
+		g.mu.Unlock()
+		f(n)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Term is the one that runs; nil while this process is no member.
+func (g *Group) Term() *Term {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.term
+}
+
+// clean keeps what an error of the client may quote out of the log.
+func clean(err error) error {
+	if text := err.Error(); strings.Contains(text, "WRONGPASS") || strings.Contains(text, "NOAUTH") {
+		return errors.New(variable + ": Redis refuses the user or the password")
+	}
+	return err
+}

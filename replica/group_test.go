@@ -1,0 +1,233 @@
+package replica_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ado-port/ado-port/replica"
+	"github.com/ado-port/ado-port/replica/replicatest"
+)
+
+// A member is one of several processes, as far as a test needs one.
+type member struct {
+	*replica.Group
+
+	t    *testing.T
+	stop func()
+
+	mu    sync.Mutex
+	terms map[int]*replica.Term
+	lost  int
+}
+
+const seats = 8
+
+func newMember(t *testing.T, s *replicatest.Server) *member {
+	t.Helper()
+	g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.URL()}, Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newMemberOf(t, g)
+}
+
+func newMemberOf(t *testing.T, g *replica.Group) *member {
+	t.Helper()
+	m := &member{Group: g, t: t, terms: map[int]*replica.Term{}}
+	g.Join(replica.Family{
+		Name: "seat", Count: seats, Life: 4 * time.Second,
+		Gained: func(seat int, term *replica.Term) { m.mu.Lock(); defer m.mu.Unlock(); m.terms[seat] = term },
+		Lost:   func(seat int) { m.mu.Lock(); defer m.mu.Unlock(); delete(m.terms, seat); m.lost++ },
+		Yield: func(seat int) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			term := m.terms[seat]
+			delete(m.terms, seat)
+			go func() { _ = g.Release(context.WithoutCancel(t.Context()), "seat", seat, term) }()
+		},
+	})
+	m.stop = sync.OnceFunc(g.Start(t.Context()))
+	t.Cleanup(m.stop)
+	return m
+}
+
+func (m *member) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.terms)
+}
+
+// until waits for something that other processes do.
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 6000 {
+		if is() {
+			return
+		}
+		<-tick.C
+	}
+	t.Fatal("waited in vain for " + what)
+}
+
+// Members divide seats, and each has one owner.
+func TestDivide(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a := newMember(t, s)
+	until(t, "one to have all", func() bool { return a.count() == seats })
+	b := newMember(t, s)
+	until(t, "two to have half each", func() bool { return a.count() == seats/2 && b.count() == seats/2 })
+	b.stop()
+	until(t, "one to have all again", func() bool { return a.count() == seats })
+	if a.lost != 0 {
+		t.Errorf("%d seats were lost by one that was never away", a.lost)
+	}
+}
+
+// A member that hangs loses its seats to others, and its fence lets nothing through
+// before they can have them.
+func TestHangs(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a := newMember(t, s)
+	until(t, "one to have all", func() bool { return a.count() == seats })
+	a.mu.Lock()
+	fence := a.terms[0].Fence(4 * time.Second)
+	a.mu.Unlock()
+	if err := fence(); err != nil {
+		t.Fatalf("the fence of one that lives: %v", err)
+	}
+	// As far as Redis knows it hangs: it gives no sign of life any more.
+	_ = a.Redis().Close()
+	b := newMember(t, s)
+	until(t, "another one to have all", func() bool {
+		if n := b.count(); n > 0 && fence() == nil {
+			t.Fatal("another one has a seat while the fence is open")
+		}
+		return b.count() == seats
+	})
+	until(t, "the one that hangs to know", func() bool { return a.count() == 0 })
+	if a.Failing() == nil {
+		t.Error("no error of one that cannot reach Redis")
+	}
+}
+
+// A Redis that comes back with its data has lost nothing; one without has.
+func TestRedisAway(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	lost := make(chan struct{}, 10)
+	g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.URL()}, Name: "test", Lost: func() { lost <- struct{}{} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Start(t.Context()))
+	until(t, "Redis to be used", func() bool { return g.Failing() == nil })
+	s.Kill()
+	until(t, "an error", func() bool { return g.Failing() != nil })
+	s.Again()
+	until(t, "Redis to be used again", func() bool { return g.Failing() == nil })
+	if len(lost) != 0 {
+		t.Error("data that is there counts as lost")
+	}
+	s.Do("FLUSHALL")
+	<-lost
+	s.Do("CONFIG SET requirepass other")
+	if st := g.Status(); st.Members != 1 {
+		t.Errorf("%d members, want 1", st.Members)
+	}
+}
+
+// A seat whose owner does not know that it has it, because the answer was lost, is
+// taken by it again.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a := newMember(t, s)
+	until(t, "one to have all", func() bool { return a.count() == seats })
+	b := newMember(t, s)
+	until(t, "two to have half each", func() bool { return a.count() == seats/2 && b.count() == seats/2 })
+	a.mu.Lock()
+	var seat int
+	for seat = range a.terms {
+		break
+	}
+	a.mu.Unlock()
+	a.stop() // and as if its claim had been stored, with the name of the other one
+	s.Do("HSET ado-port:test:seats " + replica.Seat("seat", seat) + " " + b.Term().Name())
+	until(t, "the other one to have all", func() bool { return b.count() == seats })
+}
+
+// A user who may do no more than the documentation asks for is enough.
+func TestUser(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	if got := s.Do("ACL SETUSER ado on >pw ~ado-port:* +@all -@admin -@dangerous"); got != "+OK" {
+		t.Fatal(got)
+	}
+	g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.As("ado", "pw")}, Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMemberOf(t, g)
+	until(t, "it to have all", func() bool { return m.count() == seats })
+	if err := g.Table("t", false).Put(t.Context(), "a", "b"); err != nil {
+		t.Error(err)
+	}
+	wrong, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.As("ado", "hunter22")}, Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(wrong.Start(t.Context()))
+	until(t, "the reason", func() bool { return strings.Contains(wrong.Failing().Error(), "refuses the user or the password") })
+}
+
+// A log has the same entries in the same order for everybody, and a file in place of
+// old ones.
+func TestLog(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.URL()}, Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leads := make(chan struct{})
+	g.Join(replica.Family{Name: replica.Leadership, Count: 1, Gained: func(int, *replica.Term) { close(leads) }, Lost: func(int) {}, Yield: func(int) {}})
+	stop := sync.OnceFunc(g.Start(t.Context()))
+	t.Cleanup(stop)
+	<-leads
+	l := g.Log("l")
+	for _, text := range []string{"a", "b", "c"} {
+		if err := l.Append(t.Context(), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := l.Read(t.Context(), replica.Position{})
+	if err != nil || len(all) != 3 || string(all[0].Data)+string(all[1].Data)+string(all[2].Data) != "abc" || !all[2].At.After(all[1].At) {
+		t.Fatalf("entries %v, %v", all, err)
+	}
+	large := strings.Repeat("0123456789", 300_000)
+	name, err := l.Publish(t.Context(), strings.NewReader(large), all[1].At)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	is, upTo, err := l.File(t.Context(), &file)
+	if err != nil || is != name || upTo != all[1].At || file.String() != large {
+		t.Errorf("File = %q, %v, %v, %d bytes", is, upTo, err, file.Len())
+	}
+	rest, err := l.Read(t.Context(), upTo)
+	if err != nil || len(rest) != 2 || string(rest[0].Data) != "c" || rest[1].File != name {
+		t.Errorf("entries behind the file %v, %v", rest, err)
+	}
+	stop()
+	if _, err := l.Publish(t.Context(), strings.NewReader("x"), upTo); err == nil {
+		t.Error("one that does not lead publishes a file")
+	}
+}

@@ -1,0 +1,77 @@
+package replica
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	goredis "github.com/redis/go-redis/v9"
+)
+
+const (
+	// lockLife is how long after its last sign of life a member holds no lock any more.
+	// What it does under one stops at its fence before.
+	lockLife = 4 * time.Second
+	lockLook = 50 * time.Millisecond
+)
+
+// lock takes a lock that nobody has, or only somebody who is dead, or could not say
+// that it gave it back, or the same one whose answer was lost. Arguments: prefix,
+// lock, member, ms that an owner has to have left, what tells this one from others of
+// the member.
+var lock = goredis.NewScript(`
+local p, key = ARGV[1], ARGV[1]..'lock:'..ARGV[2]
+if redis.call('EXISTS', p..'member:'..ARGV[3]) == 0 then return 0 end
+local owner = redis.call('HGET', key, 'member')
+if owner and redis.call('HGET', key, 'by') ~= ARGV[5] and redis.call('PTTL', p..'member:'..owner) > tonumber(ARGV[4]) then return 0 end
+redis.call('HSET', key, 'member', ARGV[3], 'by', ARGV[5])
+redis.call('PEXPIRE', key, 120000)
+return 1`)
+
+var unlock = goredis.NewScript(`
+if redis.call('HGET', ARGV[1], 'by') == ARGV[2] then return redis.call('DEL', ARGV[1]) end
+return 0`)
+
+// Lock waits until no process has the lock of a name. While Redis is away it waits.
+func (g *Group) Lock(ctx context.Context, name string) (end func(), err error) {
+	mine := uuid.NewString()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if g.locks(ctx, name, mine) {
+			return func() {
+				_ = unlock.Run(context.WithoutCancel(ctx), g.redis, nil, g.prefix+"lock:"+name, mine).Err() // else it ends with this member
+			}, nil
+		}
+		timer.Reset(lockLook)
+	}
+}
+
+// locks tries to have a lock.
+func (g *Group) locks(ctx context.Context, name, mine string) bool {
+	t := g.Term()
+	if t == nil {
+		return false
+	}
+	got, err := lock.Run(ctx, g.redis, nil, g.prefix, name, t.name, (lifetime - lockLife).Milliseconds(), mine).Int()
+	return err == nil && got == 1
+}
+
+// Alone runs f while no other process runs what has the same name. A process that is
+// alone just runs it.
+func (g *Group) Alone(ctx context.Context, name string, f func() error) error {
+	if g == nil {
+		return f()
+	}
+	end, err := g.Lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return f()
+}

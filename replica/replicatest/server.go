@@ -1,0 +1,99 @@
+// Package replicatest runs a Redis for tests: the real one, because what is tested is
+// what it does.
+package replicatest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ado-port/ado-port/port"
+)
+
+// A Server is a redis-server with a folder of its own, which writes every change to
+// its append-only file before it answers.
+type Server struct {
+	tb   testing.TB
+	dir  string
+	port int
+	cmd  *exec.Cmd
+}
+
+const password = "replica-test"
+
+// Start starts one; without redis-server on the PATH the test is skipped.
+func Start(tb testing.TB) *Server {
+	tb.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		tb.Skip("redis-server is not on the PATH")
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &Server{tb: tb, dir: tb.TempDir(), port: ln.Addr().(*net.TCPAddr).Port}
+	_ = ln.Close()
+	s.Again()
+	tb.Cleanup(s.Kill)
+	return s
+}
+
+// URL is its address.
+func (s *Server) URL() port.Secret { return s.As("", password) }
+
+// As is its address for a user.
+func (s *Server) As(user, password string) port.Secret {
+	return port.Secret(fmt.Sprintf("redis://%s:%s@127.0.0.1:%d/0", user, password, s.port))
+}
+
+// Kill ends it without warning.
+func (s *Server) Kill() {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+// Again starts it on its data, and waits until it answers.
+func (s *Server) Again() {
+	s.tb.Helper()
+	s.cmd = exec.Command("redis-server", "-")
+	s.cmd.Dir = s.dir
+	s.cmd.Stdin = strings.NewReader(fmt.Sprintf("bind 127.0.0.1\nport %d\nrequirepass %s\nappendonly yes\nappendfsync always\nsave \"\"\n", s.port, password))
+	if err := s.cmd.Start(); err != nil {
+		s.tb.Fatal(err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		if s.Do("PING") == "+PONG" {
+			return
+		}
+		<-tick.C
+	}
+	s.tb.Fatal("redis-server does not answer")
+}
+
+// Do sends a command of plain words and returns the first line of the answer.
+func (s *Server) Do(command string) string {
+	c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", s.port), time.Second)
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	_, _ = fmt.Fprintf(c, "AUTH %s\r\n%s\r\n", password, command)
+	in := bufio.NewReader(c)
+	line := ""
+	for range 2 {
+		if line, err = in.ReadString('\n'); err != nil {
+			return ""
+		}
+	}
+	return strings.TrimSpace(line)
+}
