@@ -13,7 +13,7 @@
 // Two packages move records along that way. mapping/resync lists everything, when
 // port/listener says so. mapping/resync/live lists again what service hooks say has
 // changed: webhook receives and stores them, azuredevops/hooks looks after the
-// subscriptions. mapping/resync/origins remembers what was made of what, so that
+// subscriptions; webhook/queue reads them where nobody can post. mapping/resync/origins remembers what was made of what, so that
 // both know what is gone. port/actions runs what people start in Port.
 //
 // Start reading at run.full in mapping/resync/runner.go. Everything is wired here,
@@ -54,6 +54,7 @@ import (
 	"github.com/ado-port/ado-port/port/network"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/webhook"
+	"github.com/ado-port/ado-port/webhook/queue"
 	"github.com/ado-port/ado-port/webhook/status"
 )
 
@@ -238,7 +239,7 @@ func (p *process) check(fs *flag.FlagSet) ocean.Action {
 		return check.Run(ctx, check.Config{
 			Settings: a.cfg.Ocean, PortURL: a.cfg.Port.BaseURL, AzureDevOps: a.cfg.AzureDevOps, Notices: a.eff.Warnings(), Environ: p.Environ,
 			Port: a.port, Organizations: a.orgs, PortSide: a.network.Port(), OtherSide: a.network.ThirdParty(), Source: a.source,
-			Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() },
+			Keeper: func() (*hooks.Keeper, error) { return a.newKeeper() }, ProveQueue: a.proveQueue,
 		}, opt, p.Out)
 	}
 }
@@ -295,30 +296,32 @@ func (p *process) runAgent(ctx context.Context) error {
 
 // app is the service with all its parts.
 type app struct {
-	cfg     *config
-	log     *slog.Logger
-	shipper *port.LogShipper // nil when logs stay here
-	state   string           // directory for what survives a restart; empty: none
-	waiting bool             // for that directory: nothing but the server is there
-	port    *port.Client
-	orgs    []*azuredevops.Client
-	source  *resync.Source
-	memory  *memory.Memory // nil when there is none
-	audit   *catalog.Audit // nil when it is off
-	book    *origins.Book  // nil where events are not followed
-	runner  *resync.Runner
-	follow  *live.Follower                                   // nil where events are not followed
-	keeper  *hooks.Keeper                                    // nil: there is no public address
-	server  *webhook.Server                                  // nil: nobody listens
-	actions *actions.Processor                               // nil where actions are not enabled
-	deliver func(ctx context.Context, bodies [][]byte) error // handles deliveries of hooks
-	woken   listener.Waker                                   // why a resync is asked for: POST /resync, or lost events
-	network *network.Network
-	planned func(now time.Time) time.Time // when the next resync is due; nil: none is planned
-	build   ocean.Build
-	metrics *prometheus.Registry
-	eff     *ocean.Effective // nil while waiting
-	demo    *demo.Demo       // nil: the service is a real one
+	cfg      *config
+	log      *slog.Logger
+	shipper  *port.LogShipper // nil when logs stay here
+	state    string           // directory for what survives a restart; empty: none
+	waiting  bool             // for that directory: nothing but the server is there
+	port     *port.Client
+	orgs     []*azuredevops.Client
+	source   *resync.Source
+	memory   *memory.Memory // nil when there is none
+	audit    *catalog.Audit // nil when it is off
+	book     *origins.Book  // nil where events are not followed
+	runner   *resync.Runner
+	follow   *live.Follower                                   // nil where events are not followed
+	keeper   *hooks.Keeper                                    // nil: there is no way for events to come
+	server   *webhook.Server                                  // nil: nobody listens
+	queue    *queue.Queue                                     // nil: events are posted
+	actions  *actions.Processor                               // nil where actions are not enabled
+	deliver  func(ctx context.Context, bodies [][]byte) error // handles deliveries of hooks
+	woken    listener.Waker                                   // why a resync is asked for: POST /resync, or lost events
+	network  *network.Network
+	complete bool                          // the last resync came to its end
+	planned  func(now time.Time) time.Time // when the next resync is due; nil: none is planned
+	build    ocean.Build
+	metrics  *prometheus.Registry
+	eff      *ocean.Effective // nil while waiting
+	demo     *demo.Demo       // nil: the service is a real one
 }
 
 // newBareApp is an app without parts.
@@ -402,7 +405,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 	if err := a.newActions(pipelines); err != nil {
 		return nil, err
 	}
-	if cfg.Ocean.EventListener.FollowsEvents() {
+	if cfg.Ocean.FollowsEvents() {
 		a.book = origins.Open(a.state, a.component("resync"))
 		a.follow = live.New(live.Config{
 			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
@@ -428,7 +431,31 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 	if err != nil {
 		return nil, err
 	}
-	return a, a.newServer(ctx)
+	if err := a.newServer(ctx); err != nil {
+		return nil, err
+	}
+	if a.follow != nil {
+		a.queue, err = a.openQueue(a.server)
+	}
+	return a, err
+}
+
+// openQueue makes what reads the storage queue; nil without one.
+func (a *app) openQueue(into queue.Receiver) (*queue.Queue, error) {
+	q := &a.cfg.Ocean.StorageQueue
+	account, _ := q.Parts()
+	return queue.New(queue.Config{
+		URL: q.URL, Account: account, Key: q.AccountKey.Reveal(), Into: into, Transport: a.network.ThirdParty(), Registry: a.metrics, Log: a.component("queue"),
+	})
+}
+
+// proveQueue sends a message through the storage queue.
+func (a *app) proveQueue(ctx context.Context) (other bool, err error) {
+	q, err := a.openQueue(nil)
+	if err != nil {
+		return false, err
+	}
+	return q.Prove(ctx)
 }
 
 // triggerPipeline is the type of the only action of this integration.
@@ -450,7 +477,8 @@ func (a *app) newActions(pipelines *azuredevops.Pipelines) (err error) {
 
 // resynced is called at the end of every full resync.
 func (a *app) resynced(s *resync.Summary) {
-	if err := a.memory.EndResync(s.State == resync.StateCompleted); err != nil {
+	a.complete = s.State == resync.StateCompleted
+	if err := a.memory.EndResync(a.complete); err != nil {
 		a.log.Warn("what cannot have changed is not remembered", "err", err)
 	}
 	a.keeper.Soon() // there may be new projects
@@ -475,7 +503,7 @@ func (a *app) newServer(ctx context.Context) (err error) {
 	if listen.Type == ocean.ListenWebhook {
 		wc.Resync = a.woken.Posted
 	}
-	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{Host: a.demo.Host(), HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce})
+	a.server, err = webhook.Listen(ctx, wc, webhook.Ports{Host: a.demo.Host(), HTTP: cfg.Application.Port, Metrics: cfg.Ocean.Metrics.Port, Optional: listen.Type == ocean.ListenOnce && !cfg.Ocean.EventsOnly()})
 	return err
 }
 
@@ -515,19 +543,39 @@ func (a *app) envelope(body []byte) (webhook.Envelope, error) {
 	}, nil
 }
 
-// newKeeper makes what looks after the subscriptions; nil without a public address.
+// newKeeper makes what looks after the subscriptions; nil without a public address and
+// without a queue.
 func (a *app) newKeeper(oldURLs ...string) (*hooks.Keeper, error) {
 	url := a.cfg.Ocean.PublicURL(hooks.Route)
-	if url == "" {
+	q := &a.cfg.Ocean.StorageQueue
+	account, name := q.Parts()
+	if url == "" && name == "" {
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
 	return hooks.NewKeeper(hooks.KeeperConfig{
-		Organizations: a.orgs, URL: url, OldURLs: oldURLs,
+		Organizations: a.orgs, URL: url, Queue: hooks.QueueOf(account, name, q.AccountKey.Reveal()), OldURLs: oldURLs,
 		Secret: a.cfg.AzureDevOps.WebhookSecret, Username: a.cfg.AzureDevOps.WebhookAuthUsername, Registry: a.metrics,
 		PerProject: a.cfg.AzureDevOps.IsProjectsLimited, StateDirectory: a.state,
 		Wanted: hooks.WantedBy(a.source.Current, a.cfg.Ocean.HasActions()), Resync: a.woken.Missed, Log: a.component("hooks"),
 		Relist: a.follow.RelistMissed, Redeliver: a.deliver,
 	})
+}
+
+// once ends after one resync, or after what waits in the storage queue.
+func (a *app) once(ctx context.Context) error {
+	set := &a.cfg.Ocean
+	if !set.EventsOnly() {
+		return a.runner.Once(ctx, set.Integration.Lookback(), set.StrictExit)
+	}
+	o := queue.Once{
+		Queue: a.queue, Subscriptions: a.keeper.Once, Note: a.keeper.Note, Known: a.book.Known(), Handle: a.server.Start, Waiting: a.server.Unhandled,
+		Asked: a.woken, Strict: set.StrictExit, Log: a.component("queue"),
+	}
+	o.Resync = func(ctx context.Context) (bool, error) {
+		err := a.runner.Once(ctx, 0, set.StrictExit)
+		return a.complete, err
+	}
+	return o.Run(ctx)
 }
 
 // run sets the installation up and serves until ctx is done. The order of the
@@ -559,7 +607,7 @@ func (a *app) run(ctx context.Context) error {
 	a.source.Use(ctx, i.Config)
 	begins, since := listen.After(i.Resynced())
 	if once {
-		return a.runner.Once(ctx, a.cfg.Ocean.Integration.Lookback(), a.cfg.Ocean.StrictExit)
+		return a.once(ctx)
 	}
 	if a.cfg.Ocean.RunsActions() {
 		parts.Go(func() { a.actions.Run(serving) })
@@ -571,6 +619,7 @@ func (a *app) run(ctx context.Context) error {
 			a.keeper.Run(serving)
 		})
 	}
+	parts.Go(func() { a.queue.Run(serving) })
 	lc := listener.Config{
 		Resync: func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }, Asked: a.runner.Reconsider,
 		Wake: a.woken, Interval: listen.Interval, OnStart: begins, Since: since, Schedule: a.planned, Log: a.component("listener"),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"flag"
@@ -38,6 +39,7 @@ import (
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
+	"github.com/ado-port/ado-port/webhook/queue/queuetest"
 )
 
 var update = flag.Bool("update", false, "write the generated parts of deploy/*.md")
@@ -472,6 +474,7 @@ type liveBench struct {
 	repository *azuredevopstest.Repository // with the branches main and feature
 	pull       *azuredevopstest.PullRequest
 	build      *azuredevopstest.Build // that runs
+	queues     queuetest.Server       // of a storage account
 	environ    map[string]string
 }
 
@@ -492,7 +495,9 @@ func newLiveBench(t *testing.T) *liveBench {
 	b.build = b.project.AddPipeline("ci", b.repository).QueueBuild("")
 	b.build.Start()
 	b.project.AddRepository("other").Push("main", azuredevopstest.Files{"README.md": "# Other"})
-	b.ado = azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat, HookRetry: hookRetry})
+	b.ado = azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat, HookRetry: hookRetry, Enqueue: func(account, queue string, body []byte) {
+		b.queues.Put("/"+account+"/"+queue, base64.StdEncoding.EncodeToString(body), 0)
+	}})
 	t.Cleanup(b.ado.Close)
 
 	b.catalog = porttest.New(porttest.Options{ClientID: "cid"})
@@ -725,6 +730,145 @@ func TestLogLines(t *testing.T) {
 		if !seen[msg] {
 			t.Errorf("no line %q", msg)
 		}
+	}
+}
+
+const (
+	accountKey = "a2V5LXRoYXQtbm9ib2R5LW1heS1zZWU="
+	queuePath  = "/acme/hooks"
+)
+
+// useQueue has events go through a storage queue, without a public address.
+func (b *liveBench) useQueue(t *testing.T) {
+	t.Helper()
+	account := httptest.NewServer(&b.queues)
+	t.Cleanup(account.Close)
+	delete(b.environ, "OCEAN__BASE_URL")
+	b.environ["OCEAN__HOOKS__STORAGE_QUEUE_URL"] = account.URL + queuePath
+	b.environ["OCEAN__HOOKS__STORAGE_ACCOUNT_KEY"] = accountKey
+}
+
+// consumers counts the subscriptions that there are by consumer.
+func (b *liveBench) consumers() map[string]int {
+	out := map[string]int{}
+	for _, s := range b.ado.Subscriptions() {
+		out[s.Consumer]++
+	}
+	return out
+}
+
+// Events come through a queue where nobody can post them, and what comes by both ways
+// while a service moves is handled once.
+func TestStorageQueue(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	address := b.environ["OCEAN__BASE_URL"]
+	b.useQueue(t)
+	stop := b.service(t)
+	b.ready(t)
+	c := b.repository.Push("new", azuredevopstest.Files{"CHANGES.md": "* new"})
+	b.want(t, "branch", "checkout/new", fmt.Sprintf("new: %q", c.ID))
+	b.queues.Put(queuePath, "%%%", 0)
+	b.build.Finish("failed")
+	b.want(t, "build", "1", b.build.Number+`: "failed"`)
+	b.untilDead(t, 1)
+	n := b.consumers()["azureStorageQueue"]
+	if n == 0 || b.consumers()["webHooks"] != 0 {
+		t.Errorf("subscriptions %v", b.consumers())
+	}
+	if errs := stop(); strings.Contains(errs, accountKey) {
+		t.Error("the log holds the key")
+	}
+
+	b.environ["OCEAN__BASE_URL"] = address
+	stop = b.service(t)
+	b.untilConsumers(t, n, n)
+	b.repository.DeleteBranch("new")
+	b.want(t, "branch", "checkout/new", "")
+	stop()
+	delete(b.environ, "OCEAN__HOOKS__STORAGE_QUEUE_URL")
+	delete(b.environ, "OCEAN__HOOKS__STORAGE_ACCOUNT_KEY")
+	b.service(t)
+	b.untilConsumers(t, n, 0)
+}
+
+// untilConsumers waits for so many web hooks and subscriptions that use the queue.
+func (b *liveBench) untilConsumers(t *testing.T, webHooks, queues int) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for got := b.consumers(); got["webHooks"] != webHooks || got["azureStorageQueue"] != queues; got = b.consumers() {
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatalf("subscriptions %v, want %d and %d", got, webHooks, queues)
+		}
+	}
+}
+
+// untilDead waits for so many dead letters.
+func (b *liveBench) untilDead(t *testing.T, n int) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, text := b.ask(t, http.MethodGet, "/dead-letters", "hook-secret", nil)
+		if strings.Count(text, "\n") == n {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatalf("dead letters: %s", text)
+		}
+	}
+}
+
+// A run that ends handles what has come since the last one, as long as it knows what
+// was before.
+func TestOnceEventsOnly(t *testing.T) {
+	t.Parallel()
+	b := newLiveBench(t)
+	b.useQueue(t)
+	b.environ["OCEAN__EVENT_LISTENER__TYPE"], b.environ["OCEAN__ONCE_EVENTS_ONLY"] = "ONCE", "true"
+	run := func() (errs string, resyncs int) {
+		t.Helper()
+		code, _, errs := start(t, t.Context(), nil, maps.Clone(b.environ))
+		if code != ocean.ExitGood {
+			t.Fatalf("exit code %d\n%s", code, errs)
+		}
+		return errs, strings.Count(errs, `"msg":"resync started"`)
+	}
+	state := b.environ["OCEAN__STATE_DIRECTORY"]
+	if errs, n := run(); n != 1 || !strings.Contains(errs, "no complete run") || b.consumers()["azureStorageQueue"] == 0 {
+		t.Fatalf("the first run: %d resyncs, subscriptions %v\n%s", n, b.consumers(), errs)
+	}
+	c := b.repository.Push("new", azuredevopstest.Files{"CHANGES.md": "* new"})
+	b.repository.DeleteBranch("feature")
+	if err := b.ado.Settled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if errs, n := run(); n != 0 || b.entity("branch", "checkout/new") != fmt.Sprintf("new: %q", c.ID) || b.entity("branch", "checkout/feature") != "" {
+		t.Fatalf("the second run: %d resyncs; the catalog holds %+v\n%s", n, b.catalog.Entities(""), errs)
+	}
+	if n := b.queues.Len(queuePath); n != 0 {
+		t.Errorf("%d messages are left", n)
+	}
+	long := time.Now().AddDate(0, 0, -7)
+	if err := os.Chtimes(filepath.Join(state, "hooks-alive"), long, long); err != nil {
+		t.Fatal(err)
+	}
+	if errs, n := run(); n != 1 || !strings.Contains(errs, "six days") {
+		t.Errorf("after a week: %d resyncs\n%s", n, errs)
+	}
+	if err := os.Remove(filepath.Join(state, "origins")); err != nil {
+		t.Fatal(err)
+	}
+	if errs, n := run(); n != 1 || !strings.Contains(errs, "book of origins") {
+		t.Errorf("without the book: %d resyncs\n%s", n, errs)
+	}
+	if errs, n := run(); n != 0 {
+		t.Errorf("the last run: %d resyncs\n%s", n, errs)
 	}
 }
 
@@ -1214,6 +1358,15 @@ func TestCheckCommand(t *testing.T) {
 	if len(catalog.Integrations()) > 0 || len(catalog.Blueprints()) > 0 {
 		t.Error("a check makes something in Port")
 	}
+	var queues queuetest.Server
+	account := httptest.NewServer(&queues)
+	t.Cleanup(account.Close)
+	environ["OCEAN__HOOKS__STORAGE_QUEUE_URL"], environ["OCEAN__HOOKS__STORAGE_ACCOUNT_KEY"] = account.URL+queuePath, accountKey
+	environ["OCEAN__EVENT_LISTENER__TYPE"] = "POLLING"
+	wants(ocean.ExitFailed, "a message was sent and read")
+	if n := queues.Len(queuePath); n != 0 {
+		t.Errorf("%d messages are left in the queue", n)
+	}
 	environ["OCEAN__PORT__CLIENT_SECRET"] = "wrong"
 	wants(ocean.ExitFailed, "not checked: it is in Port")
 	delete(environ, "OCEAN__PORT__CLIENT_ID")
@@ -1559,6 +1712,9 @@ func TestSeries(t *testing.T) {
 	t.Parallel()
 	b := newLiveBench(t)
 	b.environ["OCEAN__ACTIONS_PROCESSOR__ENABLED"] = "true"
+	address := b.environ["OCEAN__BASE_URL"]
+	b.useQueue(t)
+	b.environ["OCEAN__BASE_URL"] = address // both, so that all series are there
 	o := &observed{liveBench: b}
 	o.stop = b.service(t)
 	o.shows(t, "ado_port_state_on_disk 1")

@@ -107,17 +107,11 @@ func (s *Server) receive(c echo.Context, path string, b *body) (no *refusal) {
 	if r.Method != http.MethodPost || path != "/webhook" && !strings.HasPrefix(path, "/webhook/") {
 		return refuseRoute
 	}
-	sp := s.store()
-	switch {
-	case s.cfg.Handler == nil:
-		return refuseIdle
-	case s.closing.Load():
-		return refuseClosing
-	case sp == nil && s.unusable.Load():
-		return refuseStore
-	case sp == nil:
-		return refuseStarting
-	case s.conns.crowded() && !s.bodies.makeWay():
+	sp, no := s.usable()
+	if no != nil {
+		return no
+	}
+	if s.conns.crowded() && !s.bodies.makeWay() {
 		return refuseBusy
 	}
 	body, no := b.readBody(r.ContentLength, s.cfg.Settings.MaxBodyBytes)
@@ -127,7 +121,24 @@ func (s *Server) receive(c echo.Context, path string, b *body) (no *refusal) {
 	return s.keep(r.Context(), sp, body, v == granted && s.cfg.Secret != "")
 }
 
-// keep stores a delivery; proven says that it came with the password.
+// usable is where deliveries are stored, or why none can be taken now.
+func (s *Server) usable() (*spool.Spool, *refusal) {
+	sp := s.store()
+	switch {
+	case s.cfg.Handler == nil:
+		return nil, refuseIdle
+	case s.closing.Load():
+		return nil, refuseClosing
+	case sp == nil && s.unusable.Load():
+		return nil, refuseStore
+	case sp == nil:
+		return nil, refuseStarting
+	}
+	return sp, nil
+}
+
+// keep stores a delivery; proven says that it came with the password, or
+// another way of which that is as good.
 func (s *Server) keep(ctx context.Context, sp *spool.Spool, body []byte, proven bool) *refusal {
 	env, err := s.cfg.Parse(body)
 	if err != nil {

@@ -42,10 +42,10 @@ func newMetrics(reg *prometheus.Registry, events []string, queue func() Queue) *
 	}
 	event := []string{"event"}
 	m := &metrics{
-		received:   prometheus.NewCounter(counter("received_total", "Requests to the route of service hooks.")),
+		received:   prometheus.NewCounter(counter("received_total", "Requests to the route of service hooks, and messages of the storage queue.")),
 		duplicates: prometheus.NewCounter(counter("duplicates_total", "Deliveries of service hooks that were dropped because an earlier one says the same.")),
 		coalesced:  prometheus.NewCounter(counter("coalesced_total", "Deliveries of service hooks that were handled together with an earlier one of their object.")),
-		rejected:   prometheus.NewCounterVec(counter("rejected_total", "Requests to the route of service hooks that were not answered 200, by the reason."), []string{"reason"}),
+		rejected:   prometheus.NewCounterVec(counter("rejected_total", "Requests to the route of service hooks that were not answered 200, and messages of the storage queue that were not taken, by the reason."), []string{"reason"}),
 		accepted:   prometheus.NewCounterVec(counter("accepted_total", "Deliveries of service hooks that were stored, by event type."), event),
 		processed:  prometheus.NewCounterVec(counter("processed_total", "Deliveries of service hooks that were handled, by event type."), event),
 		failed:     prometheus.NewCounterVec(counter("failed_total", "Attempts to handle the deliveries of an object that failed, by the type of the event that came last."), event),

@@ -35,6 +35,16 @@ func (s *Server) UnderWay() string {
 	return fmt.Sprintf("live events of %d objects", n)
 }
 
+// Unhandled is the number of deliveries that are stored and not handled; while nobody
+// can tell it is not 0.
+func (s *Server) Unhandled() int {
+	q := s.Queue()
+	if !q.Usable {
+		return 1
+	}
+	return q.Depth
+}
+
 // Queue is what waits now.
 func (s *Server) Queue() Queue {
 	q := Queue{Kind: onDisk}

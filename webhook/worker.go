@@ -31,6 +31,9 @@ func (s *Server) handle(ctx context.Context, c *spool.Claim) (err error) {
 			err = errors.New("the handler panicked")
 		}
 	}()
+	if reason := epitaph(c.Key, c.Deliveries); reason != "" {
+		return fmt.Errorf("%w: %s", ErrPermanent, reason)
+	}
 	if err := s.cfg.Handler.Handle(ctx, c.Key, c.Deliveries); err != nil {
 		return fmt.Errorf("handling: %w", err)
 	}

@@ -163,8 +163,10 @@ func replaceSubscription(q *request, x *hook) *response {
 		return resp
 	}
 	in.ID, in.Created, in.Probed = x.ID, x.Created, x.Probed
-	if in.ConsumerInputs["basicAuthPassword"] == masked {
-		in.ConsumerInputs["basicAuthPassword"] = x.ConsumerInputs["basicAuthPassword"]
+	for _, name := range secretInputs {
+		if in.ConsumerInputs[name] == masked {
+			in.ConsumerInputs[name] = x.ConsumerInputs[name]
+		}
 	}
 	q.server.hooks.set(x, in)
 	return ok(q.subscription(x))
@@ -203,13 +205,18 @@ func (q *request) readSubscription() (Subscription, *response) {
 	if err := json.Unmarshal(q.body, &in); err != nil {
 		return bad("The subscription could not be read.")
 	}
-	to, err := url.Parse(in.ConsumerInputs["url"])
 	switch {
 	case in.EventType == "" || !q.publishes(in.PublisherID) || !slices.Contains([]string{"tfs", "pipelines", "rm", "advsec"}, in.PublisherID):
 		return bad("There is no registered handler for the service hooks event type " + in.EventType + " of publisher " + in.PublisherID + ".")
+	case in.ConsumerID == queueConsumer && in.ConsumerActionID == "enqueue" && q.server.hooks.enqueue != nil:
+		for _, name := range []string{"accountName", "accountKey", "queueName", "ttl", "visiTimeout"} {
+			if in.ConsumerInputs[name] == "" {
+				return bad("The subscription input " + name + " is required and has no value.")
+			}
+		}
 	case in.ConsumerID != "webHooks" || in.ConsumerActionID != "httpRequest":
 		return bad("There is no consumer " + in.ConsumerID + " with the action " + in.ConsumerActionID + ".")
-	case err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https":
+	case !validTarget(in.ConsumerInputs["url"]):
 		return bad("The URL of the consumer is not valid.")
 	}
 	if id := in.PublisherInputs["projectId"]; id != "" && q.world.Project(id) == nil {
@@ -224,14 +231,28 @@ func (q *request) readSubscription() (Subscription, *response) {
 	}, nil
 }
 
-// masked is what readers see of a password.
+func validTarget(raw string) bool {
+	to, err := url.Parse(raw)
+	return err == nil && to.Host != "" && (to.Scheme == "http" || to.Scheme == "https")
+}
+
+// queueConsumer puts events into a queue of an Azure Storage account.
+//
+// https://learn.microsoft.com/azure/devops/service-hooks/consumers#azure-storage
+const queueConsumer = "azureStorageQueue"
+
+// masked is what readers see of secretInputs.
 const masked = "********"
+
+var secretInputs = []string{"basicAuthPassword", "accountKey"}
 
 // subscription is the JSON of a subscription.
 func (q *request) subscription(x *hook) object {
 	inputs := maps.Clone(x.ConsumerInputs)
-	if inputs["basicAuthPassword"] != "" {
-		inputs["basicAuthPassword"] = masked
+	for _, name := range secretInputs {
+		if inputs[name] != "" {
+			inputs[name] = masked
+		}
 	}
 	self := q.world.orgURL() + "/_apis/hooks/subscriptions/" + x.ID
 	return object{
@@ -245,7 +266,7 @@ func (q *request) subscription(x *hook) object {
 		"eventDescription", "Any",
 		"consumerId", x.Consumer,
 		"consumerActionId", x.Action,
-		"actionDescription", "To " + x.ConsumerInputs["url"],
+		"actionDescription", "To " + x.ConsumerInputs["url"] + x.ConsumerInputs["queueName"],
 		"createdDate", x.Created,
 		"modifiedDate", x.Modified,
 		"lastProbationRetryDate", opt(x.Probed),

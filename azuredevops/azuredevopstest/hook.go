@@ -19,7 +19,8 @@ const (
 	statusDisabled  = "disabledBySystem"
 )
 
-// A Subscription is a service hook: events of one type that are posted to a URL.
+// A Subscription is a service hook: events of one type that are posted to a URL, or put
+// into a queue.
 // Clients make them through the API, as with the service.
 type Subscription struct {
 	ID              string
@@ -27,8 +28,8 @@ type Subscription struct {
 	Publisher       string
 	Event           string // type
 	ResourceVersion string
-	Consumer        string // webHooks
-	Action          string // httpRequest
+	Consumer        string // webHooks or azureStorageQueue
+	Action          string // httpRequest or enqueue
 	PublisherInputs map[string]string
 	ConsumerInputs  map[string]string
 	Created         time.Time
@@ -98,13 +99,14 @@ type Notification struct {
 
 // hooks are the subscriptions of an organization and what is on its way.
 type hooks struct {
-	world  *World
-	retry  time.Duration
-	client *http.Client
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	leave  func() // the world
-	group  sync.WaitGroup
+	world   *World
+	retry   time.Duration
+	client  *http.Client
+	enqueue func(account, queue string, body []byte) // nil: no queues
+	ctx     context.Context                          // ends with Close
+	cancel  context.CancelFunc
+	leave   func() // the world
+	group   sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
 	serial  int
@@ -134,7 +136,7 @@ const (
 )
 
 func newHooks(w *World, o Options) *hooks {
-	h := &hooks{world: w, retry: o.HookRetry, settled: make(chan struct{}), made: make(chan struct{})}
+	h := &hooks{world: w, retry: o.HookRetry, enqueue: o.Enqueue, settled: make(chan struct{}), made: make(chan struct{})}
 	close(h.settled)
 	if h.retry == 0 {
 		h.retry = time.Second

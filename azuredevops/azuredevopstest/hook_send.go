@@ -122,6 +122,10 @@ func (h *hooks) post(to Subscription, n *Notification) (status int, err error) {
 	ctx, cancel := context.WithTimeout(h.ctx, hookTimeout)
 	defer cancel()
 	in := to.ConsumerInputs
+	if to.Consumer == queueConsumer {
+		h.enqueue(in["accountName"], in["queueName"], to.payload(n))
+		return http.StatusCreated, nil
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, in["url"], bytes.NewReader(to.payload(n)))
 	if err != nil {
 		return 0, err

@@ -51,6 +51,9 @@ type Options struct {
 	// HookTransport carries deliveries; nil is the network. Inside a synctest
 	// bubble it has to do without sockets.
 	HookTransport http.RoundTripper
+	// Enqueue gets the events of subscriptions that put them into a queue of an Azure
+	// Storage account; nil: there is no such consumer.
+	Enqueue func(account, queue string, body []byte)
 }
 
 // A Server answers the REST API of Azure DevOps from a World. It is safe for

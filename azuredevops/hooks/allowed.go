@@ -46,7 +46,7 @@ func (k *Keeper) Allowed(ctx context.Context, org *azuredevops.Client, projects 
 	h := k.each[i]
 	ask := h.asks()
 	var a Allowance
-	if _, a.Unlisted = h.list(ctx, ask, rest.Core, publishers()[0], ""); a.Unlisted != nil {
+	if _, a.Unlisted = h.list(ctx, ask, rest.Core, publishers()[0], "", webHook); a.Unlisted != nil {
 		return a
 	}
 	if !h.cfg.PerProject {

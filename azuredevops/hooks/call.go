@@ -17,9 +17,9 @@ import (
 // made notes a subscription that has just been written: it delivers again, and
 // has our credentials.
 func (h *organization) made(key topic, s *Subscription) {
-	e := entry{Organization: h.c.Key(), Event: key.Event, Project: key.Project, Shape: h.shapeMark(s)}
-	if h.cfg.Secret != "" {
-		e.Print = h.print()
+	e := entry{Organization: h.c.Key(), Event: key.Event, Project: key.Project, Queue: key.Queue, Shape: h.shapeMark(s)}
+	if to := h.target(key.Queue); to.secret != "" {
+		e.Print = to.print()
 	}
 	h.state.set(s.ID, e)
 	h.state.setRefused(h.c.Key(), key.String(), nil)
@@ -31,7 +31,9 @@ func (h *organization) made(key topic, s *Subscription) {
 // https://learn.microsoft.com/rest/api/azure/devops/hooks/subscriptions/replace-subscription
 func (h *organization) put(ctx context.Context, ask rest.Sender, key topic, old *Subscription) (*Subscription, error) {
 	shown := maps.Clone(old.consumerInputs)
-	delete(shown, "basicAuthPassword") // which is ours
+	for _, name := range secretInputs { // which are ours
+		delete(shown, name)
+	}
 	if masked := unmask(shown); masked != nil {
 		h.log.WarnContext(ctx, "a subscription is written without values that azure devops does not show: set them again",
 			"subscription", old.ID, "event", old.Event, "inputs", masked)
@@ -43,7 +45,7 @@ func (h *organization) put(ctx context.Context, ask rest.Sender, key topic, old 
 // not have the version of the resource is asked for the one it has.
 func (h *organization) write(ctx context.Context, ask rest.Sender, key topic, rq *rest.Request, old *Subscription) (*Subscription, error) {
 	rq.Host = home(eventTypes[key.Event].publisher)
-	rq.Version, rq.Write, rq.Hide = apiVersion(rq.Host), true, h.cfg.Secret
+	rq.Version, rq.Write, rq.Hide = apiVersion(rq.Host), true, h.target(key.Queue).secret
 	for _, pinned := range []bool{true, false} {
 		body, err := h.body(key, old, pinned)
 		if err != nil {
@@ -98,12 +100,12 @@ func (h *organization) post(ctx context.Context, ask rest.Sender, key topic, exc
 // find looks for an enabled subscription of ours.
 func (h *organization) find(ctx context.Context, ask rest.Sender, key topic, except string) (*Subscription, error) {
 	publisher := eventTypes[key.Event].publisher
-	subs, err := h.list(ctx, ask, home(publisher), publisher, key.Event)
+	subs, err := h.list(ctx, ask, home(publisher), publisher, key.Event, h.target(key.Queue).consumer)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range subs {
-		if s.ID != except && s.key() == key && s.Status == statusEnabled && urlKey(s.consumerInputs["url"]) == h.url && !foreignFilter(s.publisherInputs) {
+		if s.ID != except && s.key() == key && s.Status == statusEnabled && s.address() == h.target(key.Queue).address && !foreignFilter(s.publisherInputs) {
 			return s, nil
 		}
 	}

@@ -55,7 +55,7 @@ type shown interface {
 // looked after, are an error.
 func (k *Keeper) Command(ctx context.Context, o CommandOptions, out io.Writer) error {
 	if k == nil {
-		return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com")
+		return errors.New("OCEAN__BASE_URL is not set: want the address at which Azure DevOps reaches the service, such as https://ocean.example.com; or OCEAN__HOOKS__STORAGE_QUEUE_URL, for events without a public address")
 	}
 	do := k.list
 	switch {
@@ -148,7 +148,7 @@ func (k *Keeper) cleanup(ctx context.Context, o CommandOptions) (all []shown, er
 func (c *cleanup) describe(b *strings.Builder) {
 	fmt.Fprintf(b, "%s: %d subscriptions of this installation\n", c.report.Organization, len(c.jobs))
 	for _, s := range c.jobs {
-		fmt.Fprintf(b, "  %s  %s  %s  %s\n", s.ID, s.Event, projectLabel(s.ProjectName, s.Project), s.Status)
+		fmt.Fprintf(b, "  %s  %s  %s  %s\n", s.ID, s.label(), projectLabel(s.ProjectName, s.Project), s.Status)
 	}
 }
 

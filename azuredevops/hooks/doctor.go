@@ -105,7 +105,7 @@ func (h *organization) overview(ctx context.Context, w Wanted) (*Overview, error
 	r.list.lacking = h.lacking(ctx, r.ask, w.Events(), r.list)
 	r.plan = h.newPlan(w, r.scope, r.list, h.oldURLs(false))
 	r.unknowns()
-	out := &Overview{Organization: h.c.Organization(), URL: shownURL(h.cfg.URL), Hooks: r.plan.health(r), Unknown: r.report.Unknown}
+	out := &Overview{Organization: h.c.Organization(), URL: h.shown(), Hooks: r.plan.health(r), Unknown: r.report.Unknown}
 	out.Elsewhere = r.elsewhere()
 	if err := h.addFailures(ctx, r.ask, out); err != nil {
 		if ctx.Err() != nil {
@@ -157,10 +157,13 @@ func (p *plan) health(r *reconciliation) []Finding {
 		add(s, healthFiltered, "limited by a person to a part of the events")
 	}
 	for _, key := range p.create {
-		s := &Subscription{Publisher: eventTypes[key.Event].publisher, Event: key.Event, Project: key.Project, ProjectName: r.scope.names[key.Project]}
+		to := r.h.target(key.Queue)
+		s := &Subscription{Publisher: eventTypes[key.Event].publisher, Event: key.Event, Project: key.Project, ProjectName: r.scope.names[key.Project], consumer: to.consumer}
 		reason := ""
-		if refused, ok := r.h.state.refused(r.h.c.Key(), key.String(), r.h.url); ok {
+		if refused, ok := r.h.state.refused(r.h.c.Key(), key.String(), to.address); ok {
 			reason = "refused: " + missingFor(key, &refused)
+		} else if to.keyless() {
+			reason = noKey
 		}
 		add(s, healthMissing, reason)
 	}
@@ -294,7 +297,7 @@ func (l *Overview) WriteText(w io.Writer) error {
 			remark = strings.TrimPrefix(remark+"; ", "; ") + "last failure " + h.LastFailure.At.Format(time.RFC3339) + ": " + h.LastFailure.Message
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
-			h.Health, projectLabel(h.ProjectName, h.Project), h.Event, cmp.Or(h.Status, "-"), h.Failures, cmp.Or(h.ID, "-"), remark)
+			h.Health, projectLabel(h.ProjectName, h.Project), h.label(), cmp.Or(h.Status, "-"), h.Failures, cmp.Or(h.ID, "-"), remark)
 	}
 	for _, u := range l.Unknown {
 		fmt.Fprintf(tw, "unknown\t%s\t%s\n", u.What, u.Error)

@@ -28,7 +28,12 @@ import (
 type KeeperConfig struct {
 	Organizations []*azuredevops.Client
 
-	URL     string   // of the receiver, as it is seen from Azure DevOps: base URL, prefix and Route
+	// URL of the receiver, as it is seen from Azure DevOps: base URL, prefix and Route.
+	// Empty where there is a Queue and no public address.
+	URL string
+	// Queue gets the events; nil: none does. With a URL too, both do: every event comes
+	// twice, as long as one moves from one to the other.
+	Queue   *StorageQueue
 	OldURLs []string // that this installation had before; subscriptions that deliver there are moved
 	// Secret is the password that deliveries carry, 1 to 256 characters without
 	// white space; empty means none. Username goes with it; empty means "port".
@@ -94,6 +99,10 @@ func (k *Keeper) Run(ctx context.Context) {
 		return
 	}
 	since, left := k.lastAlive(), false
+	if k.cfg.Queue != nil && !since.IsZero() && time.Since(since) > queueKeeps {
+		k.cfg.Log.WarnContext(ctx, "events of the storage queue may have expired while no process was there; a resync brings what they said", "since", since)
+		k.cfg.Resync()
+	}
 	next := time.NewTimer(0)
 	defer next.Stop()
 	alive := time.NewTicker(aliveEvery)
@@ -128,6 +137,37 @@ func (k *Keeper) Run(ctx context.Context) {
 		since = now
 		next.Reset(reconcileEvery)
 	}
+}
+
+// Once looks after the subscriptions for a process that ends, as Run does when it
+// begins. It returns until when everything was handled before, zero when nobody knows.
+func (k *Keeper) Once(ctx context.Context) (last time.Time) {
+	last = k.lastAlive()
+	if at := k.removed(); !at.IsZero() {
+		k.leave(ctx, new(bool), at)
+		k.cfg.Resync() // nothing tells of changes
+		return last
+	}
+	k.reconcile(ctx)
+	if !last.IsZero() {
+		k.catchUp(ctx, last)
+	}
+	return last
+}
+
+// Note notes until when everything was handled, for a process that ends; zero: nobody
+// knows.
+func (k *Keeper) Note(at time.Time) {
+	if k.cfg.StateDirectory == "" {
+		return
+	}
+	path := filepath.Join(k.cfg.StateDirectory, aliveFile)
+	if at.IsZero() {
+		_ = os.Remove(path)
+		return
+	}
+	k.noteAlive()
+	_ = os.Chtimes(path, at, at) // lost, the next run does more than it has to
 }
 
 // leave leaves subscriptions removed, and says so once.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,11 +29,12 @@ func apiVersion(s rest.Service) string {
 	return "7.1-preview.1"
 }
 
-// A listing is every web hook that Azure DevOps shows, by id and in order.
+// A listing is every subscription to web hooks and queues that Azure DevOps shows, in order.
 // Publishers that could not be listed are unknown: nothing is created or removed
 // for them.
 type listing struct {
 	all     []*Subscription
+	seen    map[string]bool  // by id
 	unknown map[string]error // by publisher
 	lacking map[string]bool  // events that the service does not have; for a plan
 }
@@ -48,37 +50,43 @@ func (h *organization) hosts(publisher string) []rest.Service {
 	return []rest.Service{s, rest.Core}
 }
 
-// listing lists the web hooks of every publisher. The error is ctx's or
+// listing lists the subscriptions of every publisher. The error is ctx's or
 // rest.ErrUnauthorized; any other is that of a publisher.
 func (h *organization) listing(ctx context.Context, ask rest.Sender) (*listing, error) {
-	out := &listing{unknown: map[string]error{}}
-	seen := map[string]bool{}
+	out := &listing{unknown: map[string]error{}, seen: map[string]bool{}}
 	for _, publisher := range publishers() {
 		for _, host := range h.hosts(publisher) {
-			subs, err := h.list(ctx, ask, host, publisher, "")
-			if host != rest.Core && refused(err) && !unknownPublisher(err) {
-				subs, err = h.remembered(ctx, ask, publisher, err)
-			}
-			switch {
-			case ctx.Err() != nil:
-				return nil, ctx.Err()
-			case errors.Is(err, rest.ErrUnauthorized):
-				return nil, err
-			case host != home(publisher) && refused(err):
-				continue // that host has nothing to say of the publisher
-			case err != nil:
-				out.unknown[publisher] = errors.Join(out.unknown[publisher], err)
-				continue
-			}
-			for _, s := range subs {
-				if !seen[s.ID] {
-					seen[s.ID] = true
-					out.all = append(out.all, s)
+			for _, consumer := range h.consumers() {
+				subs, err := h.list(ctx, ask, host, publisher, "", consumer)
+				if host != rest.Core && refused(err) && !unknownPublisher(err) {
+					subs, err = h.remembered(ctx, ask, publisher, consumer, err)
+				}
+				switch {
+				case ctx.Err() != nil:
+					return nil, ctx.Err()
+				case errors.Is(err, rest.ErrUnauthorized):
+					return nil, err
+				case host != home(publisher) && refused(err):
+					// that host has nothing to say of the publisher
+				case err != nil:
+					out.unknown[publisher] = errors.Join(out.unknown[publisher], err)
+				default:
+					out.add(subs)
 				}
 			}
 		}
 	}
 	return out, nil
+}
+
+// add takes subscriptions that were not listed before.
+func (l *listing) add(subs []*Subscription) {
+	for _, s := range subs {
+		if !l.seen[s.ID] {
+			l.seen[s.ID] = true
+			l.all = append(l.all, s)
+		}
+	}
 }
 
 // refused tells whether a host will not let its subscriptions be read.
@@ -90,16 +98,16 @@ func unknownPublisher(err error) bool {
 	return ok && strings.HasSuffix(e.TypeKey, "PublisherNotFoundException")
 }
 
-// remembered are the subscriptions of a publisher that this installation knows of,
+// remembered are the subscriptions of a publisher and consumer that this installation knows of,
 // for a host that does not let them be listed: that must not keep its events from
 // being subscribed to, nor have them subscribed to again each time. Each is asked
 // for; where that is refused too, it is taken to be as it was made.
-func (h *organization) remembered(ctx context.Context, ask rest.Sender, publisher string, refusal error) ([]*Subscription, error) {
+func (h *organization) remembered(ctx context.Context, ask rest.Sender, publisher, consumer string, refusal error) ([]*Subscription, error) {
 	h.log.InfoContext(ctx, "subscriptions cannot be listed, so those that are remembered count", "publisher", publisher, "err", refusal)
 	host := home(publisher)
 	var out []*Subscription
 	for id, e := range h.state.of(h.c.Organization()) {
-		if eventTypes[e.Event].publisher != publisher {
+		if eventTypes[e.Event].publisher != publisher || h.target(e.Queue).consumer != consumer {
 			continue
 		}
 		b, err := ask.Object(ctx, &rest.Request{
@@ -122,11 +130,13 @@ func (h *organization) remembered(ctx context.Context, ask rest.Sender, publishe
 
 // asMade is a subscription as we write it.
 func (h *organization) asMade(id string, e entry) *Subscription {
+	to := h.target(e.Queue)
 	s := &Subscription{
-		ID: id, Publisher: eventTypes[e.Event].publisher, Event: e.Event, Project: e.Project, Status: statusEnabled, URL: shownURL(h.cfg.URL),
-		version: eventTypes[e.Event].version, consumer: webHook, publisherInputs: map[string]string{}, consumerInputs: h.inputs(),
+		ID: id, Publisher: eventTypes[e.Event].publisher, Event: e.Event, Project: e.Project, Status: statusEnabled, URL: to.shown,
+		version: eventTypes[e.Event].version, consumer: to.consumer, publisherInputs: map[string]string{}, consumerInputs: maps.Clone(to.inputs),
 	}
 	delete(s.consumerInputs, "basicAuthPassword")
+	delete(s.consumerInputs, "accountKey")
 	if e.Project != "" {
 		s.publisherInputs["projectId"] = e.Project
 	}
@@ -153,12 +163,12 @@ func (h *organization) lacking(ctx context.Context, ask rest.Sender, events []st
 	return out
 }
 
-// list lists the web hooks of a publisher, and of an event if one is given, that
-// a host shows. Without the filters the list of a big organization has 13 MB.
+// list lists the subscriptions of a publisher and a consumer, and of an event if one is
+// given, that a host shows. Without the filters the list of a big organization has 13 MB.
 //
 // https://learn.microsoft.com/rest/api/azure/devops/hooks/subscriptions/list
-func (h *organization) list(ctx context.Context, ask rest.Sender, host rest.Service, publisher, event string) ([]*Subscription, error) {
-	consumer, action, _ := strings.Cut(webHook, "/")
+func (h *organization) list(ctx context.Context, ask rest.Sender, host rest.Service, publisher, event, through string) ([]*Subscription, error) {
+	consumer, action, _ := strings.Cut(through, "/")
 	var out []*Subscription
 	for p, err := range ask.Pages(ctx, &rest.Request{
 		Host: host, Route: subscriptionsRoute, Version: apiVersion(host),
@@ -170,7 +180,7 @@ func (h *organization) list(ctx context.Context, ask rest.Sender, host rest.Serv
 		subs := parseSubscriptions(p.Body)
 		p.Free()
 		for _, s := range subs {
-			if s.Publisher == publisher && s.consumer == webHook && (event == "" || s.Event == event) {
+			if s.Publisher == publisher && s.consumer == through && (event == "" || s.Event == event) {
 				out = append(out, s)
 			}
 		}
@@ -200,7 +210,9 @@ func parseSubscription(obj gjson.Result) *Subscription {
 		publisherInputs: inputsOf(obj.Get("publisherInputs")), consumerInputs: inputsOf(obj.Get("consumerInputs")),
 	}
 	s.Project = azuredevops.IDOrNone(strings.ToLower(s.publisherInputs["projectId"]))
-	s.URL = shownURL(s.consumerInputs["url"])
+	if s.URL = shownURL(s.consumerInputs["url"]); s.queue() {
+		s.URL = s.address()
+	}
 	return s
 }
 
@@ -241,15 +253,20 @@ func statusOf(err error) int {
 // shape is what can be seen of the inputs that we decide on.
 func (s *Subscription) shape() string {
 	in := s.consumerInputs
-	return strings.Join([]string{
+	shape := []string{
 		s.version, in["url"], strings.ToLower(in["resourceDetailsToSend"]), strings.ToLower(in["messagesToSend"]),
 		strings.ToLower(in["detailedMessagesToSend"]), in["basicAuthUsername"],
-	}, "\n")
+	}
+	if s.queue() {
+		shape = append(shape, s.address(), in["ttl"], in["visiTimeout"])
+	}
+	return strings.Join(shape, "\n")
 }
 
-// wantedShape is the shape that a subscription to an event should have.
-func (h *organization) wantedShape(event string) string {
-	s := Subscription{version: eventTypes[event].version, consumerInputs: h.inputs()}
+// wantedShape is the shape that a subscription to a topic should have.
+func (h *organization) wantedShape(k topic) string {
+	to := h.target(k.Queue)
+	s := Subscription{version: eventTypes[k.Event].version, consumer: to.consumer, consumerInputs: to.inputs}
 	return s.shape()
 }
 
@@ -258,7 +275,7 @@ func (h *organization) wantedShape(event string) string {
 // bears it shows how the service spells what we asked for, which is no reason to
 // write again.
 func (h *organization) shapeMark(s *Subscription) string {
-	is, want := s.shape(), h.wantedShape(s.Event)
+	is, want := s.shape(), h.wantedShape(s.key())
 	if is == want {
 		return ""
 	}

@@ -111,7 +111,6 @@ type planner struct {
 	events  []string
 	nothing bool // is wanted, so that nothing is known to be unwanted
 	old     map[string]bool
-	print   string
 	checked time.Time
 
 	groups map[topic][]*Subscription
@@ -123,7 +122,7 @@ type planner struct {
 // newPlan decides what to do about what was listed.
 func (h *organization) newPlan(w Wanted, scope *scope, list *listing, old map[string]bool) *plan {
 	p := &planner{
-		h: h, scope: scope, list: list, old: old, print: h.print(), checked: h.state.checked(h.c.Key()),
+		h: h, scope: scope, list: list, old: old, checked: h.state.checked(h.c.Key()),
 		nothing: len(w.Kinds) == 0 && !w.GitOps,
 		groups:  map[topic][]*Subscription{}, isWant: map[topic]bool{},
 		plan: &plan{best: map[topic]*Subscription{}, missing: map[topic]loss{}},
@@ -165,9 +164,9 @@ func (p *planner) group() {
 // the present address or an old one, whoever made it: those of the Python
 // integration have the same address.
 func (h *organization) ours(s *Subscription, old map[string]bool) bool {
-	at := urlKey(s.consumerInputs["url"])
+	at := s.address()
 	e, ok := eventTypes[s.Event]
-	return ok && e.publisher == s.Publisher && s.consumer == webHook && (at == h.url || old[at])
+	return ok && e.publisher == s.Publisher && s.consumer == h.target(s.queue()).consumer && at != "" && (at == h.target(s.queue()).address || old[at])
 }
 
 // better orders subscriptions of one key: enabled before others, here before
@@ -184,10 +183,11 @@ func (p *planner) better(a, b *Subscription) int {
 		default:
 			n += 8
 		}
-		if urlKey(s.consumerInputs["url"]) != p.h.url {
+		to := p.h.target(s.queue())
+		if s.address() != to.address {
 			n += 2
 		}
-		if e := p.h.state.entry(s.ID); e.Print == "" || e.Print != p.print {
+		if e := p.h.state.entry(s.ID); e.Print == "" || e.Print != to.print() {
 			n++
 		}
 		return n
@@ -205,16 +205,26 @@ func (p *planner) want() {
 		}
 	}
 	for _, e := range p.events {
-		if whole := (topic{Event: e}); !p.h.cfg.PerProject {
-			add(whole)
-			r, refused := p.h.state.refused(p.h.c.Key(), whole.String(), p.h.url)
-			if !refused || r.Status != http.StatusBadRequest || len(p.groups[whole]) > 0 {
-				continue
+		for _, to := range []*target{p.h.web, p.h.queue} {
+			if to.used() {
+				p.wantAt(to, e, add)
 			}
 		}
-		for _, id := range p.scope.projects {
-			add(topic{e, id})
+	}
+}
+
+// wantAt adds the keys of an event that are wanted at a target.
+func (p *planner) wantAt(to *target, event string, add func(topic)) {
+	queue := to.consumer == storageQueue
+	if whole := (topic{Event: event, Queue: queue}); !p.h.cfg.PerProject {
+		add(whole)
+		r, refused := p.h.state.refused(p.h.c.Key(), whole.String(), to.address)
+		if !refused || r.Status != http.StatusBadRequest || len(p.groups[whole]) > 0 {
+			return
 		}
+	}
+	for _, id := range p.scope.projects {
+		add(topic{event, id, queue})
 	}
 }
 
@@ -267,20 +277,36 @@ func (p *planner) unwanted(key topic, group []*Subscription, unlisted bool) {
 	case key.Project == "" && len(p.scope.unknown) > 0:
 		p.plan.undecided = append(p.plan.undecided, group...)
 		return
-	case key.Project == "":
-		reason = "replaced by one per project"
-		for _, id := range p.scope.projects {
-			needs = append(needs, topic{key.Event, id})
-		}
-	case !p.scope.has(key.Project):
+	case key.Project != "" && !p.scope.has(key.Project):
 		reason = "the project is gone or excluded"
+	case !p.h.target(key.Queue).used():
+		reason, needs = "replaced by the storage queue", p.instead(key, !key.Queue)
+		if key.Queue {
+			reason = "replaced by web hooks"
+		}
+	case key.Project == "":
+		reason, needs = "replaced by one per project", p.instead(key, key.Queue)
 	default:
-		reason = "replaced by one for the organization"
-		needs = []topic{{Event: key.Event}}
+		reason, needs = "replaced by one for the organization", p.instead(key, key.Queue)
 	}
 	for _, s := range group {
 		p.plan.remove = append(p.plan.remove, removal{sub: s, reason: reason, needs: needs})
 	}
+}
+
+// instead are the wanted keys that deliver the events of one that is not wanted. Where
+// an event is to be had for projects only, that for the organization is not among them.
+func (p *planner) instead(key topic, queue bool) (needs []topic) {
+	for _, id := range p.scope.projects {
+		k := topic{key.Event, id, queue}
+		if p.isWant[k] && (key.Project == "" || key.Project == id) {
+			needs = append(needs, k)
+		}
+	}
+	if whole := (topic{Event: key.Event, Queue: queue}); len(needs) == 0 && p.isWant[whole] {
+		needs = append(needs, whole)
+	}
+	return needs
 }
 
 // keep plans what to write to the subscription that stays.
@@ -292,7 +318,7 @@ func (p *planner) keep(key topic, s *Subscription) {
 		p.plan.off = append(p.plan.off, s)
 		return
 	}
-	reason, needed := p.h.why(s, e, p.print)
+	reason, needed := p.h.why(s, e)
 	switch {
 	case s.Status != statusEnabled:
 		p.plan.write = append(p.plan.write, rewrite{s, reasonOff, gap})
@@ -306,20 +332,20 @@ func (p *planner) keep(key topic, s *Subscription) {
 }
 
 // why tells whether an enabled subscription has to be written.
-func (h *organization) why(s *Subscription, e entry, credentials string) (cause, bool) {
-	user := s.consumerInputs["basicAuthUsername"]
+func (h *organization) why(s *Subscription, e entry) (cause, bool) {
+	to := h.target(s.queue())
+	anonymous, wanted := s.consumerInputs["basicAuthUsername"] == "", to.secret != ""
 	mark := h.shapeMark(s)
 	seen := mark == "" || mark == e.Shape
 	switch {
-	case urlKey(s.consumerInputs["url"]) != h.url:
+	case s.address() != to.address:
 		return reasonMoved, true
-	case h.cfg.Secret == "" && user != "" && !seen,
-		h.cfg.Secret != "" && user == "" && !seen,
-		h.cfg.Secret != "" && e.Print != "" && e.Print != credentials:
+	case !s.queue() && anonymous == wanted && !seen,
+		wanted && e.Print != "" && e.Print != to.print():
 		return reasonCredentials, true
 	case !seen:
 		return reasonRepaired, true
-	case h.cfg.Secret != "" && e.Print != credentials:
+	case wanted && e.Print != to.print():
 		return reasonRefreshed, true
 	}
 	return 0, false
@@ -361,7 +387,7 @@ func (p *planner) lost() {
 		created[k] = true
 	}
 	for id, e := range p.h.state.of(p.h.c.Key()) {
-		key := topic{e.Event, e.Project}
+		key := topic{e.Event, e.Project, e.Queue}
 		if !created[key] || p.covered(key) {
 			continue
 		}
@@ -379,9 +405,9 @@ func (p *planner) lost() {
 // covered tells whether subscriptions of the other scope deliver the events.
 func (p *planner) covered(key topic) bool {
 	if key.Project != "" {
-		return len(p.groups[topic{Event: key.Event}]) > 0
+		return len(p.groups[topic{Event: key.Event, Queue: key.Queue}]) > 0
 	}
 	return len(p.scope.projects) > 0 && !slices.ContainsFunc(p.scope.projects, func(id string) bool {
-		return len(p.groups[topic{key.Event, id}]) == 0
+		return len(p.groups[topic{key.Event, id, key.Queue}]) == 0
 	})
 }

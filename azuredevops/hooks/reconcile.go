@@ -62,7 +62,7 @@ func (h *organization) caught(gaps []Gap) {
 }
 
 func (h *organization) newReport() *Report {
-	return &Report{Organization: h.c.Organization(), URL: shownURL(h.cfg.URL)}
+	return &Report{Organization: h.c.Organization(), URL: h.shown()}
 }
 
 // asks begins a run, which has a budget of retries of its own.
@@ -88,16 +88,19 @@ func (h *organization) logReport(ctx context.Context, r *Report) {
 }
 
 // oldURLs are the addresses that this installation had, normalized. Remembering
-// the present one is part of it.
+// the present ones is part of it.
 func (h *organization) oldURLs(remember bool) map[string]bool {
 	old := map[string]bool{}
 	for _, u := range h.cfg.OldURLs {
 		old[urlKey(u)] = true
 	}
-	for _, u := range h.state.addresses(h.url, remember) {
+	present := slices.DeleteFunc([]string{h.web.address, h.queue.address}, func(at string) bool { return at == "" })
+	for _, u := range h.state.addresses(present, remember) {
 		old[u] = true
 	}
-	delete(old, h.url)
+	for _, at := range append(present, "") {
+		delete(old, at)
+	}
 	return old
 }
 
@@ -218,7 +221,7 @@ func (r *reconciliation) register(s *Subscription, key topic, e entry) {
 	case !e.Off && e.Organization != "":
 		e.Since = r.h.state.checked(r.h.c.Key())
 	}
-	e.Organization, e.Event, e.Project, e.Off = r.h.c.Key(), key.Event, key.Project, off
+	e.Organization, e.Event, e.Project, e.Queue, e.Off = r.h.c.Key(), key.Event, key.Project, key.Queue, off
 	r.h.state.set(s.ID, e)
 }
 

@@ -60,6 +60,8 @@ func TestConfig(t *testing.T) {
 	}{
 		{"good", KeeperConfig{URL: hookTarget, Secret: "x"}, ""},
 		{"no URL", KeeperConfig{}, "OCEAN__BASE_URL"},
+		{"a queue", KeeperConfig{Queue: testQueue(), Secret: "not used here"}, ""},
+		{"a queue and a bad URL", KeeperConfig{Queue: testQueue(), URL: "hooks"}, "OCEAN__BASE_URL"},
 		{"white space", KeeperConfig{URL: hookTarget, Secret: "top secret"}, "WEBHOOK_SECRET"},
 		{"long", KeeperConfig{URL: hookTarget, Secret: rest.Secret(strings.Repeat("x", 257))}, "WEBHOOK_SECRET"},
 		{"colon", KeeperConfig{URL: hookTarget, Username: "a:b"}, "WEBHOOK_AUTH_USERNAME"},

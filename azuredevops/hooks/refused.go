@@ -34,9 +34,14 @@ func (r *reconciliation) mayCreate(key topic) bool {
 // hope tells whether something is worth trying. If it was refused not long ago,
 // or the permission was, that is reported instead.
 func (r *reconciliation) hope(what string, key topic) bool {
-	refused, ok := r.h.state.refused(r.h.c.Key(), what, r.h.url)
+	to := r.h.target(key.Queue)
+	refused, ok := r.h.state.refused(r.h.c.Key(), what, to.address)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if to.keyless() {
+		r.report.Refused = append(r.report.Refused, r.refusal(key, &refusalNote{At: time.Now().UTC().Round(0), Message: noKey}))
+		return false
+	}
 	if ok && time.Since(refused.At) < refusalTTL {
 		r.report.Refused = append(r.report.Refused, r.refusal(key, &refused))
 		return false
@@ -63,11 +68,11 @@ func (r *reconciliation) refusedOrUnknown(what string, key topic, err error) {
 		r.report.Unknown = append(r.report.Unknown, Unknown{r.label(key), err.Error()})
 		return
 	}
-	refused := &refusalNote{At: time.Now().UTC().Round(0), URL: r.h.url, Status: status, Message: messageOf(err)}
+	refused := &refusalNote{At: time.Now().UTC().Round(0), URL: r.h.target(key.Queue).address, Status: status, Message: messageOf(err)}
 	if status != http.StatusBadRequest {
 		r.stopped[r.permission(key)] = refused
 	} else if key.Project == "" && what == key.String() {
-		if _, known := r.h.state.refused(r.h.c.Key(), what, r.h.url); !known {
+		if _, known := r.h.state.refused(r.h.c.Key(), what, r.h.target(key.Queue).address); !known {
 			r.again = true
 		}
 	}
@@ -113,6 +118,8 @@ func messageOf(err error) string {
 // missingFor says what it takes to get what was refused.
 func missingFor(key topic, refused *refusalNote) string {
 	switch {
+	case refused.Message == noKey:
+		return noKey
 	case refused.Status == http.StatusForbidden && key.Project == "":
 		return "permission to edit service hook subscriptions of the organization (a collection administrator has it)"
 	case refused.Status == http.StatusForbidden:

@@ -144,7 +144,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(tw, "  %s\t%d\n", p.name, len(p.list))
 		}
 		for _, c := range p.list {
-			fmt.Fprintf(tw, "    %s\t%s\t%s\t%s\n", c.Event, projectLabel(c.ProjectName, c.Project), c.ID, c.Reason)
+			fmt.Fprintf(tw, "    %s\t%s\t%s\t%s\n", c.label(), projectLabel(c.ProjectName, c.Project), c.ID, c.Reason)
 		}
 	}
 	if r.Postponed > 0 {

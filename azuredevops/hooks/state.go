@@ -55,6 +55,7 @@ type entry struct {
 	Organization string    `json:"organization"`
 	Project      string    `json:"project,omitempty"`
 	Event        string    `json:"event"`
+	Queue        bool      `json:"queue,omitempty"`
 	Print        string    `json:"print,omitempty"` // of the credentials it was given
 	Shape        string    `json:"shape,omitempty"` // as answered then
 	Off          bool      `json:"off,omitempty"`   // did not deliver when last seen
@@ -308,16 +309,16 @@ func (s *state) closeGaps(organization string, gaps []Gap) {
 }
 
 // addresses are those that this installation had before. remember notes the
-// present one for later.
-func (s *state) addresses(url string, remember bool) (old []string) {
+// present ones for later.
+func (s *state) addresses(present []string, remember bool) (old []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, u := range s.f.URLs {
-		if u != url {
+		if !slices.Contains(present, u) {
 			old = append(old, u)
 		}
 	}
-	if now := append(slices.Clone(old), url); remember && !slices.Equal(now, s.f.URLs) {
+	if now := slices.Concat(old, present); remember && !slices.Equal(now, s.f.URLs) {
 		s.f.URLs = now[max(0, len(now)-maxURLs):]
 		s.dirty = true
 	}

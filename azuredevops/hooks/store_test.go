@@ -141,8 +141,10 @@ func (s *hookStore) put(r *http.Request, h *storedHook, body []byte) *http.Respo
 	if want := map[string]string{"rm": "vsrm.", "advsec": "advsec."}[in.PublisherID]; r.URL.Host != want+"dev.azure.com" {
 		return answer(400, `{"message":"There is no registered handler for the service hooks event type"}`)
 	}
-	if in.ConsumerInputs["basicAuthPassword"] == "********" {
-		in.ConsumerInputs["basicAuthPassword"] = h.ConsumerInputs["basicAuthPassword"]
+	for _, name := range []string{"basicAuthPassword", "accountKey"} {
+		if in.ConsumerInputs[name] == "********" {
+			in.ConsumerInputs[name] = h.ConsumerInputs[name]
+		}
 	}
 	in.ID, in.Created = h.ID, h.Created
 	if in.PublisherInputs == nil {
@@ -159,8 +161,10 @@ func (s *hookStore) put(r *http.Request, h *storedHook, body []byte) *http.Respo
 func (h *storedHook) json() string {
 	c := *h
 	c.ConsumerInputs = maps.Clone(h.ConsumerInputs)
-	if c.ConsumerInputs["basicAuthPassword"] != "" {
-		c.ConsumerInputs["basicAuthPassword"] = "********"
+	for _, name := range []string{"basicAuthPassword", "accountKey"} {
+		if c.ConsumerInputs[name] != "" {
+			c.ConsumerInputs[name] = "********"
+		}
 	}
 	b, _ := json.Marshal(c)
 	return string(b)
@@ -258,7 +262,7 @@ func (s *hookStore) client(tb testing.TB, o hookOptions) *organization {
 
 func over(tb testing.TB, c *azuredevops.Client, o hookOptions) *organization {
 	tb.Helper()
-	if o.cfg.URL == "" {
+	if o.cfg.URL == "" && o.cfg.Queue == nil {
 		o.cfg.URL = hookTarget
 	}
 	if o.log != nil {

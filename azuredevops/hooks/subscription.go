@@ -1,11 +1,8 @@
 package hooks
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/url"
@@ -13,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/rest"
@@ -28,13 +24,11 @@ const (
 // is told in a Report; nothing is done to subscriptions of others. Its methods run
 // one at a time, others wait.
 type organization struct {
-	c     *azuredevops.Client
-	cfg   KeeperConfig
-	url   string // normalized
-	state *state
-	log   *slog.Logger
-
-	print func() string // hash of the credentials
+	c          *azuredevops.Client
+	cfg        KeeperConfig
+	web, queue *target
+	state      *state
+	log        *slog.Logger
 
 	turn     chan struct{} // held by the method that runs
 	reported string        // refusals that the log has seen
@@ -43,40 +37,23 @@ type organization struct {
 
 // check completes the settings. The error names the one that is wrong.
 func (cfg *KeeperConfig) check() error {
-	var errs []error
-	if u, err := url.Parse(strings.TrimSpace(cfg.URL)); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		errs = append(errs, errors.New("OCEAN__BASE_URL: want a URL that begins with https://, such as https://ocean.example.com"))
-	}
-	if cfg.Secret != "" && !goodCredential(cfg.Secret.Reveal()) {
-		errs = append(errs, fmt.Errorf("%sWEBHOOK_SECRET: %w: want 1 to %d characters without white space", rest.EnvPrefix, ErrCredential, maxCredential))
-	}
-	cfg.Username = cmp.Or(cfg.Username, defaultUser)
-	if !goodCredential(cfg.Username) || strings.Contains(cfg.Username, ":") {
-		errs = append(errs, fmt.Errorf("%sWEBHOOK_AUTH_USERNAME: %w: want 1 to %d characters without white space or colon", rest.EnvPrefix, ErrCredential, maxCredential))
-	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	cfg.URL = tidyURL(cfg.URL)
-	return errors.Join(errs...)
+	return cfg.checkTargets()
 }
 
 // newOrganization takes settings that have been checked.
 func newOrganization(c *azuredevops.Client, cfg KeeperConfig, s *state) *organization {
-	return &organization{
-		c: c, cfg: cfg, url: urlKey(cfg.URL), state: s,
-		log:   cfg.Log.With("organization", c.Organization()),
-		print: sync.OnceValue(func() string { return s.print(cfg.Username, cfg.Secret) }),
-		turn:  make(chan struct{}, 1), health: newHealthBook(c.OrganizationName()),
+	h := &organization{
+		c: c, cfg: cfg, web: newWebTarget(&cfg, s), queue: newQueueTarget(cfg.Queue, s), state: s,
+		log:  cfg.Log.With("organization", c.Organization()),
+		turn: make(chan struct{}, 1), health: newHealthBook(c.OrganizationName()),
 	}
-}
-
-// ErrCredential says that Azure DevOps makes no subscription with the user or the
-// password of the hooks. Resyncs and hooks that exist do not depend on it.
-var ErrCredential = errors.New("azure devops refuses it")
-
-func goodCredential(s string) bool {
-	return s != "" && len(s) <= maxCredential && !strings.ContainsFunc(s, unicode.IsSpace)
+	for _, t := range []*target{h.web, h.queue} {
+		t.print = sync.OnceValue(t.print)
+	}
+	return h
 }
 
 // lock waits for the methods that run.
@@ -93,9 +70,16 @@ func (h *organization) lock(ctx context.Context) (unlock func(), err error) {
 // empty for the whole organization.
 type topic struct {
 	Event, Project string
+	Queue          bool // the events go into the storage queue
 }
 
-func (k topic) String() string { return strings.TrimSpace(k.Event + " " + k.Project) }
+func (k topic) String() string {
+	text := strings.TrimSpace(k.Event + " " + k.Project)
+	if k.Queue {
+		text += " queue"
+	}
+	return text
+}
 
 // Values of Subscription.Status.
 const (
@@ -113,7 +97,7 @@ type Subscription struct {
 	Project     string    `json:"project,omitempty"` // id; empty for the whole organization
 	ProjectName string    `json:"projectName,omitempty"`
 	Status      string    `json:"status"`
-	URL         string    `json:"url"` // without user, password and query
+	URL         string    `json:"url"` // without user, password and query; azure-storage-queue://ACCOUNT/QUEUE for a queue
 	Created     time.Time `json:"created,omitzero"`
 	Modified    time.Time `json:"modified,omitzero"`
 	Probed      time.Time `json:"probed,omitzero"` // last try on probation
@@ -124,9 +108,7 @@ type Subscription struct {
 	consumerInputs  map[string]string
 }
 
-func (s *Subscription) key() topic { return topic{s.Event, s.Project} }
-
-const webHook = "webHooks/httpRequest"
+func (s *Subscription) key() topic { return topic{s.Event, s.Project, s.queue()} }
 
 // foreignFilter tells whether the subscription is limited to a part of what we
 // want: a person made it for something else.
@@ -207,20 +189,22 @@ func (h *organization) body(key topic, old *Subscription, pinned bool) ([]byte, 
 		Status: statusEnabled, PublisherID: event.publisher, EventType: key.Event, ResourceVersion: event.version,
 		PublisherInputs: map[string]string{}, ConsumerInputs: map[string]string{},
 	}
-	b.ConsumerID, b.ConsumerActionID, _ = strings.Cut(webHook, "/")
+	to := h.target(key.Queue)
+	b.ConsumerID, b.ConsumerActionID, _ = strings.Cut(to.consumer, "/")
 	if old != nil {
 		b.ID = old.ID
 		maps.Copy(b.PublisherInputs, old.publisherInputs)
 		maps.Copy(b.ConsumerInputs, old.consumerInputs)
-		delete(b.ConsumerInputs, "basicAuthUsername")
-		delete(b.ConsumerInputs, "basicAuthPassword")
+		for _, name := range secretInputs {
+			delete(b.ConsumerInputs, name)
+		}
 		unmask(b.PublisherInputs)
 		unmask(b.ConsumerInputs)
 	}
 	if key.Project != "" {
 		b.PublisherInputs["projectId"] = key.Project
 	}
-	maps.Copy(b.ConsumerInputs, h.inputs())
+	maps.Copy(b.ConsumerInputs, to.inputs)
 	return json.Marshal(b)
 }
 
@@ -245,19 +229,4 @@ func unmask(inputs map[string]string) (masked []string) {
 	}
 	slices.Sort(masked)
 	return masked
-}
-
-// inputs are the consumer inputs that we decide on. Deliveries carry whole
-// resources, which the service leaves out of some unless it is asked, and no texts for people.
-func (h *organization) inputs() map[string]string {
-	in := map[string]string{
-		"url":                    h.cfg.URL,
-		"resourceDetailsToSend":  "all",
-		"messagesToSend":         "none",
-		"detailedMessagesToSend": "none",
-	}
-	if h.cfg.Secret != "" {
-		in["basicAuthUsername"], in["basicAuthPassword"] = h.cfg.Username, h.cfg.Secret.Reveal()
-	}
-	return in
 }

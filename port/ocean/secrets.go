@@ -20,7 +20,7 @@ func soundsSecret(name string) bool {
 	if name == "PAT" || strings.HasSuffix(name, "_PAT") {
 		return true
 	}
-	return slices.ContainsFunc([]string{"SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "SECRET_KEY", "ACCESS_KEY"}, func(word string) bool {
+	return slices.ContainsFunc([]string{"SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "SECRET_KEY", "ACCESS_KEY", "ACCOUNT_KEY"}, func(word string) bool {
 		return strings.HasSuffix(name, word)
 	})
 }

@@ -46,6 +46,8 @@ type Settings struct {
 	ProcessingMode string `env:"PROCESSING_MODE" envDefault:"dsp" oneof:"dsp,ocean-core" doc:"Accepted for the chart's sake: records are always mapped here and ocean-core is reported."`
 	// StrictExit makes ONCE exit with 1 after a failed resync.
 	StrictExit bool `env:"STRICT_EXIT" envDefault:"false" doc:"Exit with 1 when a ONCE resync fails, or completes with problems; otherwise 0, as the Python integration does."`
+	// OnceEventsOnly needs a StorageQueue.
+	OnceEventsOnly bool `env:"ONCE_EVENTS_ONLY" envDefault:"false" doc:"With the listener ONCE and OCEAN__HOOKS__STORAGE_QUEUE_URL: handle the events that have come since the last run, instead of a resync. Where the last run is more than six days old, or the state directory was not kept, it is a full resync all the same."`
 	// Verbose is what --verbose sets.
 	Verbose bool `env:"VERBOSE" envDefault:"false" doc:"Show every project in the table at the end of a resync, and the expressions that found nothing; --verbose does the same."`
 	// DeletionBrake is above 0 and at most 1.
@@ -58,7 +60,7 @@ type Settings struct {
 	// ClientTimeout is for one request to Azure DevOps.
 	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"60s" min:"1s" doc:"Time within which Azure DevOps has to begin an answer; the whole of a large one may take ten times as long, as long as it keeps coming."`
 	// BaseURL is the public address of this process, without trailing slashes.
-	BaseURL string `env:"BASE_URL" form:"url" doc:"Public address of this process; live events need it. OCEAN__INTEGRATION__CONFIG__APP_HOST is its deprecated name."`
+	BaseURL string `env:"BASE_URL" form:"url" doc:"Public address of this process; live events need it, or OCEAN__HOOKS__STORAGE_QUEUE_URL. OCEAN__INTEGRATION__CONFIG__APP_HOST is its deprecated name."`
 	// PathPrefix is the part of the routes before /integration.
 	PathPrefix string `env:"PATH_PREFIX" doc:"Prefix of the routes /integration, /metrics, /health, /status.json and the status page."`
 	// StatusPage is nil when unset.
@@ -75,6 +77,7 @@ type Settings struct {
 	HeartbeatInterval time.Duration `env:"STATUS_HEARTBEAT_INTERVAL_SECONDS" envDefault:"10s" min:"1ms" doc:"Time between two reports to Port that a resync is alive."`
 
 	Audit            Audit            `envPrefix:"AUDIT__"`
+	StorageQueue     StorageQueue     `envPrefix:"HOOKS__"`
 	Metrics          Metrics          `envPrefix:"METRICS__"`
 	ActionsProcessor ActionsProcessor `envPrefix:"ACTIONS_PROCESSOR__"`
 	SSL              SSL              `envPrefix:"SSL__"`
@@ -96,6 +99,9 @@ func (s *Settings) Validate() error {
 			Variable: "OCEAN__EVENT_LISTENER__APP_HOST",
 			Expected: "the address at which Port reaches this process, since OCEAN__EVENT_LISTENER__TYPE is WEBHOOK",
 		})
+	}
+	if s.EventsOnly() && s.StorageQueue.URL == "" {
+		errs = append(errs, errors.New("OCEAN__ONCE_EVENTS_ONLY is true without OCEAN__HOOKS__STORAGE_QUEUE_URL: want the queue that keeps events between two runs"))
 	}
 	if s.EventListener.Type == ListenKafka && len(s.EventListener.Brokers) == 0 {
 		errs = append(errs, errors.New("OCEAN__EVENT_LISTENER__BROKERS: want at least one broker, as host:port"))
@@ -315,10 +321,6 @@ func (l *EventListener) KafkaMechanism() string {
 func (l *EventListener) KafkaEncrypted() bool {
 	return l.KafkaSecurity && strings.HasSuffix(l.SecurityProtocol, "SSL")
 }
-
-// FollowsEvents reports whether this process handles live events: it does not
-// where it ends after one resync.
-func (l *EventListener) FollowsEvents() bool { return l.ProcessesWebhooks() && l.Type != ListenOnce }
 
 // ProcessesWebhooks reports whether this process handles live events.
 func (l *EventListener) ProcessesWebhooks() bool {

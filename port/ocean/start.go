@@ -66,8 +66,8 @@ func (s *Settings) Off() []string {
 	}
 	add("resyncs: the listener is "+string(l.Type), !l.Resyncs())
 	add("scheduled resyncs: OCEAN__SCHEDULED_RESYNC_INTERVAL and OCEAN__RESYNC_CRON are not set", l.Resyncs() && l.Type != ListenOnce && s.Schedule(time.Now()) == nil)
-	add("live events: the listener is "+string(l.Type), !l.FollowsEvents())
-	add("service hooks: OCEAN__BASE_URL is not set, so changes arrive with the next resync", l.FollowsEvents() && s.BaseURL == "")
+	add("live events: the listener is "+string(l.Type), !s.FollowsEvents())
+	add("service hooks: OCEAN__BASE_URL is not set, so changes arrive with the next resync", s.FollowsEvents() && s.BaseURL == "" && s.StorageQueue.URL == "")
 	add("self-service actions: OCEAN__ACTIONS_PROCESSOR__ENABLED is not true", !s.HasActions())
 	add("self-service actions: the listener is "+string(l.Type), s.HasActions() && !s.RunsActions())
 	add("the brake on deletions: OCEAN__DELETION_BRAKE_PER_BLUEPRINT is 1", s.DeletionBrake == 1)

@@ -1,4 +1,5 @@
-// Package check finds out, without writing anything, whether a service would work:
+// Package check finds out, without writing anything but a message to the storage queue
+// that is its own, whether a service would work:
 // whether it may sign in to Port and Azure DevOps and read what its mapping needs,
 // whether mapping and blueprints fit, and what live events and the state need.
 package check
@@ -35,6 +36,9 @@ type Config struct {
 	OtherSide     http.RoundTripper
 	Source        *resync.Source // how a mapping is used
 	Keeper        func() (*hooks.Keeper, error)
+	// ProveQueue sends a message through the storage queue; other says that somebody else
+	// has read it.
+	ProveQueue func(context.Context) (other bool, err error)
 }
 
 // Options are the flags of the command, and how findings are written.
@@ -81,6 +85,7 @@ func Run(ctx context.Context, cfg Config, opt Options, out io.Writer) error {
 	c.kinds(ctx)
 	c.fit(ctx)
 	c.address(ctx)
+	c.queue(ctx)
 	c.hooks(ctx)
 	c.state()
 	if err := c.report.end(); err != nil {

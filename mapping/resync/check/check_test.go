@@ -2,7 +2,9 @@ package check_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -38,6 +40,7 @@ type bench struct {
 	state   string
 	mapping map[string]any // of the block of repositories
 	opt     check.Options
+	prove   func(context.Context) (bool, error) // the storage queue; nil: there is none
 }
 
 func newBench(t *testing.T) *bench {
@@ -116,6 +119,9 @@ func (b *bench) run(t *testing.T) ([]check.Finding, string, error) {
 		Keeper: func() (*hooks.Keeper, error) {
 			return hooks.NewKeeper(hooks.KeeperConfig{Organizations: orgs, URL: base + "/integration/webhook", Secret: hookSecret, PerProject: true})
 		},
+	}
+	if b.prove != nil {
+		cfg.Settings.StorageQueue.URL, cfg.ProveQueue = "https://acme.queue.core.windows.net/hooks", b.prove
 	}
 	var out bytes.Buffer
 	b.opt.JSON = true
@@ -282,6 +288,24 @@ func TestFaults(t *testing.T) {
 		{
 			name: "base URL that is away", plant: func(_ *testing.T, b *bench) { b.public.Close() },
 			check: "base url", state: check.StateWarning, text: "does not answer from here", remedy: "check DNS, ingress and certificate",
+		},
+		{
+			name: "queue that is away", plant: func(_ *testing.T, b *bench) {
+				b.prove = func(context.Context) (bool, error) { return false, errors.New("status 403") }
+			},
+			check: "storage queue", text: "status 403", remedy: "add, read and delete messages",
+		},
+		{
+			name: "queue that a service reads", plant: func(_ *testing.T, b *bench) {
+				b.prove = func(context.Context) (bool, error) { return true, nil }
+			},
+			check: "storage queue", state: check.StateOK, text: "a running service has read it",
+		},
+		{
+			name: "queue without key", plant: func(_ *testing.T, b *bench) {
+				b.prove = func(context.Context) (bool, error) { return false, nil }
+			},
+			check: "storage queue", state: check.StateWarning, text: "no subscription can be made", remedy: "set the key",
 		},
 		{
 			name: "hooks may not be written", plant: func(_ *testing.T, b *bench) { b.ado.DenyHooks(azuredevopstest.EditHooks) },

@@ -22,9 +22,12 @@ func (c *check) address(ctx context.Context) {
 	case !c.live():
 		c.ok("base url", "", "not needed: the event listener follows no live events")
 		return
+	case base == "" && c.cfg.Settings.StorageQueue.URL != "":
+		c.ok("base url", "", "not needed: events come through the storage queue")
+		return
 	case base == "":
 		c.warn("base url", "", "OCEAN__BASE_URL is not set: there are no live events, changes arrive with the next resync",
-			"set it to the address at which Azure DevOps reaches the service, "+example)
+			"set it to the address at which Azure DevOps reaches the service, "+example+", or use a storage queue (OCEAN__HOOKS__STORAGE_QUEUE_URL)")
 		return
 	}
 	u, err := url.Parse(base)
@@ -56,7 +59,7 @@ func (c *check) address(ctx context.Context) {
 }
 
 // live tells whether live events are to be followed.
-func (c *check) live() bool { return c.cfg.Settings.EventListener.FollowsEvents() }
+func (c *check) live() bool { return c.cfg.Settings.FollowsEvents() }
 
 func (c *check) onServer() bool {
 	for _, org := range c.cfg.Organizations {
@@ -76,9 +79,32 @@ func private(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".internal") || !strings.Contains(host, ".")
 }
 
+// queue sends a message through the storage queue and reads it again.
+func (c *check) queue(ctx context.Context) {
+	q := &c.cfg.Settings.StorageQueue
+	if !c.live() || q.URL == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	other, err := c.cfg.ProveQueue(ctx)
+	switch {
+	case err != nil:
+		c.fail("storage queue", "", fmt.Sprintf("no message gets through %s: %v", q.URL, err), "the identity or the key has to be able to make the queue, and to add, read and delete messages")
+	case other:
+		c.ok("storage queue", "", "a message was sent, and a running service has read it")
+	default:
+		c.ok("storage queue", "", "a message was sent and read")
+	}
+	if q.AccountKey == "" {
+		c.warn("storage queue", "", "OCEAN__HOOKS__STORAGE_ACCOUNT_KEY is not set: the queue can be read, but no subscription can be made that puts events into it",
+			"set the key of the storage account: Azure DevOps needs it to write")
+	}
+}
+
 // hooks looks whether the service may look after its subscriptions.
 func (c *check) hooks(ctx context.Context) {
-	if !c.live() || c.cfg.Settings.BaseURL == "" {
+	if !c.live() || c.cfg.Settings.BaseURL == "" && c.cfg.Settings.StorageQueue.URL == "" {
 		return
 	}
 	k, err := c.cfg.Keeper()

@@ -1,0 +1,103 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
+)
+
+// Names of the settings, for what people read.
+const (
+	urlVariable = "OCEAN__HOOKS__STORAGE_QUEUE_URL"
+	keyVariable = "OCEAN__HOOKS__STORAGE_ACCOUNT_KEY"
+)
+
+// newClient signs in with the key, or with the identity of the process.
+func newClient(cfg *Config) (*azqueue.QueueClient, error) {
+	opt := &azqueue.ClientOptions{ClientOptions: policy.ClientOptions{
+		// What lasts is retried by Run, which says so.
+		Retry: policy.RetryOptions{
+			MaxRetries: 2, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 2 * time.Second, TryTimeout: 20 * time.Second,
+		},
+		Telemetry:        policy.TelemetryOptions{Disabled: true},
+		PerRetryPolicies: []policy.Policy{storageOnly{}},
+	}}
+	if cfg.Transport != nil {
+		opt.Transport = &http.Client{Transport: cfg.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse // to a page for people
+		}}
+	}
+	if cfg.Key != "" {
+		key, err := azqueue.NewSharedKeyCredential(cfg.Account, cfg.Key)
+		if err != nil {
+			return nil, errors.New(keyVariable + ": want the key of the storage account as the portal shows it, in base64")
+		}
+		return azqueue.NewQueueClientWithSharedKeyCredential(cfg.URL, key, opt)
+	}
+	if strings.HasPrefix(cfg.URL, "http:") {
+		return nil, errors.New(urlVariable + ": want https:// where the identity of the process signs in, or set " + keyVariable)
+	}
+	identity, err := azidentity.NewDefaultAzureCredential(nil)
+	if err != nil {
+		return nil, fmt.Errorf("the identity of the process cannot sign in to the storage account, and %s is not set: %w", keyVariable, err)
+	}
+	return azqueue.NewQueueClient(cfg.URL, identity, opt)
+}
+
+// storageOnly refuses answers that no storage account gives: the page of a proxy would
+// be read as an empty queue.
+type storageOnly struct{}
+
+var errForeign = errors.New("the answer is not that of a storage account: look at proxies on the way, and at " + urlVariable)
+
+// Do implements policy.Policy.
+func (storageOnly) Do(r *policy.Request) (*http.Response, error) {
+	resp, err := r.Next()
+	if err == nil && resp.StatusCode < http.StatusMultipleChoices && resp.Header.Get("x-ms-request-id") == "" {
+		_ = resp.Body.Close()
+		return nil, errForeign
+	}
+	return resp, err
+}
+
+var errMalformed = errors.New("the storage account has sent a message without its parts")
+
+// missing tells whether there is no such queue.
+func missing(err error) bool { return queueerror.HasCode(err, queueerror.QueueNotFound) }
+
+// gone tells whether a message is not in the queue any more.
+func gone(err error) bool {
+	return queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.QueueNotFound)
+}
+
+// late tells whether a message came back before it was deleted: somebody has read it
+// since, or will.
+func late(err error) bool { return queueerror.HasCode(err, queueerror.PopReceiptMismatch) }
+
+// explain makes a short error of the library's long one, and says what to do about it
+// where that is known.
+func explain(err error) error {
+	failed, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok {
+		return err
+	}
+	text := fmt.Sprintf("status %d %s", failed.StatusCode, failed.ErrorCode)
+	switch queueerror.Code(failed.ErrorCode) {
+	case queueerror.AuthenticationFailed, queueerror.InvalidAuthenticationInfo:
+		text += ": check " + keyVariable + ", and the clock of this machine"
+	case queueerror.AuthorizationPermissionMismatch:
+		text += ": give the identity the role Storage Queue Data Contributor on the queue or the account"
+	case queueerror.AuthorizationFailure:
+		text += ": the network rules of the storage account, or its settings for access by key, keep us out"
+	default:
+	}
+	return errors.New(strings.TrimSpace(text))
+}

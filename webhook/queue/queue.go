@@ -1,0 +1,358 @@
+// Package queue reads the events that Azure DevOps puts into an Azure Storage queue,
+// for services that have no public address. Each message takes the way of a delivery
+// that was posted, and is deleted from the queue when it is durable here.
+//
+// A message that is read is hidden from other readers for a while. If this process
+// dies before it deletes it, it comes back; whoever handles deliveries recognizes
+// copies, or does the same again.
+package queue
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+)
+
+// Config is what a Queue needs.
+type Config struct {
+	URL     string // of the queue
+	Account string // that has it
+	// Key of the account, never shown. Empty: the process proves who it is by its
+	// identity (environment, workload identity, managed identity).
+	Key       string
+	Into      Receiver          // of messages
+	Transport http.RoundTripper // to the storage account; nil: the usual one
+	Registry  *prometheus.Registry
+	Log       *slog.Logger // nil: nothing is logged
+}
+
+// A Receiver stores deliveries; *webhook.Server is one.
+type Receiver interface {
+	// Accept returns nil when a delivery is durable, and an error that wraps
+	// webhook.ErrNoDelivery when it never will be.
+	Accept(ctx context.Context, body []byte) error
+	// Bury keeps what is no delivery as a dead letter.
+	Bury(ctx context.Context, id, reason string, body []byte) error
+}
+
+const (
+	batch = 32 // the most that the service gives at once
+	// While batches are full, so many are on their way at the same time, and as many of
+	// their deletions as the account does quickly.
+	widest      = 4
+	leastHands  = 4
+	quick, slow = 250 * time.Millisecond, time.Second
+	// hidden is how long a message that was read is hidden from others. It has to be
+	// longer than storing takes; after a crash the message is late by that much.
+	hidden = 30 * time.Second
+
+	// While nothing comes the queue is asked less and less often.
+	shortestPause = 250 * time.Millisecond
+	longestPause  = time.Second
+
+	deleteWithin = 10 * time.Second
+
+	// While the queue cannot be read it is tried again after such times.
+	firstRetry, lastRetry = time.Second, 30 * time.Second
+	// While deliveries cannot be stored, that is tried again after such times.
+	firstWait, lastWait = 250 * time.Millisecond, 5 * time.Second
+)
+
+// A Queue is read by one process. A nil one has nothing.
+type Queue struct {
+	cfg     Config
+	client  *azqueue.QueueClient
+	metrics *metrics
+
+	// Of the one goroutine that reads:
+	width int // batches that are read at once
+	hands int // deletions of each at once
+
+	mu    sync.Mutex
+	kept  map[string]bool // messages that are durable here and could not be deleted yet
+	away  string          // why the queue cannot be read, as it was said; empty: it can
+	stuck bool            // that deliveries cannot be stored has been said
+}
+
+// New makes what reads a queue; nil without a URL. It dials nothing.
+func New(cfg Config) (*Queue, error) {
+	if cfg.URL == "" {
+		return nil, nil //nolint:nilnil // none is a good answer
+	}
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	client, err := newClient(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Key == "" {
+		cfg.Log.Warn(keyVariable + " is not set: the queue is read with the identity of the process, and no subscription can be made that puts events into it")
+	}
+	q := &Queue{cfg: cfg, client: client, kept: map[string]bool{}, width: 1, hands: leastHands, metrics: newMetrics()}
+	return q, q.metrics.register(cfg.Registry)
+}
+
+// Run reads until ctx is done.
+func (q *Queue) Run(ctx context.Context) {
+	if q == nil {
+		return
+	}
+	pause, retry := shortestPause, firstRetry
+	for ctx.Err() == nil {
+		n, err := q.read(ctx)
+		q.tell(ctx, err)
+		switch {
+		case err != nil:
+			sleep(ctx, retry)
+			retry = min(2*retry, lastRetry)
+			continue
+		case n == 0:
+			sleep(ctx, pause)
+			pause = min(pause*5/4, longestPause)
+		default:
+			pause = shortestPause
+		}
+		retry = firstRetry
+	}
+}
+
+// mostFailures in a row end a Drain.
+const mostFailures = 5
+
+// Drain reads until there is nothing more to read. What another process reads just
+// now, or had when it died, is not waited for: it stays in the queue.
+func (q *Queue) Drain(ctx context.Context) error {
+	if q == nil {
+		return nil
+	}
+	for failures, empty := 0, 0; empty < 2; {
+		n, err := q.read(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			q.tell(ctx, err)
+			if failures++; failures == mostFailures {
+				return err
+			}
+			sleep(ctx, firstRetry)
+		case n == 0:
+			empty++
+			sleep(ctx, shortestPause)
+		default:
+			failures, empty = 0, 0
+		}
+	}
+	return nil
+}
+
+// read reads a batch, or several at once while there is much, and returns how many
+// messages there were.
+func (q *Queue) read(ctx context.Context) (n int, err error) {
+	var each sync.WaitGroup
+	counts, errs, took := make([]int, q.width), make([]error, q.width), make([]time.Duration, q.width)
+	for i := range q.width {
+		each.Go(func() { counts[i], took[i], errs[i] = q.round(ctx) })
+	}
+	each.Wait()
+	for i := range counts {
+		n += counts[i]
+	}
+	q.adapt(n == q.width*batch, slices.Max(took))
+	return n, cmp.Or(errs...)
+}
+
+// adapt decides how much is done at once. A busy account gets less to do, so that
+// those who write to it have their turn.
+func (q *Queue) adapt(full bool, slowest time.Duration) {
+	switch {
+	case slowest > slow:
+		q.width, q.hands = 1, max(q.hands/2, leastHands)
+	case full && slowest < quick:
+		q.width, q.hands = min(2*q.width, widest), min(2*q.hands, batch)
+	case !full:
+		q.width = 1
+	}
+}
+
+// round reads one batch, stores it and deletes it from the queue. It returns how many
+// messages there were, and the longest time of a deletion. It waits for as long as
+// deliveries cannot be stored: nothing more is read then.
+func (q *Queue) round(ctx context.Context) (n int, slowest time.Duration, err error) {
+	messages, err := q.receive(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	errs, took := make([]error, len(messages)), make([]time.Duration, len(messages))
+	var keep, remove errgroup.Group
+	for i, m := range messages {
+		keep.Go(func() error { // all at once: they share commits of the spool
+			errs[i] = q.keep(ctx, m)
+			return nil
+		})
+	}
+	_ = keep.Wait()
+	remove.SetLimit(q.hands)
+	for i, m := range messages {
+		if errs[i] != nil {
+			continue
+		}
+		remove.Go(func() error {
+			began := time.Now()
+			errs[i] = q.remove(ctx, m)
+			took[i] = time.Since(began)
+			return nil
+		})
+	}
+	_ = remove.Wait()
+	for _, d := range took {
+		slowest = max(slowest, d)
+	}
+	return len(messages), slowest, cmp.Or(errs...) // the others fail for the same reason
+}
+
+// receive reads a batch. A queue that is missing is made, and has nothing.
+func (q *Queue) receive(ctx context.Context) ([]*azqueue.DequeuedMessage, error) {
+	r, err := q.client.DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{
+		NumberOfMessages: new(int32(batch)), VisibilityTimeout: new(int32(hidden / time.Second)),
+	})
+	if missing(err) {
+		return nil, q.create(ctx)
+	}
+	if err != nil {
+		return nil, explain(err)
+	}
+	return r.Messages, nil
+}
+
+func (q *Queue) create(ctx context.Context) error {
+	if _, err := q.client.Create(ctx, nil); err != nil {
+		return explain(err)
+	}
+	q.cfg.Log.InfoContext(ctx, "the storage queue was missing and has been made", "queue", q.cfg.URL)
+	return nil
+}
+
+// remove deletes a message that is durable here. If that fails it comes again, and is
+// only deleted.
+func (q *Queue) remove(ctx context.Context, m *azqueue.DequeuedMessage) error {
+	// It is deleted also when the process is about to end.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteWithin)
+	defer cancel()
+	_, err := q.client.DeleteMessage(ctx, *m.MessageID, *m.PopReceipt, nil)
+	if gone(err) {
+		err = nil
+	}
+	q.setKept(*m.MessageID, err != nil)
+	if late(err) {
+		return nil
+	}
+	return explain(err)
+}
+
+// keep has a message stored, however long that takes, unless it is already. The error
+// is that of ctx, or of a message without its parts.
+func (q *Queue) keep(ctx context.Context, m *azqueue.DequeuedMessage) error {
+	if m.MessageID == nil || m.PopReceipt == nil || m.MessageText == nil {
+		return errMalformed
+	}
+	if q.isKept(*m.MessageID) {
+		return nil
+	}
+	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+		result, err := q.store(ctx, m)
+		if err == nil {
+			q.unstick(ctx)
+			q.metrics.messages.WithLabelValues(result).Inc()
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if wait > firstWait { // once is no news: the service begins
+			q.stick(ctx, err)
+		}
+		sleep(ctx, wait)
+	}
+}
+
+// mostKept bounds what is remembered of messages that could not be deleted.
+const mostKept = 10_000
+
+func (q *Queue) isKept(id string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.kept[id]
+}
+
+func (q *Queue) setKept(id string, kept bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if delete(q.kept, id); kept && len(q.kept) < mostKept {
+		q.kept[id] = true
+	}
+}
+
+// tell says once that the queue cannot be read, and why, and once that it can again.
+func (q *Queue) tell(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	text := ""
+	if err != nil {
+		text = err.Error()
+		q.metrics.failures.Inc()
+	}
+	q.mu.Lock()
+	before := q.away
+	if err == nil && len(q.kept) > 0 {
+		text = before // deletions fail, whenever they are tried
+	}
+	q.away = text
+	q.mu.Unlock()
+	q.metrics.reachable.Set(truth(text == ""))
+	switch {
+	case err != nil && before == "":
+		q.cfg.Log.WarnContext(ctx, "the storage queue cannot be read; trying again", "queue", q.cfg.URL, "err", err)
+	case text == "" && before != "":
+		q.cfg.Log.InfoContext(ctx, "the storage queue is read again", "queue", q.cfg.URL)
+	}
+}
+
+// stick says once that nothing more is read until deliveries can be stored.
+func (q *Queue) stick(ctx context.Context, err error) {
+	q.mu.Lock()
+	said := q.stuck
+	q.stuck = true
+	q.mu.Unlock()
+	if !said {
+		q.cfg.Log.WarnContext(ctx, "events stay in the storage queue until they can be stored here", "err", err)
+	}
+}
+
+func (q *Queue) unstick(ctx context.Context) {
+	q.mu.Lock()
+	said := q.stuck
+	q.stuck = false
+	q.mu.Unlock()
+	if said {
+		q.cfg.Log.InfoContext(ctx, "events of the storage queue are stored again")
+	}
+}
+
+// sleep waits, for no longer than ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
