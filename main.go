@@ -27,7 +27,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -38,7 +38,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
-	"github.com/ado-port/ado-port/azuredevops/memory"
+	"github.com/ado-port/ado-port/azuredevops/records"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/jq"
 	"github.com/ado-port/ado-port/mapping/resync"
@@ -83,16 +83,11 @@ type process struct {
 	demo      *demo.Demo // that runs the service; nil: it is a real one
 }
 
-// gcPercent trades processor time for memory: the program streams, so what lives
-// is small, and a fifth of it again is enough room between two collections.
-const gcPercent = 18
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	code := run(ctx, ocean.NewProcess(os.Args[1:], env.ToMap(os.Environ()), os.Stdin, os.Stdout, os.Stderr))
+	environ := env.ToMap(os.Environ())
+	ocean.TuneCollector(ctx, environ)
+	code := run(ctx, ocean.NewProcess(os.Args[1:], environ, os.Stdin, os.Stdout, os.Stderr))
 	stop()
 	os.Exit(code) // the only exit of the program
 }
@@ -112,6 +107,7 @@ func (p *process) commands() *ocean.Commands {
 		{Name: "check", Setup: p.check},
 		{Name: "plan", Setup: p.plan},
 		{Name: "map", Operand: "KIND", Values: azuredevops.Kinds(), Setup: p.mapRecords},
+		{Name: "export", Operand: "[KIND...]", Values: azuredevops.Kinds(), Setup: p.export},
 		ocean.ConfigCommand(func() (*ocean.Effective, error) { _, eff, err := p.load(nil, nil); return eff, err }, p.Out),
 		{Name: "hooks", Setup: p.hooks},
 		{Name: "agent", Setup: p.agent},
@@ -197,14 +193,14 @@ func (p *process) plan(fs *flag.FlagSet) ocean.Action {
 	opt.Register(fs)
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, _ string) error {
-		a, err := p.clients(ctx, uses{})
+		a, err := p.clients(ctx, uses{stored: opt.Stored.On && opt.Stored.File == ""})
 		if err != nil {
 			return err
 		}
 		opt.Source, opt.Strict = a.source, a.cfg.Ocean.StrictExit
 		opt.Resync = resync.Config{
 			Organizations: a.orgs, Port: a.port, StateDirectory: ocean.Remembered(ctx, a.cfg.Ocean.StateDirectory, p.Environ, a.log),
-			Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake),
+			Grace: a.cfg.Ocean.ShutdownWait, DeletionBrake: float64(a.cfg.Ocean.DeletionBrake), Records: a.records,
 		}
 		return preview.Plan(ctx, opt, p.Out)
 	}
@@ -217,12 +213,23 @@ func (p *process) mapRecords(fs *flag.FlagSet) ocean.Action {
 	ocean.OutputFlag(fs, &opt.JSON)
 	return func(ctx context.Context, kind string) error {
 		opt.Kind = kind
-		a, err := p.clients(ctx, uses{mapping: opt.Offline()})
+		a, err := p.clients(ctx, uses{mapping: opt.Offline(), stored: opt.Stored.On && opt.Stored.File == ""})
 		if err != nil {
 			return err
 		}
 		opt.Organizations, opt.Source = a.orgs, a.source
 		return preview.Map(ctx, opt, p.Out)
+	}
+}
+
+// export writes the records of the last resync.
+func (p *process) export(*flag.FlagSet) ocean.Action {
+	return func(ctx context.Context, kinds string) error {
+		a, err := p.clients(ctx, uses{stored: true})
+		if err != nil {
+			return err
+		}
+		return azuredevops.Export(ctx, a.orgs, strings.Fields(kinds), p.Out)
 	}
 }
 
@@ -304,7 +311,7 @@ type app struct {
 	port     *port.Client
 	orgs     []*azuredevops.Client
 	source   *resync.Source
-	memory   *memory.Memory // nil when there is none
+	records  *records.Store // nil when there is none
 	audit    *catalog.Audit // nil when it is off
 	book     *origins.Book  // nil where events are not followed
 	runner   *resync.Runner
@@ -334,7 +341,8 @@ func newBareApp(cfg *config) *app {
 // uses says what a command needs besides clients, or instead.
 type uses struct {
 	state   bool // files in the state directory
-	memory  bool // of Azure DevOps, which one process has at a time
+	records bool // the record store, which one process has at a time
+	stored  bool // what is in the record store now, also while a service has it
 	silent  bool // no log: what matters is printed
 	mapping bool // nothing but a way to read one
 }
@@ -366,11 +374,16 @@ func newClients(ctx context.Context, p *process, cfg *config, eff *ocean.Effecti
 	if a.port, err = port.New(pc); err != nil {
 		return nil, err
 	}
-	if use.memory {
-		a.memory = memory.OpenIn(a.state, cfg.Ocean.StateMemoryBytes, a.component("memory"))
+	if use.records {
+		a.records = records.OpenIn(a.state, cfg.Ocean.StateRecordsBytes, a.component("records"))
+	}
+	if use.stored {
+		if a.records, err = records.ReadIn(ocean.Remembered(ctx, cfg.Ocean.StateDirectory, p.Environ, a.log), a.component("records")); err != nil {
+			return nil, err
+		}
 	}
 	a.orgs, err = azuredevops.Clients(cfg.AzureDevOps, azuredevops.Shared{
-		Memory: a.memory, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
+		Store: a.records, Timeout: cfg.Ocean.ClientTimeout, Transport: a.network.ThirdParty(), UserAgent: "ado-port/" + version,
 		AuthorityHost: p.Environ["AZURE_AUTHORITY_HOST"], Log: a.component("azuredevops"), Registry: a.metrics,
 	})
 	if err != nil {
@@ -391,7 +404,7 @@ func (a *app) component(name string) *slog.Logger { return a.log.With("component
 
 // newApp wires the parts and binds the listener. It dials nothing.
 func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) (*app, error) {
-	a, err := newClients(ctx, p, cfg, eff, uses{state: true, memory: true})
+	a, err := newClients(ctx, p, cfg, eff, uses{state: true, records: true})
 	if err != nil {
 		return nil, err
 	}
@@ -426,6 +439,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.Out, resync.NewScreen(p.Terminal, p.Masker.Line, p.Environ["NO_COLOR"] == ""),
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
+		Records: a.records, ResumeWithin: cfg.Ocean.ResumeWithin, ReplayWithin: a.replayWithin(), Replays: []string{listener.CauseAsked, listener.CauseMapping},
 		Causes: listener.Causes(), Registry: a.metrics,
 	})
 	if err != nil {
@@ -458,6 +472,15 @@ func (a *app) proveQueue(ctx context.Context) (other bool, err error) {
 	return q.Prove(ctx)
 }
 
+// replayWithin is 0 where another process may follow the events of this installation:
+// what it knows is newer than what is stored here.
+func (a *app) replayWithin() time.Duration {
+	if a.follow == nil && (a.cfg.Ocean.PublicURL(hooks.Route) != "" || a.cfg.Ocean.StorageQueue.URL != "") {
+		return 0
+	}
+	return a.cfg.Ocean.ReplayWithin
+}
+
 // triggerPipeline is the type of the only action of this integration.
 const triggerPipeline = "trigger_pipeline"
 
@@ -478,9 +501,6 @@ func (a *app) newActions(pipelines *azuredevops.Pipelines) (err error) {
 // resynced is called at the end of every full resync.
 func (a *app) resynced(s *resync.Summary) {
 	a.complete = s.State == resync.StateCompleted
-	if err := a.memory.EndResync(a.complete); err != nil {
-		a.log.Warn("what cannot have changed is not remembered", "err", err)
-	}
 	a.keeper.Soon() // there may be new projects
 }
 
@@ -581,7 +601,7 @@ func (a *app) once(ctx context.Context) error {
 // run sets the installation up and serves until ctx is done. The order of the
 // end is that of the work: resyncs and deliveries, then the log.
 func (a *app) run(ctx context.Context) error {
-	defer a.memory.Close()
+	defer a.records.Close()
 	defer a.shipper.Start(ctx, a.port)()
 	defer a.audit.Close(context.WithoutCancel(ctx))
 	a.cfg.Ocean.Announce(ctx, a.log, ocean.Start{

@@ -23,6 +23,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -1229,8 +1231,8 @@ func arguments(line string) (args []string, ok bool) {
 		if len(words) == 0 || words[0] != "ado-port" && words[0] != "./ado-port" {
 			continue
 		}
-		for _, w := range words[1:] {
-			if !strings.HasPrefix(w, ">") && !strings.HasPrefix(w, "<") {
+		for i, w := range words[1:] {
+			if redirect := strings.HasPrefix(w, ">") || strings.HasPrefix(w, "<"); !redirect && words[i] != ">" && words[i] != "<" {
 				args = append(args, strings.Trim(w, `'"`))
 			}
 		}
@@ -1825,7 +1827,7 @@ func BenchmarkScrape(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer a.memory.Close()
+	defer a.records.Close()
 	b.ReportAllocs()
 	for b.Loop() {
 		w := httptest.NewRecorder()
@@ -1835,6 +1837,124 @@ func BenchmarkScrape(b *testing.B) {
 		}
 		b.ReportMetric(float64(w.Body.Len()), "bytes/scrape")
 	}
+}
+
+// TestMain runs the tests, or in a process of its own what BenchmarkResync measures.
+func TestMain(m *testing.M) {
+	switch os.Getenv("ADO_PORT_BENCHMARK") {
+	case "":
+		os.Exit(m.Run())
+	case "program":
+		os.Args = os.Args[:1]
+		main()
+	default:
+		os.Exit(floor(os.Getenv("ADO_PORT_BENCHMARK")))
+	}
+}
+
+// floor reads addresses from a file and asks for them as nobody can do with less: 16
+// at once, and the answers are thrown away.
+func floor(file string) int {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 1
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	urls := make(chan string)
+	var wg sync.WaitGroup
+	var failed atomic.Bool
+	for range 16 {
+		wg.Go(func() {
+			for u := range urls {
+				rq, _ := http.NewRequest(http.MethodGet, u, http.NoBody)
+				rq.SetBasicAuth("", pat)
+				res, err := client.Do(rq)
+				if err != nil {
+					failed.Store(true)
+					continue
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+			}
+		})
+	}
+	for u := range strings.FieldsSeq(string(text)) {
+		urls <- u
+	}
+	close(urls)
+	wg.Wait()
+	if failed.Load() {
+		return 1
+	}
+	return 0
+}
+
+// BenchmarkResync is a whole ONCE run of the program in a process of its own, against
+// both simulators in this one, and what the bare reading takes: processor time and
+// memory are those of the processes alone. One second of a run is one on an idle machine
+// only.
+func BenchmarkResync(b *testing.B) {
+	w := azuredevopstest.NewWorld("contoso")
+	for i := range 20 {
+		p := w.AddProject(fmt.Sprint("Project ", i))
+		for j := range 15 {
+			p.AddRepository(fmt.Sprintf("service-%d-%d", i, j)).Push("main", azuredevopstest.Files{"README.md": strings.Repeat("# What it does\n\nMuch.\n", 40)})
+		}
+		for j := range 300 {
+			p.AddWorkItem("Task", fmt.Sprintf("Task %d of %d", j, i))
+		}
+	}
+	ado := azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat})
+	defer ado.Close()
+	child := func(environ map[string]string) (cpu time.Duration, peak int64) {
+		cmd := exec.CommandContext(b.Context(), os.Args[0])
+		for k, v := range environ {
+			cmd.Env = append(cmd.Env, k+"="+v)
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+		u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+		if !ok {
+			b.Skip("the system does not say what a process has used")
+		}
+		return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), u.Maxrss
+	}
+	var cpu, least, wall time.Duration
+	var peak int64
+	var calls, entities int
+	for b.Loop() {
+		catalog := porttest.New(porttest.Options{ClientID: "cid"})
+		ado.ClearRequests()
+		began := time.Now()
+		used, rss := child(map[string]string{
+			"ADO_PORT_BENCHMARK": "program", "OCEAN__EVENT_LISTENER__TYPE": "ONCE", "APPLICATION__PORT": "0", "OCEAN__STATE_DIRECTORY": b.TempDir(),
+			"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "secret", "OCEAN__PORT__BASE_URL": catalog.URL,
+			"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL": ado.OrganizationURL(), "OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
+		})
+		wall, cpu, peak = wall+time.Since(began), cpu+used, max(peak, rss)
+		calls, entities = ado.Calls(""), len(catalog.Entities(""))
+		catalog.Close()
+		var urls strings.Builder
+		for _, rq := range ado.Requests() {
+			if rq.Method == http.MethodGet {
+				urls.WriteString(ado.URL + rq.Path + "?" + rq.Query.Encode() + "\n")
+			}
+		}
+		file := filepath.Join(b.TempDir(), "urls")
+		if err := os.WriteFile(file, []byte(urls.String()), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		used, _ = child(map[string]string{"ADO_PORT_BENCHMARK": file})
+		least += used
+	}
+	n := float64(b.N)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(entities)*n/wall.Seconds(), "entities/s")
+	b.ReportMetric(cpu.Seconds()/n, "cpu-s")
+	b.ReportMetric(least.Seconds()/n, "floor-cpu-s")
+	b.ReportMetric(float64(peak)/1024, "peak-MiB")
+	b.ReportMetric(float64(calls), "calls")
 }
 
 // addRun makes a run of the pipeline pending.
@@ -1943,9 +2063,7 @@ func TestPortIsToldOfActionsOnlyWhereTheyAreRun(t *testing.T) {
 			t.Parallel()
 			_, catalog, environ := servers(t)
 			environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
-			for k, v := range set {
-				environ[k] = v
-			}
+			maps.Copy(environ, set)
 			if name == "ONCE" {
 				if code, _, errs := start(t, t.Context(), nil, environ); code != ocean.ExitGood || !strings.Contains(errs, "self-service actions: the listener is ONCE") {
 					t.Errorf("exit code %d\n%s", code, errs)

@@ -33,7 +33,7 @@ func asked(t *testing.T) (*azuredevopstest.Server, *azuredevops.Client) {
 func projects(t *testing.T, c *azuredevops.Client) {
 	t.Helper()
 	n := 0
-	for _, err := range c.Projects(t.Context()) {
+	for _, err := range c.Projects(t.Context(), azuredevops.Reading{}) {
 		if err != nil {
 			t.Error(err)
 		}

@@ -1,10 +1,6 @@
 package azuredevops
 
-import (
-	"context"
-
-	"github.com/ado-port/ado-port/azuredevops/rest"
-)
+import "context"
 
 // sharedBytes bounds the packed pages of shared lists. An evicted page is fetched
 // again, which costs one call per page and kind.
@@ -33,7 +29,7 @@ func newSharedPages() *cache[string, *sharedPage] {
 func (l *lister) sendShared(ctx context.Context, rq *request) (*page, error) {
 	var fresh *page
 	kept, err := l.shared.get(ctx, string(rq.Host)+rq.URL(""), func(ctx context.Context) (*sharedPage, error) {
-		p, err := l.c.Send(ctx, rq, rest.Caller{Kind: l.kind, Budget: l.budget})
+		p, err := l.answered(ctx, rq)
 		if err != nil {
 			return nil, err
 		}

@@ -67,7 +67,8 @@ type ClientConfig struct {
 	MaxInFlight int
 	UserAgent   string
 	Log         *slog.Logger
-	Memory      Memory // of what cannot have changed; nil means none
+	Store       Store  // of what was read before; nil means none
+	Identity    string // tells accounts with different permissions apart, and is no secret: what one has read is nothing for another
 	Registry    prometheus.Registerer
 
 	// Lists of a project that save calls, not used: each repository is asked. The
@@ -82,13 +83,15 @@ type Client struct {
 
 	excluded []string
 	log      *slog.Logger
-	memory   Memory
+	store    Store
+	reader   string // of the answers: organization and identity
 
 	perRepository struct{ policies, pullRequests bool } // see ClientConfig
 
-	live   *liveCache
-	asked  *atomic.Pointer[memo[*projectList]] // by ask; nil for live events, which may be about newer projects
-	suffix rawjson.Members                     // __organizationUrl, __organizationName
+	touches *touches
+	live    *liveCache
+	asked   *atomic.Pointer[memo[*projectList]] // by ask; nil for live events, which may be about newer projects
+	suffix  rawjson.Members                     // __organizationUrl, __organizationName
 }
 
 // New makes a client. It dials nothing.
@@ -103,11 +106,11 @@ func New(cfg ClientConfig) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Memory != nil && cfg.Memory.Off() {
-		cfg.Memory = nil
+	if cfg.Store != nil && cfg.Store.Off() {
+		cfg.Store = nil
 	}
 	c := &Client{
-		Client: asks, excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", asks.Organization()), memory: cfg.Memory, live: newLiveCache(), asked: &atomic.Pointer[memo[*projectList]]{},
+		Client: asks, excluded: cfg.ExcludedTags, log: cfg.Log.With("organization", asks.Organization()), store: cfg.Store, reader: asks.Organization() + "\x00" + cfg.Identity, touches: &touches{}, live: newLiveCache(), asked: &atomic.Pointer[memo[*projectList]]{},
 		suffix: rawjson.Members{}.Text("__organizationUrl", asks.Organization()).Text("__organizationName", asks.OrganizationName()),
 	}
 	c.perRepository.policies, c.perRepository.pullRequests = cfg.PoliciesPerRepository, cfg.PullRequestsPerRepository
@@ -143,9 +146,9 @@ func HealthOf(clients []*Client) []rest.Health {
 // Projects lists the projects as a resync would now: those without an excluded
 // tag. A *ScopeError stands for a project whose tags could not be read, or, at the
 // end, for the rest of the organization.
-func (c *Client) Projects(ctx context.Context) iter.Seq2[Scope, error] {
+func (c *Client) Projects(ctx context.Context, reading Reading) iter.Seq2[Scope, error] {
 	return func(yield func(Scope, error) bool) {
-		for p, err := range (&lister{Snapshot: c.Snapshot()}).eachProject(ctx) {
+		for p, err := range (&lister{Snapshot: c.SnapshotOf(reading)}).eachProject(ctx) {
 			var s Scope
 			if err == nil {
 				s = p.scope

@@ -123,7 +123,7 @@ type Shared struct {
 	UserAgent     string
 	AuthorityHost string // of Entra tokens; empty means https://login.microsoftonline.com
 	Log           *slog.Logger
-	Memory        Memory
+	Store         Store
 	Registry      prometheus.Registerer
 }
 
@@ -155,7 +155,8 @@ func Clients(cfg Config, shared Shared) ([]*Client, error) {
 			MaxInFlight:     cfg.MaxConcurrentRequests,
 			UserAgent:       shared.UserAgent,
 			Log:             shared.Log,
-			Memory:          shared.Memory,
+			Store:           shared.Store,
+			Identity:        cfg.identity(),
 			Registry:        shared.Registry,
 
 			PoliciesPerRepository:     cfg.PoliciesPerRepository,
@@ -301,4 +302,13 @@ func (cfg *Config) lacks(method string) (errs []error) {
 
 func missing(name, do string) error {
 	return fmt.Errorf("%s%s is not set: %s", envPrefix, name, do)
+}
+
+// identity tells accounts apart: what one may not see another may.
+func (cfg *Config) identity() string {
+	method := cfg.SignIn()
+	if method == rest.SignInPAT {
+		return hexDigest(method, cfg.PersonalAccessToken.Reveal())
+	}
+	return hexDigest(method, cfg.TenantID, cfg.ClientID, cfg.ManagedIdentityClientID)
 }

@@ -65,7 +65,7 @@ func (l *lister) codeCoverage(ctx context.Context, run testRun, flags *int) ([]b
 // one call for many builds. Without a memory there is no call, and without an answer
 // nothing is remembered.
 func (l *lister) coveredBuilds(ctx context.Context, p *project, runs *page) map[string]string {
-	if l.c.memory == nil || l.at != nil {
+	if l.c.store == nil || l.at != nil {
 		return nil
 	}
 	var ids []string

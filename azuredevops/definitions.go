@@ -22,7 +22,7 @@ type definitions struct {
 func (d *definitions) repository(ctx context.Context, pipeline Record) ([]byte, error) {
 	of := memorable{"definition 1", pipeline.project(), pipeline.Scope.ID, rawjson.Text(pipeline.JSON, "revision")}
 	var seen map[string]string
-	if d.c.memory != nil {
+	if d.c.store != nil {
 		// Before the definition is asked for: what is put is never older than this.
 		var err error
 		if seen, err = d.seen.get(ctx, pipeline.Scope.Project, func(ctx context.Context) (map[string]string, error) {

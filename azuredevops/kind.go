@@ -34,6 +34,9 @@ type ListOptions struct {
 	// [Incremental] says so; the zero time lists everything. More than what has
 	// changed may come, and what is gone does not show.
 	Since time.Time
+	// Now is what lists that go back for some time count from; the zero time is now.
+	// Stored answers are to the question that was asked then.
+	Now time.Time
 	// Change is what Within lists again when an event asks for it; its scope does
 	// not count.
 	Change Change
@@ -129,7 +132,7 @@ func (l *Listing) Records(ctx context.Context, s *Snapshot, opt ListOptions) ite
 			}
 		}
 		s.Expect(l, opt)
-		under := &lister{Snapshot: s, kind: l.Kind, files: opt.Files, own: l.wanted(opt), all: s.expected(), since: sinceOf(l.Kind, opt)}
+		under := &lister{Snapshot: s, kind: l.Kind, files: opt.Files, own: l.wanted(opt), all: s.expected(), since: sinceOf(l.Kind, opt), now: opt.now()}
 		org, without := Scope{Organization: s.c.Key()}, false
 		for rec, err := range l.list(under)(ctx) {
 			if ctx.Err() != nil {
@@ -156,4 +159,11 @@ func (l *Listing) Records(ctx context.Context, s *Snapshot, opt ListOptions) ite
 			yield(Record{}, ctx.Err())
 		}
 	}
+}
+
+func (opt *ListOptions) now() time.Time {
+	if opt.Now.IsZero() {
+		return time.Now()
+	}
+	return opt.Now
 }

@@ -53,7 +53,7 @@ func (s pullRequestSelector) queries(now time.Time) []pullQuery {
 // MaxResults of each. They are as the lists have them, the description cut at 400
 // characters.
 func listPullRequests(l *lister, sel pullRequestSelector) stream[Record] {
-	queries := sel.queries(time.Now())
+	queries := sel.queries(l.now)
 	if l.c.perRepository.pullRequests {
 		return l.perHealthyRepository(2*widePages, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
 			return func(yield func(Record, error) bool) {
@@ -303,6 +303,10 @@ var (
 // after it has cut a page, so that only an empty page behind a short one is the end.
 // If there is more, nobody can tell how far to skip: that is errGaps.
 func (l *lister) pullPages(ctx context.Context, rq *request, most int, whole bool) iter.Seq2[pulls, error] {
+	return chained(l, true, func(ctx context.Context) iter.Seq2[pulls, error] { return l.askPullPages(ctx, rq, most, whole) })(ctx)
+}
+
+func (l *lister) askPullPages(ctx context.Context, rq *request, most int, whole bool) iter.Seq2[pulls, error] {
 	return func(yield func(pulls, error) bool) {
 		var guard rest.Guard
 		seen := map[string]bool{}
@@ -449,7 +453,7 @@ func (l *lister) pullBetween(ctx context.Context, r *repository, id, source, tar
 // limited number, which only the list of those knows.
 func (l *lister) chosenPull(ctx context.Context, sel pullRequestSelector, r *repository, obj []byte) (rec Record, known bool, err error) {
 	status := rawjson.Text(obj, "status")
-	for _, q := range sel.queries(time.Now()) {
+	for _, q := range sel.queries(l.now) {
 		if q.status != status {
 			continue
 		}

@@ -102,6 +102,10 @@ func (l *lister) wikis(ctx context.Context, p *project, sel wikiSelector) iter.S
 //
 // https://learn.microsoft.com/rest/api/azure/devops/wiki/pages-batch/get
 func (l *lister) wikiPages(ctx context.Context, w *wiki, sel wikiSelector) iter.Seq2[batch, error] {
+	return chained(l, true, func(ctx context.Context) iter.Seq2[batch, error] { return l.askWikiPages(ctx, w, sel) })(ctx)
+}
+
+func (l *lister) askWikiPages(ctx context.Context, w *wiki, sel wikiSelector) iter.Seq2[batch, error] {
 	return func(yield func(batch, error) bool) {
 		var guard rest.Guard
 		token := ""

@@ -22,6 +22,8 @@ const (
 	wideChunks  = 6 // of 200 work items: more than a MB each
 	wideRecords = 32
 
+	routeRepositories = "_apis/git/repositories"
+
 	projectTop = "1000" // an organization has at most 1,000 projects
 	skipTop    = 1000   // no list that is paged by $skip gives more at once
 )
@@ -41,21 +43,25 @@ type Snapshot struct {
 	work         *workParents
 	groups       *memo[*groupList]
 
+	reading Reading
 	left    *atomic.Int64              // requests that may still be sent; nil is without bound
 	at      *part                      // what is listed; nil means everything
 	current cache[string, *repository] // what live events have read, by id
 }
 
 // Snapshot begins a resync.
-func (c *Client) Snapshot() *Snapshot {
+func (c *Client) Snapshot() *Snapshot { return c.SnapshotOf(Reading{}) }
+
+// SnapshotOf begins a resync that uses stored answers.
+func (c *Client) SnapshotOf(reading Reading) *Snapshot {
 	projects := newMemo[*projectList]()
-	if c.asked != nil {
+	if c.asked != nil && !reading.use() {
 		if m := c.asked.Load(); m != nil && time.Since(m.since) < askedFor {
 			projects = m
 		}
 	}
 	return &Snapshot{
-		c: c, budget: &rest.Budget{}, projects: projects, caches: newFileCaches(), shared: newSharedPages(),
+		c: c, reading: reading, budget: &rest.Budget{}, projects: projects, caches: newFileCaches(), shared: newSharedPages(),
 		work: newWorkParents(), groups: newMemo[*groupList](),
 	}
 }
@@ -68,6 +74,7 @@ type lister struct {
 	own   []want    // of the kind
 	all   []want    // of all kinds of the resync, as far as known
 	since time.Time // of ListOptions, with some tolerance; zero for everything
+	now   time.Time // of ListOptions
 }
 
 // send makes a request on behalf of the kind.
@@ -79,7 +86,7 @@ func (l *lister) send(ctx context.Context, rq *request) (*page, error) {
 	if rq.Shared {
 		return l.sendShared(ctx, rq)
 	}
-	return l.c.Send(ctx, rq, rest.Caller{Kind: l.kind, Budget: l.budget})
+	return l.answered(ctx, rq)
 }
 
 // object fetches a single object; the result is the caller's.
@@ -89,7 +96,7 @@ func (l *lister) object(ctx context.Context, rq *request) ([]byte, error) {
 
 // pages streams a list that ends with the absence of a continuation token.
 func (l *lister) pages(ctx context.Context, rq *request, key string) iter.Seq2[*page, error] {
-	return rest.Sender(l.send).Pages(ctx, rq, key)
+	return chained(l, false, func(ctx context.Context) iter.Seq2[*page, error] { return rest.Sender(l.send).Pages(ctx, rq, key) })(ctx)
 }
 
 // list fetches a list that has no pages.
@@ -109,7 +116,9 @@ func (l *lister) skipPages(ctx context.Context, rq *request) iter.Seq2[*page, er
 
 // offsetPages is skipPages for services that name the parameters differently.
 func (l *lister) offsetPages(ctx context.Context, rq *request, key, topName, skipName string, top int) iter.Seq2[*page, error] {
-	return rest.Sender(l.send).OffsetPages(ctx, rq, key, topName, skipName, top)
+	return chained(l, true, func(ctx context.Context) iter.Seq2[*page, error] {
+		return rest.Sender(l.send).OffsetPages(ctx, rq, key, topName, skipName, top)
+	})(ctx)
 }
 
 // unknown wraps the error of a part of a listing.
@@ -307,7 +316,7 @@ func (l *lister) repositoryList(ctx context.Context, p *project) ([]byte, error)
 // https://learn.microsoft.com/rest/api/azure/devops/git/repositories/list
 func (l *lister) fetchRepositories(ctx context.Context, p *project) (*packed, error) {
 	var only *packed
-	for pg, err := range l.pages(ctx, &request{Project: p.ID, Route: "_apis/git/repositories"}, "value") {
+	for pg, err := range l.pages(ctx, &request{Project: p.ID, Route: routeRepositories}, "value") {
 		switch {
 		case err != nil:
 			return nil, listed(err)

@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-// A Memory keeps bytes beyond a resync, by a key that names a thing and its
-// revision: what cannot have changed needs no second call. It may drop entries at
-// any time. *memory.Memory is one. It has to be safe for concurrent use.
-type Memory interface {
+// A Store keeps bytes beyond a resync, by a key that says what they are: values that
+// cannot have changed, and answers. It may drop entries at any time. *records.Store is
+// one. It has to be safe for concurrent use.
+type Store interface {
 	Get(key string) (value []byte, ok bool)
-	Put(key string, value []byte)
+	Put(key string, value ...[]byte) (kept bool) // in parts
+	Drop(key string)
 	Off() bool // it remembers nothing: then no call is made for its sake
 }
 
@@ -47,10 +48,10 @@ func (l *lister) remember(
 
 // recall looks a value up; an empty one is nil.
 func (l *lister) recall(m memorable) (value []byte, ok bool) {
-	if l.c.memory == nil || m.revision == "" {
+	if l.c.store == nil || m.revision == "" {
 		return nil, false
 	}
-	value, ok = l.c.memory.Get(m.key(l.c))
+	value, ok = l.c.store.Get(m.key(l.c))
 	if len(value) == 0 {
 		value = nil
 	}
@@ -58,8 +59,8 @@ func (l *lister) recall(m memorable) (value []byte, ok bool) {
 }
 
 func (l *lister) keep(m memorable, value []byte) {
-	if l.c.memory != nil && m.revision != "" {
-		l.c.memory.Put(m.key(l.c), value)
+	if l.c.store != nil && m.revision != "" {
+		l.c.store.Put(m.key(l.c), value)
 	}
 }
 

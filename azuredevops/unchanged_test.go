@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ado-port/ado-port/azuredevops/memory"
+	store "github.com/ado-port/ado-port/azuredevops/records"
 )
 
 // A memoryCase is a world in two versions, the second of which differs in
@@ -206,22 +206,22 @@ func TestMemory(t *testing.T) {
 	for _, tc := range memoryCases() {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
-			var mem *memory.Memory
+			var mem *store.Store
 			reopen := func() {
 				if err := mem.Close(); err != nil {
 					t.Fatal(err)
 				}
 				var err error
-				if mem, err = memory.Open(dir, memory.Limits{Bytes: 1 << 20}, nil); err != nil {
+				if mem, err = store.Open(dir, store.Limits{Bytes: 1 << 20}, nil); err != nil {
 					t.Fatal(err)
 				}
 			}
-			run := func(v int, m Memory) (string, int) {
+			run := func(v int, m Store) (string, int) {
 				table := servers{"_apis/projects": always(values(project1)), "p1/": always(values())}
 				maps.Copy(table, tc.serve(v))
 				f := &fakeService{Serve: routes(table)}
 				c := newTestClient(t, f, options{})
-				c.memory = m
+				c.store = m
 				recs, errs := collect(t, c.Snapshot(), tc.kind, tc.selector, ListOptions{})
 				if len(recs) == 0 && tc.name != "no stages" || errs != nil {
 					t.Errorf("records = %s, %v", texts(recs), errs)
@@ -264,7 +264,7 @@ func TestMemory(t *testing.T) {
 			reopen()
 			check("changed, after a start", 2, true)
 			mem.Close()
-			damage(t, filepath.Join(dir, "memory"))
+			damage(t, filepath.Join(dir, "records"))
 			reopen()
 			check("damaged", 2, false)
 			check("damaged, again", 2, true)
@@ -292,10 +292,10 @@ func damage(t *testing.T, path string) {
 
 // A memory that is off costs no call.
 func TestMemoryOff(t *testing.T) {
-	var off *memory.Memory
-	c, err := New(ClientConfig{OrganizationURL: testOrg, Credential: PersonalAccessToken(testToken), Memory: off})
-	if err != nil || c.memory != nil {
-		t.Errorf("memory = %v, %v", c.memory, err)
+	var off *store.Store
+	c, err := New(ClientConfig{OrganizationURL: testOrg, Credential: PersonalAccessToken(testToken), Store: off})
+	if err != nil || c.store != nil {
+		t.Errorf("memory = %v, %v", c.store, err)
 	}
 }
 

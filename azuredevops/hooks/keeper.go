@@ -91,6 +91,10 @@ func NewKeeper(cfg KeeperConfig) (*Keeper, error) {
 	return k, nil
 }
 
+// projectsAge is how old the list of projects may be for a reconciliation that is
+// not about new ones.
+const projectsAge = 24 * time.Hour
+
 // Run reconciles at once, hourly, and when it is told to, until ctx is done. The
 // first time it also handles what could not be delivered while no process was
 // there.
@@ -108,9 +112,11 @@ func (k *Keeper) Run(ctx context.Context) {
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
 	for {
+		var reading azuredevops.Reading
 		select {
 		case <-next.C:
-		case <-k.again:
+		case <-k.again: // a resync has just read the projects, or the mapping has changed
+			reading.Since = time.Now().Add(-projectsAge)
 		case <-alive.C:
 			k.noteAlive()
 			if !left || !k.removed().IsZero() {
@@ -130,7 +136,7 @@ func (k *Keeper) Run(ctx context.Context) {
 			left = false
 			k.cfg.Resync()
 		}
-		k.reconcile(ctx)
+		k.reconcile(ctx, reading)
 		if !since.IsZero() {
 			k.catchUp(ctx, since)
 		}
@@ -148,7 +154,7 @@ func (k *Keeper) Once(ctx context.Context) (last time.Time) {
 		k.cfg.Resync() // nothing tells of changes
 		return last
 	}
-	k.reconcile(ctx)
+	k.reconcile(ctx, azuredevops.Reading{})
 	if !last.IsZero() {
 		k.catchUp(ctx, last)
 	}
@@ -207,7 +213,7 @@ func (k *Keeper) Registered(subscription string) *azuredevops.Client {
 	return k.cfg.Organizations[i]
 }
 
-func (k *Keeper) reconcile(ctx context.Context) {
+func (k *Keeper) reconcile(ctx context.Context, reading azuredevops.Reading) {
 	w, err := k.cfg.Wanted(ctx)
 	if err != nil {
 		k.cfg.Log.WarnContext(ctx, "service hooks wait for a mapping", "err", err)
@@ -215,6 +221,7 @@ func (k *Keeper) reconcile(ctx context.Context) {
 	}
 	looked := true
 	for _, o := range k.each {
+		o.reading = reading
 		report, err := o.reconcile(ctx, w)
 		if err != nil {
 			looked = false

@@ -31,7 +31,7 @@ func (s *scope) has(project string) bool {
 // scope lists the projects.
 func (h *organization) scope(ctx context.Context) (*scope, error) {
 	s := &scope{names: map[string]string{}, unknown: map[string]error{}}
-	for p, err := range h.c.Projects(ctx) {
+	for p, err := range h.c.Projects(ctx, h.reading) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}

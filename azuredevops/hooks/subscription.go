@@ -30,6 +30,8 @@ type organization struct {
 	state      *state
 	log        *slog.Logger
 
+	reading azuredevops.Reading // of the list of projects
+
 	turn     chan struct{} // held by the method that runs
 	reported string        // refusals that the log has seen
 	health   *healthBook

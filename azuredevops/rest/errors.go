@@ -165,3 +165,9 @@ func trimBOM(b []byte) []byte {
 	}
 	return b
 }
+
+// Kept is an answer 400 or 404 that was kept, as the error that it was.
+func Kept(e Error) error {
+	e.err = statusError(e.StatusCode)
+	return &e
+}

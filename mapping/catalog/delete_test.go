@@ -222,7 +222,7 @@ func TestStale(t *testing.T) {
 		w.Flush(b.Context())
 		stale := func() string {
 			b.Helper()
-			list, err := s.Stale(b.Context(), w.Made)
+			list, err := s.Stale(b.Context(), time.Now().Add(time.Hour), w.Made)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -247,7 +247,7 @@ func TestStale(t *testing.T) {
 			t.Errorf("stale after the resync %s", got)
 		}
 		b.port.Fault(porttest.Status(owned, 400))
-		if list, err := s.Stale(b.Context(), w.Made); err == nil || len(list) > 0 {
+		if list, err := s.Stale(b.Context(), time.Now().Add(time.Hour), w.Made); err == nil || len(list) > 0 {
 			t.Errorf("stale %s of a list that cannot be read: %v", texts(list), err)
 		}
 	})
@@ -265,7 +265,7 @@ func TestTouchedBySearch(t *testing.T) {
 		time.Sleep(time.Second)
 		b.knows(s2)
 		done, err := s.Delete(b.Context(), deletions("service/x"))
-		if list, err2 := s2.Stale(b.Context(), func(catalog.Key) bool { return false }); err2 != nil || len(list)+len(done.Gone) > 0 {
+		if list, err2 := s2.Stale(b.Context(), time.Now().Add(time.Hour), func(catalog.Key) bool { return false }); err2 != nil || len(list)+len(done.Gone) > 0 {
 			t.Errorf("stale %s, gone %s, %v, %v", texts(list), texts(done.Gone), err, err2)
 		}
 	})

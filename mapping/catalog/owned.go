@@ -11,9 +11,8 @@ import (
 // An ownedSet holds what Port held of this installation when the session began,
 // 16 bytes an entity.
 type ownedSet struct {
-	keys   map[Key]struct{} // nil: not asked for, or not answered
-	of     map[string]int   // how many of each blueprint
-	before time.Time
+	keys map[Key]struct{} // nil: not asked for, or not answered
+	of   map[string]int   // how many of each blueprint
 }
 
 func (o *ownedSet) known() bool { return o.keys != nil }
@@ -36,7 +35,7 @@ func (s *Session) LoadOwned(ctx context.Context, before time.Time) error {
 		keys[EntityKey(ref)] = struct{}{}
 		of[ref.Blueprint]++
 	}
-	s.owned = ownedSet{keys: keys, of: of, before: before}
+	s.owned = ownedSet{keys: keys, of: of}
 	return nil
 }
 
@@ -50,10 +49,10 @@ func (s *Session) OwnedCount() int { return len(s.owned.keys) }
 func (s *Session) OwnedOf(blueprint string) int { return s.owned.of[blueprint] }
 
 // Stale lists what LoadOwned found and made does not know, as Port holds it now:
-// what was written since is not among it.
-func (s *Session) Stale(ctx context.Context, made func(Key) bool) ([]port.Ref, error) {
+// what was written since a time, that of LoadOwned or an earlier one, is not among it.
+func (s *Session) Stale(ctx context.Context, since time.Time, made func(Key) bool) ([]port.Ref, error) {
 	var out []port.Ref
-	for ref, err := range s.c.port.Owned(ctx, s.owned.before) {
+	for ref, err := range s.c.port.Owned(ctx, since) {
 		if err != nil {
 			return nil, err
 		}

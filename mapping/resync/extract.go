@@ -21,22 +21,19 @@ const maxListings = 6
 // order, so that the lanes are fed in the order in which they load.
 func (r *run) extract(ctx context.Context) {
 	slots := semaphore.NewWeighted(maxListings)
-	snapshots := make([]*azuredevops.Snapshot, len(r.cfg.Organizations))
-	for i, org := range r.cfg.Organizations {
-		snapshots[i] = org.Snapshot()
-		for _, l := range r.listings {
-			snapshots[i].Expect(l.Listing, azuredevops.ListOptions{Files: l.Files, Since: l.since()})
-		}
+	all := make([]snapshots, len(r.cfg.Organizations))
+	for i := range all {
+		all[i] = r.snapshot(i)
 	}
 	var wg sync.WaitGroup
 	for _, l := range r.listings {
-		for i, snap := range snapshots {
+		for i, from := range all {
 			if slots.Acquire(ctx, 1) != nil {
 				break
 			}
 			wg.Go(func() {
 				defer slots.Release(1)
-				r.list(ctx, l, i, snap)
+				r.list(ctx, l, i, from)
 			})
 		}
 	}
@@ -69,7 +66,7 @@ func (r *run) takeTurns() {
 func (r *resource) turnOf(org int) *turn { return r.turns[min(org, len(r.turns)-1)] }
 
 // list lists one organization and maps every record for every resource.
-func (r *run) list(ctx context.Context, l *listing, org int, snap *azuredevops.Snapshot) {
+func (r *run) list(ctx context.Context, l *listing, org int, from snapshots) {
 	key := r.cfg.Organizations[org].Key()
 	sinks := make([]*sink, len(l.resources))
 	for i, b := range l.resources {
@@ -86,7 +83,7 @@ func (r *run) list(ctx context.Context, l *listing, org int, snap *azuredevops.S
 			}
 		}
 	}()
-	for rec, err := range l.Listing.Records(ctx, snap, azuredevops.ListOptions{Files: l.Files, Since: l.since()}) {
+	for rec, err := range r.records(ctx, from, l, org) {
 		for _, s := range sinks {
 			if err != nil {
 				s.unread(ctx, key, err)

@@ -66,6 +66,18 @@ type Config struct {
 	// is done. Kinds are the only ones that are looked at then; nil: all of the mapping.
 	Plan  *catalog.Plan
 	Kinds []string
+	// Records is the record store; nil: nothing is stored.
+	Records Records
+	// ResumeWithin is how old what an interrupted resync has read may be to be used by
+	// the next one; ReplayWithin how old the records may be to which a changed mapping
+	// is applied in place of reading. 0: never.
+	ResumeWithin, ReplayWithin time.Duration
+	// Replays are the causes that come with an edit of the mapping.
+	Replays []string
+	// Stored: nothing is asked of Azure DevOps. What Exported has is used, or without
+	// it what is in Records.
+	Stored   bool
+	Exported *azuredevops.Exported
 	// Ended is called at the end of every full resync; nil: nothing is.
 	Ended func(*Summary)
 	Log   *slog.Logger
@@ -266,6 +278,7 @@ type run struct {
 	lanes     []*lane
 	session   *catalog.Session
 	origins   *origins.Writer
+	use       use // of the record store
 	reports   *reporter
 
 	mu       sync.Mutex
@@ -312,6 +325,9 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	}
 	if err == nil && r.mode == incremental {
 		err = r.cursors(ctx)
+	}
+	if err == nil {
+		err = r.decideUse(ctx)
 	}
 	if err != nil {
 		return r.end(ctx, err)

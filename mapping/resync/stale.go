@@ -23,7 +23,7 @@ func (r *run) clean(ctx context.Context) {
 	if !r.anyMissing() {
 		return
 	}
-	stale, err := r.session.Stale(ctx, r.made)
+	stale, err := r.session.Stale(ctx, r.readSince(), r.made)
 	if err != nil {
 		r.problem(ctx, "listing the entities of this installation", err)
 		return
@@ -70,6 +70,10 @@ func (r *run) proven(ctx context.Context, stale []port.Ref) []catalog.Deletion {
 	for _, ref := range stale {
 		from := r.knownOrigins[catalog.EntityKey(ref)]
 		if r.outside(ref, from) {
+			continue
+		}
+		if r.use.replays && len(from) == 0 {
+			r.stay(ref, HoldUnread, "it is not known what they were made of, and the mapping was applied to stored records: the next resync that reads decides")
 			continue
 		}
 		if why := r.whyKeep(ref, from); why != "" {

@@ -32,6 +32,9 @@ type Summary struct {
 	Duration time.Duration `json:"-"`
 	Kinds    []KindSummary `json:"kinds"`
 	Total    Counts        `json:"total"`
+	// RecordsOf is when the stored records were read to which a changed mapping was
+	// applied in place of reading; zero: Azure DevOps was read.
+	RecordsOf time.Time `json:"recordsOf,omitzero"`
 	// Calls are those of Azure DevOps during the resync, Throttled is how long it asked
 	// for pauses meanwhile.
 	Calls     int64         `json:"calls"`
@@ -155,6 +158,7 @@ func (r *run) end(ctx context.Context, err error) (*Summary, error) {
 	if sum.State == StateCompleted && r.mode != incremental && !sum.heldBy(HoldThreshold) {
 		r.runner.completed.set(ctx, r.mapping)
 	}
+	r.store(ctx, sum.State == StateCompleted)
 	r.reports.end(sum.State)
 	sum.log(ctx, r)
 	return sum, err
@@ -172,6 +176,9 @@ func (r *run) settle() {
 
 func (r *run) summary() *Summary {
 	s := &Summary{ID: r.id, Cause: r.cause, Started: r.started, Duration: time.Since(r.started)}
+	if r.use.replays {
+		s.RecordsOf = r.use.oldest()
+	}
 	s.PortCalls = r.cfg.Port.Calls() - r.portCalls
 	used := r.usage().since(r.before)
 	for _, n := range used.calls {

@@ -35,6 +35,9 @@ func (s *Summary) log(ctx context.Context, r *run) {
 	for _, f := range s.Former {
 		r.log.WarnContext(ctx, "entities of an organization that is not configured any more", "organization", f.Organization, "deleted", f.Deleted, "not_deleted", f.Kept)
 	}
+	if !s.RecordsOf.IsZero() {
+		r.log.InfoContext(ctx, "the changed mapping was applied to stored records", "records_of", clock(s.RecordsOf), "calls", s.Calls)
+	}
 	t := s.Total
 	r.log.InfoContext(ctx, "resync ended", "state", string(s.State), "cause", s.Cause, "seconds", s.Duration.Seconds(), "listed", t.Listed, "mapped", t.Mapped,
 		"filtered", t.Filtered, "failed", t.Failed, "unknown", t.Unknown, "written", t.Written, "unchanged", t.Unchanged, "merged", t.Merged, "refused", t.Refused, "kept", t.Kept,

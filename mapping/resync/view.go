@@ -32,13 +32,15 @@ type Past struct {
 	Started         time.Time `json:"started"`
 	DurationSeconds float64   `json:"durationSeconds"`
 	Total           Counts    `json:"total"`
+	RecordsOf       time.Time `json:"recordsOf,omitzero"` // see Summary
+	Calls           int64     `json:"calls"`
 }
 
 // recentRuns are how many of them are remembered.
 const recentRuns = 20
 
 func pastOf(m mode, s *Summary) Past {
-	p := Past{s.ID, s.Cause, m.String(), s.State, "", s.Started, s.Duration.Seconds(), s.Total}
+	p := Past{s.ID, s.Cause, m.String(), s.State, "", s.Started, s.Duration.Seconds(), s.Total, s.RecordsOf, s.Calls}
 	if s.State != StateCompleted {
 		p.Reason = s.Reason()
 	}

@@ -23,7 +23,8 @@ type Action func(ctx context.Context, operand string) error
 type Command struct {
 	Name string
 	// Operand is what follows the name, as in "KIND"; one that may be missing is in
-	// brackets. Values are those that it can have; nil: any.
+	// brackets, and with dots several may follow, which the action gets with blanks in
+	// between. Values are those that it can have; nil: any.
 	Operand string
 	Values  []string
 	// Setup declares the flags and returns what the command does.
@@ -135,21 +136,32 @@ func (c *Command) parse(fs *flag.FlagSet, args []string) (operand string, err er
 		if fs.NArg() == 0 {
 			break
 		}
-		if c.Operand == "" || operand != "" {
-			return "", fmt.Errorf("unexpected argument %q", fs.Arg(0))
+		next := fs.Arg(0)
+		if c.Operand == "" || operand != "" && !strings.Contains(c.Operand, "...") {
+			return "", fmt.Errorf("unexpected argument %q", next)
 		}
-		operand, args = fs.Arg(0), fs.Args()[1:]
+		operand, args = strings.TrimSpace(operand+" "+next), fs.Args()[1:]
 	}
-	switch {
-	case operand == "" && c.Operand != "" && c.Operand[0] != '[':
+	if operand == "" && c.Operand != "" && c.Operand[0] != '[' {
 		return "", fmt.Errorf("%s is missing", c.Operand)
-	case operand != "" && c.Values != nil && !slices.Contains(c.Values, operand):
-		if near := didYouMean(operand, c.Values); near != "" {
-			return "", fmt.Errorf("unknown argument %q%s", operand, near)
+	}
+	for word := range strings.FieldsSeq(operand) {
+		if err := c.allows(word); err != nil {
+			return "", err
 		}
-		return "", fmt.Errorf("unknown argument %q: want one of %s", operand, strings.Join(c.Values, ", "))
 	}
 	return operand, nil
+}
+
+// allows says why an operand cannot be that of the command.
+func (c *Command) allows(operand string) error {
+	if c.Values == nil || slices.Contains(c.Values, operand) {
+		return nil
+	}
+	if near := didYouMean(operand, c.Values); near != "" {
+		return fmt.Errorf("unknown argument %q%s", operand, near)
+	}
+	return fmt.Errorf("unknown argument %q: want one of %s", operand, strings.Join(c.Values, ", "))
 }
 
 // flagNames are the flags as people write them.

@@ -12,11 +12,12 @@ const (
 	typeName   = "OCEAN__INTEGRATION__TYPE"
 )
 
-// deprecatedNames are names that the Python integration has given up, and the
-// present ones.
+// deprecatedNames are names that the Python integration, or this program, has given
+// up, and the present ones.
 var deprecatedNames = map[string]string{
 	"OCEAN__INTEGRATION__CONFIG__APP_HOST":           "OCEAN__BASE_URL",
 	"OCEAN__INTEGRATION__CONFIG__EXCLUDE_TAG_FILTER": "OCEAN__INTEGRATION__CONFIG__EXCLUDED_TAGS",
+	"OCEAN__STATE_MEMORY_BYTES":                      "OCEAN__STATE_RECORDS_BYTES",
 }
 
 // derive fills what is taken from another variable: settings from their

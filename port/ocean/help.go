@@ -39,8 +39,13 @@ var texts = map[string]text{
 	},
 	"map": {
 		"show what the mapping makes of a few records",
-		"Shows what the mapping makes of a few records of a kind: each expression with its value, or with the error and the place of a syntax error. Records come from Azure DevOps or from a file, the mapping from Port or from a file; with both files neither settings nor an account are needed. Exit code 0, or 1 when a block of the kind is invalid or an expression failed.",
+		"Shows what the mapping makes of a few records of a kind: each expression with its value, or with the error and the place of a syntax error. Records come from Azure DevOps, from a file, or with --stored from the last resync, the mapping from Port or from a file; with both files neither settings nor an account are needed. Exit code 0, or 1 when a block of the kind is invalid or an expression failed.",
 		"ado-port map repository --mapping mapping.yaml --from repositories.json",
+	},
+	"export": {
+		"write the records of the last resync",
+		"Writes what the record store in the state directory has, of some kinds or of all, as JSON lines: for each listing a line with its selector and behind it its records. Azure DevOps is not asked; a service that runs goes on. `plan` and `map` take the file with --stored=FILE, on another machine too. The records are those of Azure DevOps as they came: keep the file as you would keep them.",
+		"ado-port export > records.jsonl\nado-port export repository work-item",
 	},
 	"config": {
 		"show the settings, and what is wrong with them",

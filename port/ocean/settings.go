@@ -54,8 +54,12 @@ type Settings struct {
 	DeletionBrake Share `env:"DELETION_BRAKE_PER_BLUEPRINT" envDefault:"0.9" type:"number" doc:"Share of the entities of one blueprint, of at least 20, above which a resync deletes none of them, unless the mapping of the blueprint has changed since the last complete resync; 1 switches this off."`
 	// StateDirectory is what [StateDirectory] uses.
 	StateDirectory string `env:"STATE_DIRECTORY" doc:"Directory for what survives a restart. A named one is the one that is used: while it cannot be, a service waits and answers deliveries 503, and ONCE ends with 1. Otherwise it is XDG_STATE_HOME/ado-port, HOME/.local/state/ado-port or /tmp/ocean/ado-port."`
-	// StateMemoryBytes bounds the memory of what cannot have changed; 0 switches it off.
-	StateMemoryBytes int64 `env:"STATE_MEMORY_BYTES" envDefault:"268435456" min:"0" doc:"Most bytes on disk for what cannot have changed since the last resync (files by object id, timelines of finished builds, results of finished test runs) and need not be read again; 0 switches this off."`
+	// StateRecordsBytes bounds the record store; 0 switches it off.
+	StateRecordsBytes int64 `env:"STATE_RECORDS_BYTES" envDefault:"1073741824" min:"0" doc:"Most bytes on disk for what was read of Azure DevOps (compressed): it is what an interrupted resync goes on with, what a changed mapping is applied to, and what need not be read again because it cannot have changed. 0 switches this off. OCEAN__STATE_MEMORY_BYTES is its deprecated name."`
+	// ResumeWithin is the age of what an interrupted resync has read.
+	ResumeWithin time.Duration `env:"RESUME_WITHIN" envDefault:"1h" min:"0s" doc:"Age up to which what an interrupted resync has read is used by the next one; 0 switches this off."`
+	// ReplayWithin is the age of records that a changed mapping is applied to.
+	ReplayWithin time.Duration `env:"REPLAY_WITHIN" envDefault:"24h" min:"0s" doc:"Age up to which records are used when the mapping is edited in Port, in place of reading Azure DevOps again; 0 switches this off. The Resync button and the schedule always read."`
 
 	// ClientTimeout is for one request to Azure DevOps.
 	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"60s" min:"1s" doc:"Time within which Azure DevOps has to begin an answer; the whole of a large one may take ten times as long, as long as it keeps coming."`

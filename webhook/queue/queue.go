@@ -12,7 +12,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -45,9 +44,7 @@ type Receiver interface {
 
 const (
 	batch = 32 // the most that the service gives at once
-	// While batches are full, so many are on their way at the same time, and as many of
-	// their deletions as the account does quickly.
-	widest      = 4
+	// So many messages are deleted at once, or more while the account does it quickly.
 	leastHands  = 4
 	quick, slow = 250 * time.Millisecond, time.Second
 	// hidden is how long a message that was read is hidden from others. It has to be
@@ -72,9 +69,7 @@ type Queue struct {
 	client  *azqueue.QueueClient
 	metrics *metrics
 
-	// Of the one goroutine that reads:
-	width int // batches that are read at once
-	hands int // deletions of each at once
+	hands int // deletions at once; of the one goroutine that reads
 
 	mu    sync.Mutex
 	kept  map[string]bool // messages that are durable here and could not be deleted yet
@@ -95,7 +90,7 @@ func New(cfg Config) (*Queue, error) {
 	if cfg.Key == "" {
 		cfg.Log.Warn(keyVariable + " is not set: the queue is read with the identity of the process, and no subscription can be made that puts events into it")
 	}
-	q := &Queue{cfg: cfg, client: client, kept: map[string]bool{}, width: 1, hands: leastHands, metrics: newMetrics()}
+	q := &Queue{cfg: cfg, client: client, kept: map[string]bool{}, hands: leastHands, metrics: newMetrics()}
 	return q, q.metrics.register(cfg.Registry)
 }
 
@@ -153,33 +148,17 @@ func (q *Queue) Drain(ctx context.Context) error {
 	return nil
 }
 
-// read reads a batch, or several at once while there is much, and returns how many
-// messages there were.
-func (q *Queue) read(ctx context.Context) (n int, err error) {
-	var each sync.WaitGroup
-	counts, errs, took := make([]int, q.width), make([]error, q.width), make([]time.Duration, q.width)
-	for i := range q.width {
-		each.Go(func() { counts[i], took[i], errs[i] = q.round(ctx) })
-	}
-	each.Wait()
-	for i := range counts {
-		n += counts[i]
-	}
-	q.adapt(n == q.width*batch, slices.Max(took))
-	return n, cmp.Or(errs...)
-}
-
-// adapt decides how much is done at once. A busy account gets less to do, so that
-// those who write to it have their turn.
-func (q *Queue) adapt(full bool, slowest time.Duration) {
+// read reads a batch and returns how many messages there were. A busy account gets less
+// to do at once, so that those who write to it have their turn.
+func (q *Queue) read(ctx context.Context) (int, error) {
+	n, slowest, err := q.round(ctx)
 	switch {
 	case slowest > slow:
-		q.width, q.hands = 1, max(q.hands/2, leastHands)
-	case full && slowest < quick:
-		q.width, q.hands = min(2*q.width, widest), min(2*q.hands, batch)
-	case !full:
-		q.width = 1
+		q.hands = max(q.hands/2, leastHands)
+	case n == batch && slowest < quick:
+		q.hands = min(2*q.hands, batch)
 	}
+	return n, err
 }
 
 // round reads one batch, stores it and deletes it from the queue. It returns how many

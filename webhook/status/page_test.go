@@ -84,7 +84,7 @@ func TestPageShowsEverySection(t *testing.T) {
 	for id, want := range map[string][]string{
 		"problems":     {"https://dev.azure.com/acme does not answer since", "Port refuses the credential", "disk is full", "the last resync failed: Payments: 503", "expressions of the mapping fail: 1", "deliveries that were given up: 2", "that https://dev.azure.com/acme refused: 1", "cannot be claimed: no answer"},
 		"now":          {"A full resync runs", "Asked for by schedule", "pauses of 2 min", "repository (resources[1])", "Payments: 1,200 listed, 7 written", "and 3 more", "syncing"},
-		"resyncs":      {"1 of 2 resyncs completed", "Payments: 503", "(incremental)"},
+		"resyncs":      {"2 of 3 resyncs completed", "Payments: 503", "(incremental)", "applied to records of", "no call"},
 		"kinds":        {"not complete", "Payments: 503 Service Unavailable", "Refused by Port: 2 of board", "Not read: Payments, 3 records: 503", "left out here", "did not run"},
 		"deletions":    {"deleted 4 entities", "5 of old were deleted", "9 of board stay, such as b1: could not be read"},
 		"expressions":  {`properties.owner: failed 3 times, first for "x-1"`, "found nothing for some records"},

@@ -175,10 +175,22 @@ func (v *view) showResyncs(m *markup) {
 				m.clock(r.Started)
 				m.putf(`<td>%s</td><td class="%s">%s</td><td class="n">%s</td>`, cause, r.State, r.State, seconds(r.DurationSeconds))
 				m.numbers(r.Total.Listed, r.Total.Written, r.Total.Deleted)
-				m.putf("<td>%s</td></tr>", r.Reason)
+				m.putf("<td>%s%s</td></tr>", r.Reason, r.replayed())
 			}
 		})
 	})
+}
+
+// replayed says that a changed mapping was applied to what had been read before.
+func (e *ended) replayed() string {
+	if e.RecordsOf.IsZero() {
+		return ""
+	}
+	calls := "no call"
+	if e.Calls > 0 {
+		calls = group(e.Calls) + " calls"
+	}
+	return " applied to records of " + e.RecordsOf.UTC().Format("15:04 UTC") + ", " + calls
 }
 
 func (v *view) showKinds(m *markup) {

@@ -105,6 +105,7 @@ type ended struct {
 	DurationSeconds  float64   `json:"durationSeconds"`
 	ThrottledSeconds float64   `json:"throttledSeconds"`
 	Total            counts    `json:"total"`
+	RecordsOf        time.Time `json:"recordsOf"` // a changed mapping was applied to what was read then
 	Calls            int64     `json:"calls"`
 	PortCalls        int64     `json:"portCalls"`
 	Kinds            []struct {

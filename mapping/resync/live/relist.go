@@ -38,9 +38,10 @@ func (f *Follower) Relist(ctx context.Context, org *azuredevops.Client, cause ca
 	opt := resync.SessionOptions(m, cause)
 	opt.CompareFrom = compareFrom
 	u := &update{
-		follower: f, groups: groups, book: f.cfg.Book, snapshot: org.Urgent().Snapshot(), session: f.cfg.Catalog.Begin(opt),
+		follower: f, org: org, groups: groups, book: f.cfg.Book, snapshot: org.Urgent().Snapshot(), session: f.cfg.Catalog.Begin(opt),
 		done: map[azuredevops.Change]bool{}, made: map[catalog.Key]origins.Origin{}, gone: map[catalog.Key]origins.Origin{}, entities: map[catalog.Key][]*mapping.Resource{},
 	}
+	org.Touch(changes)
 	settled, err := u.snapshot.Settle(ctx, u.mapped(changes))
 	if err != nil {
 		return err
@@ -66,6 +67,7 @@ const compareFrom = 4
 // update is one call of Relist.
 type update struct {
 	follower *Follower
+	org      *azuredevops.Client
 	groups   []*resync.Group
 	book     *origins.Book
 	snapshot *azuredevops.Snapshot
@@ -101,6 +103,7 @@ func (u *update) refresh(ctx context.Context, c azuredevops.Change) {
 		return
 	}
 	u.done[c] = true
+	u.org.Touch([]azuredevops.Change{c})
 	complete := !c.Partial
 	for _, g := range u.groups {
 		if g.Listing.Kind == c.Kind && !u.list(ctx, g, c) {

@@ -30,6 +30,7 @@ type MapOptions struct {
 	Limit    int    // records at most
 	Resource int    // index of the only block; negative: all of the kind
 	JSON     bool   // a line per record and block, instead of text
+	Stored   Stored // what is used in place of Azure DevOps
 
 	Kind          string
 	Source        *resync.Source // of the mapping in Port, and of how a file is used
@@ -42,6 +43,7 @@ type MapOptions struct {
 func (o *MapOptions) Register(fs *flag.FlagSet) {
 	fs.StringVar(&o.Mapping, "mapping", "", "`file` with a mapping, YAML or JSON (default: the mapping in Port)")
 	fs.StringVar(&o.From, "from", "", "`file` with records: a JSON object, a list, or JSON lines; - is standard input (default: Azure DevOps)")
+	o.Stored.register(fs)
 	fs.StringVar(&o.ID, "id", "", "only the record with this `id`")
 	fs.IntVar(&o.Limit, "limit", 3, "at most this `number` of records")
 	fs.IntVar(&o.Resource, "resource", -1, "only the block with this `index`, as in resources[1]; -1 is all of the kind")
@@ -49,6 +51,9 @@ func (o *MapOptions) Register(fs *flag.FlagSet) {
 
 // Offline says that neither Port nor Azure DevOps is asked.
 func (o *MapOptions) Offline() bool { return o.Mapping != "" && o.From != "" }
+
+// errTwoSources says that records cannot come from both.
+var errTwoSources = errors.New("--from and --stored both say where the records come from: use one of them")
 
 // ErrMapping says that a block is invalid, or that an expression failed.
 var ErrMapping = errors.New("the mapping does not work for everything that was shown")
@@ -60,17 +65,21 @@ var errNoRecords = errors.New("there is no such record")
 type view struct {
 	MapOptions
 	mapping   *mapping.Mapping
-	in        io.Reader // with records; nil: Azure DevOps is asked
+	exported  *azuredevops.Exported // records in place of those of Azure DevOps; nil: those
+	in        io.Reader             // with records; nil: Azure DevOps is asked
 	out       writer
 	resources []*mapping.Resource
 	failed    bool
-	records   int
+	shown     int
 	unread    []error
 }
 
 // Map shows what the mapping makes of a few records. The error is ErrMapping when a
 // block of the kind is invalid or an expression failed.
 func Map(ctx context.Context, o MapOptions, out io.Writer) error {
+	if o.Stored.On && o.From != "" {
+		return errTwoSources
+	}
 	v := &view{MapOptions: o, out: textWriter{out}}
 	if o.JSON {
 		v.out = jsonWriter{out}
@@ -81,6 +90,9 @@ func Map(ctx context.Context, o MapOptions, out io.Writer) error {
 	}
 	var err error
 	if v.mapping, err = read(ctx); err != nil {
+		return err
+	}
+	if v.exported, err = o.Stored.open(o.Directory); err != nil {
 		return err
 	}
 	switch o.From {
@@ -121,7 +133,7 @@ func (v *view) run(ctx context.Context) error {
 		if err := v.show(ctx); err != nil {
 			return err
 		}
-		if v.records == 0 {
+		if v.shown == 0 {
 			return errors.Join(append([]error{errNoRecords}, v.unread...)...)
 		}
 	}
@@ -182,7 +194,12 @@ func (v *view) show(ctx context.Context) error {
 func (v *view) listing(ctx context.Context, g *resync.Group) iter.Seq2[azuredevops.Record, error] {
 	return func(yield func(azuredevops.Record, error) bool) {
 		for _, org := range v.Organizations {
-			for rec, err := range g.Listing.Records(ctx, org.Snapshot(), azuredevops.ListOptions{Files: g.Files}) {
+			records, err := v.records(ctx, g, org)
+			if err != nil {
+				yield(azuredevops.Record{}, err)
+				return
+			}
+			for rec, err := range records {
 				if _, scope := errors.AsType[*azuredevops.ScopeError](err); scope && ctx.Err() == nil {
 					v.unread = append(v.unread, err)
 					continue
@@ -193,6 +210,24 @@ func (v *view) listing(ctx context.Context, g *resync.Group) iter.Seq2[azuredevo
 			}
 		}
 	}
+}
+
+// records are those of one organization.
+func (v *view) records(ctx context.Context, g *resync.Group, org *azuredevops.Client) (iter.Seq2[azuredevops.Record, error], error) {
+	opt := azuredevops.ListOptions{Files: g.Files}
+	switch {
+	case !v.Stored.On:
+		return g.Listing.Records(ctx, org.Snapshot(), opt), nil
+	case v.exported != nil:
+		if !v.exported.Has(org, g.Listing, g.Files) {
+			return nil, fmt.Errorf("the file of --stored does not have %s of %s", g.Resources[0].Name(), org.Organization())
+		}
+		return v.exported.Records(org, g.Listing, g.Files), nil
+	}
+	if opt.Now = org.Stored()[g.Listing.StoredAs(g.Files)]; opt.Now.IsZero() {
+		return nil, fmt.Errorf("the record store does not have %s of %s: a resync that completes with this selector and these files puts it there", g.Resources[0].Name(), org.Organization())
+	}
+	return g.Listing.Records(ctx, org.SnapshotOf(azuredevops.Reading{Since: opt.Now, Only: true}), opt), nil
 }
 
 func (v *view) each(ctx context.Context, records iter.Seq2[azuredevops.Record, error], resources []*mapping.Resource) error {
@@ -210,7 +245,7 @@ func (v *view) each(ctx context.Context, records iter.Seq2[azuredevops.Record, e
 		if v.ID != "" && !slices.Contains(names(rec), v.ID) {
 			continue
 		}
-		v.records++
+		v.shown++
 		for _, r := range resources {
 			if err := v.record(ctx, rec, r); err != nil {
 				return err

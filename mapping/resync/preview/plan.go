@@ -24,6 +24,7 @@ type PlanOptions struct {
 	Kinds    []string // the only ones; nil: all
 	Detailed bool     // also what stays as it is
 	JSON     bool     // a line per entity, instead of text
+	Stored   Stored   // what is used in place of Azure DevOps
 
 	// Resync is as for a resync, without the parts of which a plan has its own.
 	Resync    resync.Config
@@ -36,6 +37,7 @@ type PlanOptions struct {
 // Register adds the flags.
 func (o *PlanOptions) Register(fs *flag.FlagSet) {
 	fs.StringVar(&o.Mapping, "mapping", "", "`file` with a mapping, YAML or JSON (default: the mapping in Port)")
+	o.Stored.register(fs)
 	fs.BoolVar(&o.Detailed, "detailed", false, "also show what stays as it is")
 	fs.Func("kind", "only this `kind`, such as repository; may be given several times", func(kind string) error {
 		o.Kinds = append(o.Kinds, kind)
@@ -82,6 +84,10 @@ func Plan(ctx context.Context, o PlanOptions, out io.Writer) error {
 	}
 	plan := catalog.NewPlan(o.Detailed)
 	cfg := o.Resync
+	cfg.Stored = o.Stored.On
+	if cfg.Exported, err = o.Stored.open(o.Directory); err != nil {
+		return err
+	}
 	cfg.Plan, cfg.Kinds, cfg.TempDirectory = plan, o.Kinds, os.TempDir()
 	cfg.Catalog = catalog.New(catalog.Config{Port: cfg.Port, TempDirectory: cfg.TempDirectory, Log: cfg.Log})
 	cfg.Mapping = func(context.Context) (*mapping.Mapping, error) { return m, nil }

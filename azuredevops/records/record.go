@@ -1,9 +1,12 @@
-package memory
+package records
 
 import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
+
+	"github.com/klauspost/compress/s2"
 )
 
 // A record is a header and a payload, little endian:
@@ -17,7 +20,8 @@ const (
 	recordHeader = 32
 	alignment    = 8 // where records begin
 
-	flagPacked = 1
+	flagDeflated = 1 // of a file that an earlier version has left
+	flagPacked   = 2
 
 	// packAbove is the size from which packing pays.
 	packAbove = 200
@@ -42,20 +46,41 @@ func (n name) short() uint64 { return binary.LittleEndian.Uint64(n[:8]) }
 
 func padded(n int) int64 { return int64(n+alignment-1) / alignment * alignment }
 
-func record(n name, value []byte) []byte {
-	payload, flags := value, uint32(0)
-	if len(value) >= packAbove {
-		if b := pack(value); len(b) < len(value) {
-			payload, flags = b, flagPacked
-		}
+// A writer makes records in memory that it uses again.
+type writer struct{ plain, out []byte }
+
+// mostScratch is what a writer keeps.
+const mostScratch = 4 << 20
+
+// record makes a record of a value, which comes in parts; it is valid until the next.
+func (w *writer) record(n name, parts ...[]byte) []byte {
+	value := w.plain[:0]
+	for _, p := range parts {
+		value = append(value, p...)
 	}
-	rec := make([]byte, recordHeader, recordHeader+len(payload))
+	w.plain = value
+	room, flags := len(value), uint32(0)
+	if len(value) >= packAbove {
+		room, flags = s2.MaxEncodedLen(len(value)), flagPacked
+	}
+	rec := slices.Grow(w.out[:0], recordHeader+room+alignment)[:recordHeader+room]
+	w.out = rec
+	clear(rec[:recordHeader])
+	payload := rec[recordHeader:]
+	if flags == flagPacked {
+		payload = s2.Encode(payload, value)
+	} else {
+		copy(payload, value)
+	}
+	rec = rec[:recordHeader+len(payload)]
 	binary.LittleEndian.PutUint32(rec[4:], uint32(len(payload)))
 	copy(rec[8:], n[:])
 	binary.LittleEndian.PutUint32(rec[24:], uint32(len(value)))
 	binary.LittleEndian.PutUint32(rec[28:], flags)
-	rec = append(rec, payload...)
 	binary.LittleEndian.PutUint32(rec, crc32.Checksum(rec[4:], castagnoli))
+	if cap(w.plain)+cap(w.out) > mostScratch {
+		w.plain, w.out = nil, nil
+	}
 	return rec
 }
 
@@ -74,14 +99,23 @@ func valueOf(rec []byte, n name) (value []byte, other, ok bool) {
 	if name(rec[8:24]) != n {
 		return nil, true, false
 	}
-	payload := rec[recordHeader:]
-	if binary.LittleEndian.Uint32(rec[28:])&flagPacked == 0 {
-		return payload, false, true
-	}
-	size := binary.LittleEndian.Uint32(rec[24:])
+	payload, size := rec[recordHeader:], binary.LittleEndian.Uint32(rec[24:])
 	if size > maxValueBytes {
 		return nil, false, false
 	}
-	value, err := unpack(payload, int(size))
+	var err error
+	switch binary.LittleEndian.Uint32(rec[28:]) {
+	case 0:
+		return payload, false, true
+	case flagPacked:
+		if n, lengthErr := s2.DecodedLen(payload); lengthErr != nil || n != int(size) {
+			return nil, false, false
+		}
+		value, err = s2.Decode(nil, payload)
+	case flagDeflated:
+		value, err = inflate(payload, int(size))
+	default:
+		return nil, false, false
+	}
 	return value, false, err == nil
 }

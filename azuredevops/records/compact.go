@@ -1,4 +1,4 @@
-package memory
+package records
 
 import (
 	"bufio"
@@ -17,28 +17,28 @@ const (
 
 // plan decides what is kept, and whether it is worth writing the file anew. A
 // memory that is full keeps only what the last complete resync used. mu is held.
-func (m *Memory) plan() (keep func(slot) bool, worth bool) {
-	age, share, least := uint32(oldResyncs), int64(worthShare), min(worthBytes, m.limits.Bytes/2)
-	if m.full {
+func (s *Store) plan() (keep func(slot) bool, worth bool) {
+	age, share, least := uint32(oldResyncs), int64(worthShare), min(worthBytes, s.limits.Bytes/2)
+	if s.full {
 		age, share, least = 1, 2*worthShare, 1
 	}
-	keep = func(s slot) bool { return s.used+age >= m.resync }
+	keep = func(e slot) bool { return e.used+age >= s.resync }
 	kept := int64(dataHeader)
-	for _, s := range m.index.all() {
-		if keep(s) {
-			kept += padded(int(s.size))
+	for _, e := range s.index.all() {
+		if keep(e) {
+			kept += padded(int(e.size))
 		}
 	}
-	free := m.end - kept
-	return keep, free >= m.end/share && free >= least
+	free := s.end - kept
+	return keep, free >= s.end/share && free >= least
 }
 
 // compact writes what is kept into a new file that takes the place of the old
 // one. A damaged record is left behind with what comes after it. mu and gate are
 // held; on an error nothing has changed.
-func (m *Memory) compact(keep func(slot) bool) (err error) {
-	path := m.path(dataFile)
-	f, err := os.OpenFile(path+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // a fixed name in the directory of the memory
+func (s *Store) compact(keep func(slot) bool) (err error) {
+	path := s.path(dataFile)
+	f, err := os.OpenFile(path+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // a fixed name in the directory of the store
 	if err != nil {
 		return err
 	}
@@ -52,15 +52,15 @@ func (m *Memory) compact(keep func(slot) bool) (err error) {
 	if err != nil {
 		return err
 	}
-	index, end := newTable(m.index.len()), int64(dataHeader)
-	err = records(m.file, dataHeader, m.end, func(at int64, rec []byte) error {
+	index, end := newTable(s.index.len()), int64(dataHeader)
+	err = records(s.file, dataHeader, s.end, func(at int64, rec []byte) error {
 		short := name(rec[8:24]).short()
-		s, ok := m.index.get(short)
-		if !ok || s.offset() != at || !keep(s) {
+		e, ok := s.index.get(short)
+		if !ok || e.offset() != at || !keep(e) {
 			return nil
 		}
-		s.at = uint32(end / alignment)
-		index.put(short, s)
+		e.at = uint32(end / alignment)
+		index.put(short, e)
 		end += padded(len(rec))
 		_, err := w.Write(rec)
 		if err == nil {
@@ -77,8 +77,8 @@ func (m *Memory) compact(keep func(slot) bool) (err error) {
 	if err != nil {
 		return err
 	}
-	m.log.Debug("the memory was written anew", "bytes_before", m.end, "bytes", end, "entries_before", m.index.len(), "entries", index.len())
-	m.file.Close()
-	m.file, m.id, m.index, m.end = f, id, index, end
+	s.log.Debug("the record store was written anew", "bytes_before", s.end, "bytes", end, "entries_before", s.index.len(), "entries", index.len())
+	s.file.Close()
+	s.file, s.id, s.index, s.end = f, id, index, end
 	return nil
 }

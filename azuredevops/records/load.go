@@ -1,4 +1,4 @@
-package memory
+package records
 
 import (
 	"bufio"
@@ -14,8 +14,8 @@ import (
 const (
 	// The data file begins with its kind and a random number; the index repeats
 	// the number, so that it is not taken for that of another file.
-	dataMagic  = "adomem1\n"
-	indexMagic = "adomix1\n"
+	dataMagic  = "adorec1\n"
+	indexMagic = "adorix1\n"
 	dataHeader = 16
 
 	indexHeader = 32
@@ -24,57 +24,65 @@ const (
 
 // load opens the data file and learns what is in it: from the index, and what
 // came after it was written from the file itself.
-func (m *Memory) load() error {
+func (s *Store) load() error {
 	for _, name := range []string{dataFile, indexFile} {
-		if err := os.Remove(m.path(name + newSuffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Remove(s.path(name + newSuffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
-	err := m.openData()
+	err := s.openData()
 	if errors.Is(err, errDamaged) {
-		m.log.Warn("the memory is damaged and begins anew", "file", m.path(dataFile), "moved_to", m.path(damagedFile), "err", err)
-		m.file.Close()
-		if err := os.Rename(m.path(dataFile), m.path(damagedFile)); err != nil {
+		s.log.Warn("the record store is damaged and begins anew", "file", s.path(dataFile), "moved_to", s.path(damagedFile), "err", err)
+		s.file.Close()
+		if err := os.Rename(s.path(dataFile), s.path(damagedFile)); err != nil {
 			return err
 		}
-		err = m.openData()
+		err = s.openData()
 	}
 	if err != nil {
 		return err
 	}
-	m.end, m.resync, m.index = dataHeader, 1, newTable(0)
-	if err := m.loadIndex(); err != nil && !errors.Is(err, os.ErrNotExist) {
-		m.log.Info("the index of the memory is made anew", "err", err)
+	s.end, s.resync, s.index = dataHeader, 1, newTable(0)
+	if err := s.loadIndex(); err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.log.Info("the index of the record store is made anew", "err", err)
 	}
-	if err := m.scan(); err != nil || m.end <= m.limits.Bytes {
+	if err := s.scan(); err != nil || s.end <= s.limits.Bytes {
 		return err
 	}
-	m.log.Info("the memory is bigger than it may be and begins anew", "bytes", m.end, "at_most", m.limits.Bytes)
-	m.end, m.index = dataHeader, newTable(0)
-	return m.file.Truncate(dataHeader)
+	s.log.Info("the record store is bigger than it may be and begins anew", "bytes", s.end, "at_most", s.limits.Bytes)
+	s.end, s.index = dataHeader, newTable(0)
+	return s.file.Truncate(dataHeader)
 }
 
-var errDamaged = errors.New("not a memory")
+var errDamaged = errors.New("not a record store")
 
 // openData opens the data file, or makes one.
-func (m *Memory) openData() error {
-	f, err := os.OpenFile(m.path(dataFile), os.O_RDWR|os.O_CREATE, 0o600)
+func (s *Store) openData() error {
+	f, err := os.OpenFile(s.path(dataFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	m.file = f
+	s.file = f
+	err = s.readHeader()
+	if errors.Is(err, io.EOF) {
+		s.id, err = begin(f)
+	}
+	return err
+}
+
+// readHeader reads the header of the data file; io.EOF means that the file is empty.
+func (s *Store) readHeader() error {
 	head := make([]byte, dataHeader)
-	n, err := f.ReadAt(head, 0)
+	n, err := s.file.ReadAt(head, 0)
 	switch {
 	case n == 0 && errors.Is(err, io.EOF):
-		m.id, err = begin(f)
-		return err
+		return io.EOF
 	case err != nil && !errors.Is(err, io.EOF):
 		return err
 	case n < dataHeader || string(head[:8]) != dataMagic:
 		return errDamaged
 	}
-	m.id = binary.LittleEndian.Uint64(head[8:])
+	s.id = binary.LittleEndian.Uint64(head[8:])
 	return nil
 }
 
@@ -89,12 +97,12 @@ func begin(f io.Writer) (id uint64, err error) {
 }
 
 // loadIndex reads the index file. On an error nothing has changed.
-func (m *Memory) loadIndex() error {
-	info, err := m.file.Stat()
+func (s *Store) loadIndex() error {
+	info, err := s.file.Stat()
 	if err != nil {
 		return err
 	}
-	b, err := os.ReadFile(m.path(indexFile))
+	b, err := os.ReadFile(s.path(indexFile))
 	if err != nil {
 		return err
 	}
@@ -103,7 +111,7 @@ func (m *Memory) loadIndex() error {
 	case body < indexHeader || (body-indexHeader)%indexEntry != 0 || string(b[:8]) != indexMagic,
 		binary.LittleEndian.Uint32(b[body:]) != crc32.Checksum(b[:body], castagnoli):
 		return errDamaged
-	case binary.LittleEndian.Uint64(b[8:]) != m.id:
+	case binary.LittleEndian.Uint64(b[8:]) != s.id:
 		return errors.New("it belongs to another file")
 	}
 	end := int64(binary.LittleEndian.Uint64(b[16:]))
@@ -116,53 +124,53 @@ func (m *Memory) loadIndex() error {
 			at: binary.LittleEndian.Uint32(e[8:]), size: binary.LittleEndian.Uint32(e[12:]), used: binary.LittleEndian.Uint32(e[16:]),
 		})
 	}
-	m.index, m.end, m.resync = index, end, max(1, binary.LittleEndian.Uint32(b[24:]))
+	s.index, s.end, s.resync = index, end, max(1, binary.LittleEndian.Uint32(b[24:]))
 	return nil
 }
 
 // saveIndex replaces the index file. mu is held, and nothing waits.
-func (m *Memory) saveIndex() error {
-	b := make([]byte, indexHeader, indexHeader+indexEntry*m.index.len()+4)
+func (s *Store) saveIndex() error {
+	b := make([]byte, indexHeader, indexHeader+indexEntry*s.index.len()+4)
 	copy(b, indexMagic)
-	binary.LittleEndian.PutUint64(b[8:], m.id)
-	binary.LittleEndian.PutUint64(b[16:], uint64(m.end))
-	binary.LittleEndian.PutUint32(b[24:], m.resync)
-	for short, s := range m.index.all() {
+	binary.LittleEndian.PutUint64(b[8:], s.id)
+	binary.LittleEndian.PutUint64(b[16:], uint64(s.end))
+	binary.LittleEndian.PutUint32(b[24:], s.resync)
+	for short, e := range s.index.all() {
 		b = binary.LittleEndian.AppendUint64(b, short)
-		b = binary.LittleEndian.AppendUint32(b, s.at)
-		b = binary.LittleEndian.AppendUint32(b, s.size)
-		b = binary.LittleEndian.AppendUint32(b, s.used)
+		b = binary.LittleEndian.AppendUint32(b, e.at)
+		b = binary.LittleEndian.AppendUint32(b, e.size)
+		b = binary.LittleEndian.AppendUint32(b, e.used)
 	}
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	path := m.path(indexFile)
+	path := s.path(indexFile)
 	err := os.WriteFile(path+newSuffix, b, 0o600)
 	if err == nil {
 		err = os.Rename(path+newSuffix, path)
 	}
 	if err != nil {
-		return fmt.Errorf("memory: %w", err)
+		return fmt.Errorf("records: %w", err)
 	}
 	return nil
 }
 
-// scan reads the records behind m.end into the index and cuts off what is not
+// scan reads the records behind s.end into the index and cuts off what is not
 // one: a process that was killed leaves half a record.
-func (m *Memory) scan() error {
-	info, err := m.file.Stat()
-	if err != nil || info.Size() == m.end {
+func (s *Store) scan() error {
+	info, err := s.file.Stat()
+	if err != nil || info.Size() == s.end {
 		return err
 	}
-	err = records(m.file, m.end, info.Size(), func(at int64, rec []byte) error {
-		m.index.put(name(rec[8:24]).short(), slot{at: uint32(at / alignment), size: uint32(len(rec)), used: m.resync})
-		m.end = at + padded(len(rec))
+	err = records(s.file, s.end, info.Size(), func(at int64, rec []byte) error {
+		s.index.put(name(rec[8:24]).short(), slot{at: uint32(at / alignment), size: uint32(len(rec)), used: s.resync})
+		s.end = at + padded(len(rec))
 		return nil
 	})
 	switch {
 	case err != nil:
 		return err
-	case info.Size() > m.end:
-		m.log.Info("the end of the memory is damaged and cut off", "file", m.path(dataFile), "bytes", info.Size()-m.end)
-		return m.file.Truncate(m.end)
+	case info.Size() > s.end && s.lock != nil:
+		s.log.Info("the end of the record store is damaged and cut off", "file", s.path(dataFile), "bytes", info.Size()-s.end)
+		return s.file.Truncate(s.end)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package memory
+package records
 
 import (
 	"iter"
@@ -15,7 +15,7 @@ type slot struct {
 func (s slot) offset() int64 { return int64(s.at) * alignment }
 
 // A table finds slots by the short form of a name. It is a hash table with linear
-// probing because a map takes twice the memory and ten times as long to fill: here
+// probing because a map takes twice the store and ten times as long to fill: here
 // an entry takes 25 to 38 bytes.
 type table struct {
 	shorts         []uint64

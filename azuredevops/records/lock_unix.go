@@ -1,6 +1,6 @@
 //go:build unix
 
-package memory
+package records
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 // lock takes a file for this process; closing it, or the end of the process,
 // gives it back.
 func lock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // a fixed name in the directory of the memory
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // a fixed name in the directory of the store
 	if err != nil {
-		return nil, fmt.Errorf("memory: %w", err)
+		return nil, fmt.Errorf("records: %w", err)
 	}
 	if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
 		return f, nil
@@ -23,5 +23,5 @@ func lock(path string) (*os.File, error) {
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, ErrTaken
 	}
-	return nil, fmt.Errorf("memory: %s: %w", path, err)
+	return nil, fmt.Errorf("records: %s: %w", path, err)
 }

@@ -1,4 +1,4 @@
-package memory_test
+package records_test
 
 import (
 	"bytes"
@@ -12,14 +12,14 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/ado-port/ado-port/azuredevops/memory"
+	"github.com/ado-port/ado-port/azuredevops/records"
 )
 
-var roomy = memory.Limits{Bytes: 1 << 20}
+var roomy = records.Limits{Bytes: 1 << 20}
 
-func open(tb testing.TB, dir string, limits memory.Limits) *memory.Memory {
+func open(tb testing.TB, dir string, limits records.Limits) *records.Store {
 	tb.Helper()
-	m, err := memory.Open(dir, limits, nil)
+	m, err := records.Open(dir, limits, nil)
 	if err != nil || m == nil {
 		tb.Fatalf("Open = %v, %v", m, err)
 	}
@@ -28,7 +28,7 @@ func open(tb testing.TB, dir string, limits memory.Limits) *memory.Memory {
 }
 
 // known is which of some keys are remembered, each with its own value.
-func known(tb testing.TB, m *memory.Memory, keys ...string) string {
+func known(tb testing.TB, m *records.Store, keys ...string) string {
 	tb.Helper()
 	var out []string
 	for _, k := range keys {
@@ -45,13 +45,13 @@ func known(tb testing.TB, m *memory.Memory, keys ...string) string {
 
 func valueOf(key string) string { return strings.Repeat(key+" ", 100) }
 
-func put(m *memory.Memory, keys ...string) {
+func put(m *records.Store, keys ...string) {
 	for _, k := range keys {
 		m.Put(k, []byte(valueOf(k)))
 	}
 }
 
-func end(tb testing.TB, m *memory.Memory, complete bool) {
+func end(tb testing.TB, m *records.Store, complete bool) {
 	tb.Helper()
 	if err := m.EndResync(complete); err != nil {
 		tb.Fatal(err)
@@ -64,7 +64,7 @@ func TestValues(t *testing.T) {
 	noise := make([]byte, 5000)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	values := map[string][]byte{"empty": {}, "short": []byte("x"), "long": bytes.Repeat([]byte(`{"a":1},`), 20000), "noise": noise}
-	check := func(m *memory.Memory, when string) {
+	check := func(m *records.Store, when string) {
 		t.Helper()
 		for k, want := range values {
 			if got, ok := m.Get(k); !ok || !bytes.Equal(got, want) {
@@ -101,17 +101,17 @@ func TestOff(t *testing.T) {
 	dir := t.TempDir()
 	for name, o := range map[string]struct {
 		dir    string
-		limits memory.Limits
+		limits records.Limits
 		fails  bool
 	}{
-		"no directory": {"", roomy, false}, "no bytes": {dir, memory.Limits{}, false}, "gone": {filepath.Join(dir, "gone"), roomy, true},
+		"no directory": {"", roomy, false}, "no bytes": {dir, records.Limits{}, false}, "gone": {filepath.Join(dir, "gone"), roomy, true},
 	} {
-		m, err := memory.Open(o.dir, o.limits, slog.New(slog.DiscardHandler))
+		m, err := records.Open(o.dir, o.limits, slog.New(slog.DiscardHandler))
 		if m != nil || !m.Off() || (err != nil) != o.fails {
 			t.Errorf("%s: Open = %v, %v", name, m, err)
 		}
 		put(m, "a")
-		if known(t, m, "a") != "" || m.EndResync(true) != nil || m.Close() != nil || m.Stats() != (memory.Stats{}) {
+		if known(t, m, "a") != "" || m.EndResync(true) != nil || m.Close() != nil || m.Stats() != (records.Stats{}) {
 			t.Errorf("%s: the nil memory remembers", name)
 		}
 	}
@@ -120,7 +120,7 @@ func TestOff(t *testing.T) {
 func TestOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	m := open(t, dir, roomy)
-	if other, err := memory.Open(dir, roomy, nil); other != nil || !errors.Is(err, memory.ErrTaken) {
+	if other, err := records.Open(dir, roomy, nil); other != nil || !errors.Is(err, records.ErrTaken) {
 		t.Errorf("a second Open = %v, %v", other, err)
 	}
 	m.Close()
@@ -137,7 +137,7 @@ func TestKilled(t *testing.T) {
 		m.Put(fmt.Sprint("noise", i), []byte(strings.Repeat(fmt.Sprint(i*i*i), 1000)))
 	}
 	copied := t.TempDir() // as the files lie there now
-	for _, f := range []string{"memory", "memory.index"} {
+	for _, f := range []string{"records", "records.index"} {
 		b, err := os.ReadFile(filepath.Join(dir, f))
 		if err != nil {
 			t.Fatal(err)
@@ -208,10 +208,10 @@ func TestDamage(t *testing.T) {
 			if err := m.Close(); err != nil {
 				t.Fatal(err)
 			}
-			edit(t, filepath.Join(dir, "memory"), tc.data)
-			edit(t, filepath.Join(dir, "memory.index"), tc.index)
+			edit(t, filepath.Join(dir, "records"), tc.data)
+			edit(t, filepath.Join(dir, "records.index"), tc.index)
 			var log bytes.Buffer
-			m, err := memory.Open(dir, roomy, slog.New(slog.NewTextHandler(&log, nil)))
+			m, err := records.Open(dir, roomy, slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -222,7 +222,7 @@ func TestDamage(t *testing.T) {
 			if !strings.Contains(log.String(), tc.log) || tc.log == "" && log.Len() > 0 {
 				t.Errorf("log = %s, want %q", log.String(), tc.log)
 			}
-			if _, err := os.Stat(filepath.Join(dir, "memory.damaged")); (err == nil) != tc.moved {
+			if _, err := os.Stat(filepath.Join(dir, "records.damaged")); (err == nil) != tc.moved {
 				t.Errorf("moved aside: %v, want %v", err == nil, tc.moved)
 			}
 			put(m, "a", "b", "c")
@@ -238,7 +238,7 @@ func TestDamage(t *testing.T) {
 // anew; incomplete ones do not count.
 func TestUnused(t *testing.T) {
 	dir := t.TempDir()
-	m := open(t, dir, memory.Limits{Bytes: 4 << 20})
+	m := open(t, dir, records.Limits{Bytes: 4 << 20})
 	big := make([]byte, 200000)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(big)
 	put(m, "used", "unused")
@@ -271,7 +271,7 @@ func TestUnused(t *testing.T) {
 
 func TestBounds(t *testing.T) {
 	dir := t.TempDir()
-	limits := memory.Limits{Bytes: 40 << 10, Entries: 100}
+	limits := records.Limits{Bytes: 40 << 10, Entries: 100}
 	m := open(t, dir, limits)
 	m.Put("too big", make([]byte, 17<<20))
 	noise := make([]byte, limits.Bytes/16)
@@ -287,7 +287,7 @@ func TestBounds(t *testing.T) {
 	put(m, first...)
 	check := func(when string) {
 		t.Helper()
-		info, err := os.Stat(filepath.Join(dir, "memory"))
+		info, err := os.Stat(filepath.Join(dir, "records"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,13 +313,13 @@ func TestBounds(t *testing.T) {
 		t.Errorf("known of the first = %q", got)
 	}
 	m.Close()
-	limits = memory.Limits{Bytes: 4 << 10, Entries: 10}
+	limits = records.Limits{Bytes: 4 << 10, Entries: 10}
 	m = open(t, dir, limits) // a smaller setting
 	check("smaller")
 }
 
 func TestConcurrent(t *testing.T) {
-	m := open(t, t.TempDir(), memory.Limits{Bytes: 1 << 20})
+	m := open(t, t.TempDir(), records.Limits{Bytes: 1 << 20})
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
@@ -337,7 +337,7 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// A disk that takes nothing more ends the memory, not the program.
+// A disk that takes nothing more ends the store, not the program.
 func TestDiskFull(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("no /dev/full")
@@ -346,7 +346,7 @@ func TestDiskFull(t *testing.T) {
 	m := open(t, dir, roomy)
 	put(m, "a")
 	end(t, m, true)
-	if err := os.Symlink("/dev/full", filepath.Join(dir, "memory.index.new")); err != nil {
+	if err := os.Symlink("/dev/full", filepath.Join(dir, "records.index.new")); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.EndResync(true); err == nil {
@@ -362,14 +362,14 @@ func FuzzOpen(f *testing.F) {
 	m := open(f, dir, roomy)
 	put(m, "a", "b")
 	m.Close()
-	data, _ := os.ReadFile(filepath.Join(dir, "memory"))
-	index, _ := os.ReadFile(filepath.Join(dir, "memory.index"))
+	data, _ := os.ReadFile(filepath.Join(dir, "records"))
+	index, _ := os.ReadFile(filepath.Join(dir, "records.index"))
 	f.Add(data, index)
 	f.Add(data[:40], []byte{})
 	f.Fuzz(func(t *testing.T, data, index []byte) {
 		dir := t.TempDir()
-		os.WriteFile(filepath.Join(dir, "memory"), data, 0o600)
-		os.WriteFile(filepath.Join(dir, "memory.index"), index, 0o600)
+		os.WriteFile(filepath.Join(dir, "records"), data, 0o600)
+		os.WriteFile(filepath.Join(dir, "records.index"), index, 0o600)
 		m := open(t, dir, roomy)
 		known(t, m, "a", "b")
 		put(m, "c")
@@ -382,7 +382,7 @@ func FuzzOpen(f *testing.F) {
 
 // index is what an entry takes in memory, packed values what they take on disk.
 func BenchmarkMemory(b *testing.B) {
-	m := open(b, b.TempDir(), memory.Limits{Bytes: 1 << 30})
+	m := open(b, b.TempDir(), records.Limits{Bytes: 1 << 30})
 	value := []byte(strings.Repeat(`{"id":"6a1b","type":"Stage","state":"completed","result":"succeeded"},`, 20))
 	b.Run("put", func(b *testing.B) {
 		b.ReportAllocs()

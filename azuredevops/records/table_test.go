@@ -1,4 +1,4 @@
-package memory
+package records
 
 import (
 	"math/rand/v2"

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package memory
+package records
 
 import (
 	"errors"
@@ -9,5 +9,5 @@ import (
 
 // lock is not there: without one, two processes could write into one file.
 func lock(string) (*os.File, error) {
-	return nil, errors.New("memory: files cannot be locked on this system")
+	return nil, errors.New("records: files cannot be locked on this system")
 }

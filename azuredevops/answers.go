@@ -1,0 +1,398 @@
+package azuredevops
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ado-port/ado-port/azuredevops/rest"
+)
+
+// Answers of Azure DevOps are kept in the store as they came: the records of a
+// listing are made of them again without a call, whatever the mapping makes of the
+// records. What is kept of a list is used as a whole or not at all: between two
+// pages that were read at different times a record could fall through.
+
+// ErrNotStored is what a snapshot that asks nothing says of an answer that the store
+// does not have.
+var ErrNotStored = errors.New("not in the record store")
+
+// A Reading says which stored answers a snapshot uses in place of a call. The zero
+// Reading uses none; what is asked is stored all the same.
+type Reading struct {
+	// Since is when the oldest answer was read that is used; zero: none is. What a live
+	// event has touched since it was read is asked again.
+	Since time.Time
+	// Only: nothing is asked. What a live event has touched is used as it was.
+	Only bool
+}
+
+// use says whether anything stored is of use.
+func (r Reading) use() bool { return !r.Since.IsZero() }
+
+// A stored answer is what is kept of one request.
+type stored struct {
+	read    int64 // when it was asked for, in nanoseconds
+	chain   int64 // read of the first page of its list
+	status  int
+	refused *rest.Error // 400 or 404
+	token   string
+	body    []byte
+}
+
+const answerForm = 1 // the first byte of a stored answer
+
+// head is what is stored before the body.
+func (a *stored) head() []byte {
+	out := make([]byte, 0, 64+len(a.token))
+	out = append(out, answerForm)
+	out = binary.AppendVarint(out, a.read)
+	out = binary.AppendVarint(out, a.chain)
+	out = binary.AppendUvarint(out, uint64(a.status))
+	texts := []string{a.token}
+	if a.refused != nil {
+		texts = append(texts, a.refused.Method, a.refused.URL, a.refused.TypeKey, a.refused.Message)
+	}
+	out = binary.AppendUvarint(out, uint64(len(texts)))
+	for _, s := range texts {
+		out = binary.AppendUvarint(out, uint64(len(s)))
+		out = append(out, s...)
+	}
+	return out
+}
+
+// decodeAnswer reads a head and what is behind it; ok is false for anything else.
+func decodeAnswer(b []byte) (a stored, ok bool) {
+	if len(b) == 0 || b[0] != answerForm {
+		return a, false
+	}
+	b, ok = b[1:], true
+	signed := func() int64 {
+		v, n := binary.Varint(b)
+		if n <= 0 {
+			ok = false
+			return 0
+		}
+		b = b[n:]
+		return v
+	}
+	count := func() int {
+		v, n := binary.Uvarint(b)
+		if n <= 0 || v > uint64(len(b)) {
+			ok = false
+			return 0
+		}
+		b = b[n:]
+		return int(v)
+	}
+	a.read, a.chain = signed(), signed()
+	status, n := binary.Uvarint(b)
+	if n <= 0 || status > 999 {
+		return a, false
+	}
+	a.status, b = int(status), b[n:]
+	var texts []string
+	for left := count(); ok && left > 0 && len(texts) < 8; left-- {
+		size := count()
+		if !ok || size > len(b) {
+			return a, false
+		}
+		texts, b = append(texts, string(b[:size])), b[size:]
+	}
+	switch {
+	case ok && len(texts) == 5:
+		a.refused = &rest.Error{Method: texts[1], URL: texts[2], TypeKey: texts[3], Message: texts[4], StatusCode: a.status}
+	case !ok || len(texts) != 1:
+		return a, false
+	}
+	a.token, a.body = texts[0], b
+	return a, true
+}
+
+// A chain is one reading of a list with pages.
+type chain struct {
+	offset bool   // its end is no absence of a token
+	first  string // key of the first page
+	id     int64
+	stored bool // it comes from the store
+	pages  int
+}
+
+type chainKey struct{}
+
+func chainOf(ctx context.Context) *chain {
+	ch, _ := ctx.Value(chainKey{}).(*chain)
+	return ch
+}
+
+// chained reads the pages of a list as one whole for the store.
+func chained[T any](l *lister, offset bool, pages func(ctx context.Context) iter.Seq2[T, error]) func(ctx context.Context) iter.Seq2[T, error] {
+	if l.c.store == nil || l.at != nil {
+		return pages
+	}
+	return func(ctx context.Context) iter.Seq2[T, error] {
+		return func(yield func(T, error) bool) {
+			ch := &chain{offset: offset}
+			for p, err := range pages(context.WithValue(ctx, chainKey{}, ch)) {
+				if err != nil {
+					yield(p, err)
+					return
+				}
+				if !yield(p, nil) {
+					break // the reader knows that it has all
+				}
+			}
+			if !ch.stored && (ch.offset || ch.pages > 1) && ctx.Err() == nil {
+				l.c.store.Put(ch.first+"\x00whole", binary.AppendVarint(nil, ch.id))
+			}
+		}
+	}
+}
+
+// answered is a request that the store answers, or Azure DevOps; what that says is
+// stored. Requests of live events are always asked.
+func (l *lister) answered(ctx context.Context, rq *request) (*page, error) {
+	by := rest.Caller{Kind: l.kind, Budget: l.budget}
+	if l.c.store == nil && !l.reading.Only || l.at != nil || rq.Content && !l.reading.Only || rq.Write {
+		return l.c.Send(ctx, rq, by)
+	}
+	key, ch := l.answerKey(rq), chainOf(ctx)
+	if l.reading.use() {
+		if a, ok := l.known(key, rq, ch); ok {
+			if a.refused != nil {
+				return nil, rest.Kept(*a.refused)
+			}
+			return &page{Body: a.body, Token: a.token, Status: a.status}, nil
+		}
+	}
+	if l.reading.Only {
+		return nil, fmt.Errorf("%s: %w", rq.Route, ErrNotStored)
+	}
+	if ch != nil && ch.stored {
+		// The rest of a list that was read at another time would not fit.
+		l.c.store.Drop(ch.first + "\x00whole")
+		return nil, fmt.Errorf("%s: %w: a page of the list", rq.Route, ErrNotStored)
+	}
+	asked := time.Now()
+	p, err := l.c.Send(ctx, rq, by)
+	l.keepAnswer(key, ch, asked, p, err)
+	return p, err
+}
+
+// known looks a request up; ok is false when it has to be asked.
+func (l *lister) known(key string, rq *request, ch *chain) (a stored, ok bool) {
+	value, ok := l.c.store.Get(key)
+	if !ok {
+		return a, false
+	}
+	// A resync begins with the list of projects that ask has brought.
+	if a, ok = decodeAnswer(value); !ok || a.read < l.reading.Since.Add(-askedFor).UnixNano() {
+		return a, false
+	}
+	switch {
+	case ch == nil:
+	case ch.pages > 0:
+		if !ch.stored || a.chain != ch.id {
+			return a, false
+		}
+	default:
+		if a.chain != a.read || (ch.offset || a.token != "") && !l.whole(key, a.chain) {
+			return a, false
+		}
+	}
+	if !l.reading.Only && (ch == nil || ch.pages == 0) && l.touched(rq, a.read) {
+		return a, false
+	}
+	if ch != nil {
+		if ch.pages == 0 {
+			ch.id, ch.stored, ch.first = a.chain, true, key
+		}
+		ch.pages++
+	}
+	return a, true
+}
+
+// whole says whether all pages of a list were stored by the same reading.
+func (l *lister) whole(first string, chain int64) bool {
+	value, ok := l.c.store.Get(first + "\x00whole")
+	if !ok {
+		return false
+	}
+	id, n := binary.Varint(value)
+	return n > 0 && id == chain
+}
+
+// keepAnswer stores what Azure DevOps said.
+func (l *lister) keepAnswer(key string, ch *chain, asked time.Time, p *page, err error) {
+	a := stored{read: asked.UnixNano()}
+	a.chain = a.read
+	if ch != nil {
+		if ch.pages == 0 {
+			ch.first, ch.id = key, a.read
+		}
+		ch.pages++
+		a.chain = ch.id
+	}
+	switch e, is := errors.AsType[*rest.Error](err); {
+	case err == nil:
+		a.status, a.token, a.body = p.Status, p.Token, p.Body
+	case is && (e.StatusCode == http.StatusBadRequest && e.Unwrap() == nil || errors.Is(err, ErrNotFound)):
+		a.status, a.refused = e.StatusCode, e
+	default:
+		return
+	}
+	l.c.store.Put(key, a.head(), a.body)
+	l.c.touches.reads(a.read)
+}
+
+func (l *lister) answerKey(rq *request) string {
+	return strings.Join([]string{"answer", l.c.reader, rq.Method, string(rq.Host), rq.Version, rq.URL(""), string(rq.Body)}, "\x00")
+}
+
+// touches remembers what live events have touched, so that answers from before are
+// not used.
+type touches struct {
+	mu   sync.Mutex
+	last int64            // when the latest answer was read
+	seen map[string]int64 // what was noted, and when
+}
+
+// reads notes that an answer was read.
+func (t *touches) reads(at int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last = max(t.last, at)
+}
+
+// needs says whether a touch has to be noted: no answer was read since it last was.
+func (t *touches) needs(key string, at int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if before, ok := t.seen[key]; ok && before > t.last {
+		return false
+	}
+	if t.seen == nil || len(t.seen) > maxTouches {
+		t.seen = map[string]int64{}
+	}
+	t.seen[key] = at
+	return true
+}
+
+const maxTouches = 50_000
+
+// Touch notes that parts are not any more what was stored of them. It comes before
+// they are listed again: whoever is killed in between must not trust the store.
+func (c *Client) Touch(changes []Change) {
+	if c.store == nil {
+		return
+	}
+	now := time.Now().UnixNano()
+	value := binary.AppendVarint(nil, now)
+	for i := range changes {
+		s := changes[i].Scope
+		for _, key := range c.touchKeys(changes[i].Kind, s.Project, s.Repository) {
+			if c.touches.needs(key, now) && !c.store.Put(key, value) {
+				c.store.Drop(c.storedKey()) // nothing can be trusted without it
+			}
+		}
+	}
+}
+
+// touchKeys are under what a change is noted: for lists of the kind that are of the
+// whole organization or project, for what is read of its repository, and for lists
+// that other kinds use too.
+func (c *Client) touchKeys(kind, project, repository string) []string {
+	keys := []string{c.touchKey(kind, "", ""), c.touchKey(kind, project, ""), c.touchKey("", project, "")}
+	if repository == "" {
+		return append(keys, c.touchKey(kind, project, "*"))
+	}
+	return append(keys, c.touchKey("", project, strings.ToLower(repository)))
+}
+
+func (c *Client) touchKey(kind, project, repository string) string {
+	return strings.Join([]string{"touched", c.reader, kind, project, repository}, "\x00")
+}
+
+// touched says whether a live event was about what a request asks for, since it was
+// read.
+func (l *lister) touched(rq *request, read int64) bool {
+	var keys []string
+	repository := repositoryOf(rq)
+	switch {
+	case rq.Project == "" && strings.HasPrefix(rq.Route, "_apis/projects"):
+		return false // no event tells of projects
+	case rq.Project == "":
+		keys = []string{l.c.touchKey(l.kind, "", "")}
+	case repository != "":
+		keys = []string{l.c.touchKey(l.kind, rq.Project, "*"), l.c.touchKey("", rq.Project, repository)}
+	case rq.Shared || rq.Route == routeRepositories:
+		keys = []string{l.c.touchKey("", rq.Project, "")}
+	default:
+		keys = []string{l.c.touchKey(l.kind, rq.Project, "")}
+	}
+	for _, key := range keys {
+		value, ok := l.c.store.Get(key)
+		if !ok {
+			continue
+		}
+		if at, n := binary.Varint(value); n <= 0 || at >= read {
+			return true
+		}
+	}
+	return false
+}
+
+// repositoryOf is the repository in the path of a request.
+func repositoryOf(rq *request) string {
+	arg := 0
+	for route := rq.Route; ; arg++ {
+		_, rest, found := strings.Cut(route, "{")
+		if !found {
+			return ""
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		if name == "repositoryId" && arg < len(rq.Args) {
+			return strings.ToLower(rq.Args[arg])
+		}
+		route = after
+	}
+}
+
+// Stored says when the resync began whose answers the store has of listings, by
+// [Listing.StoredAs].
+func (c *Client) Stored() map[string]time.Time {
+	if c.store == nil {
+		return nil
+	}
+	value, _ := c.store.Get(c.storedKey())
+	var out map[string]time.Time
+	if json.Unmarshal(value, &out) != nil {
+		return nil
+	}
+	return out
+}
+
+// SetStored notes what Stored returns.
+func (c *Client) SetStored(listings map[string]time.Time) {
+	if c.store == nil {
+		return
+	}
+	if value, err := json.Marshal(listings); err == nil {
+		c.store.Put(c.storedKey(), value)
+	}
+}
+
+func (c *Client) storedKey() string { return "stored\x00" + c.reader }
+
+// StoredAs names a listing with the files of its records.
+func (l *Listing) StoredAs(files []string) string {
+	return strings.Join(append([]string{l.Key}, slices.Sorted(slices.Values(files))...), "\x00")
+}

@@ -1,0 +1,299 @@
+// Package records keeps on disk what was read, by a key that says what it is: answers
+// of Azure DevOps, so that a resync that was interrupted goes on where it was and a
+// changed mapping needs no call, and values that cannot have changed.
+//
+// Everything in it is safe to lose, and is dropped rather than trusted: records
+// carry a checksum and their whole key, a damaged end is cut off, a file that is
+// not ours is moved aside. The package knows nothing of Azure DevOps; whether a value
+// may still be used is the caller's business.
+//
+// The data file only grows; values are read from it where they lie, so that what
+// stays in memory is the index, less than 40 bytes per value. At the end of a
+// resync the file is written anew without what was replaced and what the last two
+// complete resyncs did not use, if that is worth it.
+package records
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+const (
+	directory   = "records" // below the state directory
+	dataFile    = "records"
+	indexFile   = "records.index"
+	lockFile    = "records.lock"
+	damagedFile = "records.damaged"
+	newSuffix   = ".new" // of a file that is being written
+
+	mostBytes     = 1 << 32 * alignment // that a slot can address
+	bytesPerEntry = 1 << 10             // for the default of Limits.Entries
+	maxValueBytes = 16 << 20
+	valueShare    = 16 // a record takes at most this part of the file
+)
+
+// ErrTaken says that another process uses the directory.
+var ErrTaken = errors.New("the record store is used by another process")
+
+// Limits bound a store. The data file is written anew into a second one, which
+// for that moment takes as much again.
+type Limits struct {
+	Bytes   int64 // of the data file; 0 switches the store off
+	Entries int   // 0 means one per KiB of Bytes
+}
+
+// A Store is an open record store. The nil Store is one that forgets everything. It
+// is safe for concurrent use.
+type Store struct {
+	dir    string
+	limits Limits
+	log    *slog.Logger
+	lock   *os.File // nil: nothing is written
+
+	gate sync.RWMutex // held for writing while file is replaced or closed
+	file *os.File
+
+	writing sync.Mutex // of writer; taken before mu
+	writer  writer
+
+	mu      sync.Mutex // of all below
+	id      uint64     // of the data file
+	index   *table
+	end     int64  // of the data
+	resync  uint32 // number of complete resyncs, and a start
+	full    bool   // something did not fit
+	stopped bool   // after an error of the disk, and after Close
+}
+
+// OpenIn opens the store below a state directory. Where that is not possible the
+// log says so and the result is nil: then every resync reads everything, which is
+// slower and no worse.
+func OpenIn(state string, size int64, log *slog.Logger) *Store {
+	if state == "" || size == 0 {
+		return nil
+	}
+	dir := filepath.Join(state, directory)
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = takeOver(state, dir, log)
+	}
+	var s *Store
+	if err == nil {
+		s, err = Open(dir, Limits{Bytes: size}, log)
+	}
+	if err != nil {
+		log.Warn("nothing is kept from resync to resync", "err", err)
+		return nil
+	}
+	return s
+}
+
+// Open opens the store in a directory, or begins one. On an error the result is
+// nil, which works and forgets; so is it without a directory or without bytes,
+// then there is no error. ErrTaken: another process has it.
+func Open(dir string, limits Limits, log *slog.Logger) (*Store, error) {
+	if dir == "" || limits.Bytes <= 0 {
+		return nil, nil //nolint:nilnil // the nil Store is a useful one
+	}
+	limits.Bytes = min(limits.Bytes, mostBytes)
+	if limits.Entries <= 0 {
+		limits.Entries = int(limits.Bytes / bytesPerEntry)
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{dir: dir, limits: limits, log: log}
+	var err error
+	if s.lock, err = lock(s.path(lockFile)); err != nil {
+		return nil, err
+	}
+	if err := s.load(); err != nil {
+		if s.file != nil {
+			s.file.Close()
+		}
+		s.lock.Close()
+		return nil, fmt.Errorf("record store: %w", err)
+	}
+	return s, nil
+}
+
+// ReadIn opens what the store below a state directory holds at this moment, also
+// while another process uses it. Nothing is written there; what is put is forgotten.
+func ReadIn(state string, log *slog.Logger) (*Store, error) {
+	s := &Store{dir: filepath.Join(state, directory), limits: Limits{Bytes: mostBytes}, log: log}
+	var err error
+	if s.file, err = os.Open(s.path(dataFile)); err != nil {
+		return nil, fmt.Errorf("record store: %w", err)
+	}
+	if err = s.readHeader(); err == nil {
+		s.end, s.resync, s.index = dataHeader, 1, newTable(0)
+		err = s.scan()
+	}
+	if err != nil {
+		s.file.Close()
+		return nil, fmt.Errorf("record store: %s: %w", s.path(dataFile), err)
+	}
+	return s, nil
+}
+
+// Off tells whether this is the nil Store.
+func (s *Store) Off() bool { return s == nil }
+
+func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
+
+// Get returns what was put for a key. The value is the caller's.
+func (s *Store) Get(key string) (value []byte, ok bool) {
+	if s == nil {
+		return nil, false
+	}
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	name := nameOf(key)
+	at, found := s.find(name)
+	if !found {
+		return nil, false
+	}
+	rec := make([]byte, at.size)
+	if _, err := s.file.ReadAt(rec, at.offset()); err != nil {
+		rec = nil
+	}
+	value, other, ok := valueOf(rec, name)
+	if !ok && !other {
+		s.forget(name, at)
+	}
+	return value, ok
+}
+
+// find looks a name up and notes that it was of use.
+func (s *Store) find(n name) (at slot, found bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return at, false
+	}
+	if at, found = s.index.get(n.short()); found && at.used != s.resync {
+		at.used = s.resync
+		s.index.put(n.short(), at)
+	}
+	return at, found
+}
+
+// forget drops an entry whose record is damaged.
+func (s *Store) forget(n name, at slot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return
+	}
+	if now, ok := s.index.get(n.short()); ok && now.at == at.at {
+		s.index.drop(n.short())
+		s.log.Warn("a stored value is damaged and is read again", "file", s.path(dataFile), "offset", at.offset())
+	}
+}
+
+// Put keeps a value, which may come in parts, instead of what was put for the key before. It reports whether it
+// did: a value that does not fit is not kept. What it has kept survives the end of the
+// process, not of the machine.
+func (s *Store) Put(key string, value ...[]byte) (kept bool) {
+	size := 0
+	for _, part := range value {
+		size += len(part)
+	}
+	if s == nil || s.lock == nil || size > maxValueBytes {
+		return false
+	}
+	n := nameOf(key)
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	rec := s.writer.record(n, value...)
+	if int64(len(rec)) > s.limits.Bytes/valueShare {
+		return false
+	}
+	size = len(rec)
+	rec = append(rec, padding[:padded(size)-int64(size)]...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
+	_, known := s.index.get(n.short())
+	if s.end+int64(len(rec)) > s.limits.Bytes || !known && s.index.len() >= s.limits.Entries {
+		s.full = true
+		return false
+	}
+	if _, err := s.file.WriteAt(rec, s.end); err != nil {
+		s.log.Warn("nothing more is kept from resync to resync", "err", err)
+		s.stopped = true
+		return false
+	}
+	s.index.put(n.short(), slot{at: uint32(s.end / alignment), size: uint32(size), used: s.resync})
+	s.end += int64(len(rec))
+	return true
+}
+
+// Drop forgets what was put for a key, beyond this process if it can.
+func (s *Store) Drop(key string) {
+	if s.Put(key) || s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.index.drop(nameOf(key).short())
+	}
+}
+
+// EndResync makes what was put last beyond this process. After a complete resync
+// what the last two did not use may go.
+func (s *Store) EndResync(complete bool) error {
+	if s == nil || s.lock == nil {
+		return nil
+	}
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil
+	}
+	if complete {
+		s.resync++
+		s.dropFormer()
+	}
+	if keep, worth := s.plan(); worth {
+		if err := s.compact(keep); err != nil {
+			return fmt.Errorf("record store: %w", err)
+		}
+	}
+	s.full = false
+	return s.saveIndex()
+}
+
+// Close lets go of the directory. Afterwards the store forgets everything.
+func (s *Store) Close() error {
+	if s == nil {
+		return nil
+	}
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file == nil {
+		return nil
+	}
+	var err error
+	if !s.stopped && s.lock != nil {
+		err = s.saveIndex()
+	}
+	s.stopped, s.index = true, nil
+	err = errors.Join(err, s.file.Close())
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	s.file = nil
+	return err
+}
