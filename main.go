@@ -439,7 +439,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.Out, resync.NewScreen(p.Terminal, p.Masker.Line, p.Environ["NO_COLOR"] == ""),
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
-		Records: a.records, ResumeWithin: cfg.Ocean.ResumeWithin, ReplayWithin: a.replayWithin(), Replays: []string{listener.CauseAsked, listener.CauseMapping},
+		Records: a.records, ResumeWithin: a.storedWithin(cfg.Ocean.ResumeWithin), ReplayWithin: a.storedWithin(cfg.Ocean.ReplayWithin), Replays: []string{listener.CauseAsked, listener.CauseMapping}, Reads: []string{listener.CauseMissed, listener.CausePosted},
 		Causes: listener.Causes(), Registry: a.metrics,
 	})
 	if err != nil {
@@ -472,13 +472,14 @@ func (a *app) proveQueue(ctx context.Context) (other bool, err error) {
 	return q.Prove(ctx)
 }
 
-// replayWithin is 0 where another process may follow the events of this installation:
-// what it knows is newer than what is stored here.
-func (a *app) replayWithin() time.Duration {
+// storedWithin is how old records may be that are used: 0 where another process may
+// follow the events of this installation, because what it has written is newer than
+// what is stored here.
+func (a *app) storedWithin(age time.Duration) time.Duration {
 	if a.follow == nil && (a.cfg.Ocean.PublicURL(hooks.Route) != "" || a.cfg.Ocean.StorageQueue.URL != "") {
 		return 0
 	}
-	return a.cfg.Ocean.ReplayWithin
+	return age
 }
 
 // triggerPipeline is the type of the only action of this integration.

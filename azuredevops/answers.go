@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -126,6 +127,20 @@ type chain struct {
 	pages  int
 }
 
+// follow takes over what another reader of the list knows with the same page. It
+// reports whether the page goes with those before: none of them comes from the store
+// unless all do.
+func (ch *chain) follow(other *chain) bool {
+	if ch.pages > 0 && (ch.stored || other.stored) && (ch.stored != other.stored || ch.id != other.id) {
+		return false
+	}
+	if ch.pages > 0 && ch.id != other.id {
+		other = &chain{first: other.first, pages: ch.pages + 1} // read by several, and not as a whole
+	}
+	ch.first, ch.id, ch.stored, ch.pages = other.first, other.id, other.stored, other.pages
+	return true
+}
+
 type chainKey struct{}
 
 func chainOf(ctx context.Context) *chain {
@@ -135,7 +150,7 @@ func chainOf(ctx context.Context) *chain {
 
 // chained reads the pages of a list as one whole for the store.
 func chained[T any](l *lister, offset bool, pages func(ctx context.Context) iter.Seq2[T, error]) func(ctx context.Context) iter.Seq2[T, error] {
-	if l.c.store == nil || l.at != nil {
+	if l.c.store == nil || l.at != nil || !l.since.IsZero() {
 		return pages
 	}
 	return func(ctx context.Context) iter.Seq2[T, error] {
@@ -151,7 +166,7 @@ func chained[T any](l *lister, offset bool, pages func(ctx context.Context) iter
 				}
 			}
 			if !ch.stored && (ch.offset || ch.pages > 1) && ctx.Err() == nil {
-				l.c.store.Put(ch.first+"\x00whole", binary.AppendVarint(nil, ch.id))
+				l.c.store.Put(wholeKey(ch.first), binary.AppendVarint(nil, ch.id))
 			}
 		}
 	}
@@ -161,11 +176,11 @@ func chained[T any](l *lister, offset bool, pages func(ctx context.Context) iter
 // stored. Requests of live events are always asked.
 func (l *lister) answered(ctx context.Context, rq *request) (*page, error) {
 	by := rest.Caller{Kind: l.kind, Budget: l.budget}
-	if l.c.store == nil && !l.reading.Only || l.at != nil || rq.Content && !l.reading.Only || rq.Write {
+	if l.unstored(rq) {
 		return l.c.Send(ctx, rq, by)
 	}
 	key, ch := l.answerKey(rq), chainOf(ctx)
-	if l.reading.use() {
+	if l.reading.use() && l.c.store != nil {
 		if a, ok := l.known(key, rq, ch); ok {
 			if a.refused != nil {
 				return nil, rest.Kept(*a.refused)
@@ -178,23 +193,43 @@ func (l *lister) answered(ctx context.Context, rq *request) (*page, error) {
 	}
 	if ch != nil && ch.stored {
 		// The rest of a list that was read at another time would not fit.
-		l.c.store.Drop(ch.first + "\x00whole")
+		l.c.store.Drop(wholeKey(ch.first))
 		return nil, fmt.Errorf("%s: %w: a page of the list", rq.Route, ErrNotStored)
 	}
 	asked := time.Now()
+	l.c.touches.reads(asked.UnixNano()) // before it is asked: what is touched from now on is noted
 	p, err := l.c.Send(ctx, rq, by)
 	l.keepAnswer(key, ch, asked, p, err)
 	return p, err
 }
 
+// unstored says that a request is always asked and its answer not kept: a live event's,
+// one of a listing of changes, whose reader may stop before the end of a list, and the
+// content of a file, which is kept by its hash.
+func (l *lister) unstored(rq *request) bool {
+	if l.reading.Only {
+		return false
+	}
+	return l.c.store == nil || l.at != nil || !l.since.IsZero() || rq.Content || rq.Write
+}
+
 // known looks a request up; ok is false when it has to be asked.
 func (l *lister) known(key string, rq *request, ch *chain) (a stored, ok bool) {
+	// Before the answer: a store that is damaged in between has lost both.
+	var touched int64
+	if !l.reading.Only && (ch == nil || ch.pages == 0) {
+		touched = l.touched(rq)
+	}
 	value, ok := l.c.store.Get(key)
 	if !ok {
 		return a, false
 	}
-	// A resync begins with the list of projects that ask has brought.
-	if a, ok = decodeAnswer(value); !ok || a.read < l.reading.Since.Add(-askedFor).UnixNano() {
+	since := l.reading.Since
+	if rq.Project == "" && (rq.Route == routeProjects || rq.Route == routeTags) {
+		since = since.Add(-askedFor) // a resync begins with the list of projects that ask has brought
+	}
+	// What was read in the future was read before the clock was set back.
+	if a, ok = decodeAnswer(value); !ok || a.read < since.UnixNano() || a.read <= touched || a.read > time.Now().UnixNano() {
 		return a, false
 	}
 	switch {
@@ -208,9 +243,6 @@ func (l *lister) known(key string, rq *request, ch *chain) (a stored, ok bool) {
 			return a, false
 		}
 	}
-	if !l.reading.Only && (ch == nil || ch.pages == 0) && l.touched(rq, a.read) {
-		return a, false
-	}
 	if ch != nil {
 		if ch.pages == 0 {
 			ch.id, ch.stored, ch.first = a.chain, true, key
@@ -220,9 +252,12 @@ func (l *lister) known(key string, rq *request, ch *chain) (a stored, ok bool) {
 	return a, true
 }
 
+// wholeKey is under what the end of a list is noted, by the key of its first page.
+func wholeKey(first string) string { return first + "\x00whole" }
+
 // whole says whether all pages of a list were stored by the same reading.
 func (l *lister) whole(first string, chain int64) bool {
-	value, ok := l.c.store.Get(first + "\x00whole")
+	value, ok := l.c.store.Get(wholeKey(first))
 	if !ok {
 		return false
 	}
@@ -250,7 +285,6 @@ func (l *lister) keepAnswer(key string, ch *chain, asked time.Time, p *page, err
 		return
 	}
 	l.c.store.Put(key, a.head(), a.body)
-	l.c.touches.reads(a.read)
 }
 
 func (l *lister) answerKey(rq *request) string {
@@ -261,18 +295,18 @@ func (l *lister) answerKey(rq *request) string {
 // not used.
 type touches struct {
 	mu   sync.Mutex
-	last int64            // when the latest answer was read
+	last int64            // when the latest answer was asked for
 	seen map[string]int64 // what was noted, and when
 }
 
-// reads notes that an answer was read.
+// reads notes that an answer is asked for.
 func (t *touches) reads(at int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.last = max(t.last, at)
 }
 
-// needs says whether a touch has to be noted: no answer was read since it last was.
+// needs says whether a touch has to be noted: answers were asked for since it last was.
 func (t *touches) needs(key string, at int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -296,58 +330,70 @@ func (c *Client) Touch(changes []Change) {
 	}
 	now := time.Now().UnixNano()
 	value := binary.AppendVarint(nil, now)
+	noted := false
 	for i := range changes {
-		s := changes[i].Scope
-		for _, key := range c.touchKeys(changes[i].Kind, s.Project, s.Repository) {
-			if c.touches.needs(key, now) && !c.store.Put(key, value) {
-				c.store.Drop(c.storedKey()) // nothing can be trusted without it
+		for _, key := range c.touchKeys(changes[i].Kind, changes[i].Scope) {
+			if !c.touches.needs(key, now) {
+				continue
+			}
+			if noted = true; !c.store.Put(key, value) {
+				c.store.Clear() // nothing can be trusted without it
+				return
 			}
 		}
+	}
+	if noted {
+		c.store.Sync() // before anything is written to Port
 	}
 }
 
 // touchKeys are under what a change is noted: for lists of the kind that are of the
 // whole organization or project, for what is read of its repository, and for lists
 // that other kinds use too.
-func (c *Client) touchKeys(kind, project, repository string) []string {
-	keys := []string{c.touchKey(kind, "", ""), c.touchKey(kind, project, ""), c.touchKey("", project, "")}
-	if repository == "" {
-		return append(keys, c.touchKey(kind, project, "*"))
+func (c *Client) touchKeys(kind string, s Scope) []string {
+	if s.Project == "" { // an event that has only the name of the project
+		return []string{c.touchKey(kind, "", ""), c.touchKey(kind, "*", "")}
 	}
-	return append(keys, c.touchKey("", project, strings.ToLower(repository)))
+	keys := []string{c.touchKey(kind, "", ""), c.touchKey(kind, s.Project, ""), c.touchKey("", s.Project, "")}
+	if s.Repository == "" {
+		return append(keys, c.touchKey(kind, s.Project, "*"))
+	}
+	return append(keys, c.touchKey("", s.Project, s.Repository))
 }
 
 func (c *Client) touchKey(kind, project, repository string) string {
-	return strings.Join([]string{"touched", c.reader, kind, project, repository}, "\x00")
+	return strings.Join([]string{"touched", c.reader, kind, strings.ToLower(project), strings.ToLower(repository)}, "\x00")
 }
 
-// touched says whether a live event was about what a request asks for, since it was
-// read.
-func (l *lister) touched(rq *request, read int64) bool {
-	var keys []string
+// touched is when a live event was last about what a request asks for; 0 for never.
+func (l *lister) touched(rq *request) (at int64) {
 	repository := repositoryOf(rq)
+	if rq.Project == "" && strings.HasPrefix(rq.Route, routeProjects) {
+		return 0 // no event tells of projects
+	}
+	var keys []string
 	switch {
-	case rq.Project == "" && strings.HasPrefix(rq.Route, "_apis/projects"):
-		return false // no event tells of projects
 	case rq.Project == "":
 		keys = []string{l.c.touchKey(l.kind, "", "")}
 	case repository != "":
-		keys = []string{l.c.touchKey(l.kind, rq.Project, "*"), l.c.touchKey("", rq.Project, repository)}
+		keys = []string{l.c.touchKey(l.kind, rq.Project, "*"), l.c.touchKey(l.kind, "*", ""), l.c.touchKey("", rq.Project, repository)}
 	case rq.Shared || rq.Route == routeRepositories:
 		keys = []string{l.c.touchKey("", rq.Project, "")}
 	default:
-		keys = []string{l.c.touchKey(l.kind, rq.Project, "")}
+		keys = []string{l.c.touchKey(l.kind, rq.Project, ""), l.c.touchKey(l.kind, "*", "")}
 	}
 	for _, key := range keys {
 		value, ok := l.c.store.Get(key)
 		if !ok {
 			continue
 		}
-		if at, n := binary.Varint(value); n <= 0 || at >= read {
-			return true
+		t, n := binary.Varint(value)
+		if n <= 0 {
+			return math.MaxInt64
 		}
+		at = max(at, t)
 	}
-	return false
+	return at
 }
 
 // repositoryOf is the repository in the path of a request.
@@ -360,7 +406,7 @@ func repositoryOf(rq *request) string {
 		}
 		name, after, _ := strings.Cut(rest, "}")
 		if name == "repositoryId" && arg < len(rq.Args) {
-			return strings.ToLower(rq.Args[arg])
+			return rq.Args[arg]
 		}
 		route = after
 	}

@@ -1,6 +1,9 @@
 package azuredevops
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // sharedBytes bounds the packed pages of shared lists. An evicted page is fetched
 // again, which costs one call per page and kind.
@@ -11,6 +14,7 @@ type sharedPage struct {
 	body   *packed
 	token  string
 	status int
+	chain  chain // as it was with this page, for others that read the list
 }
 
 // newSharedPages makes room for the pages of lists that several kinds start
@@ -34,10 +38,17 @@ func (l *lister) sendShared(ctx context.Context, rq *request) (*page, error) {
 			return nil, err
 		}
 		fresh = p
-		return &sharedPage{pack(p.Body, packAbove), p.Token, p.Status}, nil
+		kept := &sharedPage{body: pack(p.Body, packAbove), token: p.Token, status: p.Status}
+		if ch := chainOf(ctx); ch != nil {
+			kept.chain = *ch
+		}
+		return kept, nil
 	})
 	if err != nil || fresh != nil {
 		return fresh, err
+	}
+	if ch := chainOf(ctx); ch != nil && !ch.follow(&kept.chain) {
+		return nil, fmt.Errorf("%s: %w: a page of the list", rq.Route, ErrNotStored)
 	}
 	b, err := kept.body.unpack()
 	if err != nil {

@@ -22,6 +22,8 @@ const (
 	wideChunks  = 6 // of 200 work items: more than a MB each
 	wideRecords = 32
 
+	routeProjects     = "_apis/projects"
+	routeTags         = "_apis/projects/{projectId}/properties"
 	routeRepositories = "_apis/git/repositories"
 
 	projectTop = "1000" // an organization has at most 1,000 projects
@@ -183,7 +185,7 @@ func (l *lister) fetchProjects(ctx context.Context) (*projectList, error) {
 func (l *lister) listProjects(ctx context.Context) iter.Seq2[*project, error] {
 	return func(yield func(*project, error) bool) {
 		org := Scope{Organization: l.c.Key()}
-		rq := &request{Route: "_apis/projects", Query: []string{"includeCapabilities", "true", "$top", projectTop}}
+		rq := &request{Route: routeProjects, Query: []string{"includeCapabilities", "true", "$top", projectTop}}
 		for p, err := range l.pages(ctx, rq, "value") {
 			if err != nil {
 				yield(nil, unknown(org, listed(fmt.Errorf("list of projects: %w", err))))
@@ -210,7 +212,7 @@ func (l *lister) excluded(ctx context.Context, p *project) (bool, error) {
 		return false, nil
 	}
 	pg, err := l.list(ctx, &request{
-		Route: "_apis/projects/{projectId}/properties", Args: []string{p.ID},
+		Route: routeTags, Args: []string{p.ID},
 		Query: []string{"keys", tagPrefix + "*"}, Version: "7.1-preview.1", ID: "name",
 	}, "value")
 	if err != nil {

@@ -8,12 +8,15 @@ import (
 )
 
 // A Store keeps bytes beyond a resync, by a key that says what they are: values that
-// cannot have changed, and answers. It may drop entries at any time. *records.Store is
-// one. It has to be safe for concurrent use.
+// cannot have changed, and answers. It may drop entries at any time, all of them when
+// it is damaged; but after a Put or Drop what was there before never comes back.
+// *records.Store is one. It has to be safe for concurrent use.
 type Store interface {
 	Get(key string) (value []byte, ok bool)
 	Put(key string, value ...[]byte) (kept bool) // in parts
 	Drop(key string)
+	Clear()    // drops everything
+	Sync()     // what was put survives the end of the machine
 	Off() bool // it remembers nothing: then no call is made for its sake
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -21,11 +22,13 @@ type follower struct {
 	touched  map[string]bool // kinds that events since the last check were about
 	listings []*azuredevops.Listing
 	known    map[string]map[string]seen // by listing and identity
+	store    *azuredevops.Client        // has read everything once, and is told what events are about
+	read     time.Time                  // when that began
 }
 
-func follow(t *testing.T, w *azuredevopstest.World, c *azuredevops.Client) *follower {
+func follow(t *testing.T, w *azuredevopstest.World, c, store *azuredevops.Client) *follower {
 	t.Helper()
-	f := &follower{t: t, client: c, known: map[string]map[string]seen{}, touched: map[string]bool{}}
+	f := &follower{t: t, client: c, known: map[string]map[string]seen{}, touched: map[string]bool{}, store: store, read: time.Now()}
 	selectors := withinSelectors()
 	for _, kind := range azuredevops.Kinds() {
 		if len(azuredevops.EventsOf(kind)) == 0 {
@@ -40,6 +43,7 @@ func follow(t *testing.T, w *azuredevopstest.World, c *azuredevops.Client) *foll
 	}
 	for _, l := range f.listings {
 		f.known[l.Key] = f.fresh(l)
+		f.stored(l, azuredevops.Reading{})
 	}
 	t.Cleanup(w.Subscribe(f.handle))
 	return f
@@ -49,6 +53,19 @@ func (f *follower) fresh(l *azuredevops.Listing) map[string]seen {
 	out := map[string]seen{}
 	for _, rec := range listAll(f.t, f.client, l) {
 		out[identity(rec)] = settled(rec)
+	}
+	return out
+}
+
+// stored is what a listing has that uses what was stored at the beginning.
+func (f *follower) stored(l *azuredevops.Listing, reading azuredevops.Reading) map[string]seen {
+	out := map[string]seen{}
+	for rec, err := range l.Records(f.t.Context(), f.store.SnapshotOf(reading), azuredevops.ListOptions{Now: f.read}) {
+		if err != nil {
+			f.t.Fatal(l.Key, err)
+		}
+		got := settled(see(f.t, rec))
+		out[identity(got)] = got
 	}
 	return out
 }
@@ -83,6 +100,8 @@ func (f *follower) handle(announced azuredevopstest.Event) {
 	if err != nil {
 		f.t.Errorf("%s: %v", announced.Type, err)
 	}
+	f.store.Touch(azuredevops.Changes(&e))
+	f.store.Touch(changes)
 	for _, c := range changes {
 		f.touched[c.Kind] = true
 		for _, l := range f.listings {
@@ -116,8 +135,12 @@ func (f *follower) check(after string, all bool) {
 		if !all && !f.touched[l.Kind] {
 			continue
 		}
-		if diff := gocmp.Diff(f.fresh(l), f.known[l.Key]); diff != "" {
+		fresh := f.fresh(l)
+		if diff := gocmp.Diff(fresh, f.known[l.Key]); diff != "" {
 			f.t.Errorf("after %s, %s:\n%.2500s", after, l.Key, diff)
+		}
+		if diff := gocmp.Diff(fresh, f.stored(l, azuredevops.Reading{Since: f.read})); diff != "" {
+			f.t.Errorf("after %s, %s, from the store:\n%.2500s", after, l.Key, diff)
 		}
 	}
 	clear(f.touched)
@@ -129,8 +152,8 @@ type step struct {
 	do   func()
 }
 
-// Events alone lead to what a resync finds: a project of its own for each family of
-// events.
+// Events alone lead to what a resync finds, and whatever they are about is read again
+// where stored answers are used: a project of its own for each family of events.
 func TestEventsAreEnough(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -193,7 +216,7 @@ func TestEventsAreEnough(t *testing.T) {
 			neighbour := w.AddProject("Neighbour") // whose records nothing changes
 			neighbour.AddRepository("one").Push("main", azuredevopstest.Files{"README.md": "# One"})
 			neighbour.AddWorkItem("Task", "One")
-			f := follow(t, w, newClient(t, srv))
+			f := follow(t, w, newClient(t, srv), storingClient(t, srv, newStore(t, t.TempDir())))
 			for _, s := range tt.steps(p) {
 				s.do()
 				f.check(s.name, false)

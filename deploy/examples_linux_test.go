@@ -146,7 +146,7 @@ func TestJobsRun(t *testing.T) {
 			maps.Copy(environ, map[string]string{
 				"REGION": environ["PORT"], "STATE_DIRECTORY": dir, "IMAGE": "image", "PROGRAM": "https://artifacts.example.com/ado-port",
 				"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL": environ["ORGANIZATION"], "ADO_PORT_PROGRAM": "https://artifacts.example.com/ado-port",
-				"ADO_PORT_SHA256": hex.EncodeToString(sum[:]), "OCEAN__STATE_MEMORY_BYTES": "67108864",
+				"ADO_PORT_SHA256": hex.EncodeToString(sum[:]), "OCEAN__STATE_RECORDS_BYTES": "67108864",
 			})
 			switch name {
 			case "gitlab":

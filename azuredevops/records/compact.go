@@ -34,8 +34,8 @@ func (s *Store) plan() (keep func(slot) bool, worth bool) {
 }
 
 // compact writes what is kept into a new file that takes the place of the old
-// one. A damaged record is left behind with what comes after it. mu and gate are
-// held; on an error nothing has changed.
+// one; after damage that is nothing. mu and gate are held; on an error nothing has
+// changed.
 func (s *Store) compact(keep func(slot) bool) (err error) {
 	path := s.path(dataFile)
 	f, err := os.OpenFile(path+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // a fixed name in the directory of the store
@@ -53,7 +53,7 @@ func (s *Store) compact(keep func(slot) bool) (err error) {
 		return err
 	}
 	index, end := newTable(s.index.len()), int64(dataHeader)
-	err = records(s.file, dataHeader, s.end, func(at int64, rec []byte) error {
+	reached, err := records(s.file, dataHeader, s.end, func(at int64, rec []byte) error {
 		short := name(rec[8:24]).short()
 		e, ok := s.index.get(short)
 		if !ok || e.offset() != at || !keep(e) {
@@ -70,6 +70,11 @@ func (s *Store) compact(keep func(slot) bool) (err error) {
 	})
 	if err == nil {
 		err = errors.Join(w.Flush(), f.Sync())
+	}
+	if err == nil && reached < s.end {
+		s.log.Warn("the record store is damaged and begins anew", "file", path, "offset", reached)
+		s.clear()
+		return errors.Join(f.Close(), os.Remove(path+newSuffix))
 	}
 	if err == nil {
 		err = os.Rename(path+newSuffix, path)

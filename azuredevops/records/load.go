@@ -31,30 +31,57 @@ func (s *Store) load() error {
 		}
 	}
 	err := s.openData()
+	if err == nil {
+		err = s.learn()
+	}
 	if errors.Is(err, errDamaged) {
 		s.log.Warn("the record store is damaged and begins anew", "file", s.path(dataFile), "moved_to", s.path(damagedFile), "err", err)
 		s.file.Close()
 		if err := os.Rename(s.path(dataFile), s.path(damagedFile)); err != nil {
 			return err
 		}
+		s.end, s.resync, s.index = dataHeader, 1, newTable(0)
 		err = s.openData()
 	}
-	if err != nil {
-		return err
-	}
-	s.end, s.resync, s.index = dataHeader, 1, newTable(0)
-	if err := s.loadIndex(); err != nil && !errors.Is(err, os.ErrNotExist) {
-		s.log.Info("the index of the record store is made anew", "err", err)
-	}
-	if err := s.scan(); err != nil || s.end <= s.limits.Bytes {
+	if err != nil || s.end <= s.limits.Bytes {
 		return err
 	}
 	s.log.Info("the record store is bigger than it may be and begins anew", "bytes", s.end, "at_most", s.limits.Bytes)
 	s.end, s.index = dataHeader, newTable(0)
-	return s.file.Truncate(dataHeader)
+	return s.restart()
 }
 
-var errDamaged = errors.New("not a record store")
+// learn finds out what is in the data file.
+func (s *Store) learn() error {
+	s.end, s.resync, s.index = dataHeader, 1, newTable(0)
+	switch err := s.loadIndex(); {
+	case errors.Is(err, errDamaged):
+		return err
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		s.log.Info("the index of the record store is made anew", "err", err)
+	}
+	return s.scan()
+}
+
+// restart makes the data file a new one with nothing in it.
+func (s *Store) restart() error {
+	err := os.Remove(s.path(indexFile))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err == nil {
+		err = s.file.Truncate(0)
+	}
+	if err == nil {
+		_, err = s.file.Seek(0, io.SeekStart)
+	}
+	if err == nil {
+		s.id, err = begin(s.file)
+	}
+	return err
+}
+
+var errDamaged = errors.New("it is damaged, or no record store")
 
 // openData opens the data file, or makes one.
 func (s *Store) openData() error {
@@ -110,13 +137,13 @@ func (s *Store) loadIndex() error {
 	switch {
 	case body < indexHeader || (body-indexHeader)%indexEntry != 0 || string(b[:8]) != indexMagic,
 		binary.LittleEndian.Uint32(b[body:]) != crc32.Checksum(b[:body], castagnoli):
-		return errDamaged
+		return errors.New("it is damaged")
 	case binary.LittleEndian.Uint64(b[8:]) != s.id:
 		return errors.New("it belongs to another file")
 	}
 	end := int64(binary.LittleEndian.Uint64(b[16:]))
 	if end < dataHeader || end > info.Size() {
-		return fmt.Errorf("the file has %d bytes, not %d", info.Size(), end)
+		return fmt.Errorf("%w: it has %d bytes, and had %d", errDamaged, info.Size(), end)
 	}
 	index := newTable((body - indexHeader) / indexEntry)
 	for e := b[indexHeader:body]; len(e) > 0; e = e[indexEntry:] {
@@ -153,58 +180,71 @@ func (s *Store) saveIndex() error {
 	return nil
 }
 
-// scan reads the records behind s.end into the index and cuts off what is not
-// one: a process that was killed leaves half a record.
+// scan reads the records behind s.end into the index. Half a record at the end, as a
+// process leaves it that is killed, is cut off; everything else that is none is damage.
 func (s *Store) scan() error {
 	info, err := s.file.Stat()
 	if err != nil || info.Size() == s.end {
 		return err
 	}
-	err = records(s.file, s.end, info.Size(), func(at int64, rec []byte) error {
-		s.index.put(name(rec[8:24]).short(), slot{at: uint32(at / alignment), size: uint32(len(rec)), used: s.resync})
-		s.end = at + padded(len(rec))
+	s.end, err = records(s.file, s.end, info.Size(), func(at int64, rec []byte) error {
+		short := name(rec[8:24]).short()
+		if erased(rec) {
+			s.index.drop(short)
+			return nil
+		}
+		s.index.put(short, slot{at: uint32(at / alignment), size: uint32(len(rec)), used: s.resync})
 		return nil
 	})
-	switch {
-	case err != nil:
+	rest := info.Size() - s.end
+	if err != nil || rest == 0 {
 		return err
-	case info.Size() > s.end && s.lock != nil:
-		s.log.Info("the end of the record store is damaged and cut off", "file", s.path(dataFile), "bytes", info.Size()-s.end)
-		return s.file.Truncate(s.end)
 	}
-	return nil
+	end := make([]byte, min(rest, 2*maxValueBytes))
+	if _, err := s.file.ReadAt(end, s.end); err != nil {
+		return err
+	}
+	if rest > int64(len(end)) || !half(end) {
+		return fmt.Errorf("%w behind byte %d", errDamaged, s.end)
+	}
+	if s.lock == nil {
+		return nil
+	}
+	s.log.Info("half a record at the end of the record store is cut off", "file", s.path(dataFile), "bytes", rest)
+	return s.file.Truncate(s.end)
 }
 
 // records visits the whole records of a file from one place to another, up to the
-// first that is not whole. rec is valid during the visit. Errors are the visitor's
-// and the disk's.
-func records(f io.ReaderAt, from, to int64, visit func(at int64, rec []byte) error) error {
+// first that is not whole, and returns where they end. rec is valid during the visit.
+// Errors are the visitor's and the disk's.
+func records(f io.ReaderAt, from, to int64, visit func(at int64, rec []byte) error) (end int64, err error) {
 	to = min(to, mostBytes)
 	r := bufio.NewReaderSize(io.NewSectionReader(f, from, to-from), 256<<10)
 	rec := make([]byte, recordHeader)
-	for at := from; at+recordHeader <= to; {
+	at := from
+	for at+recordHeader <= to {
 		if _, err := io.ReadFull(r, rec[:recordHeader]); err != nil {
-			return err
+			return at, err
 		}
 		size := recordHeader + int64(binary.LittleEndian.Uint32(rec[4:]))
 		next := at + (size+alignment-1)/alignment*alignment
 		if next > to || size > recordHeader+maxValueBytes {
-			return nil
+			break
 		}
 		if int64(cap(rec)) < next-at {
 			rec = append(make([]byte, 0, next-at), rec[:recordHeader]...)
 		}
 		rec = rec[:next-at]
 		if _, err := io.ReadFull(r, rec[recordHeader:]); err != nil {
-			return err
+			return at, err
 		}
 		if !intact(rec[:size]) {
-			return nil
+			break
 		}
 		if err := visit(at, rec[:size]); err != nil {
-			return err
+			return at, err
 		}
 		at = next
 	}
-	return nil
+	return at, nil
 }

@@ -15,13 +15,14 @@ import (
 //	length of the payload      4
 //	name                      16
 //	length of the value        4
-//	flags                      4, packed or not
+//	flags                      4, packed or not, or that there is no value any more
 const (
 	recordHeader = 32
 	alignment    = 8 // where records begin
 
 	flagDeflated = 1 // of a file that an earlier version has left
 	flagPacked   = 2
+	flagErased   = 4
 
 	// packAbove is the size from which packing pays.
 	packAbove = 200
@@ -72,16 +73,55 @@ func (w *writer) record(n name, parts ...[]byte) []byte {
 	} else {
 		copy(payload, value)
 	}
-	rec = rec[:recordHeader+len(payload)]
-	binary.LittleEndian.PutUint32(rec[4:], uint32(len(payload)))
-	copy(rec[8:], n[:])
-	binary.LittleEndian.PutUint32(rec[24:], uint32(len(value)))
-	binary.LittleEndian.PutUint32(rec[28:], flags)
-	binary.LittleEndian.PutUint32(rec, crc32.Checksum(rec[4:], castagnoli))
 	if cap(w.plain)+cap(w.out) > mostScratch {
 		w.plain, w.out = nil, nil
 	}
+	return seal(rec[:recordHeader+len(payload)], n, len(value), flags)
+}
+
+// erasure is a record that says that what was put for a name is not there any more.
+func erasure(n name) []byte {
+	return seal(make([]byte, recordHeader, recordHeader+alignment), n, 0, flagErased)
+}
+
+// seal writes the header of a record.
+func seal(rec []byte, n name, size int, flags uint32) []byte {
+	binary.LittleEndian.PutUint32(rec[4:], uint32(len(rec)-recordHeader))
+	copy(rec[8:], n[:])
+	binary.LittleEndian.PutUint32(rec[24:], uint32(size))
+	binary.LittleEndian.PutUint32(rec[28:], flags)
+	binary.LittleEndian.PutUint32(rec, crc32.Checksum(rec[4:], castagnoli))
 	return rec
+}
+
+// erased tells whether a record is an erasure.
+func erased(rec []byte) bool { return binary.LittleEndian.Uint32(rec[28:]) == flagErased }
+
+// half tells whether what a file ends with is the beginning of a record, as a process
+// leaves it that is killed: not one that is all there and damaged, nor one whose length
+// is damaged, so that it seems to be longer than the file.
+func half(end []byte) bool {
+	if len(end) < recordHeader {
+		return true
+	}
+	length := binary.LittleEndian.Uint32(end[4:])
+	if length > maxValueBytes+maxValueBytes/4 || padded(recordHeader+int(length)) <= int64(len(end)) || binary.LittleEndian.Uint32(end[28:]) > flagErased {
+		return false
+	}
+	whole := slices.Clone(end)
+	for n := max(recordHeader, len(end)-alignment+1); n <= len(end); n++ {
+		binary.LittleEndian.PutUint32(whole[4:], uint32(n-recordHeader))
+		if intact(whole[:n]) {
+			return false
+		}
+	}
+	for at := alignment; at+recordHeader <= len(end); at += alignment {
+		rec := end[at:]
+		if n := recordHeader + int64(binary.LittleEndian.Uint32(rec[4:])); n <= int64(len(rec)) && binary.LittleEndian.Uint32(rec[28:]) <= flagErased && intact(rec[:n]) {
+			return false
+		}
+	}
+	return true
 }
 
 // intact tells whether rec is a whole record.

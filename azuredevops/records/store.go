@@ -2,10 +2,12 @@
 // of Azure DevOps, so that a resync that was interrupted goes on where it was and a
 // changed mapping needs no call, and values that cannot have changed.
 //
-// Everything in it is safe to lose, and is dropped rather than trusted: records
-// carry a checksum and their whole key, a damaged end is cut off, a file that is
-// not ours is moved aside. The package knows nothing of Azure DevOps; whether a value
-// may still be used is the caller's business.
+// Everything in it is safe to lose, and is dropped rather than trusted. What was put
+// last for a key is there, or nothing is: an earlier value never comes back. So a
+// store in which anything is damaged begins anew, because what is lost may have said
+// that something else must not be used. Only half a record at the end, as a process
+// leaves it that is killed, is cut off. The package knows nothing of Azure DevOps;
+// whether a value may still be used is the caller's business.
 //
 // The data file only grows; values are read from it where they lie, so that what
 // stays in memory is the index, less than 40 bytes per value. At the end of a
@@ -34,6 +36,11 @@ const (
 	bytesPerEntry = 1 << 10             // for the default of Limits.Entries
 	maxValueBytes = 16 << 20
 	valueShare    = 16 // a record takes at most this part of the file
+
+	// Where nothing else fits any more there is still room for small values: a caller
+	// may note in one that others must not be used.
+	smallValue   = 64
+	reserveShare = 64 // part of the file
 )
 
 // ErrTaken says that another process uses the directory.
@@ -153,7 +160,7 @@ func (s *Store) Get(key string) (value []byte, ok bool) {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	name := nameOf(key)
-	at, found := s.find(name)
+	at, id, found := s.find(name)
 	if !found {
 		return nil, false
 	}
@@ -163,92 +170,170 @@ func (s *Store) Get(key string) (value []byte, ok bool) {
 	}
 	value, other, ok := valueOf(rec, name)
 	if !ok && !other {
-		s.forget(name, at)
+		s.damaged(name, at, id)
 	}
 	return value, ok
 }
 
-// find looks a name up and notes that it was of use.
-func (s *Store) find(n name) (at slot, found bool) {
+// find looks a name up and notes that it was of use. id is that of the file.
+func (s *Store) find(n name) (at slot, id uint64, found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
-		return at, false
+		return at, 0, false
 	}
 	if at, found = s.index.get(n.short()); found && at.used != s.resync {
 		at.used = s.resync
 		s.index.put(n.short(), at)
 	}
-	return at, found
+	return at, s.id, found
 }
 
-// forget drops an entry whose record is damaged.
-func (s *Store) forget(n name, at slot) {
+// damaged begins anew after a record turned out to be damaged, unless it has been
+// replaced meanwhile.
+func (s *Store) damaged(n name, at slot, id uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped {
+	if s.stopped || s.id != id {
 		return
 	}
 	if now, ok := s.index.get(n.short()); ok && now.at == at.at {
-		s.index.drop(n.short())
-		s.log.Warn("a stored value is damaged and is read again", "file", s.path(dataFile), "offset", at.offset())
+		s.log.Warn("the record store is damaged and begins anew", "file", s.path(dataFile), "offset", at.offset())
+		s.clear()
 	}
 }
 
-// Put keeps a value, which may come in parts, instead of what was put for the key before. It reports whether it
-// did: a value that does not fit is not kept. What it has kept survives the end of the
-// process, not of the machine.
-func (s *Store) Put(key string, value ...[]byte) (kept bool) {
-	size := 0
-	for _, part := range value {
-		size += len(part)
+// Clear forgets everything, beyond this process.
+func (s *Store) Clear() {
+	if s == nil {
+		return
 	}
-	if s == nil || s.lock == nil || size > maxValueBytes {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.clear()
+	}
+}
+
+// clear is Clear; mu is held.
+func (s *Store) clear() {
+	s.end, s.index = dataHeader, newTable(0)
+	if s.lock == nil {
+		return
+	}
+	if err := s.restart(); err != nil {
+		s.log.Warn("nothing more is kept from resync to resync", "err", err)
+		s.stopped = true
+	}
+}
+
+// Put keeps a value, which may come in parts, instead of what was put for the key
+// before. It reports whether it did: where the value does not fit there is none for the
+// key. What it has kept survives the end of the process, not of the machine; see Sync.
+func (s *Store) Put(key string, value ...[]byte) (kept bool) {
+	if s == nil || s.lock == nil {
 		return false
+	}
+	length := 0
+	for _, part := range value {
+		length += len(part)
 	}
 	n := nameOf(key)
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	rec := s.writer.record(n, value...)
-	if int64(len(rec)) > s.limits.Bytes/valueShare {
-		return false
+	var rec []byte
+	fits := length <= maxValueBytes
+	if fits {
+		rec = s.writer.record(n, value...)
+		fits = int64(len(rec)) <= s.limits.Bytes/valueShare
 	}
-	size = len(rec)
-	rec = append(rec, padding[:padded(size)-int64(size)]...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
 		return false
 	}
 	_, known := s.index.get(n.short())
-	if s.end+int64(len(rec)) > s.limits.Bytes || !known && s.index.len() >= s.limits.Entries {
+	if fits {
+		if kept = s.room(rec, known, length <= smallValue) && s.append(rec); kept {
+			s.index.put(n.short(), slot{at: uint32((s.end - padded(len(rec))) / alignment), size: uint32(len(rec)), used: s.resync})
+			return true
+		}
 		s.full = true
-		return false
 	}
+	if known {
+		s.erase(n)
+	}
+	return false
+}
+
+// room says whether a record fits; mu is held.
+func (s *Store) room(rec []byte, known, small bool) bool {
+	bytes, entries := s.limits.Bytes, s.limits.Entries
+	if small {
+		entries += entries / reserveShare
+	} else {
+		bytes -= bytes / reserveShare
+	}
+	return s.end+padded(len(rec)) <= bytes && (known || s.index.len() < entries)
+}
+
+// append writes a record behind the others. After an error nothing more is kept. mu is
+// held.
+func (s *Store) append(rec []byte) bool {
+	size := padded(len(rec))
+	rec = append(rec, padding[:size-int64(len(rec))]...)
 	if _, err := s.file.WriteAt(rec, s.end); err != nil {
 		s.log.Warn("nothing more is kept from resync to resync", "err", err)
 		s.stopped = true
 		return false
 	}
-	s.index.put(n.short(), slot{at: uint32(s.end / alignment), size: uint32(size), used: s.resync})
-	s.end += int64(len(rec))
+	s.end += size
 	return true
 }
 
-// Drop forgets what was put for a key, beyond this process if it can.
-func (s *Store) Drop(key string) {
-	if s.Put(key) || s == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.stopped {
-		s.index.drop(nameOf(key).short())
+// erase forgets what was put for a name, also for whoever opens the file later. Where
+// that cannot be written, everything goes. mu is held.
+func (s *Store) erase(n name) {
+	s.index.drop(n.short())
+	if rec := erasure(n); !s.room(rec, true, true) || !s.append(rec) {
+		s.clear()
 	}
 }
 
-// EndResync makes what was put last beyond this process. After a complete resync
-// what the last two did not use may go.
+// Drop forgets what was put for a key, beyond this process.
+func (s *Store) Drop(key string) {
+	if s == nil {
+		return
+	}
+	n := nameOf(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return
+	}
+	if _, known := s.index.get(n.short()); known && s.lock != nil {
+		s.erase(n)
+	}
+}
+
+// Sync makes that what was put last survives the end of the machine.
+func (s *Store) Sync() {
+	if s == nil || s.lock == nil {
+		return
+	}
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.file == nil {
+		return
+	}
+	if err := s.file.Sync(); err != nil {
+		s.log.Warn("the record store cannot be written", "err", err)
+		s.Clear()
+	}
+}
+
+// EndResync ends the use of a resync. After a complete one what the last two did not
+// use may go.
 func (s *Store) EndResync(complete bool) error {
 	if s == nil || s.lock == nil {
 		return nil
@@ -261,8 +346,10 @@ func (s *Store) EndResync(complete bool) error {
 		return nil
 	}
 	if complete {
-		s.resync++
 		s.dropFormer()
+	}
+	if complete || s.full { // or a store would stay full where no resync is complete
+		s.resync++
 	}
 	if keep, worth := s.plan(); worth {
 		if err := s.compact(keep); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ado-port/ado-port/azuredevops"
 	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/azuredevops/records"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
@@ -40,6 +41,8 @@ type bench struct {
 	config  func(*resync.Config)     // nil: as below
 	client  func(*port.ClientConfig) // nil: as below
 	urls    []string                 // of the organizations; none: that of ado
+	store   *records.Store           // nil: none
+	cfg     resync.Config            // of the last runner
 	log     bytes.Buffer
 }
 
@@ -83,7 +86,7 @@ func (b *bench) runner() *resync.Runner {
 	}
 	var clients []*azuredevops.Client
 	for _, u := range b.urls {
-		client, err := azuredevops.New(azuredevops.ClientConfig{OrganizationURL: u, Credential: azuredevops.PersonalAccessToken("pat")})
+		client, err := azuredevops.New(azuredevops.ClientConfig{OrganizationURL: u, Credential: azuredevops.PersonalAccessToken("pat"), Store: b.store})
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -107,11 +110,13 @@ func (b *bench) runner() *resync.Runner {
 		Mapping: resync.NewSource(resync.SourceConfig{
 			Read: func(context.Context) (json.RawMessage, error) { return json.RawMessage(b.mapping), nil },
 		}).Fresh,
+		Records: b.store, ResumeWithin: time.Hour, ReplayWithin: 24 * time.Hour, Replays: []string{causeEdit}, Reads: []string{causeMissed},
 		Log: slog.New(slog.NewTextHandler(io.MultiWriter(b.t.Output(), &b.log), nil)),
 	}
 	if b.config != nil {
 		b.config(&cfg)
 	}
+	b.cfg = cfg
 	r, err := resync.New(cfg)
 	if err != nil {
 		b.t.Fatal(err)

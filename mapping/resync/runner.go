@@ -72,8 +72,9 @@ type Config struct {
 	// the next one; ReplayWithin how old the records may be to which a changed mapping
 	// is applied in place of reading. 0: never.
 	ResumeWithin, ReplayWithin time.Duration
-	// Replays are the causes that come with an edit of the mapping.
-	Replays []string
+	// Replays are the causes that come with an edit of the mapping, Reads those after
+	// which everything is read, whatever is stored.
+	Replays, Reads []string
 	// Stored: nothing is asked of Azure DevOps. What Exported has is used, or without
 	// it what is in Records.
 	Stored   bool
@@ -270,8 +271,10 @@ type run struct {
 	id      string
 	cause   string
 	started time.Time
-	window  time.Duration // how far an incremental run without a cursor looks back
-	mapping *mapping.Mapping
+	// portBegan is when the last resync before this one began, as Port has told.
+	portBegan time.Time
+	window    time.Duration // how far an incremental run without a cursor looks back
+	mapping   *mapping.Mapping
 
 	listings  []*listing
 	resources []*resource
@@ -313,6 +316,9 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	defer stop()
 	r.cfg.Port.ForgetBlueprints()
 	defer r.cfg.Port.ForgetBlueprints()
+	if i := r.cfg.Port.Installed(); i != nil {
+		r.portBegan, _ = i.Resynced()
+	}
 	if r.mode == full {
 		r.setState(load, port.ResyncRunning)
 		r.reports = r.beginReports(load)

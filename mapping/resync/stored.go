@@ -2,6 +2,8 @@ package resync
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -22,6 +24,9 @@ type Records interface {
 
 // storedState is what the record store remembers of resyncs.
 type storedState struct {
+	// Began is when the last resync began. Where Port knows of a later one, another
+	// process has made it, or this is an older copy of the store.
+	Began time.Time `json:"began,omitzero"`
 	// Unfinished is when the resync began that was interrupted, or the first of
 	// several in a row; zero: the last one has ended.
 	Unfinished time.Time `json:"unfinished,omitzero"`
@@ -71,21 +76,38 @@ func (r *run) decideUse(ctx context.Context) error {
 	asked := slices.Contains(r.cfg.Replays, r.cause)
 	changed := st.Applied != "" && st.Applied != digest(r)
 	switch {
+	case st.Began.After(r.started) || r.portBegan.Sub(st.Began) > sameStart:
+		// The clock was set back, or others know more than what is stored.
 	case r.mode == full && asked && changed && st.Unfinished.IsZero() && r.cfg.ReplayWithin > 0:
 		r.use = use{replays: true, stored: r.storedListings(r.started.Add(-r.cfg.ReplayWithin))}
-		if at := r.use.oldest(); !at.IsZero() {
-			r.log.InfoContext(ctx, "the mapping has changed: it is applied to stored records, without a call for what is stored", "records_of", clock(at))
-			return nil
+		if at := r.use.oldest(); at.IsZero() {
+			r.use = use{}
+			break
 		}
-		r.use = use{}
-	case (!asked || changed) && !st.Unfinished.IsZero() && r.started.Sub(st.Unfinished) <= r.cfg.ResumeWithin:
+		r.log.InfoContext(ctx, "the mapping has changed: it is applied to stored records, without a call for what is stored", "records_of", clock(r.use.oldest()))
+	case r.mayResume(asked, changed) && !st.Unfinished.IsZero() && r.started.Sub(st.Unfinished) <= r.cfg.ResumeWithin:
 		r.use.resumes = st.Unfinished
 		r.log.InfoContext(ctx, "the last resync was interrupted: what it has read is not read again", "read_since", clock(st.Unfinished))
 	}
-	if st.Unfinished = r.readSince(); !st.Unfinished.Equal(r.storedState().Unfinished) {
-		r.setStoredState(st)
+	st.Began = r.started
+	if !r.use.replays {
+		st.Unfinished = r.readSince()
 	}
+	r.setStoredState(st)
+	r.cfg.Records.Sync() // what is written to Port from now on must not be newer than what is known of it here
 	return nil
+}
+
+// sameStart is how far two times of one start may differ: Port may keep less digits.
+const sameStart = time.Second
+
+// mayResume says whether the resync goes on with one that was interrupted. Where
+// somebody asks for one that reads, or deliveries were missed, it reads.
+func (r *run) mayResume(asked, changed bool) bool {
+	if asked {
+		return changed
+	}
+	return !slices.Contains(r.cfg.Reads, r.cause)
 }
 
 // clock is a time for people.
@@ -125,7 +147,7 @@ func (r *run) storedListings(since time.Time) []map[string]time.Time {
 	out := make([]map[string]time.Time, len(r.cfg.Organizations))
 	for i, org := range r.cfg.Organizations {
 		out[i] = org.Stored()
-		maps.DeleteFunc(out[i], func(_ string, at time.Time) bool { return at.Before(since) })
+		maps.DeleteFunc(out[i], func(_ string, at time.Time) bool { return at.Before(since) || at.After(r.started) })
 	}
 	return out
 }
@@ -192,7 +214,7 @@ func (r *run) records(ctx context.Context, from snapshots, l *listing, org int) 
 
 // store notes what the store has after this resync.
 func (r *run) store(ctx context.Context, complete bool) {
-	if !r.stores() || r.mode == planning || ctx.Err() != nil || r.mapping == nil {
+	if !r.stores() || r.mode == planning || ctx.Err() != nil || r.session == nil {
 		return // interrupted: the next one goes on
 	}
 	since := r.readSince()
@@ -207,19 +229,13 @@ func (r *run) store(ctx context.Context, complete bool) {
 		}
 		for _, l := range r.listings {
 			key := l.Listing.StoredAs(l.Files)
-			at, known := before[key]
-			switch {
-			case !r.use.storedAt(l, i).IsZero(): // it was not read
-			case !slices.ContainsFunc(l.resources, func(b *resource) bool { return len(b.unknowns()) > 0 }):
+			if r.use.storedAt(l, i).IsZero() { // it was read; what could not be is asked again
 				now[key] = since
-			case known: // what could not be read now is as it was
-				now[key] = at
 			}
 		}
 		org.SetStored(now)
 	}
-	st := storedState{Applied: digest(r)}
-	r.setStoredState(st)
+	r.setStoredState(storedState{Began: r.started, Applied: digest(r)})
 	if r.use.replays {
 		return
 	}
@@ -230,10 +246,10 @@ func (r *run) store(ctx context.Context, complete bool) {
 
 // digest tells mappings apart that make different entities.
 func digest(r *run) string {
-	var b strings.Builder
+	h := sha256.New()
 	d := r.mapping.Digests()
 	for _, bp := range sortedKeys(d) {
-		b.WriteString(bp + " " + d[bp] + "\n")
+		h.Write([]byte(bp + " " + d[bp] + "\n"))
 	}
-	return b.String()
+	return hex.EncodeToString(h.Sum(nil))
 }

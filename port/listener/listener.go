@@ -118,19 +118,26 @@ type loop struct {
 	running atomic.Bool
 }
 
-// request asks for a resync. Several requests are one, with the cause of the last.
+// request asks for a resync. Several requests are one, with the cause of the last; but
+// an edit of the mapping does not take the place of what asks for everything to be read.
 func (l *loop) request(ctx context.Context, cause string) {
-	if l.running.Load() && l.Asked != nil && l.Asked(ctx) {
+	if l.running.Load() && l.Asked != nil && l.Asked(ctx) && !reads(cause) {
 		cause = CauseMapping
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
-	case <-l.next:
+	case waiting := <-l.next:
+		if reads(waiting) {
+			cause = waiting
+		}
 	default:
 	}
 	l.next <- cause // there is room
 }
+
+// reads tells whether everything has to be read, whatever else there is to do.
+func reads(cause string) bool { return cause == CauseMissed || cause == CausePosted }
 
 // asked is when Port was last asked for a resync; false when that is not known.
 func (l *loop) asked(ctx context.Context) (time.Time, bool) {

@@ -249,3 +249,32 @@ func TestRequestDuringTheFirstResyncIsKept(t *testing.T) {
 		}
 	})
 }
+
+// An edit of the mapping does not take the place of a resync that has to read: after
+// deliveries that were missed.
+func TestEditBehindMissedDeliveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		woken, start := listener.NewWaker(), time.Now()
+		var causes []string
+		run(t, 10*time.Minute, listener.Config{
+			OnStart: true, Wake: woken,
+			Resync: func(_ context.Context, cause string) error {
+				if causes = append(causes, cause); len(causes) == 1 {
+					woken.Missed()
+					time.Sleep(3 * time.Minute)
+				}
+				return nil
+			},
+			Asked: func(context.Context) bool { return true },
+			Requested: func(context.Context) (time.Time, error) {
+				if time.Since(start) < 2*time.Minute {
+					return time.Time{}, nil
+				}
+				return start.Add(2 * time.Minute), nil
+			},
+		})
+		if want := []string{listener.CauseStart, listener.CauseMissed}; !slices.Equal(causes, want) {
+			t.Errorf("causes %q, want %q", causes, want)
+		}
+	})
+}

@@ -96,7 +96,7 @@ func holdsSpool(dir string) bool {
 
 // stateFolders and stateFiles are what this program keeps in the state directory.
 var (
-	stateFolders = []string{"hooks", "memory"}
+	stateFolders = []string{"hooks", "records", "memory"} // the last one of an earlier version
 	stateFiles   = []string{"origins", "origins-live", "gitops", "mapping.json", "completed.json", "hooks-state.json", "hooks-alive", "hooks-removed"}
 )
 

@@ -139,7 +139,7 @@ func TestStatePermissions(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no permissions")
 	}
-	root := state(t, "home/ado-port/hooks/spool.db", "volume/memory/x")
+	root := state(t, "home/ado-port/hooks/spool.db", "volume/memory/x", "volume/records/records")
 	home, volume := filepath.Join(root, "home"), filepath.Join(root, "volume")
 	must(t, os.Chmod(home, 0o777))
 	must(t, os.Chmod(volume, 0o777))
@@ -151,7 +151,7 @@ func TestStatePermissions(t *testing.T) {
 		t.Errorf("log = %s", log.String())
 	}
 	for path, want := range map[string]os.FileMode{
-		"home": 0o777, "home/ado-port": 0o700, "home/ado-port/hooks": 0o700, "volume": 0o777, "volume/memory": 0o700,
+		"home": 0o777, "home/ado-port": 0o700, "home/ado-port/hooks": 0o700, "volume": 0o777, "volume/memory": 0o700, "volume/records": 0o700,
 	} {
 		info, err := os.Stat(filepath.Join(root, path))
 		if err != nil || info.Mode().Perm() != want {
