@@ -39,7 +39,7 @@ FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS list
 ARG VERSION=dev
 COPY --from=build /image/usr/bin/ado-port /ado-port
 RUN go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 \
-    bin -json -std -version "${VERSION}" -output /ado-port.cdx.json /ado-port
+    bin -json -std -noserial -notimestamp -version "${VERSION}" -output /ado-port.cdx.json /ado-port
 
 FROM scratch AS sbom
 COPY --from=list /ado-port.cdx.json /

@@ -2,23 +2,12 @@ package deploy_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log"
 	"maps"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -32,8 +21,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
-	"github.com/ado-port/ado-port/port/porttest"
 )
 
 // Under Port's charts the image is started as they are, with nothing changed but its
@@ -52,7 +42,11 @@ func TestPublicCharts(t *testing.T) {
 				if c.Own {
 					t.Run(g.name+"/"+w.Role, func(t *testing.T) {
 						t.Parallel()
-						if d := (&container{goldenContainer: c, workload: w}); !d.trusts(t) {
+						d := &container{goldenContainer: c, workload: w, half: "port-ocean"}
+						if strings.HasPrefix(g.name, "port-agent/") {
+							d.half = "port-agent"
+						}
+						if !d.trusts(t) {
 							d.run(t, "")
 						}
 					})
@@ -93,9 +87,11 @@ func TestMain(m *testing.M) {
 type container struct {
 	goldenContainer
 	workload goldenWorkload
+	half     string // of the program that the environment is for, as Port knows it
 	rootDir  string // of its file system
 	jailed   bool   // it sees nothing else, as another user
 	address  string // of its HTTP server
+	pipeline int    // that its actions start
 	log      lockedBuffer
 }
 
@@ -111,7 +107,7 @@ func (c *container) trusts(t *testing.T) bool {
 				t.Skip("only root can mount files for a process")
 			}
 			t.Run(strings.TrimPrefix(path, "/"), func(t *testing.T) {
-				(&container{goldenContainer: c.goldenContainer, workload: c.workload}).run(t, path)
+				(&container{goldenContainer: c.goldenContainer, workload: c.workload, half: c.half}).run(t, path)
 			})
 		}
 	}
@@ -138,11 +134,17 @@ func (c *container) run(t *testing.T, certificate string) {
 		c.probe(t, p, gone)
 	}
 	select {
-	case <-slow.asked: // through TLS and proxies, if there are some
+	case who := <-slow.asked: // through TLS and proxies, if there are some
+		if half, _, _ := strings.Cut(who, "/"); half != c.half {
+			t.Errorf("%s runs, want %s", who, c.half)
+		}
 	case err := <-exited:
 		t.Fatalf("it has ended: %v", err)
 	case <-time.After(time.Minute):
 		t.Fatal("it does not ask Port")
+	}
+	if c.workload.Role == "actions" {
+		c.act(t, slow)
 	}
 	if c.workload.Kind == "CronJob" {
 		for _, p := range c.Probes {
@@ -166,6 +168,18 @@ func (c *container) run(t *testing.T, certificate string) {
 	}
 	c.checkLog(t)
 	c.checkWritten(t)
+}
+
+// act asks for an action, which the container has to run.
+func (c *container) act(t *testing.T, slow *slowPort) {
+	t.Helper()
+	slow.sim.AddRun(c.Environment["OCEAN__INTEGRATION__IDENTIFIER"], "trigger_pipeline", fmt.Sprintf(`{"project":"Payments","pipelineId":"%d"}`, c.pipeline))
+	slow.open()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	if err := slow.sim.Until(ctx, func() bool { return gjson.GetBytes(slow.sim.Runs()[0].Document, "externalRunId").Exists() }); err != nil {
+		t.Errorf("no pipeline is started: %v", err)
+	}
 }
 
 // start starts the process. A port that is free may be taken by somebody else before
@@ -280,7 +294,8 @@ func (c *container) environ(t *testing.T, slow *slowPort) []string {
 	_, port, _ := net.SplitHostPort(c.address)
 	all["APPLICATION__PORT"] = port
 	world := azuredevopstest.NewWorld("example-org")
-	world.AddProject("Payments")
+	project := world.AddProject("Payments")
+	c.pipeline = project.AddPipeline("ci", project.AddRepository("checkout")).ID
 	ado := azuredevopstest.New(azuredevopstest.Options{World: world})
 	t.Cleanup(ado.Close)
 	proxy := httptest.NewServer(http.HandlerFunc(tunnel))
@@ -379,118 +394,4 @@ func (c *container) checkWritten(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-}
-
-// A slowPort is Port that takes requests and does not answer before it is opened.
-type slowPort struct {
-	URL   string
-	asked chan struct{} // closed by the first request
-	open  func()
-}
-
-func newSlowPort(t *testing.T, secure bool) *slowPort {
-	t.Helper()
-	sim := porttest.NewUnstarted(porttest.Options{ClientID: "fake-port-client-id", ClientSecret: "fake-port-client-secret"})
-	t.Cleanup(sim.Close)
-	gate, asked := make(chan struct{}), make(chan struct{})
-	first := sync.OnceFunc(func() { close(asked) })
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		first()
-		select {
-		case <-gate:
-			sim.ServeHTTP(w, r)
-		case <-r.Context().Done():
-		}
-	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	if secure {
-		server.TLS = &tls.Config{Certificates: []tls.Certificate{authority().leaf}, MinVersion: tls.VersionTLS12}
-		server.StartTLS()
-	} else {
-		server.Start()
-	}
-	open := sync.OnceFunc(func() { close(gate) })
-	t.Cleanup(func() { open(); server.Close() })
-	return &slowPort{URL: server.URL, asked: asked, open: open}
-}
-
-// tunnel is a proxy.
-func tunnel(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodConnect {
-		r.RequestURI = ""
-		resp, err := http.DefaultTransport.RoundTrip(r)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		defer resp.Body.Close()
-		w.WriteHeader(resp.StatusCode)
-		_, _ = io.Copy(w, resp.Body)
-		return
-	}
-	there, err := net.Dial("tcp", r.Host)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
-	}
-	defer there.Close()
-	w.WriteHeader(http.StatusOK)
-	here, sent, err := w.(http.Hijacker).Hijack()
-	if err != nil {
-		return
-	}
-	defer here.Close()
-	go func() { _, _ = io.Copy(there, sent); _ = there.Close() }()
-	_, _ = io.Copy(here, there)
-}
-
-// A testAuthority is a certificate authority that nobody else knows.
-type testAuthority struct {
-	pem  string
-	leaf tls.Certificate // for 127.0.0.1
-}
-
-var authority = sync.OnceValue(func() testAuthority {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := func(name string, authority bool) *x509.Certificate {
-		return &x509.Certificate{
-			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-			IsCA: authority, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-			KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		}
-	}
-	ca := template("authority of this test", true)
-	raw, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	leaf, err := x509.CreateCertificate(rand.Reader, template("Port", false), ca, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return testAuthority{
-		pem:  string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})),
-		leaf: tls.Certificate{Certificate: [][]byte{leaf}, PrivateKey: key},
-	}
-})
-
-// A lockedBuffer is written by a process and read by the test.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

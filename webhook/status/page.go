@@ -1,7 +1,6 @@
 package status
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -10,7 +9,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -40,9 +38,8 @@ type Site struct {
 	mux    *http.ServeMux
 	token  string // in every form, so that only our own pages can press buttons
 	cross  *http.CrossOriginProtection
-	page   *template.Template
-	style  template.CSS
-	script template.JS
+	style  literal
+	script literal
 	policy string
 }
 
@@ -60,10 +57,7 @@ func NewSite(cfg SiteConfig) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.page, err = template.New("page.html").Funcs(functions()).ParseFS(files, "page/*.html"); err != nil {
-		return nil, err
-	}
-	s.style, s.script = template.CSS(style), template.JS(script) //nolint:gosec // they are ours
+	s.style, s.script = literal(style), literal(script)
 	s.policy = "default-src 'none'; style-src '" + hash(style) + "'; script-src '" + hash(script) + "'; img-src data:; connect-src 'self'; " +
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	s.mux.Handle("GET /status.json", cfg.Document)
@@ -94,11 +88,6 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.notice(r.URL.Query())
-	var b bytes.Buffer
-	if err := s.page.Execute(&b, v); err != nil {
-		http.Error(w, "the page could not be made: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", s.policy)
@@ -109,7 +98,7 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	// With no-referrer a browser hides where our own forms come from.
 	h.Set("Referrer-Policy", "same-origin")
-	_, _ = b.WriteTo(w) // the client is gone
+	_, _ = w.Write(s.render(v)) // the client is gone
 }
 
 // view reads everything that there is to show.
@@ -120,7 +109,7 @@ func (s *Site) view() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{Token: s.token, Style: s.style, Script: s.script, Redrives: s.cfg.Redrive != nil}
+	v := &view{Token: s.token, Redrives: s.cfg.Redrive != nil}
 	if err := json.Unmarshal(text, v); err != nil {
 		return nil, err
 	}
@@ -188,25 +177,6 @@ func (v *view) notice(q url.Values) {
 		v.Notice = "One delivery is handled once more."
 	default:
 		v.Notice = strconv.Itoa(n) + " deliveries are handled once more."
-	}
-}
-
-// functions are those of the template.
-func functions() template.FuncMap {
-	return template.FuncMap{
-		"ago": func(now, t time.Time) string {
-			if t.IsZero() {
-				return "never"
-			}
-			if d := now.Sub(t); d >= 0 {
-				return short(d) + " ago"
-			}
-			return "in " + short(t.Sub(now))
-		},
-		"stamp":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"seconds": func(s float64) string { return short(time.Duration(s * float64(time.Second))) },
-		"group":   group,
 	}
 }
 

@@ -2,7 +2,6 @@ package status
 
 import (
 	"fmt"
-	"html/template"
 	"time"
 )
 
@@ -27,11 +26,9 @@ type view struct {
 	Actions        *actions    `json:"actions"`
 	Demo           *demo       `json:"demo"`
 
-	Token    string       `json:"-"`
-	Notice   string       `json:"-"`
-	Style    template.CSS `json:"-"`
-	Script   template.JS  `json:"-"`
-	Redrives bool         `json:"-"`
+	Token    string `json:"-"`
+	Notice   string `json:"-"`
+	Redrives bool   `json:"-"`
 }
 
 // health is how Port or an organization answers.
