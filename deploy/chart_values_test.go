@@ -133,6 +133,7 @@ func wantEnv(t *testing.T, r *rendering, role string, want map[string]string) {
 }
 
 func wantReplicas(t *testing.T, r *rendering) {
+	t.Helper()
 	d := r.Deployments[0]
 	if *d.Spec.Replicas != 3 || d.Spec.Strategy.Type != "RollingUpdate" || d.Spec.Template.Spec.Affinity.PodAntiAffinity == nil {
 		t.Errorf("%d replicas, strategy %s, affinity %v", *d.Spec.Replicas, d.Spec.Strategy.Type, d.Spec.Template.Spec.Affinity)
