@@ -1,7 +1,9 @@
 package gitops_test
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -15,59 +17,110 @@ import (
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
+// eachMemory runs a test with a memory of the process's own, and with one that several
+// processes share.
+func eachMemory(t *testing.T, test func(t *testing.T, b *bench)) {
+	t.Helper()
+	t.Parallel()
+	for _, shared := range []bool{false, true} {
+		t.Run(fmt.Sprint("shared ", shared), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			if shared {
+				b.config.Store, b.config.StateDirectory = &sharedMemory{texts: map[string]string{}}, ""
+				b.restart()
+			}
+			test(t, b)
+		})
+	}
+}
+
+// A sharedMemory is what several processes share.
+type sharedMemory struct {
+	turn  sync.Mutex // of Lock
+	mu    sync.Mutex
+	texts map[string]string
+}
+
+func (s *sharedMemory) All(context.Context) (map[string]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.texts), nil
+}
+
+func (s *sharedMemory) Get(_ context.Context, id string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.texts[id], nil
+}
+
+func (s *sharedMemory) Put(_ context.Context, id, text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.texts[id] = text
+	return nil
+}
+
+func (s *sharedMemory) Lock(context.Context, string) (end func(), err error) {
+	s.turn.Lock()
+	return s.turn.Unlock, nil
+}
+
 // Whoever declares an entity keeps it, in whichever order the pushes are told.
 func TestTwoRepositories(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	other := b.repo.Project().AddRepository("other")
-	told := func(r *ado.Repository, files ado.Files) {
+	eachMemory(t, func(t *testing.T, b *bench) {
 		t.Helper()
-		if files != nil {
-			r.Push("main", files)
+		other := b.repo.Project().AddRepository("other")
+		told := func(r *ado.Repository, files ado.Files) {
+			t.Helper()
+			if files != nil {
+				r.Push("main", files)
+			}
+			b.mustDo(b.of(r, "refs/heads/main", zeros, zeros))
 		}
-		b.mustDo(b.of(r, "refs/heads/main", zeros, zeros))
-	}
-	told(b.repo, ado.Files{"port.yml": both})
-	told(other, ado.Files{"port.yml": onlyB})
-	told(b.repo, ado.Files{"port.yml": onlyA}) // b has moved
-	b.want("service/a tool/b")
-	told(other, nil)
-	told(b.repo, nil)
-	b.restart()
-	told(b.repo, ado.Files{"port.yml": both}) // both declare it
-	told(other, ado.Files{"port.yml": ""})
-	b.want("service/a tool/b")
-	told(other, ado.Files{"port.yml": onlyB + "properties: {doc: file://nope}\n"}) // declared, but not written
-	told(b.repo, ado.Files{"port.yml": onlyA})
-	b.want("service/a tool/b")
-	told(other, ado.Files{"port.yml": ""})
-	b.want("service/a")
+		told(b.repo, ado.Files{"port.yml": both})
+		told(other, ado.Files{"port.yml": onlyB})
+		told(b.repo, ado.Files{"port.yml": onlyA}) // b has moved
+		b.want("service/a tool/b")
+		told(other, nil)
+		told(b.repo, nil)
+		b.restart()
+		told(b.repo, ado.Files{"port.yml": both}) // both declare it
+		told(other, ado.Files{"port.yml": ""})
+		b.want("service/a tool/b")
+		told(other, ado.Files{"port.yml": onlyB + "properties: {doc: file://nope}\n"}) // declared, but not written
+		told(b.repo, ado.Files{"port.yml": onlyA})
+		b.want("service/a tool/b")
+		told(other, ado.Files{"port.yml": ""})
+		b.want("service/a")
+	})
 }
 
 // An entity that moves while both pushes are handled at once stays.
 func TestMovesAtOnce(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	other := b.repo.Project().AddRepository("other")
-	from, to := b.repo, other
-	b.pushed(ado.Files{"port.yml": onlyB})
-	other.Push("main", ado.Files{"README.md": "x"})
-	for range 10 {
-		from.Push("main", ado.Files{"port.yml": ""})
-		to.Push("main", ado.Files{"port.yml": onlyB})
-		var all sync.WaitGroup
-		for _, r := range []*ado.Repository{from, to, from, to} {
-			p := b.of(r, "refs/heads/main", zeros, zeros)
-			all.Go(func() {
-				if err := b.do(p); err != nil {
-					t.Error(err)
-				}
-			})
+	eachMemory(t, func(t *testing.T, b *bench) {
+		t.Helper()
+		other := b.repo.Project().AddRepository("other")
+		from, to := b.repo, other
+		b.pushed(ado.Files{"port.yml": onlyB})
+		other.Push("main", ado.Files{"README.md": "x"})
+		for range 10 {
+			from.Push("main", ado.Files{"port.yml": ""})
+			to.Push("main", ado.Files{"port.yml": onlyB})
+			var all sync.WaitGroup
+			for _, r := range []*ado.Repository{from, to, from, to} {
+				p := b.of(r, "refs/heads/main", zeros, zeros)
+				all.Go(func() {
+					if err := b.do(p); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			b.want("tool/b")
+			from, to = to, from
 		}
-		all.Wait()
-		b.want("tool/b")
-		from, to = to, from
-	}
+	})
 }
 
 // Without its memory GitOps deletes nothing that it cannot prove, says so, and

@@ -45,8 +45,8 @@ func (t *turns) take(ctx context.Context, at repository) (end func(), err error)
 // alone waits until no other run notes what a repository declares, or deletes, here or
 // in another process: that must not change between the proof that an entity may go and
 // its deletion. Then it knows what others have applied.
-func (g *Gitops) alone(ctx context.Context) (end func(), err error) {
-	end, err = g.turns.take(ctx, repository{})
+func (g *Gitops) alone(ctx context.Context) (func(), error) {
+	end, err := g.turns.take(ctx, repository{})
 	if err != nil || g.memory.store == nil {
 		return end, err
 	}
