@@ -15,7 +15,7 @@ const (
 	maxBodyBytes = 256 << 20
 
 	// mostFree bounds the bytes that wait for the next body.
-	mostFree = 4 << 20
+	mostFree = 2 << 20
 	// freeFor is how long they wait: memory follows the load.
 	freeFor = time.Second
 )

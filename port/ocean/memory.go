@@ -7,36 +7,42 @@ import (
 	"time"
 )
 
-// How much memory the garbage collector leaves to what is dead.
+// How much memory the garbage collector leaves to what is dead, in percent of what is
+// alive.
 const (
-	// roomyPercent applies as long as the whole process stays below roomyBytes: then
-	// collections are rare.
-	roomyPercent = 100
-	roomyBytes   = 40 << 20
-	// What does not fit in there gets tightPercent of what is alive, so that the
-	// process does not collect all the time.
-	tightPercent = 18
+	// mostPercent applies as long as the whole process stays below roomyBytes with it:
+	// then collections are rare.
+	mostPercent = 100
+	roomyBytes  = 32 << 20
+	// leastPercent applies to a process with much that is alive: with less it would collect
+	// all the time.
+	leastPercent = 13
 	// tuneEvery is how often that is looked at.
-	tuneEvery = 500 * time.Millisecond
+	tuneEvery = 200 * time.Millisecond
 )
 
 // TuneCollector trades processor time for memory until ctx is done, unless GOGC or
-// GOMEMLIMIT say how.
+// GOMEMLIMIT say how. A limit of memory would do the same for a small process, and have
+// one that is near it collect all the time.
 //
 // https://pkg.go.dev/runtime#hdr-Environment_Variables
 func TuneCollector(ctx context.Context, environ map[string]string) {
 	if environ["GOGC"] != "" || environ["GOMEMLIMIT"] != "" {
 		return
 	}
-	debug.SetGCPercent(roomyPercent)
-	debug.SetMemoryLimit(roomyBytes)
+	percent := collectorPercent(readMemory())
+	debug.SetGCPercent(percent)
 	go func() {
 		tick := time.NewTicker(tuneEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
-				debug.SetMemoryLimit(memoryLimit(readMemory()))
+				// Each setting stops the program for a moment.
+				if now := collectorPercent(readMemory()); now < percent-4 || now > percent+4 {
+					percent = now
+					debug.SetGCPercent(now)
+				}
 			case <-ctx.Done():
 				return
 			}
@@ -44,22 +50,21 @@ func TuneCollector(ctx context.Context, environ map[string]string) {
 	}()
 }
 
-// memoryLimit is what the process may take, in bytes: live are those of objects, and
-// other those that are no heap.
-func memoryLimit(live, other int64) int64 {
-	return max(roomyBytes, other+live+live*tightPercent/100)
+// collectorPercent is the setting for a process with so many bytes of objects that are
+// alive, and others that are no heap.
+func collectorPercent(live, other int64) int {
+	if live <= 0 {
+		return mostPercent
+	}
+	return int(min(max((roomyBytes-other-live)*100/live, leastPercent), mostPercent))
 }
 
 // readMemory reads what the last collection has left, and what the runtime takes besides
 // the heap.
 func readMemory() (live, other int64) {
 	samples := []metrics.Sample{
-		{Name: "/gc/heap/live:bytes"},
-		{Name: "/memory/classes/total:bytes"},
-		{Name: "/memory/classes/heap/released:bytes"},
-		{Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/memory/classes/heap/unused:bytes"},
-		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(samples)
 	v := func(i int) int64 { return int64(samples[i].Value.Uint64()) }

@@ -2,15 +2,19 @@ package ocean
 
 import "testing"
 
-func TestMemoryLimit(t *testing.T) {
+func TestCollectorPercent(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ live, other, want int64 }{
-		{1 << 20, 5 << 20, roomyBytes},
-		{20 << 20, 5 << 20, roomyBytes},
-		{100 << 20, 10 << 20, 110<<20 + 18<<20},
+	for _, tt := range []struct {
+		live, other int64
+		want        int
+	}{
+		{0, 5 << 20, mostPercent},
+		{1 << 20, 5 << 20, mostPercent},
+		{20 << 20, 4 << 20, 40},
+		{100 << 20, 10 << 20, leastPercent},
 	} {
-		if got := memoryLimit(tt.live, tt.other); got != tt.want {
-			t.Errorf("memoryLimit(%d, %d) = %d, want %d", tt.live, tt.other, got, tt.want)
+		if got := collectorPercent(tt.live, tt.other); got != tt.want {
+			t.Errorf("collectorPercent(%d, %d) = %d, want %d", tt.live, tt.other, got, tt.want)
 		}
 	}
 	if live, other := readMemory(); live < 0 || other <= 0 {
