@@ -38,9 +38,11 @@ type Leader struct {
 	opened sync.Once
 	asked  chan string
 
-	mu    sync.Mutex
 	terms chan *replica.Term // buffered: the seat was gained
-	end   context.CancelCauseFunc
+
+	mu   sync.Mutex
+	held *replica.Term           // of the seat; nil: another process has it, or nobody
+	end  context.CancelCauseFunc // of the turn that goes on
 }
 
 // A Turn is what somebody who begins to lead has to know.
@@ -87,6 +89,9 @@ func New(cfg Config) *Leader {
 }
 
 func (l *Leader) gained(_ int, t *replica.Term) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = t
 	select { // one that nobody has taken yet is over
 	case <-l.terms:
 	default:
@@ -97,13 +102,18 @@ func (l *Leader) gained(_ int, t *replica.Term) {
 func (l *Leader) lost(int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	select {
-	case <-l.terms:
-	default:
-	}
+	l.held = nil
 	if l.end != nil {
 		l.end(errSeat)
 	}
+}
+
+// begin says that a turn goes on until the seat is lost; false when it is lost already.
+func (l *Leader) begin(t *replica.Term, end context.CancelCauseFunc) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end = end
+	return l.held == t
 }
 
 // Run has f lead whenever it is this process's turn, until ctx is done. The context of
@@ -138,9 +148,9 @@ func (l *Leader) Run(ctx context.Context, f func(context.Context, Turn) error) e
 func (l *Leader) lead(ctx context.Context, t *replica.Term, f func(context.Context, Turn) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	l.mu.Lock()
-	l.end = cancel
-	l.mu.Unlock()
+	if !l.begin(t, cancel) {
+		return errSeat
+	}
 	ctx = port.WithFence(ctx, l.fence(ctx, t))
 	turn, err := l.turn(ctx)
 	for err != nil && ctx.Err() == nil {

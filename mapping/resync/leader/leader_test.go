@@ -135,3 +135,20 @@ func TestAlone(t *testing.T) {
 		t.Errorf("Run = %v, woken %v", err, woken)
 	}
 }
+
+// A seat that is lost after Run has taken the term and before the turn has begun is
+// not led for: nobody would say again that it is lost.
+func TestLostBeforeItBegan(t *testing.T) {
+	t.Parallel()
+	l := leader.New(leader.Config{})
+	l.Gain(&replica.Term{})
+	term := l.Taken()
+	l.Lose()
+	err := l.Lead(t.Context(), term, func(context.Context, leader.Turn) error {
+		t.Error("it leads")
+		return nil
+	})
+	if !errors.Is(err, leader.ErrSeat) {
+		t.Errorf("the turn ended with %v", err)
+	}
+}
