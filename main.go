@@ -335,6 +335,7 @@ type app struct {
 	demo     *demo.Demo       // nil: the service is a real one
 	group    *replica.Group   // nil: this process is alone
 	leader   *leader.Leader
+	touches  *leader.Touches // nil: this process is alone
 }
 
 // newBareApp is an app without parts.
@@ -418,6 +419,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 	if a.group, err = a.newGroup(); err != nil {
 		return nil, err
 	}
+	a.touches = leader.NewTouches(a.group, a.records, a.orgs, a.component("leader"))
 	a.leader = leader.New(leader.Config{Group: a.group, Wake: a.woken.Ask, Log: a.component("leader")})
 	a.planned = cfg.Ocean.Schedule(time.Now())
 	if cfg.Ocean.Audit.Enabled {
@@ -432,7 +434,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		a.book = origins.OpenOrShare(a.state, a.group, a.component("resync"))
 		fc := live.Config{
 			Organizations: a.orgs, Catalog: into, Mapping: a.source.Current, Book: a.book, StateDirectory: a.state,
-			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Log: a.component("live"),
+			Registered: func(id string) *azuredevops.Client { return a.keeper.Registered(id) }, Touched: a.touches.Note, Log: a.component("live"),
 		}
 		if a.group != nil {
 			fc.GitOps = a.group.Table("gitops", false)
@@ -453,7 +455,7 @@ func newApp(ctx context.Context, p *process, cfg *config, eff *ocean.Effective) 
 		DeletionBrake: float64(cfg.Ocean.DeletionBrake),
 		Observer: resync.NewObserver(p.Out, resync.NewScreen(p.Terminal, p.Masker.Line, p.Environ["NO_COLOR"] == ""),
 			p.showTable || cfg.Ocean.EventListener.Type == ocean.ListenOnce, cfg.Ocean.Verbose), Ended: a.resynced, Log: a.component("resync"),
-		Records: a.records, ResumeWithin: a.storedWithin(cfg.Ocean.ResumeWithin), ReplayWithin: a.storedWithin(cfg.Ocean.ReplayWithin), Replays: []string{listener.CauseAsked, listener.CauseMapping}, Reads: []string{listener.CauseMissed, listener.CausePosted},
+		Records: a.records, Touched: a.touches.TakeOver, ResumeWithin: a.storedWithin(cfg.Ocean.ResumeWithin), ReplayWithin: a.storedWithin(cfg.Ocean.ReplayWithin), Replays: []string{listener.CauseAsked, listener.CauseMapping}, Reads: []string{listener.CauseMissed, listener.CausePosted},
 		Causes: listener.Causes(), Registry: a.metrics,
 	})
 	if err != nil {
@@ -490,7 +492,7 @@ func (a *app) proveQueue(ctx context.Context) (other bool, err error) {
 // follow the events of this installation, because what it has written is newer than
 // what is stored here.
 func (a *app) storedWithin(age time.Duration) time.Duration {
-	if a.group != nil || a.follow == nil && (a.cfg.Ocean.PublicURL(hooks.Route) != "" || a.cfg.Ocean.StorageQueue.URL != "") {
+	if a.group == nil && a.cfg.Shared.Enabled() || a.follow == nil && (a.cfg.Ocean.PublicURL(hooks.Route) != "" || a.cfg.Ocean.StorageQueue.URL != "") {
 		return 0
 	}
 	return age
@@ -699,6 +701,7 @@ func (a *app) lead(ctx context.Context, turn leader.Turn) error {
 		})
 	}
 	parts.Go(func() { a.book.Tend(serving) })
+	parts.Go(func() { a.touches.Tend(serving) })
 	full := func(ctx context.Context, cause string) error { _, err := a.runner.Full(ctx, cause); return err }
 	parts.Go(func() { a.queue.Run(serving) })
 	lc := listener.Config{

@@ -165,7 +165,7 @@ func chained[T any](l *lister, offset bool, pages func(ctx context.Context) iter
 					break // the reader knows that it has all
 				}
 			}
-			if !ch.stored && (ch.offset || ch.pages > 1) && ctx.Err() == nil {
+			if !ch.stored && ch.first != "" && (ch.offset || ch.pages > 1) && ctx.Err() == nil {
 				l.c.store.Put(wholeKey(ch.first), binary.AppendVarint(nil, ch.id))
 			}
 		}

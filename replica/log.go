@@ -24,6 +24,12 @@ type Log struct {
 // Log is the one of a name.
 func (g *Group) Log(name string) *Log { return &Log{g: g, name: g.prefix + "log:" + name} }
 
+// Epoch is that of what was read last.
+func (l *Log) Epoch() string { return l.epoch }
+
+// Expect says of which epoch what the caller knows is: Read finds a loss since then.
+func (l *Log) Expect(epoch string) { l.epoch = epoch }
+
 // A Position is a place in a Log; the zero one is before everything.
 type Position struct{ ms, seq uint64 }
 
@@ -45,7 +51,8 @@ func (p Position) Before() Position {
 	return Position{p.ms - 1, 1<<64 - 1}
 }
 
-func position(text string) (Position, error) {
+// ParsePosition reads what String returns.
+func ParsePosition(text string) (Position, error) {
 	var p Position
 	_, err := fmt.Sscanf(text, "%d-%d", &p.ms, &p.seq)
 	return p, err
@@ -90,7 +97,7 @@ func (l *Log) Read(ctx context.Context, after Position) ([]Entry, error) {
 	}
 	out := make([]Entry, 0, len(list.Val()))
 	for _, m := range list.Val() {
-		at, err := position(m.ID)
+		at, err := ParsePosition(m.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +173,7 @@ func (l *Log) File(ctx context.Context, w io.Writer) (name string, upTo Position
 	if err != nil {
 		return "", upTo, err
 	}
-	if upTo, err = position(text(2)); err != nil {
+	if upTo, err = ParsePosition(text(2)); err != nil {
 		return "", upTo, err
 	}
 	for i := range pieces {

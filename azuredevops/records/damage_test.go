@@ -243,7 +243,7 @@ func TestReadIn(t *testing.T) {
 	}
 }
 
-// What version 0.1 has left is taken over once, and stays until a resync is complete.
+// What an earlier build has left is taken over once, and stays until a resync is complete.
 func TestFormer(t *testing.T) {
 	t.Parallel()
 	former := func(t *testing.T, state string, change func([]byte) []byte) string {

@@ -12,7 +12,7 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// What version 0.1 kept lies in a folder of its own: the same records, deflated.
+// What earlier builds kept lies in a folder of its own: the same records, deflated.
 const (
 	formerDirectory = "memory"
 	formerMagic     = "adomem1\n"

@@ -72,6 +72,10 @@ type Config struct {
 	// the next one; ReplayWithin how old the records may be to which a changed mapping
 	// is applied in place of reading. 0: never.
 	ResumeWithin, ReplayWithin time.Duration
+	// Touched notes in Records what other processes have found changed. It reports
+	// whether all is known that has changed since its answers were read; nil: there are
+	// no other processes.
+	Touched func(context.Context) (all bool, err error)
 	// Replays are the causes that come with an edit of the mapping, Reads those after
 	// which everything is read, whatever is stored.
 	Replays, Reads []string

@@ -76,6 +76,8 @@ func (r *run) decideUse(ctx context.Context) error {
 	asked := slices.Contains(r.cfg.Replays, r.cause)
 	changed := st.Applied != "" && st.Applied != digest(r)
 	switch {
+	case !r.allTouched(ctx):
+		// Other processes know more than what is stored.
 	case st.Began.After(r.started) || r.portBegan.Sub(st.Began) > sameStart:
 		// The clock was set back, or others know more than what is stored.
 	case r.mode == full && asked && changed && st.Unfinished.IsZero() && r.cfg.ReplayWithin > 0:
@@ -96,6 +98,18 @@ func (r *run) decideUse(ctx context.Context) error {
 	r.setStoredState(st)
 	r.cfg.Records.Sync() // what is written to Port from now on must not be newer than what is known of it here
 	return nil
+}
+
+// allTouched says whether the store knows what has changed since its answers were read.
+func (r *run) allTouched(ctx context.Context) bool {
+	if r.cfg.Touched == nil {
+		return true
+	}
+	all, err := r.cfg.Touched(ctx)
+	if err != nil {
+		r.log.WarnContext(ctx, "what other processes have found changed is not known: nothing is taken from the record store", "err", err)
+	}
+	return all && err == nil
 }
 
 // sameStart is how far two times of one start may differ: Port may keep less digits.

@@ -363,3 +363,28 @@ func fileOf(t *testing.T, state string) []byte {
 	}
 	return b
 }
+
+// Nothing stored is used where other processes may know more.
+func TestOtherProcessesKnowMore(t *testing.T) {
+	t.Parallel()
+	b := newStoring(t)
+	b.run("start", -1)
+	for _, step := range []struct {
+		note  string
+		all   bool
+		err   error
+		calls int64
+	}{
+		{".name", true, nil, 0},
+		{"(.name)", false, nil, -1},
+		{".name|.", true, errors.New("no connection"), -1},
+		{".|.name", true, nil, 0},
+	} {
+		b.config = func(c *resync.Config) {
+			c.Touched = func(context.Context) (bool, error) { return step.all, step.err }
+		}
+		b.mapping = doc(strings.Replace(repositories, ".project.name", step.note, 1))
+		b.run(causeEdit, step.calls)
+		b.want("repo", "note", "alpha-api alpha-api, alpha-web alpha-web, beta-api beta-api, beta-web beta-web")
+	}
+}

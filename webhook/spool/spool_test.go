@@ -400,3 +400,18 @@ func TestLargeEmptyFileIsMadeAnew(t *testing.T) {
 		t.Errorf("the file has %d bytes, %v", info.Size(), err)
 	}
 }
+
+// What a spool holds can be asked while it is closed, and afterwards it is still one on
+// disk.
+func TestStatsWhileClosing(t *testing.T) {
+	t.Parallel()
+	s := open(t, spool.Config{Directory: t.TempDir()})
+	asked := make(chan bool)
+	go func() { asked <- s.Stats().InMemory }()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if <-asked || s.Stats().InMemory {
+		t.Error("a spool on disk says that nothing survives the process")
+	}
+}

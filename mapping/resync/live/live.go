@@ -31,6 +31,9 @@ type Config struct {
 	// Mapping returns the mapping; it may be some minutes old.
 	Mapping func(context.Context) (*mapping.Mapping, error)
 	Book    *origins.Book
+	// Touched notes that stored answers about changes are out of date, also for other
+	// processes; nil: there are none. On an error the event is tried again.
+	Touched func(ctx context.Context, org *azuredevops.Client, changes []azuredevops.Change) error
 	// StateDirectory has what GitOps remembers; empty: it ends with the process.
 	StateDirectory string
 	// GitOps has that for several processes; nil: there is one.
@@ -52,6 +55,12 @@ type Follower struct {
 func New(cfg Config) *Follower {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Touched == nil {
+		cfg.Touched = func(_ context.Context, org *azuredevops.Client, changes []azuredevops.Change) error {
+			org.Touch(changes)
+			return nil
+		}
 	}
 	return &Follower{cfg: cfg, gitops: gitops.New(gitops.Config{Catalog: cfg.Catalog, StateDirectory: cfg.StateDirectory, Store: cfg.GitOps, Log: cfg.Log})}
 }

@@ -39,11 +39,16 @@ func (f *Follower) Relist(ctx context.Context, org *azuredevops.Client, cause ca
 	opt.CompareFrom = compareFrom
 	u := &update{
 		follower: f, org: org, groups: groups, book: f.cfg.Book, snapshot: org.Urgent().Snapshot(), session: f.cfg.Catalog.Begin(opt),
-		done: map[azuredevops.Change]bool{}, made: map[catalog.Key]origins.Origin{}, gone: map[catalog.Key]origins.Origin{}, entities: map[catalog.Key][]*mapping.Resource{},
+		touched: map[azuredevops.Change]bool{}, done: map[azuredevops.Change]bool{}, made: map[catalog.Key]origins.Origin{}, gone: map[catalog.Key]origins.Origin{}, entities: map[catalog.Key][]*mapping.Resource{},
 	}
-	org.Touch(changes)
+	if err := u.touch(ctx, changes); err != nil {
+		return err
+	}
 	settled, err := u.snapshot.Settle(ctx, u.mapped(changes))
 	if err != nil {
+		return err
+	}
+	if err := u.touch(ctx, settled); err != nil {
 		return err
 	}
 	for _, c := range settled {
@@ -67,6 +72,16 @@ func (f *Follower) Relist(ctx context.Context, org *azuredevops.Client, cause ca
 	return errors.Join(append(u.errs, u.session.Err())...)
 }
 
+// touch says that stored answers about these are out of date, before they are listed
+// again.
+func (u *update) touch(ctx context.Context, changes []azuredevops.Change) error {
+	changes = slices.DeleteFunc(slices.Clone(changes), func(c azuredevops.Change) bool { return u.touched[c] })
+	for _, c := range changes {
+		u.touched[c] = true
+	}
+	return u.follower.cfg.Touched(ctx, u.org, changes)
+}
+
 // note tells the book, unless another process has the work by now.
 func (u *update) note(ctx context.Context, made, gone map[catalog.Key]origins.Origin) error {
 	if err := port.CheckFence(ctx); err != nil {
@@ -88,6 +103,7 @@ type update struct {
 	snapshot *azuredevops.Snapshot
 	session  *catalog.Session
 
+	touched  map[azuredevops.Change]bool // what the record store knows to be out of date
 	done     map[azuredevops.Change]bool // what was listed
 	whole    []azuredevops.Change        // what was listed completely
 	made     map[catalog.Key]origins.Origin
@@ -118,7 +134,10 @@ func (u *update) refresh(ctx context.Context, c azuredevops.Change) {
 		return
 	}
 	u.done[c] = true
-	u.org.Touch([]azuredevops.Change{c})
+	if err := u.touch(ctx, []azuredevops.Change{c}); err != nil {
+		u.errs = append(u.errs, err)
+		return
+	}
 	complete := !c.Partial
 	for _, g := range u.groups {
 		if g.Listing.Kind == c.Kind && !u.list(ctx, g, c) {
