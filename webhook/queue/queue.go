@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -72,9 +73,9 @@ type Queue struct {
 	hands int // deletions at once; of the one goroutine that reads
 
 	mu    sync.Mutex
-	kept  map[string]bool // messages that are durable here and could not be deleted yet
-	away  string          // why the queue cannot be read, as it was said; empty: it can
-	stuck bool            // that deliveries cannot be stored has been said
+	kept  map[string]time.Time // messages that are durable here and could not be deleted, and when that was tried
+	away  string               // why the queue cannot be read, as it was said; empty: it can
+	stuck bool                 // that deliveries cannot be stored has been said
 }
 
 // New makes what reads a queue; nil without a URL. It dials nothing.
@@ -90,7 +91,7 @@ func New(cfg Config) (*Queue, error) {
 	if cfg.Key == "" {
 		cfg.Log.Warn(keyVariable + " is not set: the queue is read with the identity of the process, and no subscription can be made that puts events into it")
 	}
-	q := &Queue{cfg: cfg, client: client, kept: map[string]bool{}, hands: leastHands, metrics: newMetrics()}
+	q := &Queue{cfg: cfg, client: client, kept: map[string]time.Time{}, hands: leastHands, metrics: newMetrics()}
 	return q, q.metrics.register(cfg.Registry)
 }
 
@@ -262,20 +263,26 @@ func (q *Queue) keep(ctx context.Context, m *azqueue.DequeuedMessage) error {
 	}
 }
 
-// mostKept bounds what is remembered of messages that could not be deleted.
-const mostKept = 10_000
+const (
+	// mostKept bounds what is remembered of messages that could not be deleted.
+	mostKept = 10_000
+	// cameBack is when a message that could not be deleted has come again. One that has
+	// not was deleted, and only the answer was lost. If it waits behind many others all
+	// the same, it is stored once more and recognized as a copy.
+	cameBack = 2 * hidden
+)
 
 func (q *Queue) isKept(id string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.kept[id]
+	return !q.kept[id].IsZero()
 }
 
 func (q *Queue) setKept(id string, kept bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if delete(q.kept, id); kept && len(q.kept) < mostKept {
-		q.kept[id] = true
+		q.kept[id] = time.Now()
 	}
 }
 
@@ -291,8 +298,11 @@ func (q *Queue) tell(ctx context.Context, err error) {
 	}
 	q.mu.Lock()
 	before := q.away
-	if err == nil && len(q.kept) > 0 {
-		text = before // deletions fail, whenever they are tried
+	if err == nil {
+		maps.DeleteFunc(q.kept, func(_ string, tried time.Time) bool { return time.Since(tried) > cameBack })
+		if len(q.kept) > 0 {
+			text = before // deletions fail, whenever they are tried
+		}
 	}
 	q.away = text
 	q.mu.Unlock()
