@@ -570,6 +570,7 @@ func (a *app) status() (*status.Site, error) {
 			"build": build, "port": func() any { return a.port.Health() }, "organizations": func() any { return azuredevops.HealthOf(a.orgs) },
 			"queue": func() any { return a.server.Queue() }, "hooks": func() any { return a.keeper.Health() }, "resync": func() any { return a.runner.View() },
 			"actions": func() any { return a.actions.Status() }, "replica": func() any { return a.group.Status() },
+			"storageQueue": func() any { return a.queue.Status() },
 		}),
 		More: status.Sections{
 			"config": func() any { return a.eff.Rows }, "demo": a.demo.Show, "live": func() any { return a.server.Minutes() },

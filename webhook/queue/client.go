@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -85,6 +86,9 @@ func late(err error) bool { return queueerror.HasCode(err, queueerror.PopReceipt
 // explain makes a short error of the library's long one, and says what to do about it
 // where that is known.
 func explain(err error) error {
+	if failed, ok := errors.AsType[*url.Error](err); ok { // with the receipt of a message
+		return &url.Error{Op: failed.Op, URL: shown(failed.URL), Err: failed.Err}
+	}
 	failed, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
 		return err

@@ -69,6 +69,7 @@ type Queue struct {
 	cfg     Config
 	client  *azqueue.QueueClient
 	metrics *metrics
+	book    book
 
 	hands int // deletions at once; of the one goroutine that reads
 
@@ -91,7 +92,10 @@ func New(cfg Config) (*Queue, error) {
 	if cfg.Key == "" {
 		cfg.Log.Warn(keyVariable + " is not set: the queue is read with the identity of the process, and no subscription can be made that puts events into it")
 	}
-	q := &Queue{cfg: cfg, client: client, kept: map[string]time.Time{}, hands: leastHands, metrics: newMetrics()}
+	q := &Queue{
+		cfg: cfg, client: client, kept: map[string]time.Time{}, hands: leastHands, metrics: newMetrics(),
+		book: book{status: Status{Activity: ActivityNone, State: StateNotAsked}},
+	}
 	return q, q.metrics.register(cfg.Registry)
 }
 
@@ -100,16 +104,20 @@ func (q *Queue) Run(ctx context.Context) {
 	if q == nil {
 		return
 	}
+	defer q.book.does(ActivityNone)
 	pause, retry := shortestPause, firstRetry
 	for ctx.Err() == nil {
+		q.book.does(ActivityReading)
 		n, err := q.read(ctx)
 		q.tell(ctx, err)
 		switch {
 		case err != nil:
+			q.book.does(ActivityRetrying)
 			sleep(ctx, retry)
 			retry = min(2*retry, lastRetry)
 			continue
 		case n == 0:
+			q.book.does(ActivityWaiting)
 			sleep(ctx, pause)
 			pause = min(pause*5/4, longestPause)
 		default:
@@ -128,13 +136,15 @@ func (q *Queue) Drain(ctx context.Context) error {
 	if q == nil {
 		return nil
 	}
+	q.book.does(ActivityReading)
+	defer q.book.does(ActivityNone)
 	for failures, empty := 0, 0; empty < 2; {
 		n, err := q.read(ctx)
+		q.tell(ctx, err)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil:
-			q.tell(ctx, err)
 			if failures++; failures == mostFailures {
 				return err
 			}
@@ -170,6 +180,7 @@ func (q *Queue) round(ctx context.Context) (n int, slowest time.Duration, err er
 	if err != nil {
 		return 0, 0, err
 	}
+	q.book.hasRead()
 	errs, took := make([]error, len(messages)), make([]time.Duration, len(messages))
 	var keep, remove errgroup.Group
 	for i, m := range messages {
@@ -251,6 +262,7 @@ func (q *Queue) keep(ctx context.Context, m *azqueue.DequeuedMessage) error {
 		if err == nil {
 			q.unstick(ctx)
 			q.metrics.messages.WithLabelValues(result).Inc()
+			q.book.counts(result)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -307,6 +319,7 @@ func (q *Queue) tell(ctx context.Context, err error) {
 	q.away = text
 	q.mu.Unlock()
 	q.metrics.reachable.Set(truth(text == ""))
+	q.book.reaches(text == "", err)
 	switch {
 	case err != nil && before == "":
 		q.cfg.Log.WarnContext(ctx, "the storage queue cannot be read; trying again", "queue", q.cfg.URL, "err", err)
@@ -320,6 +333,7 @@ func (q *Queue) stick(ctx context.Context, err error) {
 	q.mu.Lock()
 	said := q.stuck
 	q.stuck = true
+	q.book.holds(err.Error())
 	q.mu.Unlock()
 	if !said {
 		q.cfg.Log.WarnContext(ctx, "events stay in the storage queue until they can be stored here", "err", err)
@@ -330,6 +344,7 @@ func (q *Queue) unstick(ctx context.Context) {
 	q.mu.Lock()
 	said := q.stuck
 	q.stuck = false
+	q.book.holds("")
 	q.mu.Unlock()
 	if said {
 		q.cfg.Log.InfoContext(ctx, "events of the storage queue are stored again")

@@ -143,8 +143,8 @@ func (b *bench) put(texts ...string) {
 	}
 }
 
-// run reads in the background until the end of the test, inside a bubble.
-func (b *bench) run(t *testing.T) {
+// run reads in the background, inside a bubble, until stop is called or the test ends.
+func (b *bench) run(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -152,10 +152,12 @@ func (b *bench) run(t *testing.T) {
 		defer close(done)
 		b.queue.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	stop = func() {
 		cancel()
 		<-done
-	})
+	}
+	t.Cleanup(stop)
+	return stop
 }
 
 func after(d time.Duration) {
@@ -306,6 +308,9 @@ func TestFaults(t *testing.T) {
 				if strings.Contains(b.log.String(), key) {
 					t.Errorf("the log has the key:\n%s", b.log)
 				}
+				if s, text := b.status(t); s.State != queue.StateReachable || s.Received != 2 || s.LastError == "" || strings.Contains(text, key) || strings.Contains(text, "popreceipt") {
+					t.Errorf("the status is %s", text)
+				}
 			})
 		})
 	}
@@ -370,5 +375,8 @@ func TestNew(t *testing.T) {
 	none.Run(t.Context())
 	if err := none.Drain(t.Context()); err != nil {
 		t.Error(err)
+	}
+	if s := none.Status(); s != nil {
+		t.Errorf("none has the status %+v", s)
 	}
 }
