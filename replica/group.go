@@ -75,8 +75,10 @@ type Group struct {
 	last     string
 	epoch    string
 	members  int
+	leads    string // the member that leads; empty: none
 	latency  time.Duration
 	failing  error
+	since    time.Time // when failing became nil or an error
 	wake     chan struct{}
 	changed  chan struct{} // closed when the members have changed
 }
@@ -100,7 +102,7 @@ func New(cfg Config) (*Group, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	g := &Group{
 		cfg: cfg, redis: goredis.NewClient(opt), prefix: "ado-port:" + cfg.Name + ":",
-		failing: errors.New("redis was not asked yet"), wake: make(chan struct{}, 1), changed: make(chan struct{}),
+		failing: errors.New("redis was not asked yet"), since: time.Now(), wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	if cfg.Directory != "" {
 		epoch, err := os.ReadFile(g.epochFile())
@@ -198,7 +200,9 @@ func (g *Group) fail(ctx context.Context, err error) {
 	err = clean(err)
 	g.mu.Lock()
 	first := g.failing == nil
-	g.failing = err
+	if g.failing = err; first {
+		g.since = time.Now()
+	}
 	t := g.term
 	g.mu.Unlock()
 	if first {
@@ -308,7 +312,11 @@ func (g *Group) note(ctx context.Context, v *view, epoch string, took time.Durat
 	defer g.mu.Unlock()
 	if g.failing != nil {
 		g.cfg.Log.InfoContext(ctx, "redis can be used", "members", len(v.members))
-		g.failing = nil
+		g.failing, g.since = nil, time.Now()
+	}
+	g.leads = ""
+	if owner := v.owners[Seat(Leadership, 0)]; v.members[owner] > 0 {
+		g.leads = owner
 	}
 	if n := max(1, v.alive(present)); n != g.members {
 		g.members = n
@@ -351,9 +359,15 @@ func (g *Group) single(ctx context.Context) error {
 	return nil
 }
 
+// newName is that of a member: the host is for people, the rest makes it a new one.
+func newName() string {
+	host, _ := os.Hostname() // only shown
+	return host + "/" + uuid.NewString()
+}
+
 // join becomes a member under a new name.
 func (g *Group) join(ctx context.Context) (*Term, error) {
-	begun, t := time.Now(), &Term{name: uuid.NewString()}
+	begun, t := time.Now(), &Term{name: newName()}
 	if err := join.Run(ctx, g.redis, nil, g.prefix, t.name, g.last, lifetime.Milliseconds()).Err(); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package replica_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -186,6 +188,64 @@ func TestUser(t *testing.T) {
 	}
 	t.Cleanup(wrong.Start(t.Context()))
 	until(t, "the reason", func() bool { return strings.Contains(wrong.Failing().Error(), "refuses the user or the password") })
+	if text := statusOf(t, wrong); strings.Contains(text, "hunter22") || !strings.Contains(text, "refuses the user or the password") {
+		t.Errorf("the status is %s", text)
+	}
+}
+
+// statusOf is what /status.json shows of a group.
+func statusOf(t *testing.T, g *replica.Group) string {
+	t.Helper()
+	text, err := json.Marshal(g.Status())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Both know who leads as long as Redis can be asked, and since when it cannot. Nobody
+// tells its password.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	join := func() *member {
+		g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.URL()}, Name: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := g.Status(); st.Usable || st.Since.IsZero() || st.Name != "" || st.Leads != "" {
+			t.Errorf("before Redis was asked the status is %+v", st)
+		}
+		g.Join(replica.Family{Name: replica.Leadership, Count: 1, Gained: func(int, *replica.Term) {}, Lost: func(int) {}, Yield: func(int) {}})
+		return newMemberOf(t, g)
+	}
+	a := join()
+	until(t, "one to lead", func() bool { return a.Status().Leader })
+	b := join()
+	until(t, "both to be known", func() bool {
+		x, y := a.Status(), b.Status()
+		return x.Members == 2 && y.Members == 2 && y.Leads != "" && x.Seats["seat"] == seats/2 && y.Seats["seat"] == seats/2
+	})
+	x, y := a.Status(), b.Status()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !x.Usable || !x.Leader || y.Leader || x.Leads != x.Name || y.Leads != x.Name || x.Name == y.Name || len(x.Name) != len(host+"/12345678") || !strings.HasPrefix(x.Name, host+"/") {
+		t.Errorf("the one that leads says %+v, the other one %+v", x, y)
+	}
+	s.Kill()
+	until(t, "an error", func() bool { return b.Failing() != nil })
+	y = b.Status()
+	if text := statusOf(t, b.Group); y.Usable || !y.Since.After(x.Since) || y.Leads != "" || y.Error == "" || strings.Contains(text, s.URL().Reveal()) || strings.Contains(text, "replica-test") {
+		t.Errorf("without Redis the status is %s", text)
+	}
+	s.Again()
+	until(t, "Redis to be used again", func() bool { z := b.Status(); return z.Usable && z.Since.After(y.Since) })
+	var alone *replica.Group
+	if st := alone.Status(); st != nil {
+		t.Errorf("one that is alone has the status %+v", st)
+	}
 }
 
 // A log has the same entries in the same order for everybody, and a file in place of

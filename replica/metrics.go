@@ -2,16 +2,24 @@ package replica
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // A Status is the group as one process sees it.
 type Status struct {
-	Usable         bool           `json:"usable"`
-	Error          string         `json:"error,omitempty"`
-	Members        int            `json:"members"`
-	Seats          map[string]int `json:"seats"` // that this process has, by what they are for
+	Usable bool      `json:"usable"`
+	Since  time.Time `json:"since"` // when Usable became what it is
+	Error  string    `json:"error,omitempty"`
+	// Name is that of this process, Leads that of the one that leads: the host, and what
+	// tells processes of one host apart. Empty: it is not a member now, nobody leads, or
+	// nobody can know.
+	Name           string         `json:"name,omitempty"`
+	Leads          string         `json:"leads,omitempty"`
+	Members        int            `json:"members"` // as Redis has last said
+	Seats          map[string]int `json:"seats"`   // that this process has, by what they are for
 	Leader         bool           `json:"leader"`
 	LatencySeconds float64        `json:"latencySeconds"` // of the last sign of life
 }
@@ -26,15 +34,34 @@ func (g *Group) Status() *Status {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := &Status{Usable: g.failing == nil, Members: max(1, g.members), Seats: map[string]int{}, LatencySeconds: g.latency.Seconds()}
+	s := &Status{Usable: g.failing == nil, Since: g.since, Members: max(1, g.members), Seats: map[string]int{}, LatencySeconds: g.latency.Seconds()}
 	if g.failing != nil {
 		s.Error = g.failing.Error()
+	}
+	if g.term != nil {
+		s.Name = shown(g.term.name)
 	}
 	for _, f := range g.families {
 		s.Seats[f.Name] = len(f.own)
 	}
 	s.Leader = s.Seats[Leadership] > 0
+	switch {
+	case s.Leader:
+		s.Leads = s.Name
+	case s.Usable:
+		s.Leads = shown(g.leads)
+	}
 	return s
+}
+
+// shown is the name of a member for people: the identifier behind its host is cut.
+func shown(name string) string {
+	const enough = 8
+	host, id, ok := strings.Cut(name, "/")
+	if !ok || len(id) <= enough {
+		return name
+	}
+	return host + "/" + id[:enough]
 }
 
 // register adds the metrics.

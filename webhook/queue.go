@@ -15,6 +15,9 @@ type Queue struct {
 	Working       int     `json:"workingObjects"`
 	Delayed       int     `json:"delayedObjects"` // whose deliveries failed and wait for their next try
 	DeadLetters   int     `json:"deadLetters"`
+	// SharedDepth is how many deliveries wait for all processes that share a Redis; absent
+	// for one that is alone, or while Redis cannot be asked.
+	SharedDepth *int `json:"sharedDepth,omitempty"`
 }
 
 const (
@@ -70,5 +73,6 @@ func (s *Server) Queue() Queue {
 	st := sp.Stats()
 	q.Usable, q.Depth, q.Bytes, q.Strangers = q.Error == "", st.Depth, st.Bytes, st.Strangers
 	q.OldestSeconds, q.Working, q.Delayed, q.DeadLetters = st.OldestAge.Seconds(), st.Working, st.Delayed, st.DeadLetters
+	q.SharedDepth = st.Shared
 	return q
 }

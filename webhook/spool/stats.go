@@ -11,6 +11,7 @@ type Stats struct {
 	Delayed     int           // objects that failed and wait for their next try
 	OldestAge   time.Duration // of the oldest waiting delivery; 0 when none waits
 	DeadLetters int
+	Shared      *int // deliveries that wait for all processes; nil: there is one, or nobody can know
 	InMemory    bool // nothing survives the process
 }
 

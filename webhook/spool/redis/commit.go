@@ -19,7 +19,7 @@ const (
 	storeWait  = 5 * time.Second // of one call
 	copyWait   = 2 * time.Second // for the copies of Redis
 	ackCount   = 500             // deliveries that one call deletes
-	deadEvery  = 2 * time.Second // between two looks at how many dead letters there are
+	countEvery = 2 * time.Second // between two looks at how much there is for all processes
 )
 
 // A put is a delivery that waits to be stored.
@@ -106,11 +106,11 @@ func (s *Spool) commits(ctx context.Context) {
 		if closed {
 			return
 		}
-		if time.Since(counted) >= deadEvery {
+		if time.Since(counted) >= countEvery {
 			counted = time.Now()
-			s.countDead(last)
+			s.count(last)
 		}
-		wait := deadEvery
+		wait := countEvery
 		if len(left) > 0 || s.anyLeaving() {
 			wait = pause
 		}
@@ -309,15 +309,20 @@ func (s *Spool) anyLeaving() bool {
 	return false
 }
 
-// countDead looks how many dead letters there are.
-func (s *Spool) countDead(ctx context.Context) {
+// count looks how many deliveries wait for all processes, and how many dead letters
+// there are.
+func (s *Spool) count(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
-	n, err := s.group.Redis().ZCard(ctx, s.group.Prefix()+"dead:order").Result()
-	if err != nil && !errors.Is(err, goredis.Nil) {
-		return
-	}
+	pipe := s.group.Redis().Pipeline()
+	dead, load := pipe.ZCard(ctx, s.group.Prefix()+"dead:order"), pipe.HGet(ctx, s.group.Prefix()+"load", "count")
+	_, err := pipe.Exec(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead = int(n)
+	s.waiting = nil
+	if err != nil && !errors.Is(err, goredis.Nil) { // nothing was ever stored
+		return
+	}
+	n, _ := load.Int()
+	s.dead, s.waiting = int(dead.Val()), &n
 }

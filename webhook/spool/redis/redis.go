@@ -55,7 +55,8 @@ type Spool struct {
 	open    *batch
 	acks    []ack
 	failing error
-	dead    int // dead letters, as of the last look
+	dead    int  // dead letters, as of the last look that succeeded
+	waiting *int // deliveries of all processes, as of the last look; nil: it failed
 	closed  bool
 
 	wake    chan struct{}   // the committer has something to do
@@ -322,12 +323,13 @@ func (s *Spool) Close() error {
 	return nil
 }
 
-// Stats reports what this process has to handle, and all dead letters.
+// Stats reports what this process has to handle, how much all have, and all dead
+// letters.
 func (s *Spool) Stats() spool.Stats {
 	st := s.line.Stats()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.DeadLetters = s.dead
+	st.DeadLetters, st.Shared = s.dead, s.waiting
 	return st
 }
 

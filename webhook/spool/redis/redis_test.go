@@ -106,6 +106,7 @@ func TestOrder(t *testing.T) {
 		[]*process{a, b}[n%2].accept(delivery("k", n))
 	}
 	a.until("one to know all", func() bool { return a.Stats().Depth+b.Stats().Depth == 6 })
+	a.until("both to know how many wait for all", func() bool { return a.shared() == 6 && b.shared() == 6 })
 	of := a
 	if b.Stats().Depth > 0 {
 		of = b
@@ -124,7 +125,18 @@ func TestOrder(t *testing.T) {
 		t.Errorf("claim %q, attempt %d", got, c.Deliveries[0].Attempt)
 	}
 	of.Finish(c, nil)
-	of.until("everything to be done", func() bool { return s.Do("HGET ado-port:test:load count") == "$1" && of.Stats().Depth == 0 })
+	of.until("everything to be done", func() bool {
+		return s.Do("HGET ado-port:test:load count") == "$1" && of.Stats().Depth == 0 && a.shared() == 0
+	})
+}
+
+// shared is how many deliveries wait for all processes; -1: nobody can know.
+func (p *process) shared() int {
+	n := p.Stats().Shared
+	if n == nil {
+		return -1
+	}
+	return *n
 }
 
 // What one has accepted, another one recognizes.
@@ -281,7 +293,7 @@ func TestRedisKilled(t *testing.T) {
 	if _, err := a.Accept(ctx, delivery("k", 100), nil); err == nil {
 		t.Error("a delivery is accepted without Redis")
 	}
-	a.until("an error", func() bool { return a.Failing() != nil })
+	a.until("an error", func() bool { return a.Failing() != nil && a.shared() < 0 })
 	s.Again()
 	a.until("Redis to be used", func() bool { return a.Failing() == nil })
 	a.Start()
