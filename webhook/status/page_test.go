@@ -82,7 +82,7 @@ func TestPageShowsEverySection(t *testing.T) {
 	})
 	page := show(t, s).Body.String()
 	for id, want := range map[string][]string{
-		"problems":     {"https://dev.azure.com/acme does not answer since", "Port refuses the credential", "disk is full", "the last resync failed: Payments: 503", "expressions of the mapping fail: 1", "deliveries that were given up: 2", "that https://dev.azure.com/acme refused: 1", "cannot be claimed: no answer"},
+		"problems":     {"https://dev.azure.com/acme does not answer since", "Port refuses the credential", "disk is full", "the last resync failed: Payments: 503", "expressions of the mapping fail: 1", "deliveries that were given up: 2", "that https://dev.azure.com/acme refused: 1", "cannot be claimed: no answer", "Redis cannot be used since 03:04:05 UTC: dial tcp", "storage queue cannot be read since 03:04:05 UTC: status 503"},
 		"now":          {"A full resync runs", "Asked for by schedule", "pauses of 2 min", "repository (resources[1])", "Payments: 1,200 listed, 7 written", "and 3 more", "syncing"},
 		"resyncs":      {"2 of 3 resyncs completed", "Payments: 503", "(incremental)", "applied to records of", "no call"},
 		"kinds":        {"not complete", "Payments: 503 Service Unavailable", "Refused by Port: 2 of board", "Not read: Payments, 3 records: 503", "left out here", "did not run"},
@@ -91,10 +91,17 @@ func TestPageShowsEverySection(t *testing.T) {
 		"live":         {"7 deliveries wait, the oldest for 3s", "1,264 live events were handled in the last hour, at most 1234 in a minute", "102ms on average and at most 3s"},
 		"dead-letters": {"Deliveries that were given up: 2", "git.push", "boom after 5 tries", "Handle all once more"},
 		"hooks":        {"good: 108", "off: 2", "Refused: git.push", "Not known: list: 403"},
-		"actions":      {"under way: 1, waiting: 2", "3 succeeded, 4 failed, 5 canceled", "run-1 deploy running", "no answer"},
-		"audit":        {"deleted", "gone from Azure DevOps", "properties.state", "git.push e-1"},
-		"config":       {"OCEAN__BASE_URL https://x.example environment", "[redacted]", "OCEAN__CLIENT_TIMEOUT 1m0s"},
-		"demo":         {"Port is away: on", "Bug #1 moved", "state New → Done, 7 ms"},
+		"replica": {
+			"Alive, when Redis last answered 3", "This process is ado-port-1/6ba7b810 . Who leads is not known.", "Parts of the queue here 21",
+			"Deliveries that wait for all 1,300 Dead letters of all 2", "Redis cannot be used since 03:04:05 UTC", "dial tcp: connection refused",
+		},
+		"storage-queue": {
+			"https://acme.queue.core.windows.net/hooks", "Queue cannot be read", "Received 1,200", "Dead letters of them 2", "cannot be read since 03:04:05 UTC", "status 503 ServerBusy",
+		},
+		"actions": {"under way: 1, waiting: 2", "3 succeeded, 4 failed, 5 canceled", "run-1 deploy running", "no answer"},
+		"audit":   {"deleted", "gone from Azure DevOps", "properties.state", "git.push e-1"},
+		"config":  {"OCEAN__BASE_URL https://x.example environment", "[redacted]", "OCEAN__CLIENT_TIMEOUT 1m0s"},
+		"demo":    {"Port is away: on", "Bug #1 moved", "state New → Done, 7 ms"},
 	} {
 		got := section(page, id)
 		for _, w := range want {
@@ -117,6 +124,72 @@ func TestEmptyPage(t *testing.T) {
 	}
 	if strings.Contains(page, "<button") || strings.Contains(page, "Needs attention") {
 		t.Error("there are buttons, or problems")
+	}
+	if strings.Contains(page, `id="replica"`) || strings.Contains(page, `id="storage-queue"`) {
+		t.Error("there is a group of processes, or a storage queue")
+	}
+}
+
+// What the page says of a group of processes and of a storage queue, and when it asks for
+// attention.
+func TestShared(t *testing.T) {
+	t.Parallel()
+	const url = `"url":"https://acme.queue.core.windows.net/hooks"`
+	for name, tt := range map[string]struct {
+		replica, storage, queue string
+		want                    map[string]string // by section
+		lacks                   string            // nowhere on the page
+		problem                 bool
+	}{
+		"leads": {
+			replica: `{"usable":true,"name":"a/1","leads":"a/1","leader":true,"members":2,"seats":{"partition":32,"leader":1}}`, queue: `{"kind":"redis","usable":true,"sharedDepth":0}`,
+			storage: `{` + url + `,"activity":"waiting","state":"reachable","received":3}`,
+			want: map[string]string{
+				"replica":       "Alive 2 Redis answers Parts of the queue here 32 Deliveries that wait for all 0 Dead letters of all 0 This process is a/1 . It leads.",
+				"storage-queue": "Queue empty, asked again soon Last read never Received 3 Dead letters of them 0",
+			},
+		},
+		"another one leads": {
+			replica: `{"usable":true,"name":"a/1","leads":"b/2","members":2}`, queue: `{"kind":"redis","usable":true}`,
+			// That it was away is old news: it is not asked any more.
+			storage: `{` + url + `,"activity":"not reading","state":"unreachable"}`,
+			want:    map[string]string{"replica": "b/2 leads.", "storage-queue": "Queue read by the one that leads"},
+			lacks:   "wait for all", // is not known
+		},
+		"nobody leads": {
+			replica: `{"usable":true,"name":"a/1","members":1}`, want: map[string]string{"replica": "Nobody leads yet."},
+		},
+		"no member": {
+			replica: `{"usable":false,"error":"gone","members":1}`, want: map[string]string{"replica": "This process is no member now. Who leads is not known.", "problems": "gone"}, problem: true,
+		},
+		"reads": {
+			storage: `{` + url + `,"activity":"reading","state":"reachable","lastError":"of before"}`, want: map[string]string{"storage-queue": "Queue can be read"},
+		},
+		"begins": {
+			storage: `{` + url + `,"activity":"not reading","state":"not asked"}`, want: map[string]string{"storage-queue": "Queue not read yet"},
+		},
+		"full": {
+			storage: `{` + url + `,"activity":"held","state":"reachable","held":"too many wait"}`, want: map[string]string{"storage-queue": "not read further", "problems": "too many wait"}, problem: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			more := status.Sections{}
+			for name, text := range map[string]string{"replica": tt.replica, "storageQueue": tt.storage, "queue": tt.queue} {
+				if text != "" {
+					more[name] = func() any { return json.RawMessage(text) }
+				}
+			}
+			page := show(t, site(t, status.SiteConfig{More: more})).Body.String()
+			for id, want := range tt.want {
+				if got := section(page, id); !strings.Contains(got, want) {
+					t.Errorf("section %s lacks %q: %s", id, want, got)
+				}
+			}
+			if tt.lacks != "" && strings.Contains(page, tt.lacks) || strings.Contains(page, "Needs attention") != tt.problem {
+				t.Errorf("the page has %q, or its problems are %q", tt.lacks, section(page, "problems"))
+			}
+		})
 	}
 }
 

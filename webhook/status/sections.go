@@ -39,7 +39,7 @@ func (s *Site) render(v *view) []byte {
 		})
 	}
 	for _, section := range []func(*markup){
-		v.showDemo, v.showNow, v.showResyncs, v.showKinds, v.showDeletions, v.showExpressions, v.showLive, v.showDead, v.showHooks, v.showActions, v.showAudit, v.showConfig,
+		v.showDemo, v.showNow, v.showResyncs, v.showKinds, v.showDeletions, v.showExpressions, v.showLive, v.showDead, v.showHooks, v.showReplica, v.showStorage, v.showActions, v.showAudit, v.showConfig,
 	} {
 		section(&m)
 	}

@@ -99,6 +99,87 @@ func (v *view) showHooks(m *markup) {
 	})
 }
 
+// showReplica is about the processes that share the work, where there are some.
+func (v *view) showReplica(m *markup) {
+	r := v.Replica
+	if r == nil {
+		return
+	}
+	m.section("replica", half, "Processes that share the work", func() {
+		m.putf("<dl class=\"figures\">\n")
+		if r.Usable {
+			m.figure("Alive", r.Members)
+			m.figure("Redis", literal("answers"))
+		} else {
+			m.figure("Alive, when Redis last answered", r.Members)
+			m.figure("Redis", literal(`<span class="bad">cannot be used</span>`))
+		}
+		m.figure("Parts of the queue here", r.Seats[partition])
+		if v.Queue.SharedDepth != nil {
+			m.figure("Deliveries that wait for all", *v.Queue.SharedDepth)
+			m.figure("Dead letters of all", v.Queue.DeadLetters)
+		}
+		m.putf("</dl>\n<p>")
+		if r.Name != "" {
+			m.putf("This process is <code>%s</code>. ", r.Name)
+		} else {
+			m.putf("This process is no member now. ")
+		}
+		switch {
+		case r.Leader:
+			m.putf("It leads.")
+		case r.Leads != "":
+			m.putf("<code>%s</code> leads.", r.Leads)
+		case r.Usable:
+			m.putf("Nobody leads yet.")
+		default:
+			m.putf("Who leads is not known.")
+		}
+		m.putf("</p>")
+		if !r.Usable {
+			m.putf("\n<p class=\"bad\">Redis cannot be used since %s (%s): %s</p>", clock(r.Since), ago(v.Now, r.Since), r.Error)
+		}
+	})
+}
+
+// showStorage is about the storage queue, where there is one.
+func (v *view) showStorage(m *markup) {
+	s := v.Storage
+	if s == nil {
+		return
+	}
+	m.section("storage-queue", half, "Storage queue", func() {
+		m.putf("<p><code>%s</code></p>\n<dl class=\"figures\">\n", s.URL)
+		state := literal("can be read")
+		switch {
+		case s.Activity == notReading && v.Replica != nil && !v.Replica.Leader:
+			state = "read by the one that leads"
+		case s.Activity == notReading, s.State == "not asked":
+			state = "not read yet"
+		case s.Away():
+			state = `<span class="bad">cannot be read</span>`
+		case s.Held != "":
+			state = `<span class="bad">not read further</span>`
+		case s.Activity == "waiting":
+			state = "empty, asked again soon"
+		}
+		m.figure("Queue", state)
+		m.figure("Last read", ago(v.Now, s.LastRead))
+		m.figure("Received", s.Received)
+		m.figure("Dead letters of them", s.Poisoned)
+		m.putf("</dl>")
+		if s.Held != "" {
+			m.putf("\n<p class=\"bad\">Events stay in the queue until they can be stored here: %s</p>", s.Held)
+		}
+		if s.Away() {
+			m.putf("\n<p class=\"bad\">It cannot be read since %s (%s).</p>", clock(s.Since), ago(v.Now, s.Since))
+		}
+		if s.LastError != "" {
+			m.putf("\n<p>Last error, %s: <span%s>%s</span></p>", ago(v.Now, s.LastErrorAt), when(s.Away(), ` class="bad"`), s.LastError)
+		}
+	})
+}
+
 func (v *view) showActions(m *markup) {
 	a := v.Actions
 	if a == nil {

@@ -24,6 +24,8 @@ type view struct {
 	DeadLetters    []letter    `json:"deadLetters"`
 	Config         []setting   `json:"config"`
 	Actions        *actions    `json:"actions"`
+	Replica        *replica    `json:"replica"`      // nil: this process is alone
+	Storage        *storage    `json:"storageQueue"` // nil: events are posted
 	Demo           *demo       `json:"demo"`
 
 	Token    string `json:"-"`
@@ -50,7 +52,43 @@ type queue struct {
 	Working       int64   `json:"workingObjects"`
 	Delayed       int64   `json:"delayedObjects"`
 	DeadLetters   int64   `json:"deadLetters"`
+	SharedDepth   *int64  `json:"sharedDepth"` // nil: not known
 }
+
+// replica is the group of processes that share a Redis, as this one sees it.
+type replica struct {
+	Usable  bool             `json:"usable"`
+	Since   time.Time        `json:"since"`
+	Error   string           `json:"error"`
+	Name    string           `json:"name"`
+	Leads   string           `json:"leads"`
+	Leader  bool             `json:"leader"`
+	Members int64            `json:"members"`
+	Seats   map[string]int64 `json:"seats"`
+}
+
+// partition is what the seats are for that are parts of the queue.
+const partition = "partition"
+
+// storage is the storage queue that events come through.
+type storage struct {
+	URL         string    `json:"url"`
+	Activity    string    `json:"activity"`
+	State       string    `json:"state"`
+	Since       time.Time `json:"since"`
+	LastRead    time.Time `json:"lastRead"`
+	Received    int64     `json:"received"`
+	Poisoned    int64     `json:"poisoned"`
+	LastError   string    `json:"lastError"`
+	LastErrorAt time.Time `json:"lastErrorAt"`
+	Held        string    `json:"held"`
+}
+
+// Away says that this process tries to read the queue and cannot.
+func (s *storage) Away() bool { return s.State == "unreachable" && s.Activity != notReading }
+
+// notReading is the activity of a process that leaves the queue to another one.
+const notReading = "not reading"
 
 type hookState struct {
 	Organization  string           `json:"organization"`
@@ -211,7 +249,7 @@ func (v *view) Problems() (out []problem) {
 	}
 	of := func(name string, h *health) {
 		if h.State == "unreachable" {
-			add("now", "%s does not answer since %s: %s", name, h.Since.UTC().Format(time.TimeOnly+" UTC"), h.LastError)
+			add("now", "%s does not answer since %s: %s", name, clock(h.Since), h.LastError)
 		}
 		if h.State != "" && !h.CredentialOK {
 			add("now", "%s refuses the credential", name)
@@ -239,6 +277,15 @@ func (v *view) Problems() (out []problem) {
 	if v.Queue.DeadLetters > 0 {
 		add("dead-letters", "deliveries that were given up: %d", v.Queue.DeadLetters)
 	}
+	if r := v.Replica; r != nil && !r.Usable {
+		add("replica", "Redis cannot be used since %s: %s", clock(r.Since), r.Error)
+	}
+	if s := v.Storage; s != nil && s.Away() {
+		add("storage-queue", "the storage queue cannot be read since %s: %s", clock(s.Since), s.LastError)
+	}
+	if s := v.Storage; s != nil && s.Held != "" {
+		add("storage-queue", "events stay in the storage queue until they can be stored here: %s", s.Held)
+	}
 	if v.Actions != nil && v.Actions.LastClaim.Error != "" {
 		add("actions", "runs of self-service actions cannot be claimed: %s", v.Actions.LastClaim.Error)
 	}
@@ -252,6 +299,9 @@ func (v *view) Problems() (out []problem) {
 	}
 	return out
 }
+
+// clock is a time of today for people.
+func clock(t time.Time) string { return t.UTC().Format(time.TimeOnly + " UTC") }
 
 // State is the page in a word or two, for its title.
 func (v *view) State() string {
