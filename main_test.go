@@ -43,6 +43,7 @@ import (
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
+	"github.com/ado-port/ado-port/replica/replicatest"
 	"github.com/ado-port/ado-port/webhook/queue/queuetest"
 )
 
@@ -794,6 +795,64 @@ func TestStorageQueue(t *testing.T) {
 	delete(b.environ, "OCEAN__HOOKS__STORAGE_ACCOUNT_KEY")
 	b.service(t)
 	b.untilConsumers(t, n, 0)
+}
+
+// What is shown of several processes and of a storage queue holds no secret, whether they
+// fare well or not.
+func TestStatusOfSharedQueues(t *testing.T) {
+	t.Parallel()
+	redis := replicatest.Start(t)
+	b := newLiveBench(t)
+	b.useQueue(t)
+	b.environ["OCEAN__SHARED_QUEUE_URL"] = redis.URL().Reveal()
+	b.service(t)
+	b.ready(t)
+	b.queues.Put(queuePath, "%%%", 0)
+	want := func(paths map[string]string) {
+		t.Helper()
+		b.untilStatus(t, paths)
+		for _, path := range []string{"/status.json", "/"} {
+			status, text := b.ask(t, http.MethodGet, path, "hook-secret", nil)
+			if status != http.StatusOK || !strings.Contains(text, queuePath) {
+				t.Errorf("%s is answered %d, without the queue: %s", path, status, text)
+			}
+			for _, secret := range []string{accountKey, redis.Password(), pat, "port-secret-that-nobody-may-see", "hook-secret"} {
+				if strings.Contains(text, secret) {
+					t.Errorf("%s shows the secret %s", path, secret)
+				}
+			}
+		}
+	}
+	want(map[string]string{
+		"replica.usable": "true", "replica.members": "1", "replica.leader": "true", "replica.seats.partition": "64", "queue.kind": "redis", "queue.sharedDepth": "0",
+		"queue.deadLetters": "1", "storageQueue.state": "reachable", "storageQueue.poisoned": "1",
+	})
+	redis.Kill()
+	b.queues.Put(queuePath, "%%%", 0)
+	want(map[string]string{"replica.usable": "false", "replica.leads": "", "queue.sharedDepth": ""})
+}
+
+// untilStatus waits until /status.json has these values.
+func (b *liveBench) untilStatus(t *testing.T, paths map[string]string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		_, doc := b.ask(t, http.MethodGet, "/status.json", "hook-secret", nil)
+		wrong := ""
+		for path, want := range paths {
+			if gjson.Get(doc, path).String() != want {
+				wrong = path
+			}
+		}
+		if wrong == "" && doc != "" {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%s is not %q in\n%s", wrong, paths[wrong], doc)
+		}
+		runtime.Gosched()
+	}
 }
 
 // untilConsumers waits for so many web hooks and subscriptions that use the queue.

@@ -45,6 +45,9 @@ func Start(tb testing.TB) *Server {
 // URL is its address.
 func (s *Server) URL() port.Secret { return s.As("", password) }
 
+// Password is the one in URL.
+func (s *Server) Password() string { return password }
+
 // As is its address for a user.
 func (s *Server) As(user, password string) port.Secret {
 	return port.Secret(fmt.Sprintf("redis://%s:%s@127.0.0.1:%d/0", user, password, s.port))
