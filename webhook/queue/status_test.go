@@ -2,8 +2,6 @@ package queue_test
 
 import (
 	"encoding/json"
-	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,7 +77,7 @@ func TestStatus(t *testing.T) {
 func TestStatusShowsNoSignature(t *testing.T) {
 	t.Parallel()
 	q, err := queue.New(queue.Config{
-		URL: "https://user:word@acme.queue.core.windows.net/hooks?sig=signature#fragment", Account: "acme", Key: key, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		URL: "https://user:word@acme.queue.core.windows.net/hooks?sig=signature#fragment", Account: "acme", Key: key,
 	})
 	if err != nil {
 		t.Fatal(err)
