@@ -20,7 +20,7 @@ func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stats()
-	st.DeadLetters, st.InMemory = s.deadCount, s.lock == nil
+	st.DeadLetters, st.InMemory = s.deadCount, s.cfg.Directory == ""
 	return st
 }
 
