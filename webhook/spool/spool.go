@@ -238,8 +238,7 @@ func (s *Spool) inspect(ctx context.Context, path string) error {
 	return s.load(ctx)
 }
 
-// unlock gives the directory back. The lock stays what it is, because Stats may ask
-// for it at any time.
+// unlock gives the directory back.
 func (s *Spool) unlock() {
 	if s.lock != nil {
 		_ = s.lock.Close()
