@@ -44,6 +44,7 @@ import (
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
 	"github.com/ado-port/ado-port/replica/replicatest"
+	"github.com/ado-port/ado-port/service"
 	"github.com/ado-port/ado-port/webhook/queue/queuetest"
 )
 
@@ -365,7 +366,7 @@ func TestDemo(t *testing.T) {
 func TestHelpNamesEveryVariable(t *testing.T) {
 	t.Parallel()
 	_, out, _ := start(t, t.Context(), []string{"help", "config"}, map[string]string{})
-	rows, _, err := ocean.Describe[config]()
+	rows, _, err := ocean.Describe[service.Config]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -383,7 +384,7 @@ func TestHelpNamesEveryVariable(t *testing.T) {
 // go test -run TestGeneratedTables -update .
 func TestGeneratedTables(t *testing.T) {
 	t.Parallel()
-	rows, without, err := ocean.Describe[config]()
+	rows, without, err := ocean.Describe[service.Config]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -1883,32 +1884,6 @@ func seriesTable(all map[string]*seriesDoc) string {
 	return b.String()
 }
 
-// BenchmarkScrape is what a scrape costs the service.
-func BenchmarkScrape(b *testing.B) {
-	p := &process{Process: ocean.Process{Environ: map[string]string{
-		"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "secret", "APPLICATION__PORT": "0", "OCEAN__STATE_DIRECTORY": b.TempDir(),
-		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL": "https://dev.azure.com/contoso", "OCEAN__INTEGRATION__CONFIG__PERSONAL_ACCESS_TOKEN": pat,
-	}, Dir: b.TempDir(), Out: io.Discard, Err: io.Discard, Masker: port.NewMasker()}}
-	cfg, eff, err := p.load(nil, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	a, err := newApp(b.Context(), p, cfg, eff)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer a.records.Close()
-	b.ReportAllocs()
-	for b.Loop() {
-		w := httptest.NewRecorder()
-		a.server.ServeHTTP(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/metrics", nil))
-		if w.Code != http.StatusOK {
-			b.Fatal(w.Code)
-		}
-		b.ReportMetric(float64(w.Body.Len()), "bytes/scrape")
-	}
-}
-
 // TestMain runs the tests, or in a process of its own what BenchmarkResync measures.
 func TestMain(m *testing.M) {
 	switch os.Getenv("ADO_PORT_BENCHMARK") {
@@ -2029,7 +2004,7 @@ func BenchmarkResync(b *testing.B) {
 
 // addRun makes a run of the pipeline pending.
 func (b *liveBench) addRun() (id string) {
-	return b.catalog.AddRun("my-azure-devops-integration", triggerPipeline, fmt.Sprintf(`{"project":"Payments","pipelineId":"%d"}`, b.build.Pipeline.ID))
+	return b.catalog.AddRun("my-azure-devops-integration", "trigger_pipeline", fmt.Sprintf(`{"project":"Payments","pipelineId":"%d"}`, b.build.Pipeline.ID))
 }
 
 // wantRun waits until Port shows a run so.
