@@ -1228,6 +1228,8 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.environ["OCEAN__STATE_DIRECTORY"] = filepath.Join(dir, "state")
+	b.environ["OCEAN__EVENT_LISTENER__TYPE"] = "WEBHOOK"
+	b.environ["OCEAN__EVENT_LISTENER__APP_HOST"] = b.environ["OCEAN__BASE_URL"]
 	o := &observed{liveBench: b, stop: b.service(t)}
 	o.shows(t, "ado_port_state_usable 0", "ado_port_state_on_disk 1")
 	_, doc := b.ask(t, http.MethodGet, "/status.json", "hook-secret", nil)
@@ -1250,6 +1252,9 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	event := `{"eventType":"git.push","resource":{"repository":{"id":"` + b.repository.ID + `","project":{"id":"` + b.project.ID + `"}}}}`
 	if got := b.post(t, hooks.Route, "hook-secret", []byte(event)); got != http.StatusServiceUnavailable {
 		t.Errorf("a delivery is answered %d, want 503", got)
+	}
+	if got := b.post(t, "/resync", "hook-secret", nil); got != http.StatusServiceUnavailable {
+		t.Errorf("a request for a resync is answered %d, want 503", got)
 	}
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)

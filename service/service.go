@@ -64,7 +64,6 @@ func Run(ctx context.Context, opt Options) error {
 // directory that was named can be used. It returns nil then, and at the end of ctx.
 func await(ctx context.Context, opt Options, why error) error {
 	s := &Service{Clients: newBare(opt), waiting: true, woken: listener.NewWaker()}
-	s.leader = leader.New(leader.Config{Wake: s.woken.Ask}) // the resync at the start is what is asked for
 	s.Log, _ = opt.Process.NewLog(opt.Config.Application.Level(), false)
 	if err := s.newServer(ctx); err != nil {
 		return err

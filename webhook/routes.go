@@ -206,8 +206,12 @@ func namesLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// resync starts a resync and does not wait for it.
+// resync starts a resync and does not wait for it. A service that waits for something
+// itself takes no request that it would forget.
 func (s *Server) resync(c echo.Context) error {
+	if s.cfg.Ready != nil && !s.cfg.Ready() {
+		return echo.ErrServiceUnavailable
+	}
 	s.cfg.Resync()
 	return c.JSONBlob(http.StatusAccepted, []byte(`{"status":"accepted"}`))
 }
