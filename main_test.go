@@ -16,8 +16,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -482,6 +485,9 @@ type liveBench struct {
 	build      *azuredevopstest.Build // that runs
 	queues     queuetest.Server       // of a storage account
 	environ    map[string]string
+
+	mu      sync.Mutex
+	written map[port.Ref][]string // what requests have made of an entity, in order; as entity shows it
 }
 
 // hookRetry is the pause before a delivery that was refused or not answered is
@@ -506,7 +512,8 @@ func newLiveBench(t *testing.T) *liveBench {
 	}})
 	t.Cleanup(b.ado.Close)
 
-	b.catalog = porttest.New(porttest.Options{ClientID: "cid"})
+	b.written = map[port.Ref][]string{}
+	b.catalog = porttest.New(porttest.Options{ClientID: "cid", Changed: b.changed})
 	t.Cleanup(b.catalog.Close)
 	for _, name := range []string{"repository", "branch", "pull-request", "build"} {
 		b.catalog.AddBlueprint(fmt.Sprintf(`{"identifier":%q,"schema":{"properties":{"state":{"type":"string"}}}}`, name))
@@ -567,7 +574,29 @@ func (b *liveBench) entity(blueprint, identifier string) string {
 	if !ok {
 		return ""
 	}
+	return shown(&e)
+}
+
+// shown is "title: state" of an entity, "" for none.
+func shown(e *porttest.Entity) string {
+	if e == nil {
+		return ""
+	}
 	return e.Title + ": " + e.Property("state")
+}
+
+// changed notes what a request has made of an entity.
+func (b *liveBench) changed(c porttest.Change) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.written[c.Ref] = append(b.written[c.Ref], shown(c.After))
+}
+
+// writes is what requests have made of an entity, in order.
+func (b *liveBench) writes(blueprint, identifier string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.written[port.Ref{Blueprint: blueprint, Identifier: identifier}])
 }
 
 // want waits until an entity is so, and until Azure DevOps knows it was told.
@@ -1089,32 +1118,60 @@ func TestServiceProcess(t *testing.T) {
 	if os.Getenv("ADO_PORT_TEST_PROCESS") == "" {
 		t.Skip("only for tests that start it")
 	}
-	os.Exit(run(t.Context(), ocean.Process{Environ: env.ToMap(os.Environ()), Dir: t.TempDir(), Out: os.Stdout, Err: os.Stderr}))
+	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGTERM)
+	code := run(ctx, ocean.Process{Environ: env.ToMap(os.Environ()), Dir: t.TempDir(), Out: os.Stdout, Err: os.Stderr})
+	stop()
+	os.Exit(code)
 }
 
-// child starts the service in a process of its own.
+// A child is the service in a process of its own.
+type child struct {
+	*exec.Cmd
+
+	out  buffer
+	kill func()
+}
+
+// child starts the service in a process of its own, which kill ends.
 func (b *liveBench) child(t *testing.T, set ...string) (kill func()) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestServiceProcess$")
-	cmd.Env = append(os.Environ(), "ADO_PORT_TEST_PROCESS=1")
+	return b.start(t, set...).kill
+}
+
+// start starts the service in a process of its own.
+func (b *liveBench) start(t *testing.T, set ...string) *child {
+	t.Helper()
+	c := &child{Cmd: exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestServiceProcess$")}
+	c.Env = append(os.Environ(), "ADO_PORT_TEST_PROCESS=1")
 	for name, value := range b.environ {
-		cmd.Env = append(cmd.Env, name+"="+value)
+		c.Env = append(c.Env, name+"="+value)
 	}
-	cmd.Env = append(cmd.Env, set...)
-	var out buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
+	c.Env = append(c.Env, set...)
+	c.Stdout, c.Stderr = &c.out, &c.out
+	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // its error is the kill
+	c.kill = sync.OnceFunc(func() {
+		_ = c.Process.Kill()
+		_ = c.Wait() // its error is the kill
 		if t.Failed() {
-			t.Log(out.String())
+			t.Log(c.out.String())
 		}
 	})
-	t.Cleanup(kill)
-	return kill
+	t.Cleanup(c.kill)
+	return c
+}
+
+// pause stops the process and waits until nothing of it runs any more.
+func (c *child) pause(t *testing.T) {
+	t.Helper()
+	if err := c.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var is syscall.WaitStatus
+	if _, err := syscall.Wait4(c.Process.Pid, &is, syscall.WUNTRACED, nil); err != nil || !is.Stopped() {
+		t.Fatalf("the process was not stopped: status %v, error %v", is, err)
+	}
 }
 
 func TestLiveSurvivesAKill(t *testing.T) {
@@ -1158,6 +1215,148 @@ func TestLiveAfterAnOutage(t *testing.T) {
 	b.child(t, "OCEAN__EVENT_LISTENER__RESYNC_ON_START=false")
 	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
 	b.want(t, "branch", "checkout/feature", "")
+}
+
+// A shared is a bench of two processes that share a Redis, with one address before
+// them that leads to the one that was named last.
+type shared struct {
+	*liveBench
+
+	to atomic.Pointer[url.URL]
+}
+
+// newShared makes everything but the processes.
+func newShared(t *testing.T) *shared {
+	t.Helper()
+	redis := replicatest.Start(t)
+	s := &shared{liveBench: newLiveBench(t)}
+	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(s.to.Load()) }})
+	t.Cleanup(front.Close)
+	s.environ["OCEAN__SHARED_QUEUE_URL"], s.environ["OCEAN__BASE_URL"] = redis.URL().Reveal(), front.URL
+	s.name(t, s.environ["APPLICATION__PORT"])
+	return s
+}
+
+// name says which process, by its port, deliveries and questions go to.
+func (s *shared) name(t *testing.T, port string) {
+	t.Helper()
+	to, err := url.Parse("http://127.0.0.1:" + port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.environ["APPLICATION__PORT"] = port
+	s.to.Store(to)
+}
+
+// looks waits for what processes do without asking Port.
+func (s *shared) looks(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%s: not in time", what)
+		}
+	}
+}
+
+// partitions is into how many parts the deliveries are divided.
+const partitions = 64
+
+// has waits until the process that was named has so many parts, and leads if it must.
+func (s *shared) has(t *testing.T, parts int64, leads bool) {
+	t.Helper()
+	s.looks(t, fmt.Sprintf("%d parts, leading: %v", parts, leads), func() bool {
+		_, text := s.ask(t, http.MethodGet, "/status.json", "hook-secret", nil)
+		is := gjson.Get(text, "replica")
+		return is.Get("seats.partition").Int() == parts && (is.Get("leader").Bool() || !leads)
+	})
+}
+
+// hold has the next write of a branch wait in Port. inHand is closed when it is there;
+// when cut is closed, Port drops the connection without having written anything, so
+// that the same has to be sent again.
+func (s *shared) hold(t *testing.T) (inHand <-chan struct{}, cut chan<- struct{}) {
+	t.Helper()
+	arrived, end := make(chan struct{}), make(chan struct{})
+	branches := func(r *http.Request, _ []byte) bool { return strings.Contains(r.URL.Path, "/branch/") }
+	s.catalog.Fault(porttest.Reset("POST /v1/blueprints/{blueprint}/entities/bulk").When(branches).Times(1).Calling(func() {
+		close(arrived)
+		select {
+		case <-end:
+		case <-t.Context().Done():
+		}
+	}))
+	return arrived, end
+}
+
+// overtake stops a process that has a write in hand until another one has all of its
+// work and has written something newer, and lets it go on until it says that it gives
+// up, or writes. No time is set: the first is stopped for as long as the second needs.
+func (s *shared) overtake(t *testing.T, first *child, cut chan<- struct{}, givesUp string) {
+	t.Helper()
+	first.pause(t)
+	port := s.environ["APPLICATION__PORT"]
+	s.environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
+	s.name(t, strconv.Itoa(freePort(t)))
+	s.start(t)
+	s.has(t, partitions, true)
+	s.ready(t)
+	newer := fmt.Sprintf("main: %q", s.repository.Push("main", azuredevopstest.Files{"newer": "yes"}).ID)
+	s.want(t, "branch", "checkout/main", newer)
+
+	close(cut)
+	if err := first.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	overwritten := func() bool {
+		all := s.writes("branch", "checkout/main")
+		return all[len(all)-1] != newer
+	}
+	s.looks(t, givesUp, func() bool { return strings.Contains(first.out.String(), givesUp) || overwritten() })
+	s.name(t, port)
+	s.has(t, partitions/2, false) // it takes its share again
+	if err := first.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Wait(); err != nil {
+		t.Errorf("the process that was stopped ends with %v", err)
+	}
+	all := s.writes("branch", "checkout/main")
+	if i := slices.Index(all, newer); i < 1 || slices.ContainsFunc(all[i:], func(w string) bool { return w != newer }) {
+		t.Errorf("checkout/main was written as %q; want nothing else from %q on", all, newer)
+	}
+}
+
+// A process that is stopped while it handles an event does not repeat its write when
+// it goes on: another one has handled the event, and newer ones.
+func TestStoppedWhileItHandlesAnEvent(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	first := s.start(t)
+	s.ready(t)
+	s.has(t, partitions, true)
+	inHand, cut := s.hold(t)
+	s.repository.Push("main", azuredevopstest.Files{"a": "b"})
+	<-inHand
+	if err := s.ado.Settled(t.Context()); err != nil { // it has answered everything
+		t.Fatal(err)
+	}
+	s.overtake(t, first, cut, port.ErrFenced.Error())
+}
+
+// Neither does one that is stopped in a resync: another one leads, and resyncs.
+func TestStoppedWhileItResyncs(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	inHand, cut := s.hold(t)
+	first := s.start(t)
+	<-inHand
+	s.overtake(t, first, cut, "this process does not lead any more")
 }
 
 // Of an installation that is split, one process is killed in a resync: the pod of the
