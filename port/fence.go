@@ -3,6 +3,7 @@ package port
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 )
 
@@ -41,4 +42,29 @@ func (k *call) fenced(ctx context.Context) error {
 		return nil
 	}
 	return CheckFence(ctx)
+}
+
+// fencedBody is the body of a call, which asks the fence again whenever a piece of it is
+// read to be sent: a connection may have to be made first, or a large body wait for
+// room, and a process can be stopped meanwhile. A request whose body ends early is not
+// handled.
+func (k *call) fencedBody(ctx context.Context) io.ReadCloser {
+	if check, _ := ctx.Value(fenceKey{}).(func() error); check == nil {
+		return io.NopCloser(k.reader()) // as it is, so that net/http knows that it is in memory
+	}
+	return io.NopCloser(&fencedReader{k.reader(), func() error { return k.fenced(ctx) }})
+}
+
+type fencedReader struct {
+	io.Reader
+
+	check func() error
+}
+
+// Read implements io.Reader.
+func (f *fencedReader) Read(p []byte) (int, error) {
+	if err := f.check(); err != nil {
+		return 0, err
+	}
+	return f.Reader.Read(p)
 }

@@ -175,6 +175,9 @@ func (c *Client) attempt(caller context.Context, k *call, token string, timeout 
 		return nil, err
 	}
 	res, err := c.cfg.Transport.RoundTrip(req)
+	if errors.Is(err, ErrFenced) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fail(err, !unsent(err))
 	}
@@ -216,18 +219,18 @@ func (c *Client) request(ctx context.Context, k *call, token string) (*http.Requ
 	}
 	if k.bodies != nil || k.body != nil {
 		req.Header["Content-Type"] = []string{"application/json"}
-		req.GetBody = k.reader
-		req.Body, _ = k.reader()
+		req.GetBody = func() (io.ReadCloser, error) { return k.fencedBody(ctx), nil }
+		req.Body = k.fencedBody(ctx)
 		req.ContentLength = k.size()
 	}
 	return req, nil
 }
 
-func (k *call) reader() (io.ReadCloser, error) {
+func (k *call) reader() io.Reader {
 	if k.bodies != nil {
-		return io.NopCloser(bulkReader(k.bodies)), nil
+		return bulkReader(k.bodies)
 	}
-	return io.NopCloser(bytes.NewReader(k.body)), nil
+	return bytes.NewReader(k.body)
 }
 
 func (k *call) size() int64 {
