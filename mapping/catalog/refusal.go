@@ -80,8 +80,11 @@ func (s *Session) refuse(d *draft, err error) {
 	if ok {
 		reason = fmt.Sprintf("%d %s: %s", ee.Status, ee.Code, ee.Message)
 	}
-	if ok && ee.Code == notSent {
+	switch {
+	case ok && ee.Code == notSent:
 		reason = ee.Message
+	case ok && ee.Status == 0 && ee.Cause != nil: // Port has not answered, or was not asked
+		reason = ee.Cause.Error()
 	}
 	d.count(Refused)
 	if s.opt.Plan != nil && ok && ee.Ref.Identifier != "" {

@@ -489,6 +489,9 @@ func TestEndedContext(t *testing.T) {
 		if s.Err() == nil {
 			t.Error("nothing says that the entity was not written")
 		}
+		if list := s.Refusals(); len(list) != 1 || !strings.Contains(list[0].Reason, "context canceled") {
+			t.Errorf("refusals\n%s\nwant one that says why", refusals(s))
+		}
 	})
 }
 
