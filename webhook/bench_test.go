@@ -18,7 +18,10 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/replica"
+	"github.com/ado-port/ado-port/replica/replicatest"
 	"github.com/ado-port/ado-port/webhook"
+	"github.com/ado-port/ado-port/webhook/spool/redis"
 )
 
 // parse reads the envelope as the service does, as far as the room needs it.
@@ -64,10 +67,31 @@ func (f handlerFunc) Handle(ctx context.Context, key string, deliveries []webhoo
 
 // BenchmarkAccept measures deliveries from HTTP request to durable answer, the
 // senders on the same machine: over loopback with connections kept open.
-func BenchmarkAccept(b *testing.B) {
+func BenchmarkAccept(b *testing.B) { benchmarkAccept(b, func(*testing.B, *webhook.Config) {}) }
+
+// BenchmarkAcceptShared is BenchmarkAccept where deliveries go to a Redis that writes
+// each change to its disk before it answers, as processes that share the work have one.
+func BenchmarkAcceptShared(b *testing.B) {
+	benchmarkAccept(b, func(b *testing.B, cfg *webhook.Config) {
+		b.Helper()
+		g, err := replica.New(replica.Config{Settings: replica.Settings{URL: replicatest.Start(b).URL()}, Name: "bench"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(g.Start(b.Context()))
+		wait(b, "Redis", func() bool { return g.Failing() == nil })
+		cfg.Spool = redis.Opener(g, 0)
+	})
+}
+
+// benchmarkAccept is BenchmarkAccept with what change makes of the server.
+func benchmarkAccept(b *testing.B, change func(b *testing.B, cfg *webhook.Config)) {
+	b.Helper()
 	for _, senders := range []int{1, 16, 64} {
 		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
-			s := serve(b, webhook.Config{Directory: b.TempDir(), Settings: webhook.Settings{SpoolMaxDeliveries: 1 << 30, SpoolMaxBytes: 1 << 40}})
+			cfg := webhook.Config{Directory: b.TempDir(), Settings: webhook.Settings{SpoolMaxDeliveries: 1 << 30, SpoolMaxBytes: 1 << 40}}
+			change(b, &cfg)
+			s := serve(b, cfg)
 			var next atomic.Int64
 			took := make([][]time.Duration, senders)
 			b.ResetTimer()
