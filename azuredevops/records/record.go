@@ -15,7 +15,9 @@ import (
 //	length of the payload      4
 //	name                      16
 //	length of the value        4
-//	flags                      4, packed or not, or that there is no value any more
+//	flags                      2, packed or not, or that there is no value any more
+//	length of the part of the
+//	value that is not packed   2, it comes first
 const (
 	recordHeader = 32
 	alignment    = 8 // where records begin
@@ -26,6 +28,7 @@ const (
 
 	// packAbove is the size from which packing pays.
 	packAbove = 200
+	mostPlain = 1<<16 - 1
 )
 
 var (
@@ -48,35 +51,38 @@ func (n name) short() uint64 { return binary.LittleEndian.Uint64(n[:8]) }
 func padded(n int) int64 { return int64(n+alignment-1) / alignment * alignment }
 
 // A writer makes records in memory that it uses again.
-type writer struct{ plain, out []byte }
+type writer struct{ out []byte }
 
 // mostScratch is what a writer keeps.
-const mostScratch = 4 << 20
+const mostScratch = 2 << 20
 
-// record makes a record of a value, which comes in parts; it is valid until the next.
+// record makes a record of a value, which comes in parts, the last of which is packed if
+// that pays. It is valid until the next.
 func (w *writer) record(n name, parts ...[]byte) []byte {
-	value := w.plain[:0]
-	for _, p := range parts {
-		value = append(value, p...)
+	last := len(parts) - 1
+	head := 0
+	for _, p := range parts[:last] {
+		head += len(p)
 	}
-	w.plain = value
-	room, flags := len(value), uint32(0)
-	if len(value) >= packAbove {
-		room, flags = s2.MaxEncodedLen(len(value)), flagPacked
+	body := parts[last]
+	packs := len(body) >= packAbove && head <= mostPlain
+	room := head + len(body)
+	if packs {
+		room = head + s2.MaxEncodedLen(len(body))
 	}
-	rec := slices.Grow(w.out[:0], recordHeader+room+alignment)[:recordHeader+room]
-	w.out = rec
-	clear(rec[:recordHeader])
-	payload := rec[recordHeader:]
-	if flags == flagPacked {
-		payload = s2.Encode(payload, value)
-	} else {
-		copy(payload, value)
+	rec := slices.Grow(w.out[:0], recordHeader+room+alignment)[:recordHeader]
+	if w.out = rec; cap(rec) > mostScratch {
+		w.out = nil
 	}
-	if cap(w.plain)+cap(w.out) > mostScratch {
-		w.plain, w.out = nil, nil
+	clear(rec)
+	for _, p := range parts[:last] {
+		rec = append(rec, p...)
 	}
-	return seal(rec[:recordHeader+len(payload)], n, len(value), flags)
+	if !packs {
+		return seal(append(rec, body...), n, head+len(body), 0)
+	}
+	packed := s2.Encode(rec[len(rec):cap(rec)-alignment], body)
+	return seal(rec[:len(rec)+len(packed)], n, head+len(body), flagPacked|uint32(head)<<16)
 }
 
 // erasure is a record that says that what was put for a name is not there any more.
@@ -95,7 +101,7 @@ func seal(rec []byte, n name, size int, flags uint32) []byte {
 }
 
 // erased tells whether a record is an erasure.
-func erased(rec []byte) bool { return binary.LittleEndian.Uint32(rec[28:]) == flagErased }
+func erased(rec []byte) bool { return binary.LittleEndian.Uint16(rec[28:]) == flagErased }
 
 // half tells whether what a file ends with is the beginning of a record, as a process
 // leaves it that is killed: not one that is all there and damaged, nor one whose length
@@ -105,7 +111,7 @@ func half(end []byte) bool {
 		return true
 	}
 	length := binary.LittleEndian.Uint32(end[4:])
-	if length > maxValueBytes+maxValueBytes/4 || padded(recordHeader+int(length)) <= int64(len(end)) || binary.LittleEndian.Uint32(end[28:]) > flagErased {
+	if length > maxValueBytes+maxValueBytes/4 || padded(recordHeader+int(length)) <= int64(len(end)) || binary.LittleEndian.Uint16(end[28:]) > flagErased {
 		return false
 	}
 	whole := slices.Clone(end)
@@ -117,7 +123,7 @@ func half(end []byte) bool {
 	}
 	for at := alignment; at+recordHeader <= len(end); at += alignment {
 		rec := end[at:]
-		if n := recordHeader + int64(binary.LittleEndian.Uint32(rec[4:])); n <= int64(len(rec)) && binary.LittleEndian.Uint32(rec[28:]) <= flagErased && intact(rec[:n]) {
+		if n := recordHeader + int64(binary.LittleEndian.Uint32(rec[4:])); n <= int64(len(rec)) && binary.LittleEndian.Uint16(rec[28:]) <= flagErased && intact(rec[:n]) {
 			return false
 		}
 	}
@@ -144,14 +150,20 @@ func valueOf(rec []byte, n name) (value []byte, other, ok bool) {
 		return nil, false, false
 	}
 	var err error
-	switch binary.LittleEndian.Uint32(rec[28:]) {
+	head := int(binary.LittleEndian.Uint16(rec[30:]))
+	switch binary.LittleEndian.Uint16(rec[28:]) {
 	case 0:
 		return payload, false, true
 	case flagPacked:
-		if n, lengthErr := s2.DecodedLen(payload); lengthErr != nil || n != int(size) {
+		if head > len(payload) {
 			return nil, false, false
 		}
-		value, err = s2.Decode(nil, payload)
+		if n, lengthErr := s2.DecodedLen(payload[head:]); lengthErr != nil || head+n != int(size) {
+			return nil, false, false
+		}
+		value = make([]byte, size)
+		copy(value, payload[:head])
+		_, err = s2.Decode(value[head:], payload[head:])
 	case flagDeflated:
 		value, err = inflate(payload, int(size))
 	default:

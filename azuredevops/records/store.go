@@ -234,6 +234,9 @@ func (s *Store) Put(key string, value ...[]byte) (kept bool) {
 	if s == nil || s.lock == nil {
 		return false
 	}
+	if len(value) == 0 {
+		value = [][]byte{nil}
+	}
 	length := 0
 	for _, part := range value {
 		length += len(part)

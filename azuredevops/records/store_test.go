@@ -400,3 +400,25 @@ func BenchmarkMemory(b *testing.B) {
 		}
 	})
 }
+
+// A value is what its parts are together, however many and long they are.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	s, err := records.Open(t.TempDir(), records.Limits{Bytes: 64 << 20}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	for i, sizes := range [][]int{{}, {0}, {5}, {3000}, {20, 3000}, {20, 30, 3000}, {3000, 20}, {1 << 16, 3000}, {1<<16 - 1, 3000}, {0, 0, 200}} {
+		var parts [][]byte
+		for j, n := range sizes {
+			parts = append(parts, bytes.Repeat([]byte{byte('a' + j)}, n))
+		}
+		if !s.Put("key", parts...) {
+			t.Fatalf("%d: not kept", i)
+		}
+		if got, ok := s.Get("key"); !ok || !bytes.Equal(got, bytes.Join(parts, nil)) {
+			t.Errorf("parts of %v: got %d bytes, %v", sizes, len(got), ok)
+		}
+	}
+}
