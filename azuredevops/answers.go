@@ -180,7 +180,7 @@ func (l *lister) answered(ctx context.Context, rq *request) (*page, error) {
 		return l.c.Send(ctx, rq, by)
 	}
 	key, ch := l.answerKey(rq), chainOf(ctx)
-	if l.reading.use() && l.c.store != nil {
+	if l.c.store != nil && (l.reading.use() || l.proven > 0) {
 		if a, ok := l.known(key, rq, ch); ok {
 			if a.refused != nil {
 				return nil, rest.Kept(*a.refused)
@@ -191,7 +191,11 @@ func (l *lister) answered(ctx context.Context, rq *request) (*page, error) {
 	if l.reading.Only {
 		return nil, fmt.Errorf("%s: %w", rq.Route, ErrNotStored)
 	}
-	if ch != nil && ch.stored {
+	switch {
+	case ch == nil || !ch.stored:
+	case l.proven > 0:
+		ch.stored = false // nothing has changed in between: the rest fits
+	default:
 		// The rest of a list that was read at another time would not fit.
 		l.c.store.Drop(wholeKey(ch.first))
 		return nil, fmt.Errorf("%s: %w: a page of the list", rq.Route, ErrNotStored)
@@ -224,12 +228,18 @@ func (l *lister) known(key string, rq *request, ch *chain) (a stored, ok bool) {
 	if !ok {
 		return a, false
 	}
-	since := l.reading.Since
-	if rq.Project == "" && (rq.Route == routeProjects || rq.Route == routeTags) {
-		since = since.Add(-askedFor) // a resync begins with the list of projects that ask has brought
+	since := l.proven
+	if l.reading.use() {
+		at := l.reading.Since
+		if rq.Project == "" && (rq.Route == routeProjects || rq.Route == routeTags) {
+			at = at.Add(-askedFor) // a resync begins with the list of projects that ask has brought
+		}
+		if since == 0 || at.UnixNano() < since {
+			since = at.UnixNano()
+		}
 	}
 	// What was read in the future was read before the clock was set back.
-	if a, ok = decodeAnswer(value); !ok || a.read < since.UnixNano() || a.read <= touched || a.read > time.Now().UnixNano() {
+	if a, ok = decodeAnswer(value); !ok || a.read < since || a.read <= touched || a.read > time.Now().UnixNano() {
 		return a, false
 	}
 	switch {

@@ -105,6 +105,14 @@ func (c *cache[K, T]) put(key K, v T) {
 	c.keep(key, m, v)
 }
 
+// halfFull tells whether the values take more than half of the bound. As long as they do
+// not, what is read before its time is still there when its turn comes.
+func (c *cache[K, T]) halfFull() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return 2*c.used > c.most
+}
+
 // has tells whether there is a value that is at most age old.
 func (c *cache[K, T]) has(key K, age time.Duration) bool {
 	c.mu.Lock()

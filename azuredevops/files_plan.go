@@ -36,9 +36,11 @@ func wantFilesOf(paths []string, of func(*repository) bool) []want {
 
 // Expect announces a listing with these options, so that the trees of repositories
 // are fetched once, as deep as the most demanding listing needs. Otherwise every
-// listing fetches what those before it have not. Call it for all listings of a
-// resync before the first of them.
+// listing fetches what those before it have not. It also tells which lists are read
+// anyway, and can say what has changed. Call it for all listings of a resync before
+// the first of them.
 func (s *Snapshot) Expect(l *Listing, opt ListOptions) {
+	s.reads.add(l.reads)
 	if l.wants == nil {
 		return
 	}

@@ -23,6 +23,7 @@ type Listing struct {
 	list   func(l *lister) stream[Record]
 	within func(l *lister, at *part) stream[Record] // see row.Within; nil: list is narrow enough
 	wants  []want                                   // nil: the records have no files
+	reads  string
 }
 
 // ListOptions are what the mapping wants besides the records.
@@ -53,7 +54,10 @@ type row[S any] struct {
 	Live   live // what live events have to know besides
 	// Incremental says that List heeds lister.since.
 	Incremental bool
-	Wants       func(sel S) []want // the folders that files of the records are read from, besides those of `file://`
+	// Reads is a route that List reads for every project or repository, so that other kinds
+	// may use what it says.
+	Reads string
+	Wants func(sel S) []want // the folders that files of the records are read from, besides those of `file://`
 }
 
 // A kind is a row whose selector type is forgotten.
@@ -87,7 +91,7 @@ func register[S any](r row[S]) struct{} {
 			return nil, warnings, err
 		}
 		out := &Listing{
-			Kind: r.Name, Key: r.Name + " " + string(key),
+			Kind: r.Name, Key: r.Name + " " + string(key), reads: r.Reads,
 			list: func(l *lister) stream[Record] { return r.List(l, sel) },
 		}
 		if r.Within != nil {

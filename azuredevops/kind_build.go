@@ -13,7 +13,7 @@ import (
 )
 
 var _ = register(row[buildSelector]{
-	Name: "build", List: listBuilds, Incremental: true,
+	Name: "build", List: listBuilds, Incremental: true, Reads: routeBuilds,
 	Events: []string{"build.complete", RunStateChanged, stageStateChanged},
 	Live:   live{Narrow: idFilter(routeBuilds, "buildIds")},
 })

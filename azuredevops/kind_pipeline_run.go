@@ -30,8 +30,33 @@ func listPipelineRuns(l *lister, _ pipelineRunSelector) stream[Record] {
 		return listPipelineRunsSince(l)
 	}
 	return l.eachBelow(l.eachOf(widePages, pipelinesOf), func(ctx context.Context, p *parent) iter.Seq2[batch, error] {
-		return l.runs(ctx, p, nil)
+		return l.provenRuns(ctx, p)
 	})
+}
+
+// provenRuns are the runs of a pipeline. A run is a build: where the list of builds,
+// which other kinds read, shows the same builds of the pipeline as the last time, down to
+// the last letter, and none that may change, the runs are the same.
+func (l *lister) provenRuns(ctx context.Context, p *parent) iter.Seq2[batch, error] {
+	return func(yield func(batch, error) bool) {
+		said, builds := l.seenBuilds(ctx, p.Project).of(p)
+		proof := l.prove(memorable{what: "runs 1", project: p.Project, id: p.ID}, func(n note) bool { return n.revision == said })
+		var runs idSum
+		for b, err := range proof.runs(ctx, p, nil) {
+			if err == nil {
+				for obj := range b.page.Objects() {
+					runs.add(rawjson.Text(obj, "id"))
+				}
+			}
+			if !yield(b, err) || err != nil {
+				return
+			}
+		}
+		if runs != builds {
+			said = "" // one came in between, or one list has what the other has not
+		}
+		proof.holds(said)
+	}
 }
 
 // runs are those of a pipeline; nil keeps all.

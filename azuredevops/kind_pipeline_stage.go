@@ -11,7 +11,7 @@ import (
 )
 
 var _ = register(row[pipelineStageSelector]{
-	Name: "pipeline-stage", List: listPipelineStages,
+	Name: "pipeline-stage", List: listPipelineStages, Reads: routeBuilds,
 	Events: []string{
 		stageStateChanged, RunStateChanged, "ms.vss-pipelines.job-state-changed-event",
 		"ms.vss-pipelinechecks-events.approval-pending", "ms.vss-pipelinechecks-events.approval-completed",

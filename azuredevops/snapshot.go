@@ -45,6 +45,9 @@ type Snapshot struct {
 	work         *workParents
 	groups       *memo[*groupList]
 
+	reads *routeSet                   // what the resync reads in any case
+	seen  *cache[string, *buildsSeen] // by project
+
 	reading Reading
 	left    *atomic.Int64              // requests that may still be sent; nil is without bound
 	at      *part                      // what is listed; nil means everything
@@ -64,7 +67,7 @@ func (c *Client) SnapshotOf(reading Reading) *Snapshot {
 	}
 	return &Snapshot{
 		c: c, reading: reading, budget: &rest.Budget{}, projects: projects, caches: newFileCaches(), shared: newSharedPages(),
-		work: newWorkParents(), groups: newMemo[*groupList](),
+		work: newWorkParents(), groups: newMemo[*groupList](), reads: &routeSet{}, seen: &cache[string, *buildsSeen]{},
 	}
 }
 
@@ -77,6 +80,8 @@ type lister struct {
 	all   []want    // of all kinds of the resync, as far as known
 	since time.Time // of ListOptions, with some tolerance; zero for everything
 	now   time.Time // of ListOptions
+
+	proven int64 // answers that were asked for since then are right: see proof
 }
 
 // send makes a request on behalf of the kind.

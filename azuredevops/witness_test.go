@@ -1,0 +1,147 @@
+package azuredevops_test
+
+import (
+	"cmp"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+)
+
+// A witnessed world is one whose clock a test sets, and a client that resyncs it.
+type witnessed struct {
+	t      *testing.T
+	world  *azuredevopstest.World
+	srv    *azuredevopstest.Server
+	client *azuredevops.Client
+	all    []*azuredevops.Listing
+	now    time.Time
+
+	project *azuredevopstest.Project
+	repo    *azuredevopstest.Repository
+}
+
+// long is long enough for everything to settle.
+const long = 24 * time.Hour
+
+func newWitnessed(t *testing.T, kinds ...string) *witnessed {
+	t.Helper()
+	w := &witnessed{t: t, world: azuredevopstest.NewWorld("contoso"), now: time.Now().Add(-30 * long)}
+	w.world.Now = func() time.Time { return w.now }
+	w.project = w.world.AddProject("Payments")
+	w.repo = w.project.AddRepository("api")
+	w.repo.Push("main", azuredevopstest.Files{"README.md": "# One", "src/a.go": "package a", "docs/x.md": "x"})
+	w.srv = azuredevopstest.NewUnstarted(azuredevopstest.Options{World: w.world, PAT: "secret"})
+	w.client = storingClient(t, w.srv, newStore(t, t.TempDir()))
+	for _, kind := range kinds {
+		name, selector, _ := strings.Cut(kind, " ")
+		w.all = append(w.all, bind(t, name, cmp.Or(selector, "{}")))
+	}
+	return w
+}
+
+// resync reads everything, compares it with what a client without a past reads, and
+// returns how many requests there were whose path has a text in it.
+func (w *witnessed) resync(text string) int {
+	w.t.Helper()
+	w.srv.ClearRequests()
+	got, _ := readAll(w.t, w.client, w.all, azuredevops.Reading{}, time.Time{})
+	n := w.asked(text)
+	want, _ := readAll(w.t, storingClient(w.t, w.srv, nil), w.all, azuredevops.Reading{}, time.Time{})
+	for i, l := range w.all {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			w.t.Errorf("%s: %v, want %v", l.Kind, got[i], want[i])
+		}
+	}
+	return n
+}
+
+func (w *witnessed) asked(text string) (n int) {
+	for _, r := range w.srv.Requests() {
+		if strings.Contains(r.Path, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// want checks the number of requests of a resync.
+func (w *witnessed) want(what, text string, want int) {
+	w.t.Helper()
+	if got := w.resync(text); got != want {
+		w.t.Errorf("%s: %d requests for %s, want %d", what, got, text, want)
+	}
+}
+
+// stored checks that what was read last is all in the store.
+func (w *witnessed) stored(since time.Time) {
+	w.t.Helper()
+	want, _ := readAll(w.t, w.client, w.all, azuredevops.Reading{}, time.Time{})
+	for _, how := range []azuredevops.Reading{{Since: since}, {Since: since, Only: true}} {
+		got, calls := readAll(w.t, w.client, w.all, how, time.Time{})
+		if calls != 0 || !reflect.DeepEqual(got, want) {
+			w.t.Errorf("%+v: %d calls, %v, want %v", how, calls, got, want)
+		}
+	}
+}
+
+// A pipeline whose builds are as they were is not asked for its runs.
+func TestRunsOfUnchangedBuilds(t *testing.T) {
+	t.Parallel()
+	w := newWitnessed(t, "pipeline-run", "build")
+	one, two := w.project.AddPipeline("one", w.repo), w.project.AddPipeline("two", w.repo)
+	first, _ := one.QueueBuild(""), one.QueueBuild("")
+	second := two.QueueBuild("")
+	for _, b := range w.project.Builds {
+		b.Finish("succeeded")
+	}
+	w.want("first resync", "/runs", 2)
+	w.want("nothing changed", "/runs", 0)
+	since := time.Now()
+	w.want("nothing changed", "/runs", 0)
+	w.stored(since)
+	w.world.Edit(func() { first.Result = "failed" })
+	w.want("a run has another result", "/runs", 1)
+	w.want("nothing changed", "/runs", 0)
+	w.world.Edit(func() { w.project.Builds = w.project.Builds[1:] })
+	w.want("a run is gone", "/runs", 1)
+	third := one.QueueBuild("")
+	w.want("a run is queued", "/runs", 1)
+	w.want("it may change at any time", "/runs", 1)
+	w.now = time.Now()
+	third.Finish("failed")
+	w.want("it has just finished", "/runs", 1)
+	w.want("it has just finished", "/runs", 1)
+	w.world.Edit(func() { one.Name = "renamed" })
+	w.want("a pipeline is renamed", "/runs", 1)
+	w.world.Edit(func() { second.Number = "20260101.9" })
+	w.want("a run has another number", "/runs", 2)
+}
+
+// A run that came and went while both lists were read is not kept for ever.
+func TestRunsThatTheBuildsDoNotShow(t *testing.T) {
+	t.Parallel()
+	w := newWitnessed(t, "pipeline-run", "build")
+	one := w.project.AddPipeline("one", w.repo)
+	one.QueueBuild("").Finish("succeeded")
+	builds := w.project.Builds
+	w.srv.Fault(azuredevopstest.Do("GET /{project}/_apis/pipelines/{pipeline}/runs", func() { one.QueueBuild("") }).Times(1))
+	got, _ := readAll(t, w.client, w.all, azuredevops.Reading{}, time.Time{})
+	if len(got[0].Records) != 2 {
+		t.Fatalf("%d runs, want 2", len(got[0].Records))
+	}
+	w.world.Edit(func() { w.project.Builds = builds })
+	w.want("the run is gone", "/runs", 1)
+}
+
+// Without a kind that lists builds they are not asked for.
+func TestRunsWithoutBuilds(t *testing.T) {
+	t.Parallel()
+	w := newWitnessed(t, "pipeline-run")
+	w.project.AddPipeline("one", w.repo).QueueBuild("").Finish("succeeded")
+	w.want("first resync", "/_apis/build/builds", 0)
+	w.want("second resync", "/runs", 1)
+}
