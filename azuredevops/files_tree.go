@@ -84,11 +84,42 @@ func (l *lister) planned(ctx context.Context, r *repository, p plan) (*tree, err
 		for _, w := range p {
 			t.folders = append(t.folders, &folder{want: w})
 		}
-		if len(p) < 2 || l.caches.single.Load() || !l.batchTree(ctx, r, t) {
-			l.stepTree(ctx, r, t)
+		proof := l.proveTree(ctx, r, p)
+		if len(p) < 2 || l.caches.single.Load() || !proof.batchTree(ctx, r, t) {
+			proof.stepTree(ctx, r, t)
+		}
+		if ctx.Err() == nil {
+			proof.holds(t.commit())
 		}
 		return t, ctx.Err()
 	})
+}
+
+// proveTree begins the listing of folders. They are the same as long as the branch is at
+// the same commit, which kind branch asks for anyway.
+func (l *lister) proveTree(ctx context.Context, r *repository, p plan) *proof {
+	names := hexDigest(rawjson.Text(r.JSON, "name"), rawjson.Text(r.JSON, "url"), string(rawjson.Raw(r.JSON, "project")))
+	of := memorable{what: "tree 1", project: r.Project, id: strings.Join([]string{r.ID, names, r.Branch, p.key()}, "\x00")}
+	proof := l.prove(of, func(n note) bool {
+		tip, err := l.tip(ctx, r)
+		return err == nil && n.revision == tip
+	})
+	proof.idle = proof.idle || !l.reads.has(routeRefs) // the call would cost what it saves
+	return proof
+}
+
+// commit is the one that all folders were listed at; "" when it cannot be said.
+func (t *tree) commit() string {
+	commit := ""
+	for _, f := range t.folders {
+		switch {
+		case f.err != nil, f.mixed, f.commit != "" && commit != "" && f.commit != commit:
+			return ""
+		case f.commit != "":
+			commit = f.commit
+		}
+	}
+	return commit
 }
 
 // stepTree lists the folders one by one, those that are above others first.
@@ -252,6 +283,9 @@ type folder struct {
 	absent   bool  // there is no such folder
 	err      error // unknown
 
+	commit string // of its entries
+	mixed  bool   // they have several, or the answer does not say
+
 	// Per entry: the kind; the id and the commit, with their lengths (the commit
 	// only when it differs from the one before); the length of the prefix shared
 	// with the previous path, and the rest of the path with its length.
@@ -291,7 +325,7 @@ func (f *folder) failed(r *repository, err error) {
 	f.b, f.raws = nil, nil
 	switch {
 	case saysAbsent(err, keyNoItem) && f.Path != "" && !f.seen, saysAbsent(err, keyNoBranch) && !r.onDefault():
-		f.absent = true
+		f.absent, f.mixed = true, true
 	default:
 		f.err = fmt.Errorf("folder %s/: %w", f.Path, listed(err))
 	}
@@ -327,6 +361,11 @@ func (f *folder) close() error {
 func (f *folder) add(obj []byte) error {
 	path := rawjson.Text(obj, "path")
 	f.itself = f.itself || path == f.name()
+	commit := rawjson.Text(obj, "commitId")
+	if f.commit == "" {
+		f.commit = strings.Clone(commit)
+	}
+	f.mixed = f.mixed || commit == "" || commit != f.commit
 	name, below := strings.CutPrefix(path, f.Path+"/")
 	switch {
 	case !below && path != f.Path:
@@ -348,7 +387,6 @@ func (f *folder) add(obj []byte) error {
 		}
 	}
 	id, err := hex.DecodeString(rawjson.Text(obj, "objectId"))
-	commit := rawjson.Text(obj, "commitId")
 	if err != nil || len(id) > 255 || len(commit) > 254 {
 		return fmt.Errorf("%w: object id of %q", ErrMalformed, path)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 var _ = register(row[ignoredDefaultTeam]{
-	Name: "branch", List: listBranches,
+	Name: "branch", List: listBranches, Reads: routeRefs,
 	Events: inTrees(),
 	Live: live{Prefetch: func(c Change) *request {
 		if c.Scope.Repository == "" {
@@ -21,6 +21,8 @@ var _ = register(row[ignoredDefaultTeam]{
 })
 
 const (
+	routeRefs = "_apis/git/repositories/{repositoryId}/refs"
+
 	headsPrefix = "refs/heads/"
 	// The service gives 1,000 refs at most.
 	refsTop = "1000"
@@ -35,7 +37,7 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 	return l.perHealthyRepository(wideRecords, func(ctx context.Context, r *repository) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {
 			added := rawjson.Members{}.Raw("__repository", r.JSON)
-			for p, err := range l.pages(ctx, branchesOf(r.Project.ID, r.ID), "value") {
+			for p, err := range l.refPages(ctx, r) {
 				if err != nil {
 					yield(Record{}, fmt.Errorf("refs: %w", err))
 					return
@@ -51,7 +53,7 @@ func listBranches(l *lister, _ ignoredDefaultTeam) stream[Record] {
 // branchesOf asks for the branches of a repository.
 func branchesOf(project, repository string) *request {
 	return &request{
-		Project: project, Route: "_apis/git/repositories/{repositoryId}/refs", Args: []string{repository},
+		Project: project, Route: routeRefs, Args: []string{repository},
 		Query: []string{"filter", "heads/", "$top", refsTop}, ID: "name",
 	}
 }

@@ -46,6 +46,7 @@ type Snapshot struct {
 	groups       *memo[*groupList]
 
 	reads *routeSet                   // what the resync reads in any case
+	refs  *cache[string, refList]     // of repositories, by id
 	seen  *cache[string, *buildsSeen] // by project
 
 	reading Reading
@@ -67,7 +68,7 @@ func (c *Client) SnapshotOf(reading Reading) *Snapshot {
 	}
 	return &Snapshot{
 		c: c, reading: reading, budget: &rest.Budget{}, projects: projects, caches: newFileCaches(), shared: newSharedPages(),
-		work: newWorkParents(), groups: newMemo[*groupList](), reads: &routeSet{}, seen: &cache[string, *buildsSeen]{},
+		work: newWorkParents(), groups: newMemo[*groupList](), reads: &routeSet{}, refs: newRefLists(), seen: &cache[string, *buildsSeen]{},
 	}
 }
 

@@ -145,3 +145,57 @@ func TestRunsWithoutBuilds(t *testing.T) {
 	w.want("first resync", "/_apis/build/builds", 0)
 	w.want("second resync", "/runs", 1)
 }
+
+// Folders of a branch that is at the same commit are not listed.
+func TestFoldersOfAnUnchangedBranch(t *testing.T) {
+	t.Parallel()
+	w := newWitnessed(t, `repository {"includedFiles":["README.md","docs/x.md"]}`, "branch", `folder {"folders":[{"path":"*"},{"path":"src/*"}]}`)
+	w.want("first resync", "/refs", 1)
+	w.want("nothing changed", "/items", 0)
+	w.want("nothing changed", "/refs", 1)
+	since := time.Now()
+	w.want("nothing changed", "/items", 0)
+	w.stored(since)
+	w.repo.Push("other", azuredevopstest.Files{"a": "b"})
+	w.want("another branch has changed", "/items", 0)
+	first := w.repo.Branch("main")
+	w.repo.Push("main", azuredevopstest.Files{"README.md": "# Two", "new/b.md": "b"})
+	w.want("a push", "/items", 2) // folders, README.md
+	w.want("nothing changed", "/items", 0)
+	w.repo.Reset("main", first)
+	w.want("an older commit", "/items", 1)
+	w.want("nothing changed", "/items", 0)
+	w.repo.Rename("renamed")
+	w.want("another name", "/items", 1)
+	w.repo.Push("old", azuredevopstest.Files{"old.md": "old"})
+	w.world.Edit(func() { w.repo.DefaultBranch = "refs/heads/old" })
+	w.want("another default branch", "/items", 1)
+}
+
+// A push between two requests of a resync is found by the next one.
+func TestPushWhileFoldersAreListed(t *testing.T) {
+	t.Parallel()
+	w := newWitnessed(t, `repository {"includedFiles":["README.md"]}`, "branch")
+	w.want("first resync", "/refs", 1)
+	w.repo.Push("main", azuredevopstest.Files{"README.md": "# Two"})
+	second := w.repo.Branch("main")
+	between := azuredevopstest.Do("GET /{project}/_apis/git/repositories/{repository}/items", func() {
+		w.repo.Push("main", azuredevopstest.Files{"README.md": "# In between"})
+	}).Times(1)
+	w.srv.Fault(between)
+	readAll(t, w.client, w.all, azuredevops.Reading{}, time.Time{})
+	if w.srv.Hits(between) != 1 {
+		t.Fatal("nothing was pushed in between")
+	}
+	w.repo.Reset("main", second)
+	w.want("back where it was before", "/items", 2) // folders, README.md
+}
+
+// Without kind branch the folders are listed: to ask for the branches would cost what it
+// saves.
+func TestFoldersWithoutBranches(t *testing.T) {
+	t.Parallel()
+	w := newWitnessed(t, `repository {"includedFiles":["README.md"]}`)
+	w.want("first resync", "/refs", 0)
+	w.want("second resync", "/items", 1)
+}

@@ -111,6 +111,17 @@ func (r *Repository) Branch(name string) *Commit {
 	return r.branches[fullRef(name)]
 }
 
+// Reset moves a branch to a commit that it need not lead to, as a forced push does.
+func (r *Repository) Reset(branch string, to *Commit) Event {
+	return only(r.project.world.change(func() news {
+		ref := fullRef(branch)
+		old := r.branches[ref]
+		r.pushes++
+		r.branches[ref] = to
+		return func() []Event { return []Event{r.pushEvent(ref, old, to, r.project.world.someone())} }
+	}))
+}
+
 // DeleteBranch removes a branch; the event has a zero new object id.
 func (r *Repository) DeleteBranch(name string) Event {
 	return only(r.project.world.change(func() news {
