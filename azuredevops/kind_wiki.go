@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -30,9 +31,11 @@ type wikiSelector struct {
 
 // A wiki is an entry of a project's list of wikis.
 type wiki struct {
-	id      string
-	project *project
-	added   rawjson.Members // __wiki, with __project in it, and __project
+	id         string
+	repository string // that has its pages
+	look       string // digest of the entry
+	project    *project
+	added      rawjson.Members // __wiki, with __project in it, and __project
 }
 
 // scope is that of the pages: they are known or unknown with the wiki.
@@ -49,21 +52,74 @@ func listWikiPages(l *lister, sel wikiSelector) stream[Record] {
 	wikis := each(widePages, l.eachProject, func(ctx context.Context, p *project) iter.Seq2[*wiki, error] {
 		return within(p.scope, l.wikis(ctx, p, sel))
 	})
-	pages := records(l, each(widePages, wikis, func(ctx context.Context, w *wiki) iter.Seq2[batch, error] {
+	if sel.IncludeContent {
+		return each(wideWikis, wikis, func(ctx context.Context, w *wiki) iter.Seq2[Record, error] {
+			return within(w.scope(), l.wholeWiki(ctx, w, sel))
+		})
+	}
+	return records(l, each(widePages, wikis, func(ctx context.Context, w *wiki) iter.Seq2[batch, error] {
 		return within(w.scope(), l.wikiPages(ctx, w, sel))
 	}))
-	if !sel.IncludeContent {
-		return pages
-	}
-	return each(wideRecords, pages, one(func(ctx context.Context, rec Record) (Record, error) {
-		page, err := l.wikiPage(ctx, rec, sel)
-		if err != nil {
-			rec.Missing = append(rec.Missing, fmt.Errorf("wiki page %s: %w", rawjson.Text(rec.JSON, "path"), err))
+}
+
+// wideWikis is how many wikis are read at once page by page, with wideRecords pages each.
+const wideWikis = 4
+
+// wholeWiki streams the pages of a wiki with their text. They are files of a repository,
+// and the same as long as nobody pushes to it.
+func (l *lister) wholeWiki(ctx context.Context, w *wiki, sel wikiSelector) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		proof := l.prove(memorable{what: "wiki 1", project: w.project, id: w.id + " " + sel.APIVersion}, func(n note) bool {
+			return n.revision == w.look && l.unpushed(ctx, w, time.Unix(0, n.asked))
+		})
+		pages := records(proof.lister, func(ctx context.Context) iter.Seq2[batch, error] { return proof.wikiPages(ctx, w, sel) })
+		whole := each(wideRecords, pages, one(func(ctx context.Context, rec Record) (Record, error) {
+			page, err := proof.wikiPage(ctx, rec, sel)
+			if err != nil {
+				rec.Missing = append(rec.Missing, fmt.Errorf("wiki page %s: %w", rawjson.Text(rec.JSON, "path"), err))
+				return rec, nil
+			}
+			rec.JSON = page
 			return rec, nil
+		}))
+		all := true
+		for rec, err := range whole(ctx) {
+			all = all && err == nil && len(rec.Missing) == 0
+			if !yield(rec, err) {
+				return
+			}
 		}
-		rec.JSON = page
-		return rec, nil
-	}))
+		if all && ctx.Err() == nil {
+			proof.holds(w.look)
+		}
+	}
+}
+
+// wikiSettles is how long after a push the pages may still be made of it: a job gives them
+// their ids. Clocks may differ as well.
+const wikiSettles = 6 * time.Hour
+
+// unpushed says whether nobody has pushed to the repository of a wiki since, nor shortly
+// before. Where that is not told, as to those who may read wikis only, it is false.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/pushes/list
+func (l *lister) unpushed(ctx context.Context, w *wiki, since time.Time) bool {
+	since = since.Add(-wikiSettles)
+	pg, err := l.list(ctx, &request{
+		Project: w.project.ID, Route: "_apis/git/repositories/{repositoryId}/pushes", Args: []string{w.repository}, ID: "pushId",
+		Query: []string{"searchCriteria.fromDate", since.UTC().Format(time.RFC3339), "$top", "1"},
+	}, "value")
+	if err != nil {
+		l.c.log.DebugContext(ctx, "pushes to a wiki are not known, so its pages are read", "project", w.project.ID, "wiki", w.id, "err", err)
+		return false
+	}
+	defer pg.Free()
+	for obj := range pg.Objects() {
+		if at, ok := timestamp(rawjson.Text(obj, "date")); !ok || !at.Before(since) {
+			return false
+		}
+	}
+	return true
 }
 
 // wikis streams the wikis of a project.
@@ -82,7 +138,7 @@ func (l *lister) wikis(ctx context.Context, p *project, sel wikiSelector) iter.S
 				if sel.WikiType != "" && rawjson.Text(obj, "type") != sel.WikiType {
 					continue
 				}
-				w := &wiki{id: rawjson.Text(obj, "id"), project: p}
+				w := &wiki{id: rawjson.Text(obj, "id"), repository: rawjson.Text(obj, "repositoryId"), look: hexDigest(string(obj)), project: p}
 				if !l.at.below(w.id) {
 					continue
 				}

@@ -2,6 +2,7 @@ package azuredevops_test
 
 import (
 	"cmp"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -198,4 +199,49 @@ func TestFoldersWithoutBranches(t *testing.T) {
 	w := newWitnessed(t, `repository {"includedFiles":["README.md"]}`)
 	w.want("first resync", "/refs", 0)
 	w.want("second resync", "/items", 1)
+}
+
+// A wiki that nobody has pushed to is not read page by page.
+func TestPagesOfAnUnchangedWiki(t *testing.T) {
+	t.Parallel()
+	for _, of := range []string{"project", "code"} {
+		t.Run(of, func(t *testing.T) {
+			t.Parallel()
+			w := newWitnessed(t, `wiki {"includeContent":true}`)
+			var r *azuredevopstest.Repository
+			push := func() {}
+			if of == "code" {
+				r = w.repo
+				push = func() { r.Push("main", azuredevopstest.Files{"page.md": w.now.String()}) }
+			}
+			wiki := w.project.AddWiki("wiki", r)
+			home := wiki.AddPage("/Home", "# Home")
+			wiki.AddPage("/Other", "# Other")
+			push()
+			w.want("first resync", "/pushes", 0)
+			w.want("nothing changed", "/pages", 0)
+			since := time.Now()
+			w.want("nothing changed", "/pushes", 1)
+			w.stored(since)
+			w.now = time.Now()
+			wiki.Write(home, "# New")
+			push()
+			w.want("a page has changed", "/pages", 3)
+			w.want("it has changed a moment ago", "/pages", 3)
+			w.now = w.now.Add(-long)
+			w.world.Edit(func() { wiki.Name = "renamed" })
+			w.want("another name", "/pages", 3)
+		})
+	}
+}
+
+// Where pushes cannot be read, the pages are.
+func TestWikiWithoutPushes(t *testing.T) {
+	t.Parallel()
+	w := newWitnessed(t, `wiki {"includeContent":true}`)
+	w.project.AddWiki("wiki", nil).AddPage("/Home", "# Home")
+	w.want("first resync", "/pages", 2)
+	w.srv.Fault(azuredevopstest.Status("GET /{project}/_apis/git/repositories/{pushed}/pushes", http.StatusForbidden))
+	w.want("refused", "/pages", 2)
+	w.want("refused", "/pages", 2)
 }

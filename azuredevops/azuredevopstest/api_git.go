@@ -2,7 +2,9 @@ package azuredevopstest
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 )
 
 func gitRoutes() []route {
@@ -11,6 +13,7 @@ func gitRoutes() []route {
 		{method: "GET", pattern: "/[{project}/]_apis/git/repositories", handler: listRepositories},
 		{method: "GET", pattern: one, handler: func(q *request) *response { return ok(q.repository.json(true)) }},
 		{method: "GET", pattern: one + "/refs", handler: listRefs},
+		{method: "GET", pattern: "/[{project}/]_apis/git/repositories/{pushed}/pushes", handler: listPushes},
 		{method: "GET", pattern: one + "/commits", handler: listCommits},
 		{method: "GET", pattern: one + "/commits/{commit}", handler: getCommit},
 		{method: "GET", pattern: one + "/commits/{commit}/changes", handler: listChanges},
@@ -55,6 +58,30 @@ func listRefs(q *request) *response {
 			"name", name, "objectId", c.ID, "creator", c.Author.ref(),
 			"url", r.url() + "/refs?filter=" + strings.ReplaceAll(strings.TrimPrefix(name, "refs/"), "/", "%2F"),
 		}
+	})
+}
+
+// listPushes lists what was pushed to a repository, or to that of a wiki, newest first.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/git/pushes/list
+func listPushes(q *request) *response {
+	var at []time.Time
+	if r := q.world.repository(q.project, q.param("pushed")); r != nil && !r.Disabled {
+		for _, c := range r.commits {
+			at = append(at, c.When)
+		}
+	} else {
+		k := q.wikiWith(q.param("pushed"))
+		if k == nil {
+			return noRepository(q.param("pushed"))
+		}
+		at = slices.Clone(k.pushed)
+	}
+	from := q.time("searchcriteria.fromdate")
+	at = slices.DeleteFunc(at, func(t time.Time) bool { return t.Before(from) })
+	slices.SortFunc(at, func(a, b time.Time) int { return b.Compare(a) })
+	return collection(at[:min(len(at), q.amount("$top", 100))], func(t time.Time) object {
+		return object{"pushId", t.UnixMilli(), "date", t}
 	})
 }
 

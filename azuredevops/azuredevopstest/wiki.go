@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A Wiki is a project wiki or, with a repository, a published code wiki.
@@ -17,6 +18,7 @@ type Wiki struct {
 	Pages      []*WikiPage
 
 	project *Project
+	pushed  []time.Time // to the repository that a project wiki has for itself
 }
 
 // A WikiPage is a page with its Markdown.
@@ -41,7 +43,16 @@ func (k *Wiki) AddPage(path, content string) *WikiPage {
 	defer k.project.world.mu.Unlock()
 	page := &WikiPage{ID: k.project.world.next("wiki page"), Path: path, Content: content}
 	k.Pages = append(k.Pages, page)
+	k.pushed = append(k.pushed, k.project.world.now())
 	return page
+}
+
+// Write changes the text of a page. In a code wiki somebody has to push as well.
+func (k *Wiki) Write(p *WikiPage, content string) {
+	k.project.world.mu.Lock()
+	defer k.project.world.mu.Unlock()
+	p.Content = content
+	k.pushed = append(k.pushed, k.project.world.now())
 }
 
 func wikiRoutes() []route {
@@ -76,6 +87,16 @@ func (q *request) wiki() (*Wiki, *response) {
 		}
 	}
 	return nil, notFound("Microsoft.TeamFoundation.Wiki.Server.WikiNotFoundException", "Wiki not found: "+q.param("wiki"))
+}
+
+// wikiWith is the project wiki with a repository of its own.
+func (q *request) wikiWith(repository string) *Wiki {
+	for _, k := range q.project.Wikis {
+		if k.Repository == nil && strings.EqualFold(k.ID, repository) {
+			return k
+		}
+	}
+	return nil
 }
 
 func getWiki(q *request) *response {
