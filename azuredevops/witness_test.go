@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +193,23 @@ func TestPushWhileFoldersAreListed(t *testing.T) {
 	w.want("back where it was before", "/items", 2) // folders, README.md
 }
 
+// Folders that were listed at several commits are listed again.
+func TestPushBetweenFolders(t *testing.T) {
+	t.Parallel()
+	w := newWitnessed(t, `folder {"folders":[{"path":"*"},{"path":"src/*"}]}`, "branch")
+	w.srv.Fault(azuredevopstest.Status("POST /{project}/_apis/git/repositories/{repository}/itemsbatch", http.StatusBadRequest))
+	between := azuredevopstest.Do("GET /{project}/_apis/git/repositories/{repository}/items", func() {
+		w.repo.Push("main", azuredevopstest.Files{"src/new/b.go": "package b"})
+	}).Skip(1).Times(1)
+	w.srv.Fault(between)
+	readAll(t, w.client, w.all, azuredevops.Reading{}, time.Time{})
+	if w.srv.Hits(between) != 1 {
+		t.Fatal("nothing was pushed in between")
+	}
+	w.want("one folder was listed later", "/items", 3) // and the refused batch
+	w.want("nothing changed", "/items", 0)
+}
+
 // Without kind branch the folders are listed: to ask for the branches would cost what it
 // saves.
 func TestFoldersWithoutBranches(t *testing.T) {
@@ -244,4 +262,54 @@ func TestWikiWithoutPushes(t *testing.T) {
 	w.srv.Fault(azuredevopstest.Status("GET /{project}/_apis/git/repositories/{pushed}/pushes", http.StatusForbidden))
 	w.want("refused", "/pages", 2)
 	w.want("refused", "/pages", 2)
+}
+
+// What a live event was about is asked again, whatever the witness says.
+func TestTouchedParts(t *testing.T) {
+	t.Parallel()
+	w := newWitnessed(t, "pipeline-run", "build", `repository {"includedFiles":["README.md"]}`, "branch")
+	w.project.AddPipeline("one", w.repo).QueueBuild("").Finish("succeeded")
+	w.want("first resync", "/runs", 1)
+	at := azuredevops.Scope{Project: w.project.ID}
+	w.client.Touch([]azuredevops.Change{{Kind: "pipeline-run", Scope: at}})
+	w.want("runs are touched", "/runs", 1)
+	w.want("nothing changed", "/runs", 0)
+	at.Repository = w.repo.ID
+	w.client.Touch([]azuredevops.Change{{Kind: "repository", Scope: at}})
+	w.want("a repository is touched", "/items", 1)
+	w.want("nothing changed", "/items", 0)
+}
+
+// A forgetful store loses values whose key has a text in it.
+type forgetful struct {
+	azuredevops.Store
+	text *string
+}
+
+func (s forgetful) Get(key string) ([]byte, bool) {
+	if *s.text != "" && strings.Contains(key, *s.text) {
+		return nil, false
+	}
+	return s.Store.Get(key)
+}
+
+// Where the store has lost a part of a list, that part is asked for.
+func TestLostPageOfAnUnchangedWiki(t *testing.T) {
+	t.Parallel()
+	w := newWitnessed(t, `wiki {"includeContent":true}`)
+	lost := ""
+	w.client = storingClient(t, w.srv, forgetful{newStore(t, t.TempDir()), &lost})
+	wiki := w.project.AddWiki("wiki", nil)
+	for i := range 150 {
+		wiki.AddPage("/Page "+strconv.Itoa(i), "# "+strconv.Itoa(i))
+	}
+	w.want("first resync", "/pagesbatch", 2)
+	lost = "continuationToken"
+	w.want("the second page of the list is lost", "/pagesbatch", 1)
+	lost = "/pages/7?"
+	w.want("a page of the wiki is lost", "/pages/", 1)
+	lost = ""
+	w.want("nothing changed", "/pages", 0)
+	lost = "note"
+	w.want("what was noted is lost", "/pages/", 150)
 }
