@@ -256,12 +256,25 @@ func TestPagesOfAnUnchangedWiki(t *testing.T) {
 // Where pushes cannot be read, the pages are.
 func TestWikiWithoutPushes(t *testing.T) {
 	t.Parallel()
-	w := newWitnessed(t, `wiki {"includeContent":true}`)
-	w.project.AddWiki("wiki", nil).AddPage("/Home", "# Home")
-	w.want("first resync", "/pages", 2)
-	w.srv.Fault(azuredevopstest.Status("GET /{project}/_apis/git/repositories/{pushed}/pushes", http.StatusForbidden))
-	w.want("refused", "/pages", 2)
-	w.want("refused", "/pages", 2)
+	const pushes = "GET /{project}/_apis/git/repositories/{pushed}/pushes"
+	for name, fault := range map[string]*azuredevopstest.Fault{
+		"forbidden":  azuredevopstest.Status(pushes, http.StatusForbidden),
+		"not found":  azuredevopstest.Status(pushes, http.StatusNotFound),
+		"malformed":  azuredevopstest.Malformed(pushes),
+		"no body":    azuredevopstest.Empty(pushes),
+		"undercount": azuredevopstest.Answer(pushes, http.StatusOK, "application/json", `{"count":1,"value":[]}`),
+		"no date":    azuredevopstest.Answer(pushes, http.StatusOK, "application/json", `{"count":1,"value":[{"pushId":1}]}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWitnessed(t, `wiki {"includeContent":true}`)
+			w.project.AddWiki("wiki", nil).AddPage("/Home", "# Home")
+			w.want("first resync", "/pages", 2)
+			w.srv.Fault(fault)
+			w.want("second", "/pages", 2)
+			w.want("third", "/pages", 2)
+		})
+	}
 }
 
 // What a live event was about is asked again, whatever the witness says.
