@@ -105,6 +105,13 @@ func (c *cache[K, T]) put(key K, v T) {
 	c.keep(key, m, v)
 }
 
+// bound sets the bound for what is kept from now on.
+func (c *cache[K, T]) bound(most int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.most = most
+}
+
 // halfFull tells whether the values take more than half of the bound. As long as they do
 // not, what is read before its time is still there when its turn comes.
 func (c *cache[K, T]) halfFull() bool {
@@ -138,15 +145,15 @@ func (c *cache[K, T]) drop(key K, m *memo[T]) {
 
 // keep accounts for a new value and drops old ones.
 func (c *cache[K, T]) keep(key K, m *memo[T], v T) {
-	if c.most == 0 {
-		return
-	}
 	size := 1
 	if c.size != nil {
 		size = cacheEntry + c.size(v)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.most == 0 {
+		return
+	}
 	if c.lists && c.used+size > c.most {
 		c.drop(key, m)
 		return

@@ -21,8 +21,10 @@ import (
 )
 
 const (
-	treeCacheBytes    = 6 << 20
-	contentCacheBytes = 2 << 20
+	// Trees and contents are kept for the listings that come to the same repository
+	// later. Where only one has files, they are kept for the records that are being made.
+	treeCacheBytes, loneTreeBytes       = 6 << 20, 2 << 20
+	contentCacheBytes, loneContentBytes = 2 << 20, 1 << 20
 	// maxIncludedBytes bounds a file that becomes part of another record.
 	maxIncludedBytes = 8 << 20
 )
@@ -42,8 +44,8 @@ type fileCaches struct {
 
 func newFileCaches() *fileCaches {
 	return &fileCaches{
-		trees:    cache[treeKey, *tree]{most: treeCacheBytes, size: (*tree).size},
-		contents: cache[contentKey, []byte]{most: contentCacheBytes, size: func(b []byte) int { return len(b) }},
+		trees:    cache[treeKey, *tree]{most: loneTreeBytes, size: (*tree).size},
+		contents: cache[contentKey, []byte]{most: loneContentBytes, size: func(b []byte) int { return len(b) }},
 		parsing:  make(chan struct{}, 1),
 		expected: map[string]bool{},
 	}

@@ -50,7 +50,10 @@ func (s *Snapshot) Expect(l *Listing, opt ListOptions) {
 	if s.caches.expected[key] {
 		return
 	}
-	s.caches.expected[key] = true
+	if s.caches.expected[key] = true; len(s.caches.expected) > 1 {
+		s.caches.trees.bound(treeCacheBytes)
+		s.caches.contents.bound(contentCacheBytes)
+	}
 	s.caches.wants = append(slices.Clip(s.caches.wants), l.wanted(opt)...)
 }
 

@@ -296,8 +296,11 @@ type folder struct {
 	commits string // the last one
 }
 
+// folderBytes is about what a folder takes without its entries.
+const folderBytes = 384
+
 func (f *folder) size() int {
-	n := cacheEntry/2 + cap(f.b)
+	n := folderBytes + cap(f.b)
 	if f.packed != nil {
 		n += cap(f.packed.b)
 	}
