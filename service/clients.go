@@ -168,8 +168,10 @@ func (c *Clients) keeperConfig() hooks.KeeperConfig {
 func (c *Clients) openQueue(into queue.Receiver) (*queue.Queue, error) {
 	q := &c.Config.Ocean.StorageQueue
 	account, _ := q.Parts()
+	transport := c.Network.ThirdParty()
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = queue.Connections, queue.Connections
 	return queue.New(queue.Config{
-		URL: q.URL, Account: account, Key: q.AccountKey.Reveal(), Into: into, Transport: c.Network.ThirdParty(), Registry: c.metrics, Log: c.component("queue"),
+		URL: q.URL, Account: account, Key: q.AccountKey.Reveal(), Into: into, Transport: transport, Registry: c.metrics, Log: c.component("queue"),
 	})
 }
 

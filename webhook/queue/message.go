@@ -24,7 +24,7 @@ const (
 // mostReads of one message: it is never stored and nobody knows why, as when each try
 // ends the process. Answers that are lost on their way count too, so it is an hour's
 // worth. While deliveries cannot be stored nothing is read, and so nothing is counted.
-const mostReads = 120
+const mostReads = 240
 
 // store makes a message durable.
 func (q *Queue) store(ctx context.Context, m *azqueue.DequeuedMessage) (result string, err error) {

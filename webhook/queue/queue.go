@@ -43,20 +43,23 @@ type Receiver interface {
 	Bury(ctx context.Context, id, reason string, body []byte) error
 }
 
+// Connections is the most that a Transport has to keep open.
+const Connections = mostHands + readers
+
 const (
 	batch = 32 // the most that the service gives at once
-	// So many messages are deleted at once, or more while the account does it quickly.
-	leastHands  = 4
-	quick, slow = 250 * time.Millisecond, time.Second
+	// readers read at the same time while there is more than a batch.
+	readers = 2
 	// hidden is how long a message that was read is hidden from others. It has to be
-	// longer than storing takes; after a crash the message is late by that much.
-	hidden = 30 * time.Second
+	// longer than storing and deleting take; after a crash the message is late by that
+	// much.
+	hidden = 15 * time.Second
 
 	// While nothing comes the queue is asked less and less often.
 	shortestPause = 250 * time.Millisecond
 	longestPause  = time.Second
 
-	deleteWithin = 10 * time.Second
+	deleteWithin = 10 * time.Second // shorter than hidden
 
 	// While the queue cannot be read it is tried again after such times.
 	firstRetry, lastRetry = time.Second, 30 * time.Second
@@ -71,12 +74,11 @@ type Queue struct {
 	metrics *metrics
 	book    book
 
-	hands int // deletions at once; of the one goroutine that reads
-
-	mu    sync.Mutex
-	kept  map[string]time.Time // messages that are durable here and could not be deleted, and when that was tried
-	away  string               // why the queue cannot be read, as it was said; empty: it can
-	stuck bool                 // that deliveries cannot be stored has been said
+	mu      sync.Mutex
+	kept    map[string]time.Time // messages that are durable here and could not be deleted, and when that was tried
+	refused error                // of a deletion in the background
+	away    string               // why the queue cannot be read, as it was said; empty: it can
+	stuck   bool                 // that deliveries cannot be stored has been said
 }
 
 // New makes what reads a queue; nil without a URL. It dials nothing.
@@ -93,7 +95,7 @@ func New(cfg Config) (*Queue, error) {
 		cfg.Log.Warn(keyVariable + " is not set: the queue is read with the identity of the process, and no subscription can be made that puts events into it")
 	}
 	q := &Queue{
-		cfg: cfg, client: client, kept: map[string]time.Time{}, hands: leastHands, metrics: newMetrics(),
+		cfg: cfg, client: client, kept: map[string]time.Time{}, metrics: newMetrics(),
 		book: book{status: Status{Activity: ActivityNone, State: StateNotAsked}},
 	}
 	return q, q.metrics.register(cfg.Registry)
@@ -159,54 +161,61 @@ func (q *Queue) Drain(ctx context.Context) error {
 	return nil
 }
 
-// read reads a batch and returns how many messages there were. A busy account gets less
-// to do at once, so that those who write to it have their turn.
+// read reads a batch, and what follows with several readers when it is full, until there
+// is no more. It returns how many messages the first batch had.
 func (q *Queue) read(ctx context.Context) (int, error) {
-	n, slowest, err := q.round(ctx)
-	switch {
-	case slowest > slow:
-		q.hands = max(q.hands/2, leastHands)
-	case n == batch && slowest < quick:
-		q.hands = min(2*q.hands, batch)
+	h := newHands()
+	n, err := q.round(ctx, h)
+	h.wait()
+	if err = cmp.Or(err, q.refusal()); err != nil || n < batch {
+		return n, err
 	}
-	return n, err
+	q.tell(ctx, nil)
+	var all errgroup.Group
+	for range readers {
+		all.Go(func() error {
+			for {
+				if n, err := q.round(ctx, h); err != nil || n < batch {
+					return err
+				}
+			}
+		})
+	}
+	err = all.Wait()
+	h.wait()
+	return n, cmp.Or(err, q.refusal())
 }
 
-// round reads one batch, stores it and deletes it from the queue. It returns how many
-// messages there were, and the longest time of a deletion. It waits for as long as
-// deliveries cannot be stored: nothing more is read then.
-func (q *Queue) round(ctx context.Context) (n int, slowest time.Duration, err error) {
+// round reads one batch, stores it and has it deleted from the queue, and returns how many
+// messages there were. It waits for as long as deliveries cannot be stored, or nobody has a
+// hand free: nothing more is read then.
+func (q *Queue) round(ctx context.Context, h *hands) (int, error) {
 	messages, err := q.receive(ctx)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	q.book.hasRead()
-	errs, took := make([]error, len(messages)), make([]time.Duration, len(messages))
-	var keep, remove errgroup.Group
+	errs := make([]error, len(messages))
+	var keep sync.WaitGroup
 	for i, m := range messages {
-		keep.Go(func() error { // all at once: they share commits of the spool
-			errs[i] = q.keep(ctx, m)
-			return nil
-		})
+		keep.Go(func() { errs[i] = q.keep(ctx, m) }) // all at once: they share commits of the spool
 	}
-	_ = keep.Wait()
-	remove.SetLimit(q.hands)
+	keep.Wait()
 	for i, m := range messages {
-		if errs[i] != nil {
-			continue
+		if errs[i] == nil {
+			h.do(func() bool { return q.remove(ctx, m) })
 		}
-		remove.Go(func() error {
-			began := time.Now()
-			errs[i] = q.remove(ctx, m)
-			took[i] = time.Since(began)
-			return nil
-		})
 	}
-	_ = remove.Wait()
-	for _, d := range took {
-		slowest = max(slowest, d)
-	}
-	return len(messages), slowest, cmp.Or(errs...) // the others fail for the same reason
+	return len(messages), cmp.Or(cmp.Or(errs...), q.refusal()) // the others fail for the same reason
+}
+
+// refusal is the error of a deletion since the last call.
+func (q *Queue) refusal() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	err := q.refused
+	q.refused = nil
+	return err
 }
 
 // receive reads a batch. A queue that is missing is made, and has nothing.
@@ -233,19 +242,13 @@ func (q *Queue) create(ctx context.Context) error {
 
 // remove deletes a message that is durable here. If that fails it comes again, and is
 // only deleted.
-func (q *Queue) remove(ctx context.Context, m *azqueue.DequeuedMessage) error {
+func (q *Queue) remove(ctx context.Context, m *azqueue.DequeuedMessage) (ok bool) {
 	// It is deleted also when the process is about to end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteWithin)
 	defer cancel()
 	_, err := q.client.DeleteMessage(ctx, *m.MessageID, *m.PopReceipt, nil)
-	if gone(err) {
-		err = nil
-	}
-	q.setKept(*m.MessageID, err != nil)
-	if late(err) {
-		return nil
-	}
-	return explain(err)
+	q.removed(*m.MessageID, err)
+	return err == nil
 }
 
 // keep has a message stored, however long that takes, unless it is already. The error
@@ -290,11 +293,19 @@ func (q *Queue) isKept(id string) bool {
 	return !q.kept[id].IsZero()
 }
 
-func (q *Queue) setKept(id string, kept bool) {
+// removed notes what came of a deletion.
+func (q *Queue) removed(id string, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if delete(q.kept, id); kept && len(q.kept) < mostKept {
+	delete(q.kept, id)
+	if err == nil || gone(err) {
+		return
+	}
+	if len(q.kept) < mostKept {
 		q.kept[id] = time.Now()
+	}
+	if !late(err) {
+		q.refused = explain(err)
 	}
 }
 

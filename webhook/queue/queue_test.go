@@ -193,13 +193,59 @@ func TestRead(t *testing.T) {
 	})
 }
 
+// While there is much, an account that takes its time is asked for more and more at once.
+func TestBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var want []string
+		for i := range 960 {
+			want = append(want, fmt.Sprintf(`{"n":%03d}`, i))
+		}
+		b.put(want...)
+		b.set(func(*http.Request, func() *http.Response) (*http.Response, error) {
+			time.Sleep(100 * time.Millisecond)
+			return nil, nil
+		})
+		b.run(t)
+		after(6 * time.Second) // four deletions at once take 24
+		if got, dead := b.into.got(); !slices.Equal(got, want) || dead != nil {
+			t.Errorf("got %d, dead %v", len(got), dead)
+		}
+		if n := b.server.Len(path); n != 0 {
+			t.Errorf("%d messages are left", n)
+		}
+	})
+}
+
+// What a process had in hand when it died comes soon after.
+func TestCrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.put(`{"n":1}`)
+		b.set(func(_ *http.Request, serve func() *http.Response) (*http.Response, error) {
+			b.set(nil)
+			serve() // to whoever is dead now
+			return nil, errors.New("connection reset by peer")
+		})
+		b.run(t)
+		after(10 * time.Second)
+		if got, _ := b.into.got(); got != nil {
+			t.Errorf("got %v, which another process may have in hand", got)
+		}
+		after(10 * time.Second)
+		if got, _ := b.into.got(); len(got) != 1 {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
 func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.put("no JSON", `{"adoPortCheck":"x"}`, `{"good":1}`, "\ufeff"+`{"good":2}`)
 		b.server.Put(path, "%%%", 0)
 		b.server.Put(path, `{"plain":1}`, 0)
-		b.server.Put(path, `{"never":1}`, 199)
+		b.server.Put(path, `{"never":1}`, 299)
 		if err := b.queue.Drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +254,7 @@ func TestPoison(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		slices.Sort(dead)
-		if text := strings.Join(dead, "; "); len(dead) != 3 || !strings.Contains(text, "base64") || !strings.Contains(text, "no JSON") || !strings.Contains(text, "read 200 times") {
+		if text := strings.Join(dead, "; "); len(dead) != 3 || !strings.Contains(text, "base64") || !strings.Contains(text, "no JSON") || !strings.Contains(text, "read 300 times") {
 			t.Errorf("dead letters: %s", text)
 		}
 		if n := b.server.Len(path); n != 0 {
