@@ -118,14 +118,21 @@ func (t *Touches) tend(ctx context.Context, most int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at, known := t.place() // if it is not known, the next resync begins to follow
-	at, err := t.follow(ctx, at, known)
-	if errors.Is(err, errGap) || errors.Is(err, replica.ErrLostData) {
-		t.store.Drop(placeKey) // no resync may use what was read before
+	if known {
+		var err error
+		at, err = t.follow(ctx, at, true)
+		if errors.Is(err, errGap) || errors.Is(err, replica.ErrLostData) {
+			t.store.Drop(placeKey) // no resync may use what was read before
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	n, err := t.log.Len(ctx)
+	if err == nil && n >= most && !known {
+		at, err = t.follow(ctx, at, false)
 	}
-	if n, err := t.log.Len(ctx); err != nil || n < most {
+	if err != nil || n < most {
 		return err
 	}
 	_, err = t.log.Publish(ctx, strings.NewReader(""), at) // it stands for touches that nobody needs any more

@@ -114,6 +114,9 @@ func TestTouches(t *testing.T) {
 	leads := newToucher(t, a.group, &store{})
 	other := newToucher(t, a.group, &store{})
 	other.note("before")
+	if err := leads.Shorten(first.ctx); err != nil { // without a store that follows
+		t.Fatal(err)
+	}
 	leads.takeOver("a store that has never followed", false)
 	if leads.store.touched("before") {
 		t.Error("it has taken over what came before all that it knows")
