@@ -41,7 +41,10 @@ func start(t *testing.T, s *replicatest.Server) *process {
 	var parts sync.WaitGroup
 	parts.Go(func() {
 		_ = p.Run(ctx, func(ctx context.Context, at leader.Turn) error {
-			p.turns <- turn{at, ctx}
+			select {
+			case p.turns <- turn{at, ctx}:
+			case <-ctx.Done(): // nobody waits for this turn
+			}
 			<-ctx.Done()
 			return nil
 		})
