@@ -293,3 +293,20 @@ func FuzzDecodeAnswer(f *testing.F) {
 		}
 	})
 }
+
+func FuzzDecodeNote(f *testing.F) {
+	for _, n := range []note{{}, {asked: 1 << 60, held: 1<<60 + 1, revision: "abc"}, {asked: -1, held: -2}} {
+		f.Add(n.encode())
+	}
+	f.Add([]byte{})
+	f.Add(bytes.Repeat([]byte{0xff}, 12)) // no number ends
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n, ok := decodeNote(b, true)
+		if !ok {
+			return
+		}
+		if again, ok := decodeNote(n.encode(), true); !ok || again != n {
+			t.Errorf("%+v became %+v, %v", n, again, ok)
+		}
+	})
+}

@@ -76,10 +76,15 @@ func (p *proof) holds(revision string) {
 	case revision == p.note.revision:
 		n.asked = p.note.asked
 	}
-	out := binary.AppendVarint(binary.AppendVarint(nil, n.asked), n.held)
-	p.c.store.Put(p.key, out, []byte(revision))
+	p.c.store.Put(p.key, n.encode())
 }
 
+func (n note) encode() []byte {
+	out := binary.AppendVarint(binary.AppendVarint(nil, n.asked), n.held)
+	return append(out, n.revision...)
+}
+
+// decodeNote reads what encode has made; ok says whether there is something to read.
 func decodeNote(b []byte, ok bool) (note, bool) {
 	asked, n := binary.Varint(b)
 	held, m := binary.Varint(b[max(n, 0):])
