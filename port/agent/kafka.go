@@ -252,4 +252,7 @@ func (c *consumer) quit(ctx context.Context) {
 	c.commit(ctx)
 	_ = c.client.LeaveGroupContext(ctx) // it is forgotten soon anyway
 	c.client.CloseAllowingRebalance()
+	// Closing polls what was still buffered, which counts as a poll under way: what
+	// leaves the group in the background would wait for its end for ever.
+	c.client.AllowRebalance()
 }
