@@ -44,6 +44,7 @@ import (
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/azuredevops/hooks"
 	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/network/networktest"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
 	"github.com/ado-port/ado-port/replica/replicatest"
@@ -524,7 +525,7 @@ func newLiveBench(t *testing.T) *liveBench {
 		resource("pull-request", ".pullRequestId | tostring", ".title", ".status") + "," +
 		resource("build", ".id | tostring", ".buildNumber", ".result // .status") + `]}`)
 
-	port := freePort(t)
+	port := networktest.FreePort(t)
 	b.environ = map[string]string{
 		"OCEAN__PORT__CLIENT_ID": "cid", "OCEAN__PORT__CLIENT_SECRET": "port-secret-that-nobody-may-see", "OCEAN__PORT__BASE_URL": b.catalog.URL,
 		"OCEAN__INTEGRATION__CONFIG__ORGANIZATION_URL":      b.ado.OrganizationURL(),
@@ -1142,7 +1143,7 @@ func (b *liveBench) child(t *testing.T, set ...string) (kill func()) {
 func (b *liveBench) start(t *testing.T, set ...string) *child {
 	t.Helper()
 	c := &child{Cmd: exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestServiceProcess$")}
-	c.Env = append(os.Environ(), "ADO_PORT_TEST_PROCESS=1")
+	c.Env = append(os.Environ(), "ADO_PORT_TEST_PROCESS=1", "TMPDIR="+t.TempDir()) // what it leaves when it is killed
 	for name, value := range b.environ {
 		c.Env = append(c.Env, name+"="+value)
 	}
@@ -1302,7 +1303,7 @@ func (s *shared) overtake(t *testing.T, first *child, cut chan<- struct{}, gives
 	first.pause(t)
 	port := s.environ["APPLICATION__PORT"]
 	s.environ["OCEAN__STATE_DIRECTORY"] = t.TempDir()
-	s.name(t, strconv.Itoa(freePort(t)))
+	s.name(t, strconv.Itoa(networktest.FreePort(t)))
 	s.start(t)
 	s.has(t, partitions, true)
 	s.ready(t)
@@ -1404,17 +1405,6 @@ func TestSplitInstallation(t *testing.T) {
 			t.Errorf("%s of the killed service is gone: %s", want, got.Document)
 		}
 	}
-}
-
-// freePort finds a port that nobody uses.
-func freePort(t *testing.T) int {
-	t.Helper()
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port // of a TCP listener
 }
 
 // A service whose state directory cannot be used answers 503 and is not ready; it

@@ -24,6 +24,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/port/network/networktest"
 )
 
 // Under Port's charts the image is started as they are, with nothing changed but its
@@ -182,16 +183,10 @@ func (c *container) act(t *testing.T, slow *slowPort) {
 	}
 }
 
-// start starts the process. A port that is free may be taken by somebody else before
-// the process has it; the test says so then.
+// start starts the process.
 func (c *container) start(t *testing.T, slow *slowPort) *exec.Cmd {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.address = l.Addr().String()
-	_ = l.Close()
+	c.address = networktest.Address(networktest.FreePort(t))
 	environ := c.environ(t, slow)
 	bin, err := program()
 	if err != nil {

@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ado-port/ado-port/port/network/networktest"
 )
 
 // realProxy starts tinyproxy, a proxy that others have written.
@@ -21,12 +24,7 @@ func realProxy(t *testing.T) (address string) {
 	if err != nil {
 		t.Skip("tinyproxy is not installed")
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	ln.Close()
+	port := strconv.Itoa(networktest.FreePort(t))
 	conf := filepath.Join(t.TempDir(), "tinyproxy.conf")
 	text := fmt.Sprintf("Port %s\nListen 127.0.0.1\nAllow 127.0.0.1\nMaxClients 20\nLogLevel Connect\nBasicAuth someone pass-word\n", port)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {

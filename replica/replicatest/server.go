@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/port"
+	"github.com/ado-port/ado-port/port/network/networktest"
 )
 
 // A Server is a redis-server with a folder of its own, which writes every change to
@@ -31,12 +32,7 @@ func Start(tb testing.TB) *Server {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		tb.Skip("redis-server is not on the PATH")
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s := &Server{tb: tb, dir: tb.TempDir(), port: ln.Addr().(*net.TCPAddr).Port}
-	_ = ln.Close()
+	s := &Server{tb: tb, dir: tb.TempDir(), port: networktest.FreePort(tb)}
 	s.Again()
 	tb.Cleanup(s.Kill)
 	return s

@@ -5,16 +5,17 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 
+	"github.com/ado-port/ado-port/port/network/networktest"
 	"github.com/ado-port/ado-port/webhook/queue"
 )
 
@@ -34,14 +35,9 @@ func azurite(t *testing.T) string {
 	if bin == "" {
 		t.Skip("AZURITE is not set: want the executable azurite-queue; .ci/run installs it")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
+	port := networktest.FreePort(t)
 	var out bytes.Buffer
-	cmd := exec.Command(bin, "--queueHost", host, "--queuePort", port, "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent")
+	cmd := exec.Command(bin, "--queueHost", "127.0.0.1", "--queuePort", strconv.Itoa(port), "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.TempDir(), &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Skipf("Azurite cannot be started: %v", err)
@@ -50,7 +46,7 @@ func azurite(t *testing.T) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	address := "http://" + net.JoinHostPort(host, port)
+	address := "http://" + networktest.Address(port)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/port/network/networktest"
 	"github.com/ado-port/ado-port/port/porttest"
 	"github.com/ado-port/ado-port/webhook/status"
 )
@@ -214,7 +215,7 @@ func lookWithAPassword(t *testing.T, b *tab, path, source string) {
 	t.Cleanup(catalog.Close)
 	catalog.AddBlueprint(`{"identifier":"branch","schema":{"properties":{"commit":{"type":"string"}}}}`)
 	catalog.SetMapping(`{"resources":[{"kind":"branch","selector":{"query":"true"},"port":{"entity":{"mappings":{"identifier":".name","blueprint":"\"branch\"","properties":{"commit":".objectId"}}}}}]}`)
-	address := freeAddress(t)
+	address := networktest.Address(networktest.FreePort(t))
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
@@ -252,15 +253,4 @@ func lookWithAPassword(t *testing.T, b *tab, path, source string) {
 		return ok && strings.Contains(e.Property("commit"), c.ID)
 	})
 	b.silent(t, "401")
-}
-
-// freeAddress is one on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
