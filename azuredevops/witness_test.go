@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
@@ -267,12 +268,14 @@ func TestWikiWithoutPushes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWitnessed(t, `wiki {"includeContent":true}`)
-			w.project.AddWiki("wiki", nil).AddPage("/Home", "# Home")
-			w.want("first resync", "/pages", 2)
-			w.srv.Fault(fault)
-			w.want("second", "/pages", 2)
-			w.want("third", "/pages", 2)
+			synctest.Test(t, func(t *testing.T) { // a fake clock for retries
+				w := newWitnessed(t, `wiki {"includeContent":true}`)
+				w.project.AddWiki("wiki", nil).AddPage("/Home", "# Home")
+				w.want("first resync", "/pages", 2)
+				w.srv.Fault(fault)
+				w.want("second", "/pages", 2)
+				w.want("third", "/pages", 2)
+			})
 		})
 	}
 }
