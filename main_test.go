@@ -2082,6 +2082,10 @@ func seriesTable(all map[string]*seriesDoc) string {
 func TestMain(m *testing.M) {
 	switch os.Getenv("ADO_PORT_BENCHMARK") {
 	case "":
+		// Most tests wait for services, and few for a processor.
+		if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+			panic(err)
+		}
 		os.Exit(m.Run())
 	case "program":
 		os.Args = os.Args[:1]

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +20,14 @@ import (
 	"github.com/ado-port/ado-port/webhook/spool"
 	"github.com/ado-port/ado-port/webhook/spool/redis"
 )
+
+// The tests wait for Redis and for seats, hardly for a processor.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // A process is one of several, as far as deliveries go.
 type process struct {
