@@ -152,6 +152,12 @@ func TestPlan(t *testing.T) {
 			[]func(*bench) catalog.Layer{named("old", 2), named("nobody", 3)},
 			"", false, "change service/a properties.size:1>2",
 		},
+		"found by its name, and changed twice": {
+			resync(),
+			[]thing{{ours, "service/a", held}},
+			[]func(*bench) catalog.Layer{named("old", 2), named("old", 3), layer("service/a", `"properties":{"tier":"gold"}`)},
+			"", false, `change service/a properties.size:1>3 properties.tier:null>"gold"`,
+		},
 		"relations that are searches": {
 			resync(),
 			[]thing{{ours, "service/a", held}, {ours, "service/b", `"properties":{"name":"twin"}`}, {ours, "service/c", `"properties":{"name":"twin"},"relations":{"parent":"a"}`}},

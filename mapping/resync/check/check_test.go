@@ -32,15 +32,17 @@ const (
 
 // A bench is an installation in which everything is good.
 type bench struct {
-	ado     *azuredevopstest.Server
-	catalog *porttest.Server
-	public  *httptest.Server // the service, as it is seen from outside
-	orgs    []string
-	token   azuredevops.Secret
-	state   string
-	mapping map[string]any // of the block of repositories
-	opt     check.Options
-	prove   func(context.Context) (bool, error) // the storage queue; nil: there is none
+	ado        *azuredevopstest.Server
+	catalog    *porttest.Server
+	public     *httptest.Server // the service, as it is seen from outside
+	orgs       []string
+	token      azuredevops.Secret
+	state      string
+	mapping    map[string]any // of the block of repositories
+	opt        check.Options
+	prove      func(context.Context) (bool, error) // the storage queue; nil: there is none
+	identifier string
+	change     func(*check.Config) // of the settings of a good installation
 }
 
 func newBench(t *testing.T) *bench {
@@ -50,10 +52,12 @@ func newBench(t *testing.T) *bench {
 	p.AddRepository("checkout").Push("main", azuredevopstest.Files{"README.md": "# Checkout"})
 	p.AddWorkItem("Bug", "Totals are wrong")
 	b := &bench{
-		ado:     azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat}),
-		catalog: porttest.New(porttest.Options{ClientID: "cid", ClientSecret: portSecret}),
-		public:  httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})),
-		token:   pat, state: filepath.Join(t.TempDir(), "state"),
+		ado: azuredevopstest.New(azuredevopstest.Options{World: w, PAT: pat}),
+		catalog: porttest.New(porttest.Options{
+			ClientID: "cid", ClientSecret: portSecret, Provision: []string{"azure-devops"}, FeatureFlags: []string{"USE_PROVISIONED_DEFAULTS"},
+		}),
+		public:     httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})),
+		identifier: "azure", token: pat, state: filepath.Join(t.TempDir(), "state"),
 		mapping: map[string]any{
 			"identifier": ".id", "title": ".name", "blueprint": `"service"`,
 			"properties": map[string]any{"url": ".webUrl", "tier": `"gold"`, "disabled": ".isDisabled // false"},
@@ -78,7 +82,7 @@ func newBench(t *testing.T) *bench {
 func (b *bench) port(t *testing.T) *port.Client {
 	t.Helper()
 	c, err := port.New(port.ClientConfig{
-		ClientID: "cid", ClientSecret: portSecret, BaseURL: b.catalog.URL, IntegrationType: "azure-devops", Identifier: "azure", Version: "1",
+		ClientID: "cid", ClientSecret: portSecret, BaseURL: b.catalog.URL, IntegrationType: "azure-devops", Identifier: b.identifier, Version: "1",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +115,7 @@ func (b *bench) run(t *testing.T) ([]check.Finding, string, error) {
 	base := b.public.URL
 	cfg := check.Config{
 		Settings: ocean.Settings{
-			Integration: ocean.Integration{Identifier: "azure"}, EventListener: ocean.EventListener{Type: ocean.ListenPolling}, BaseURL: base, StateDirectory: b.state,
+			Integration: ocean.Integration{Identifier: b.identifier}, EventListener: ocean.EventListener{Type: ocean.ListenPolling}, BaseURL: base, StateDirectory: b.state,
 		},
 		AzureDevOps: azuredevops.Config{PersonalAccessToken: b.token, WebhookSecret: hookSecret},
 		Port:        b.port(t), PortURL: b.catalog.URL, PortSide: http.DefaultTransport, OtherSide: b.public.Client().Transport,
@@ -122,6 +126,9 @@ func (b *bench) run(t *testing.T) ([]check.Finding, string, error) {
 	}
 	if b.prove != nil {
 		cfg.Settings.StorageQueue.URL, cfg.ProveQueue = "https://acme.queue.core.windows.net/hooks", b.prove
+	}
+	if b.change != nil {
+		b.change(&cfg)
 	}
 	var out bytes.Buffer
 	b.opt.JSON = true
@@ -154,6 +161,14 @@ func (b *bench) onlyReads(t *testing.T) {
 	}
 	if info, err := os.Stat(b.state); err == nil && info.IsDir() {
 		t.Errorf("%s was made", b.state)
+	}
+}
+
+// begin makes the bench one of an installation that Port does not have yet.
+func (b *bench) begin(origin string) {
+	b.identifier = "new"
+	b.change = func(c *check.Config) {
+		c.Settings.CreatePortResourcesOrigin, c.Settings.InitializePortResources = origin, true
 	}
 }
 
@@ -337,6 +352,177 @@ func TestFaults(t *testing.T) {
 		{
 			name: "mapping that is no file", plant: func(_ *testing.T, b *bench) { b.opt.Mapping = "none.yaml" },
 			check: "mapping", text: "none.yaml", remedy: "YAML or JSON",
+		},
+		{
+			name: "mapping of a file", plant: func(t *testing.T, b *bench) {
+				t.Helper()
+				b.opt.Directory, b.opt.Mapping = t.TempDir(), "mapping.yaml"
+				text := "resources:\n- kind: project\n  selector: {query: 'true'}\n  port: {entity: {mappings: {identifier: .id, blueprint: '\"nowhere\"'}}}\n"
+				if err := os.WriteFile(filepath.Join(b.opt.Directory, b.opt.Mapping), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+			check: "blueprint", text: "no such blueprint", remedy: "create the blueprint nowhere",
+		},
+		{
+			name: "mapping without blocks", plant: func(t *testing.T, b *bench) {
+				t.Helper()
+				b.opt.Directory, b.opt.Mapping = t.TempDir(), "mapping.yaml"
+				if err := os.WriteFile(filepath.Join(b.opt.Directory, b.opt.Mapping), []byte("resources: []\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+			check: "mapping", state: check.StateWarning, text: "it has no blocks", remedy: "add blocks",
+		},
+		{
+			name: "Port that is away", plant: func(_ *testing.T, b *bench) { b.catalog.Close() },
+			check: "port", text: "cannot be reached", remedy: "HTTPS_PROXY",
+		},
+		{
+			name: "Port that is ill", plant: func(_ *testing.T, b *bench) {
+				b.catalog.Fault(porttest.Status("GET /v1/integration/{integration}", http.StatusForbidden))
+			},
+			check: "port", text: "403", remedy: "OCEAN__PORT__BASE_URL",
+		},
+		{
+			name: "first start", plant: func(_ *testing.T, b *bench) { b.begin(port.OriginDefault) },
+			check: "port", state: check.StateOK, text: `the first start makes the installation "new"`,
+		},
+		{
+			name: "first start with an empty mapping", plant: func(_ *testing.T, b *bench) { b.begin(port.OriginEmpty) },
+			check: "mapping", state: check.StateWarning, text: "it has no blocks", remedy: "add blocks",
+		},
+		{
+			name: "first start of an installation that Port provisions", plant: func(_ *testing.T, b *bench) { b.begin(port.OriginPort) },
+			check: "mapping", state: check.StateWarning, text: "Port makes it at the first start",
+		},
+		{
+			name: "first start with the mapping of a file", plant: func(_ *testing.T, b *bench) {
+				b.begin(port.OriginDefault)
+				b.opt.Mapping = "none.yaml"
+			},
+			check: "mapping", text: "none.yaml", remedy: "YAML or JSON",
+		},
+		{
+			name: "default resources that cannot be made", plant: func(t *testing.T, b *bench) {
+				t.Helper()
+				file := filepath.Join(t.TempDir(), "port-app-config.yml")
+				if err := os.WriteFile(file, []byte("resources: 1"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				b.begin(port.OriginDefault)
+				first := b.change
+				b.change = func(c *check.Config) {
+					first(c)
+					c.Settings.ResourcesPath = filepath.Dir(file)
+				}
+			},
+			check: "mapping", text: "the default resources cannot be made", remedy: "OCEAN__INITIALIZE_PORT_RESOURCES=false",
+		},
+		{
+			name: "identity without a permission", plant: func(_ *testing.T, b *bench) {
+				b.ado.SetScopes("Project and Team", "Code")
+				b.change = func(c *check.Config) {
+					c.AzureDevOps = azuredevops.Config{ClientID: "app", ClientSecret: "s", TenantID: "t", WebhookSecret: hookSecret}
+				}
+			},
+			check: "kind", text: "", remedy: "give the identity Reader in the project, and the permission to view Release",
+		},
+		{
+			name: "identity that is not let in", plant: func(_ *testing.T, b *bench) {
+				b.ado.SetPAT("another")
+				b.change = func(c *check.Config) {
+					c.AzureDevOps = azuredevops.Config{ClientID: "app", ClientSecret: "s", TenantID: "t", WebhookSecret: hookSecret}
+				}
+			},
+			check: "azure devops", text: "", remedy: "the identity needs access to the organization",
+		},
+		{
+			name: "organization that is ill", plant: func(_ *testing.T, b *bench) {
+				b.ado.Fault(azuredevopstest.Status("GET /_apis/projects", http.StatusBadRequest))
+			},
+			check: "azure devops", text: "400", remedy: "try again later",
+		},
+		{
+			name: "organization that is closed", plant: func(_ *testing.T, b *bench) {
+				b.ado.Fault(azuredevopstest.Status("GET /_apis/projects", http.StatusForbidden))
+			},
+			check: "azure devops", text: "403", remedy: "give the identity access to the organization",
+		},
+		{
+			name: "a part that cannot be read", plant: func(_ *testing.T, b *bench) {
+				b.ado.Fault(azuredevopstest.Status("GET /{project}/_apis/release/releases", http.StatusBadRequest))
+			},
+			check: "kind", state: check.StateWarning, text: "a part of it could not be read", remedy: "keeps its entities",
+		},
+		{
+			name: "no live events", plant: func(_ *testing.T, b *bench) {
+				b.change = func(c *check.Config) { c.Settings.EventListener.Type = ocean.ListenOnce }
+			},
+			check: "base url", state: check.StateOK, text: "follows no live events",
+		},
+		{
+			name: "no base URL", plant: func(_ *testing.T, b *bench) {
+				b.change = func(c *check.Config) { c.Settings.BaseURL = "" }
+			},
+			check: "base url", state: check.StateWarning, text: "changes arrive with the next resync", remedy: "OCEAN__HOOKS__STORAGE_QUEUE_URL",
+		},
+		{
+			name: "queue without a base URL", plant: func(_ *testing.T, b *bench) {
+				b.prove = func(context.Context) (bool, error) { return false, nil }
+				b.change = func(c *check.Config) {
+					c.Settings.BaseURL, c.Settings.StorageQueue.AccountKey = "", "key"
+				}
+			},
+			check: "storage queue", state: check.StateOK, text: "a message was sent and read",
+		},
+		{
+			name: "base URL that is none", plant: func(_ *testing.T, b *bench) {
+				b.change = func(c *check.Config) { c.Settings.BaseURL = "ocean.example.com" }
+			},
+			check: "base url", text: "is no address", remedy: "https://ocean.example.com",
+		},
+		{
+			name: "base URL without TLS, and a secret", plant: func(_ *testing.T, b *bench) {
+				b.change = func(c *check.Config) { c.Settings.BaseURL = "http://ocean.example.com" }
+			},
+			check: "base url", text: "over https only", remedy: "unset the secret",
+		},
+		{
+			name: "base URL without TLS", plant: func(_ *testing.T, b *bench) {
+				b.change = func(c *check.Config) {
+					c.Settings.BaseURL, c.AzureDevOps.WebhookSecret = strings.Replace(c.Settings.BaseURL, "https", "http", 1), ""
+				}
+			},
+			check: "base url", state: check.StateWarning, text: "made up on their way", remedy: "over https",
+		},
+		{
+			name: "base URL behind which nothing runs", plant: func(_ *testing.T, b *bench) {
+				b.public.Config.Handler = http.NotFoundHandler()
+			},
+			check: "base url", state: check.StateWarning, text: "no service behind it (404)", remedy: "when the service runs",
+		},
+		{
+			name: "subscriptions that cannot be set up", plant: func(_ *testing.T, b *bench) {
+				b.change = func(c *check.Config) {
+					c.Keeper = func() (*hooks.Keeper, error) { return nil, errors.New("OCEAN__HOOKS__X: no") }
+				}
+			},
+			check: "service hooks", text: "OCEAN__HOOKS__X", remedy: "correct the setting",
+		},
+		{
+			name: "token that may not list subscriptions", plant: func(_ *testing.T, b *bench) {
+				b.ado.Fault(azuredevopstest.Status("GET /_apis/hooks/subscriptions", http.StatusUnauthorized))
+			},
+			check: "service hooks", text: "may not list subscriptions", remedy: "Work Items (Read)",
+		},
+		{
+			name: "no state directory", plant: func(_ *testing.T, b *bench) {
+				b.change = func(c *check.Config) {
+					c.Settings.StateDirectory, c.Environ = "", map[string]string{}
+				}
+			},
+			check: "state", state: check.StateOK, text: "can be ",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
