@@ -2,6 +2,7 @@ package azuredevops
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
@@ -13,11 +14,14 @@ import (
 //
 // A change shows its author as the directory has them today. So a remembered author
 // counts only once a change by the same author, read in this listing, shows the
-// same.
+// same. And a remembered commit of a repository counts only while the repository can be
+// read: builds outlive it, their commits do not.
 type firstCommits struct {
 	*lister
 	authors cache[string, string] // by id: a digest of what a change read now shows
 	doubt   atomic.Bool           // a change has another author than before: nothing holds
+	// readable are the repositories of each project that are there and not disabled.
+	readable cache[string, map[string]struct{}]
 }
 
 // of is firstCommit, without the calls where that is known.
@@ -27,7 +31,7 @@ func (f *firstCommits) of(ctx context.Context, build *parent) ([]byte, error) {
 		of.revision += " " + rawjson.Text(build.JSON, "sourceVersion") + " " + hexDigest(string(rawjson.Raw(build.JSON, "repository")))
 	}
 	known, ok := f.recall(of)
-	if !ok {
+	if !ok || !f.canBeRead(ctx, build, known) {
 		return f.fresh(ctx, of, build, "")
 	}
 	id, looks := authorOf(known)
@@ -50,6 +54,29 @@ func (f *firstCommits) of(ctx context.Context, build *parent) ([]byte, error) {
 		return f.fresh(ctx, of, build, id)
 	}
 	return known, nil
+}
+
+// canBeRead says whether the repository that a remembered commit was read in is still
+// there. A change needs none: it is read from the build.
+func (f *firstCommits) canBeRead(ctx context.Context, build *parent, known []byte) bool {
+	if rawjson.Text(known, "commitId") == "" {
+		return true
+	}
+	readable, err := f.readable.get(ctx, build.Project.ID, func(ctx context.Context) (map[string]struct{}, error) {
+		b, err := f.repositoryList(ctx, build.Project)
+		if err != nil {
+			return nil, err
+		}
+		ids := map[string]struct{}{}
+		for obj := range rawjson.Objects(b, "value") {
+			if r := newRepository(build.Project, obj); r.healthy() {
+				ids[strings.ToLower(r.ID)] = struct{}{}
+			}
+		}
+		return ids, nil
+	})
+	_, ok := readable[strings.ToLower(rawjson.Text(rawjson.Raw(build.JSON, "repository"), "id"))]
+	return err == nil && ok
 }
 
 // fresh asks for a first commit again that was remembered with another author.
