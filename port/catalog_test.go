@@ -72,6 +72,106 @@ func TestOwned(t *testing.T) {
 	}
 }
 
+const heldRoute = "POST /v1/blueprints/{blueprint}/entities/search"
+
+// heldBy collects what Held yields.
+func heldBy(t *testing.T, c *port.Client, f port.Feature) (ids []string, err error) {
+	t.Helper()
+	for entity, e := range c.Held(t.Context(), "service", f) {
+		if e != nil {
+			return ids, e
+		}
+		var held struct {
+			Identifier string
+			Properties struct{ N int }
+		}
+		if e := json.Unmarshal(entity, &held); e != nil || held.Properties.N != 1 {
+			t.Errorf("%s: %v", entity, e)
+		}
+		ids = append(ids, held.Identifier)
+	}
+	return ids, nil
+}
+
+func TestHeld(t *testing.T) {
+	t.Parallel()
+	srv, c := catalog(t, porttest.Options{KeepBodies: true})
+	put(srv, documented, "a", "b")
+	put(srv, oceanOrder, "c")
+	put(srv, "port-ocean/azure-devops/mine/0.9/gitops", "d")
+	put(srv, "port-ocean/azure-devops/other/0.9/exporter", "e")
+	put(srv, "browser", "g")
+	for f, want := range map[port.Feature]string{port.FeatureExporter: "a b c", port.FeatureGitOps: "d"} {
+		if ids, err := heldBy(t, c, f); err != nil || strings.Join(ids, " ") != want {
+			t.Errorf("Held of %s = %q, %v, want %q", f, ids, err, want)
+		}
+	}
+	var more []string
+	for i := range 1500 {
+		more = append(more, fmt.Sprint("more-", i))
+	}
+	put(srv, documented, more...)
+	srv.ForgetRequests()
+	if ids, err := heldBy(t, c, port.FeatureExporter); err != nil || len(ids) != 1503 || len(srv.Requests(heldRoute)) != 2 {
+		t.Errorf("%d entities in %d pages, %v", len(ids), len(srv.Requests(heldRoute)), err)
+	}
+	for range c.Held(t.Context(), "service", port.FeatureExporter) {
+		break
+	}
+	if n := len(srv.Requests(heldRoute)); n != 3 {
+		t.Errorf("%d requests after the first entity was enough, want 3", n)
+	}
+}
+
+func TestHeldFaults(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]porttest.Rule{
+		"truncated": porttest.Truncate(heldRoute), "malformed": porttest.Malformed(heldRoute), "html": porttest.HTML(heldRoute), "reset": porttest.Reset(heldRoute),
+		"no list": porttest.Status(heldRoute, 200).Body(`{"ok":true}`), "500": porttest.Status(heldRoute, 500),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv, c := catalog(t, porttest.Options{})
+				put(srv, documented, "a", "b")
+				if name != "no list" {
+					srv.Fault(fault.Times(2))
+					if ids, err := heldBy(t, c, port.FeatureExporter); len(ids) != 2 || err != nil {
+						t.Errorf("after two faults: %q, %v", ids, err)
+					}
+					srv.ClearFaults()
+				}
+				srv.Fault(fault)
+				if ids, err := heldBy(t, c, port.FeatureExporter); len(ids) != 0 || err == nil {
+					t.Errorf("with a lasting fault: %q, %v, want an error", ids, err)
+				}
+			})
+		})
+	}
+	t.Run("the same page again", func(t *testing.T) {
+		t.Parallel()
+		srv, c := catalog(t, porttest.Options{})
+		srv.Fault(porttest.Status(heldRoute, 200).Body(`{"ok":true,"entities":[{"identifier":"a","properties":{"n":1}}],"next":"x"}`))
+		if ids, err := heldBy(t, c, port.FeatureExporter); len(ids) != 2 || err == nil {
+			t.Errorf("%q, %v, want an error", ids, err)
+		}
+	})
+	t.Run("too large", func(t *testing.T) {
+		t.Parallel()
+		srv, c := catalog(t, porttest.Options{KeepBodies: true})
+		for i := range 3 {
+			srv.PutEntity(documented, fmt.Sprintf(`{"identifier":"%d","blueprint":"service","properties":{"n":1,"s":%q}}`, i, strings.Repeat("x", 6<<20)))
+		}
+		if ids, err := heldBy(t, c, port.FeatureExporter); err != nil || len(ids) != 3 {
+			t.Errorf("%q, %v", ids, err)
+		}
+		requests := srv.Requests(heldRoute)
+		if last := requests[len(requests)-1].Body; !strings.Contains(string(last), `"limit":1,`) && !strings.Contains(string(last), `"limit":2,`) && !strings.Contains(string(last), `"limit":1}`) {
+			t.Errorf("the last request is %s", last)
+		}
+	})
+}
+
 // A cursor that comes back, a page that cannot be read and an error on the
 // second page end the list with an error.
 func TestOwnedPages(t *testing.T) {

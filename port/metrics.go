@@ -21,7 +21,7 @@ var routes = []string{
 	"PATCH /integration/{identifier}/config", "PATCH /integration/{identifier}/resync-state",
 	"GET /integration/{identifier}/cursor", "PUT /integration/{identifier}/cursor", "POST /integration/{identifier}/kinds/{kind}/examples",
 	"POST /blueprints", "GET /blueprints/{blueprint}", "PATCH /blueprints/{blueprint}", "DELETE /blueprints/{blueprint}",
-	"POST /blueprints/{blueprint}/entities/bulk", "POST /blueprints/{blueprint}/bulk/entities/delete", "GET /blueprints/{blueprint}/entities/{entity}",
+	"POST /blueprints/{blueprint}/entities/bulk", "POST /blueprints/{blueprint}/entities/search", "POST /blueprints/{blueprint}/bulk/entities/delete", "GET /blueprints/{blueprint}/entities/{entity}",
 	"POST /blueprints/{blueprint}/scorecards", "POST /actions", "POST /pages",
 	"POST /blueprints/entities/datasource-entities", "POST /entities/search",
 	"POST /actions/runs/claim-pending", "PATCH /actions/runs/ack", "GET /actions/runs", "PATCH /actions/runs/{run}", "POST /actions/runs/{run}/logs",

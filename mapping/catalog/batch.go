@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/tidwall/gjson"
 
@@ -20,6 +21,7 @@ func (w *Writer) upsertBatch(ctx context.Context, b *batch) {
 	for i, d := range b.drafts {
 		entities[i] = d.last().Entity
 		entities[i].Body = d.body(w.s.opt.Merge)
+		w.s.rewritten(d.last().ref()) // also where the answer is lost
 	}
 	res, err := w.s.c.port.Upsert(ctx, w.s.upsertOptions(), entities)
 	for i, d := range b.drafts {
@@ -51,6 +53,7 @@ func (w *Writer) taken(ctx context.Context, d *draft, body []byte, identifier st
 		w.resMu.Lock()
 		w.found = append(w.found, EntityKey(ref))
 		w.resMu.Unlock()
+		w.s.rewritten(ref)
 	}
 	c := Change{Ref: ref, Differences: d.differences, body: body}
 	c.Kind, c.Resource = l.Source.Origin()
@@ -91,9 +94,11 @@ func (w *Writer) compareBatch(ctx context.Context, b *batch) {
 		ids[i] = d.layers[0].Identifier
 		wanted[ids[i]] = d
 	}
+	w.unchanged(ctx, b, wanted)
+	ids = slices.DeleteFunc(ids, func(id string) bool { return wanted[id] == nil })
 	include, size := b.members()
 	few := !w.s.owned.known() && len(ids) < w.s.opt.CompareFrom
-	if !few && size <= maxIncluded {
+	if !few && size <= maxIncluded && len(ids) > 0 {
 		w.differing(ctx, b.blueprint, ids, include, wanted)
 	}
 	w.resMu.Lock()

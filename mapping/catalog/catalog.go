@@ -46,6 +46,7 @@ type Catalog struct {
 	log     *slog.Logger
 	audit   *Audit
 	metrics *metrics
+	whole   int // entities of a blueprint from which on it is compared as a whole
 
 	mu      sync.Mutex
 	touched map[Key]struct{} // written by others during a resync; nil when none runs
@@ -56,7 +57,7 @@ func New(cfg Config) *Catalog {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Catalog{port: cfg.Port, temp: cfg.TempDirectory, log: cfg.Log, audit: cfg.Audit, metrics: newMetrics()}
+	c := &Catalog{port: cfg.Port, temp: cfg.TempDirectory, log: cfg.Log, audit: cfg.Audit, metrics: newMetrics(), whole: wholeFrom}
 	if cfg.Registry != nil {
 		cfg.Registry.MustRegister(c.metrics.entities)
 	}
@@ -82,6 +83,9 @@ type Options struct {
 	// Relations are those that the mapping sets, by blueprint; nil where that cannot
 	// be told. Port makes entities again that such a relation leads to.
 	Relations map[string][]string
+	// Members are those that the mapping sets, by blueprint, as Source names them: what
+	// Port holds of a large blueprint is then compared as a whole. nil: it is not.
+	Members map[string][]string
 	// ReadOnly writes nothing: what is put counts as made. Deletion goes on.
 	ReadOnly bool
 	// Plan takes what would be done, and nothing is written; nil: it is done.
@@ -102,6 +106,7 @@ type Session struct {
 	enum  sync.Map // blueprint → *enums
 
 	owned   ownedSet
+	held    sync.Map // blueprint → *held
 	targets *targetSet
 
 	mu      sync.Mutex

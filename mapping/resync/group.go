@@ -51,6 +51,18 @@ func SessionOptions(m *mapping.Mapping, cause catalog.Cause) catalog.Options {
 	}
 }
 
+// members are those that the mapping sets, by blueprint, where the blueprint does not
+// depend on the record.
+func members(m *mapping.Mapping) map[string][]string {
+	out := map[string][]string{}
+	for _, r := range m.Resources {
+		if id, literal := r.Blueprint(); literal {
+			out[id] = append(out[id], r.Keys()...)
+		}
+	}
+	return out
+}
+
 // relations are those that the mapping sets, by blueprint; nil when a resource
 // may write any blueprint.
 func relations(m *mapping.Mapping) map[string][]string {

@@ -353,6 +353,9 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	opt := SessionOptions(m, catalog.Cause{Event: r.mode.event(), ID: r.id})
 	opt.ReadOnly = r.mode == learn // an incremental run writes everything that has changed
 	opt.Plan = r.cfg.Plan
+	if r.mode == full || r.mode == planning {
+		opt.Members = members(m)
+	}
 	r.session = r.cfg.Catalog.Begin(opt)
 	switch r.mode {
 	case incremental:

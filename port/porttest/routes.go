@@ -54,6 +54,7 @@ func (s *Server) register() {
 	locked("POST /v1/blueprints/{blueprint}/bulk/entities/delete", (*call).deleteBulk)
 	locked("POST /v1/blueprints/entities/datasource-entities", (*call).datasourceEntities)
 	locked("POST /v1/entities/search", (*call).searchEntities)
+	locked("POST /v1/blueprints/{blueprint}/entities/search", (*call).searchBlueprint)
 
 	for plural, one := range map[string]string{"pages": "page", "actions": "action"} {
 		d := docRoute{kind: one}

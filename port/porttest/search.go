@@ -283,6 +283,41 @@ func (c *call) searchEntities() reply {
 	return ok(http.StatusOK, "entities", appendEntities(nil, found, f))
 }
 
+// searchBlueprint pages through the entities of a blueprint that a query holds for.
+func (c *call) searchBlueprint() reply {
+	b, missing := c.blueprint()
+	if b == nil {
+		return missing
+	}
+	q := &query{}
+	if v := c.doc.Get("query"); v.Exists() {
+		var message string
+		if q, message = parseQuery(v); message != "" {
+			return invalid("body/query" + message)
+		}
+	}
+	limit := 200
+	if v := c.doc.Get("limit"); v.Exists() {
+		limit = int(v.Int())
+	}
+	if limit < 1 || limit > 1000 {
+		return invalid("body/limit must be between 1 and 1000")
+	}
+	after, valid := decodeCursor(c.doc.Get("from").Str)
+	if !valid {
+		return invalid("body/from is not a valid cursor")
+	}
+	list := slices.DeleteFunc(c.o.st.match(b, q), func(e *entity) bool { return e.seq <= after })
+	slices.SortFunc(list, bySeq)
+	next := ""
+	if len(list) > limit {
+		list = list[:limit]
+		next = `,"next":"` + encodeCursor(list[limit-1].seq) + `"`
+	}
+	out := appendEntities(nil, list, fields{all: true})
+	return reply{status: http.StatusOK, body: []byte(`{"ok":true,"entities":` + string(out) + next + `}`)}
+}
+
 func appendEntities(b []byte, list []*entity, f fields) []byte {
 	b = append(b, '[')
 	for i, e := range list {

@@ -1,0 +1,85 @@
+package port
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+
+	"github.com/tidwall/gjson"
+)
+
+// heldPageSize is the most that Port gives at once.
+const heldPageSize = 1000
+
+// heldRequest is the body of a search in one blueprint.
+//
+// https://docs.port.io/api-reference/search-a-blueprints-entities
+type heldRequest struct {
+	Query struct {
+		Combinator string `json:"combinator"`
+		Rules      []any  `json:"rules"`
+	} `json:"query"`
+	Limit int    `json:"limit"`
+	From  string `json:"from,omitempty"`
+}
+
+// Held yields all entities of a blueprint that this installation has written with a
+// feature, as JSON objects with every member. The bytes are valid until the next one is
+// asked for. An entity that is written meanwhile may be missing, or come as it was. An
+// error ends it.
+func (c *Client) Held(ctx context.Context, blueprint string, f Feature) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		req := heldRequest{Limit: heldPageSize}
+		req.Query.Combinator, req.Query.Rules = "and", c.ownedRules(f)
+		seen := map[string]bool{}
+		for {
+			next, more, err := c.heldPage(ctx, blueprint, f, req, yield)
+			switch {
+			case errors.Is(err, errTooLarge) && req.Limit > 1:
+				req.Limit /= 2
+				continue
+			case err == nil && next != "" && seen[next]:
+				err = fmt.Errorf("port: entities of %s: %w: the same page again", blueprint, errAnswer)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !more || next == "" {
+				return
+			}
+			seen[next] = true
+			req.From = next
+		}
+	}
+}
+
+// heldPage yields the entities of a page; more is false when no other one is wanted.
+func (c *Client) heldPage(ctx context.Context, blueprint string, f Feature, req heldRequest, yield func([]byte, error) bool) (next string, more bool, err error) {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return "", false, fmt.Errorf("port: entities of %s: %w", blueprint, err)
+	}
+	a, err := c.do(ctx, &call{
+		method: http.MethodPost, path: "/blueprints/" + url.PathEscape(blueprint) + "/entities/search", body: body,
+		entities: true, feature: f, repeatable: true, limit: searchLimit,
+	})
+	if err != nil {
+		return "", false, err
+	}
+	defer a.free()
+	list := gjson.GetBytes(a.body, "entities")
+	if !list.IsArray() {
+		return "", false, fmt.Errorf("port: entities of %s: %w: no list", blueprint, errAnswer)
+	}
+	more = true
+	list.ForEach(func(_, entity gjson.Result) bool {
+		more = yield(a.body[entity.Index:entity.Index+len(entity.Raw)], nil)
+		return more
+	})
+	return gjson.GetBytes(a.body, "next").String(), more, nil
+}
