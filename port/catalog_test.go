@@ -112,14 +112,14 @@ func TestHeld(t *testing.T) {
 	}
 	put(srv, documented, more...)
 	srv.ForgetRequests()
-	if ids, err := heldBy(t, c, port.FeatureExporter); err != nil || len(ids) != 1503 || len(srv.Requests(heldRoute)) != 2 {
+	if ids, err := heldBy(t, c, port.FeatureExporter); err != nil || len(ids) != 1503 || len(srv.Requests(heldRoute)) != 3 {
 		t.Errorf("%d entities in %d pages, %v", len(ids), len(srv.Requests(heldRoute)), err)
 	}
 	for range c.Held(t.Context(), "service", port.FeatureExporter) {
 		break
 	}
-	if n := len(srv.Requests(heldRoute)); n != 3 {
-		t.Errorf("%d requests after the first entity was enough, want 3", n)
+	if n := len(srv.Requests(heldRoute)); n != 4 {
+		t.Errorf("%d requests after the first entity was enough, want 4", n)
 	}
 }
 

@@ -12,8 +12,14 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// heldPageSize is the most that Port gives at once.
-const heldPageSize = 1000
+const (
+	// heldPageSize is the most that Port gives at once.
+	heldPageSize = 1000
+	// heldFirst is the size of the first page, which tells how large entities are, and
+	// heldPageBytes that of further ones: they are held in memory.
+	heldFirst     = 100
+	heldPageBytes = 2 << 20
+)
 
 // heldRequest is the body of a search in one blueprint.
 //
@@ -33,11 +39,15 @@ type heldRequest struct {
 // error ends it.
 func (c *Client) Held(ctx context.Context, blueprint string, f Feature) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		req := heldRequest{Limit: heldPageSize}
+		req := heldRequest{Limit: heldFirst}
 		req.Query.Combinator, req.Query.Rules = "and", c.ownedRules(f)
 		seen := map[string]bool{}
 		for {
-			next, more, err := c.heldPage(ctx, blueprint, f, req, yield)
+			n, size := 0, 0
+			next, more, err := c.heldPage(ctx, blueprint, f, req, func(entity []byte, err error) bool {
+				n, size = n+1, size+len(entity)
+				return yield(entity, err)
+			})
 			switch {
 			case errors.Is(err, errTooLarge) && req.Limit > 1:
 				req.Limit /= 2
@@ -54,6 +64,9 @@ func (c *Client) Held(ctx context.Context, blueprint string, f Feature) iter.Seq
 			}
 			seen[next] = true
 			req.From = next
+			if n > 0 {
+				req.Limit = min(max(heldPageBytes*n/size, 1), heldPageSize)
+			}
 		}
 	}
 }

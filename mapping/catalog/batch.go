@@ -21,7 +21,7 @@ func (w *Writer) upsertBatch(ctx context.Context, b *batch) {
 	for i, d := range b.drafts {
 		entities[i] = d.last().Entity
 		entities[i].Body = d.body(w.s.opt.Merge)
-		w.s.rewritten(d.last().ref()) // also where the answer is lost
+		w.s.forget(d.last().ref()) // also where the answer is lost
 	}
 	res, err := w.s.c.port.Upsert(ctx, w.s.upsertOptions(), entities)
 	for i, d := range b.drafts {
@@ -53,7 +53,7 @@ func (w *Writer) taken(ctx context.Context, d *draft, body []byte, identifier st
 		w.resMu.Lock()
 		w.found = append(w.found, EntityKey(ref))
 		w.resMu.Unlock()
-		w.s.rewritten(ref)
+		w.s.forget(ref)
 	}
 	c := Change{Ref: ref, Differences: d.differences, body: body}
 	c.Kind, c.Resource = l.Source.Origin()

@@ -83,8 +83,8 @@ type Options struct {
 	// Relations are those that the mapping sets, by blueprint; nil where that cannot
 	// be told. Port makes entities again that such a relation leads to.
 	Relations map[string][]string
-	// Members are those that the mapping sets, by blueprint, as Source names them: what
-	// Port holds of a large blueprint is then compared as a whole. nil: it is not.
+	// Members are those that the mapping sets, by blueprint, as Source names them: for
+	// ReadHeld.
 	Members map[string][]string
 	// ReadOnly writes nothing: what is put counts as made. Deletion goes on.
 	ReadOnly bool
@@ -106,7 +106,7 @@ type Session struct {
 	enum  sync.Map // blueprint → *enums
 
 	owned   ownedSet
-	held    sync.Map // blueprint → *held
+	held    map[string]*held // by blueprint; only those that are compared as a whole
 	targets *targetSet
 
 	mu      sync.Mutex

@@ -11,31 +11,109 @@ import (
 	"github.com/ado-port/ado-port/port"
 )
 
-// wholeFrom is how many entities of a blueprint make it worth reading all that Port
-// holds of it, 1,000 at a time, in the place of a search for each 100.
-const wholeFrom = 2000
+const (
+	// wholeFrom is how many entities of a blueprint make it worth reading all that Port
+	// holds of it, up to 1,000 at a time, in the place of a search for each 100.
+	wholeFrom = 2000
+	// wholeAtOnce is how many blueprints are read at the same time.
+	wholeAtOnce = 2
+)
 
-// A held is what Port held of a blueprint when the first of its entities was compared,
-// as digests: 16 bytes and 8 for each.
+// A held is what Port held of a blueprint, as digests: 16 bytes and 8 for each entity.
 type held struct {
-	once     sync.Once
 	digester *mapping.Digester
+	done     chan struct{} // it has been read, or could not be
 
-	mu      sync.Mutex
-	digests map[Key]uint64 // nil: it could not be read
+	mu        sync.Mutex
+	digests   map[Key]uint64
+	rewritten map[Key]struct{} // before done
+}
+
+// ReadHeld begins to read what Port holds of the large blueprints that LoadOwned found
+// and Options.Members names, before anything is put. Comparisons wait for it; when it
+// fails, or ctx is done, they ask for their entities. It has ended when wait returns.
+func (s *Session) ReadHeld(ctx context.Context) (wait func()) {
+	var reading sync.WaitGroup
+	slots := make(chan struct{}, wholeAtOnce)
+	for blueprint, members := range s.opt.Members {
+		if s.owned.of[blueprint] < s.c.whole {
+			continue
+		}
+		if s.held == nil {
+			s.held = map[string]*held{}
+		}
+		h := &held{digester: mapping.NewDigester(members), done: make(chan struct{}), rewritten: map[Key]struct{}{}}
+		s.held[blueprint] = h
+		reading.Go(func() {
+			defer close(h.done)
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			s.readHeld(ctx, blueprint, h)
+		})
+	}
+	return reading.Wait
+}
+
+// readHeld reads what Port holds of a blueprint.
+func (s *Session) readHeld(ctx context.Context, blueprint string, h *held) {
+	digests := make(map[Key]uint64, s.owned.of[blueprint])
+	for entity, err := range s.c.port.Held(ctx, blueprint, s.opt.Feature) {
+		if err != nil {
+			if !errors.Is(err, context.Canceled) {
+				s.log.WarnContext(ctx, "the entities of a blueprint could not be read as a whole: they are compared some at a time", "blueprint", blueprint, "err", err)
+			}
+			digests = nil
+			break
+		}
+		if sum, ok := h.digester.Held(entity); ok {
+			digests[KeyOf(blueprint, gjson.GetBytes(entity, "identifier").String())] = sum
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for k := range h.rewritten {
+		delete(digests, k)
+	}
+	h.digests, h.rewritten = digests, nil
+}
+
+func (h *held) digest(k Key) (sum uint64, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sum, known = h.digests[k]
+	return sum, known
+}
+
+// forget notes that Port may hold something else of an entity now: a layer that comes
+// later is compared with that. An entity that is searched for is known only when Port
+// has found it.
+func (s *Session) forget(ref port.Ref) {
+	h := s.held[ref.Blueprint]
+	if h == nil {
+		return
+	}
+	k := EntityKey(ref)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.digests, k)
+	if h.rewritten != nil {
+		h.rewritten[k] = struct{}{}
+	}
 }
 
 // unchanged takes out of wanted what Port held as it is. An entity that live events have
 // written since may be another by now, and is asked for.
 func (w *Writer) unchanged(ctx context.Context, b *batch, wanted map[string]*draft) {
 	s := w.s
-	members := s.opt.Members[b.blueprint]
-	if s.opt.Members == nil || s.owned.of[b.blueprint] < s.c.whole {
+	h := s.held[b.blueprint]
+	if h == nil {
 		return
 	}
-	at, _ := s.held.LoadOrStore(b.blueprint, &held{})
-	h := at.(*held) // nothing else is stored
-	h.once.Do(func() { s.readHeld(ctx, b.blueprint, members, h) })
+	select {
+	case <-h.done:
+	case <-ctx.Done():
+		return
+	}
 	for _, d := range b.drafts {
 		l := &d.layers[0]
 		k := EntityKey(l.ref())
@@ -48,45 +126,4 @@ func (w *Writer) unchanged(ctx context.Context, b *batch, wanted map[string]*dra
 			delete(wanted, l.Identifier)
 		}
 	}
-}
-
-func (h *held) digest(k Key) (sum uint64, known bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	sum, known = h.digests[k]
-	return sum, known
-}
-
-// rewritten notes that Port may hold something else of an entity now: a layer that comes
-// later is compared with that. An entity that is searched for is known only when Port
-// has found it.
-func (s *Session) rewritten(ref port.Ref) {
-	at, ok := s.held.Load(ref.Blueprint)
-	if !ok {
-		return
-	}
-	h := at.(*held) // nothing else is stored
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.digests, EntityKey(ref))
-}
-
-// readHeld reads what Port holds of a blueprint.
-func (s *Session) readHeld(ctx context.Context, blueprint string, members []string, h *held) {
-	h.digester = mapping.NewDigester(members)
-	digests := make(map[Key]uint64, s.owned.of[blueprint])
-	for entity, err := range s.c.port.Held(ctx, blueprint, s.opt.Feature) {
-		if err != nil {
-			if !errors.Is(err, context.Canceled) {
-				s.log.WarnContext(ctx, "the entities of a blueprint could not be read as a whole: they are compared some at a time", "blueprint", blueprint, "err", err)
-			}
-			return
-		}
-		if sum, ok := h.digester.Held(entity); ok {
-			digests[KeyOf(blueprint, gjson.GetBytes(entity, "identifier").String())] = sum
-		}
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.digests = digests
 }

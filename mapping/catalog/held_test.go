@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/port/porttest"
@@ -11,14 +13,16 @@ import (
 
 const heldRoute = "POST /v1/blueprints/{blueprint}/entities/search"
 
-// wholly is a session that compares services as a whole.
-func (b *bench) wholly() *catalog.Session {
+// wholly is a session that compares services as a whole, from so many on.
+func (b *bench) wholly(from int) *catalog.Session {
 	b.Helper()
 	b.source.members = []string{"properties.name", "properties.size", "relations.parent"}
-	b.catalog.CompareWhole(2)
+	b.catalog.CompareWhole(from)
 	opt := resync()
 	opt.Members = map[string][]string{"service": b.source.members}
-	return b.knows(b.catalog.Begin(opt))
+	s := b.knows(b.catalog.Begin(opt))
+	b.Cleanup(s.ReadHeld(b.Context()))
+	return s
 }
 
 // asked says how often Port was asked for a whole blueprint, and for some entities.
@@ -51,13 +55,13 @@ func TestWholeBlueprint(t *testing.T) {
 			layers = append(layers, b.layer(ref, fmt.Sprintf(`"properties":{"size":%d,"name":"a"},"relations":{"parent":null}`, size)))
 		}
 		before := b.port.Writes()
-		b.put(b.wholly(), append(layers, b.layer("team/t", ""))...)
+		b.put(b.wholly(2), append(layers, b.layer("team/t", ""))...)
 		b.counts("2 written, 1199 unchanged")
 		b.has("service/700", `{"name":"a","size":2} {"parent":null}`)
 		if n := b.port.Writes() - before; n != 2 {
 			b.Errorf("%d writes, want 2", n)
 		}
-		b.asked(2, 1)
+		b.asked(3, 1)
 	})
 }
 
@@ -95,7 +99,7 @@ func TestWholeBlueprintIsOld(t *testing.T) {
 				b.holds(ours, `"properties":{"name":"a","size":1}`, services(2)...)
 				b.holds(ours, `"properties":{"name":"only","size":1}`, "service/2")
 				defer b.catalog.Watch(b.Context())()
-				s := b.wholly()
+				s := b.wholly(2)
 				w := s.Writer(false)
 				w.Put(b.Context(), b.layer("service/0", one))
 				w.Flush(b.Context()) // the blueprint has been read
@@ -107,6 +111,25 @@ func TestWholeBlueprintIsOld(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An entity that is written while its blueprint is read may have been read before.
+func TestWholeBlueprintIsRewritten(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bench) {
+		b.holds(ours, `"properties":{"name":"only","size":1}`, "service/first")
+		b.holds(ours, `"properties":{"name":"a","size":1}`, services(1000)...)
+		b.port.Fault(porttest.Slow(heldRoute, 10*time.Second).After(1)) // the second page
+		w := b.wholly(2).Writer(false)
+		synctest.Wait()
+		w.Put(b.Context(), b.named("only", 2))
+		w.Flush(b.Context())
+		b.has("service/first", `{"name":"only","size":2}`)
+		w.Put(b.Context(), b.layer("service/first", `"properties":{"name":"only","size":1}`))
+		w.Flush(b.Context())
+		b.has("service/first", `{"name":"only","size":1}`)
+		b.asked(2, 1)
+	})
 }
 
 // Without the whole blueprint entities are compared some at a time, with the same end.
@@ -121,7 +144,7 @@ func TestWholeBlueprintCannotBeRead(t *testing.T) {
 			inBubble(t, func(b *bench) {
 				b.holds(ours, `"properties":{"size":1}`, services(3)...)
 				b.port.Fault(fault)
-				s := b.wholly()
+				s := b.wholly(2)
 				b.put(s, b.layer("service/0", `"properties":{"size":1}`), b.layer("service/1", `"properties":{"size":2}`), b.layer("service/2", `"properties":{"size":1}`))
 				b.counts("1 written, 2 unchanged")
 				b.has("service/1", `{"size":2}`)
@@ -139,12 +162,13 @@ func TestNotTheWholeBlueprint(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(b *bench) {
 		b.holds(ours, `"properties":{"size":1}`, services(3)...)
-		s := b.wholly()
-		b.catalog.CompareWhole(4)
+		s := b.wholly(4)
 		b.put(s, b.layer("service/0", `"properties":{"size":1}`))
 		b.asked(0, 1)
 		b.catalog.CompareWhole(2)
-		b.put(b.knows(b.catalog.Begin(resync())), b.layer("service/0", `"properties":{"size":1}`))
+		s = b.knows(b.catalog.Begin(resync()))
+		s.ReadHeld(b.Context())()
+		b.put(s, b.layer("service/0", `"properties":{"size":1}`))
 		b.asked(0, 2)
 		b.counts("2 unchanged")
 	})

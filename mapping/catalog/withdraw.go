@@ -39,7 +39,7 @@ func (s *Session) Withdraw(ctx context.Context, ref port.Ref, members []string) 
 	}
 	opt := s.upsertOptions()
 	opt.Merge = false
-	s.rewritten(ref)
+	s.forget(ref)
 	res, err := s.c.port.Upsert(ctx, opt, []port.Entity{{Blueprint: ref.Blueprint, Identifier: ref.Identifier, Body: body}})
 	if err != nil {
 		return err

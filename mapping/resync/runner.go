@@ -413,8 +413,10 @@ func (r *run) transfer(ctx, load context.Context) {
 	var wg sync.WaitGroup
 	owned := make(chan struct{})
 	wg.Go(func() {
-		defer close(owned)
 		r.loadOwned(load)
+		wait := r.session.ReadHeld(ctx)
+		close(owned)
+		wait()
 	})
 	for _, l := range r.lanes {
 		wg.Go(func() {
