@@ -15,8 +15,8 @@ const (
 	// wholeFrom is how many entities of a blueprint make it worth reading all that Port
 	// holds of it, up to 1,000 at a time, in the place of a search for each 100.
 	wholeFrom = 2000
-	// wholeAtOnce is how many blueprints are read at the same time.
-	wholeAtOnce = 2
+	// wholeAtOnce is how many blueprints are read at the same time: their pages are in memory.
+	wholeAtOnce = 1
 )
 
 // A held is what Port held of a blueprint, as digests: 16 bytes and 8 for each entity.
