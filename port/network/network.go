@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -37,8 +38,9 @@ type Config struct {
 	root string // before the paths of certificates, in tests
 }
 
-// A Network makes the transports of the process. They share the trust store,
-// which is read when the first of them is asked for.
+// A Network makes the transports of the process. They share the trust store, which is
+// read when the first encrypted connection is wanted: that takes as long as everything
+// else until the first request.
 type Network struct {
 	cfg     Config
 	proxies *proxies
@@ -85,13 +87,21 @@ const (
 
 func (n *Network) transport(verify bool) *http.Transport {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	trust := func() {}
 	if verify {
-		conf.RootCAs = n.roots()
+		trust = sync.OnceFunc(func() { conf.RootCAs = n.roots() })
 	} else {
 		conf.InsecureSkipVerify = true // the user asked for it, and is warned
 	}
 	return &http.Transport{
-		Proxy:                 n.proxies.forRequest,
+		// Asked for every request, before a connection is made with conf.
+		Proxy: func(r *http.Request) (*url.URL, error) {
+			proxy := n.proxies.forURL(r.URL)
+			if r.URL.Scheme == "https" || proxy != nil && proxy.Scheme == "https" {
+				trust()
+			}
+			return proxy, nil
+		},
 		DialContext:           n.dialer(),
 		TLSClientConfig:       conf,
 		TLSHandshakeTimeout:   tlsTimeout,
@@ -111,7 +121,6 @@ func (n *Network) DialPort(encrypted bool) func(ctx context.Context, network, ad
 	if !encrypted {
 		return dial
 	}
-	conf := n.Port().TLSClientConfig
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, _, err := net.SplitHostPort(address)
 		if err != nil {
@@ -121,9 +130,13 @@ func (n *Network) DialPort(encrypted bool) func(ctx context.Context, network, ad
 		if err != nil {
 			return nil, err
 		}
-		one := conf.Clone()
-		one.ServerName = host
-		c := tls.Client(raw, one)
+		conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+		if n.cfg.UnverifiedPort {
+			conf.InsecureSkipVerify = true // the user asked for it, and is warned
+		} else {
+			conf.RootCAs = n.roots()
+		}
+		c := tls.Client(raw, conf)
 		ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
 		defer cancel()
 		if err := c.HandshakeContext(ctx); err != nil {

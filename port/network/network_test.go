@@ -159,6 +159,39 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// The trust store is read for the first encrypted connection, of however many, and for
+// no other one.
+func TestTrustIsReadWhenNeeded(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	ca := newAuthority(t, "private")
+	write(t, root, "usr/local/share/ca-certificates/a.crt", ca.pem())
+	secure := ca.server(t)
+	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(plain.Close)
+	var log bytes.Buffer
+	n, err := New(Config{root: root, Environ: map[string]string{"SSL_CERT_FILE": "/nowhere"}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := n.Port()
+	if _, err := get(t, transport, plain.URL); err != nil || log.Len() > 0 {
+		t.Errorf("without TLS: %v, and the log says %s", err, log.String())
+	}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if _, err := get(t, transport, []string{plain.URL, secure.URL}[i%2]); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if strings.Count(log.String(), "certificates skipped") != 1 {
+		t.Errorf("the log says %s", log.String())
+	}
+}
+
 // The chart points SSL_CERT_FILE at a private authority: Port stays reachable.
 func TestTrustIsAdditive(t *testing.T) {
 	t.Parallel()

@@ -3,7 +3,6 @@ package network
 import (
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -74,9 +73,6 @@ func proxyURL(text string) *url.URL {
 	}
 	return u
 }
-
-// forRequest is an http.Transport's Proxy.
-func (p *proxies) forRequest(r *http.Request) (*url.URL, error) { return p.forURL(r.URL), nil }
 
 // forURL is the proxy for an address, nil for none.
 func (p *proxies) forURL(u *url.URL) *url.URL {

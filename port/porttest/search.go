@@ -280,7 +280,7 @@ func (c *call) searchEntities() reply {
 	}
 	slices.SortFunc(found, bySeq)
 	f := c.include()
-	return ok(http.StatusOK, "entities", appendEntities(nil, found, f))
+	return ok(http.StatusOK, "entities", appendEntities(found, f))
 }
 
 // searchBlueprint pages through the entities of a blueprint that a query holds for.
@@ -314,12 +314,12 @@ func (c *call) searchBlueprint() reply {
 		list = list[:limit]
 		next = `,"next":"` + encodeCursor(list[limit-1].seq) + `"`
 	}
-	out := appendEntities(nil, list, fields{all: true})
+	out := appendEntities(list, fields{all: true})
 	return reply{status: http.StatusOK, body: []byte(`{"ok":true,"entities":` + string(out) + next + `}`)}
 }
 
-func appendEntities(b []byte, list []*entity, f fields) []byte {
-	b = append(b, '[')
+func appendEntities(list []*entity, f fields) []byte {
+	b := []byte{'['}
 	for i, e := range list {
 		if i > 0 {
 			b = append(b, ',')
@@ -334,7 +334,7 @@ func (c *call) listEntities() reply {
 	if b == nil {
 		return missing
 	}
-	return ok(http.StatusOK, "entities", appendEntities(nil, c.o.st.match(b, &query{}), c.include()))
+	return ok(http.StatusOK, "entities", appendEntities(c.o.st.match(b, &query{}), c.include()))
 }
 
 func (c *call) getEntity() reply {
@@ -389,7 +389,7 @@ func (c *call) datasourceEntities() reply {
 		list = list[:limit]
 		next = `"` + encodeCursor(list[limit-1].seq) + `"`
 	}
-	out := appendEntities(nil, list, fields{names: []string{"blueprint"}})
+	out := appendEntities(list, fields{names: []string{"blueprint"}})
 	return reply{status: http.StatusOK, body: []byte(`{"ok":true,"entities":` + string(out) + `,"next":` + next + `}`)}
 }
 
