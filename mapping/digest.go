@@ -41,7 +41,7 @@ func (d *Digester) Body(body []byte) (sum uint64, ok bool) { return d.entity(bod
 func (d *Digester) Held(entity []byte) (sum uint64, ok bool) { return d.entity(entity, true) }
 
 // entity adds the members up: their order does not count, and one without a value is
-// as good as none.
+// as good as none. Other members than those of the Digester make ok false, unless lax.
 func (d *Digester) entity(entity []byte, lax bool) (sum uint64, ok bool) {
 	complete := true
 	take := func(known map[string]bool, group string, key, val []byte, value func([]byte) uint64) {

@@ -44,22 +44,21 @@ func (c *Client) Held(ctx context.Context, blueprint string, f Feature) iter.Seq
 		seen := map[string]bool{}
 		for {
 			n, size := 0, 0
-			next, more, err := c.heldPage(ctx, blueprint, f, req, func(entity []byte, err error) bool {
+			next, more, err := c.heldPage(ctx, blueprint, f, req, func(entity []byte) bool {
 				n, size = n+1, size+len(entity)
-				return yield(entity, err)
+				return yield(entity, nil)
 			})
 			switch {
 			case errors.Is(err, errTooLarge) && req.Limit > 1:
 				req.Limit /= 2
 				continue
-			case err == nil && next != "" && seen[next]:
-				err = fmt.Errorf("port: entities of %s: %w: the same page again", blueprint, errAnswer)
-			}
-			if err != nil {
+			case err != nil:
 				yield(nil, err)
 				return
-			}
-			if !more || next == "" {
+			case !more || next == "":
+				return
+			case seen[next]:
+				yield(nil, fmt.Errorf("port: entities of %s: %w: the same page again", blueprint, errAnswer))
 				return
 			}
 			seen[next] = true
@@ -71,8 +70,9 @@ func (c *Client) Held(ctx context.Context, blueprint string, f Feature) iter.Seq
 	}
 }
 
-// heldPage yields the entities of a page; more is false when no other one is wanted.
-func (c *Client) heldPage(ctx context.Context, blueprint string, f Feature, req heldRequest, yield func([]byte, error) bool) (next string, more bool, err error) {
+// heldPage calls each with the entities of a page until it returns false; then more is
+// false.
+func (c *Client) heldPage(ctx context.Context, blueprint string, f Feature, req heldRequest, each func(entity []byte) bool) (next string, more bool, err error) {
 	body, err := json.Marshal(req)
 	if err != nil {
 		return "", false, fmt.Errorf("port: entities of %s: %w", blueprint, err)
@@ -85,14 +85,8 @@ func (c *Client) heldPage(ctx context.Context, blueprint string, f Feature, req 
 		return "", false, err
 	}
 	defer a.free()
-	list := gjson.GetBytes(a.body, "entities")
-	if !list.IsArray() {
-		return "", false, fmt.Errorf("port: entities of %s: %w: no list", blueprint, errAnswer)
+	if more, err = eachEntity(a.body, each); err != nil {
+		return "", false, fmt.Errorf("port: entities of %s: %w", blueprint, err)
 	}
-	more = true
-	list.ForEach(func(_, entity gjson.Result) bool {
-		more = yield(a.body[entity.Index:entity.Index+len(entity.Raw)], nil)
-		return more
-	})
 	return gjson.GetBytes(a.body, "next").String(), more, nil
 }

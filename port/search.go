@@ -153,13 +153,22 @@ func (c *Client) search(ctx context.Context, s search, rules []any, each func(en
 		return false, err
 	}
 	defer a.free()
-	list := gjson.GetBytes(a.body, "entities")
+	if more, err = eachEntity(a.body, each); err != nil {
+		return false, fmt.Errorf("port: search %s: %w", s.what, err)
+	}
+	return more, nil
+}
+
+// eachEntity calls each with the entities of an answer until it returns false; then more
+// is false. An answer without a list is an error.
+func eachEntity(body []byte, each func(entity []byte) bool) (more bool, err error) {
+	list := gjson.GetBytes(body, "entities")
 	if !list.IsArray() {
-		return false, fmt.Errorf("port: search %s: %w: no list", s.what, errAnswer)
+		return false, fmt.Errorf("%w: no list", errAnswer)
 	}
 	more = true
 	list.ForEach(func(_, entity gjson.Result) bool {
-		more = each(a.body[entity.Index : entity.Index+len(entity.Raw)])
+		more = each(body[entity.Index : entity.Index+len(entity.Raw)])
 		return more
 	})
 	return more, nil

@@ -256,9 +256,6 @@ func (c *Client) read(k *call, res *http.Response) (*answer, error) {
 	buf.Reset()
 	limit := k.limit
 	limit = cmp.Or(limit, defaultAnswerLimit)
-	if n := res.ContentLength; n > 0 && n <= limit {
-		buf.Grow(int(n) + bytes.MinRead) // the buffer would double otherwise
-	}
 	if _, err := buf.ReadFrom(io.LimitReader(res.Body, limit+1)); err != nil {
 		return nil, fmt.Errorf("%w: %w", errAnswer, err)
 	}

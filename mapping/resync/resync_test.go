@@ -152,6 +152,36 @@ func (b *bench) want(blueprint, property, want string) {
 
 const everything = "alpha-api Alpha, alpha-web Alpha, beta-api Beta, beta-web Beta"
 
+// A resync compares a large blueprint as a whole, and corrects what somebody has edited.
+func TestResyncComparesALargeBlueprintAsAWhole(t *testing.T) {
+	t.Parallel()
+	const (
+		held, some = "POST /v1/blueprints/{blueprint}/entities/search", "POST /v1/entities/search"
+		more       = 2000
+	)
+	b := newBench(t)
+	for i := range more {
+		b.world.Projects[0].AddRepository(fmt.Sprintf("more-%04d", i))
+	}
+	b.resync(resync.StateCompleted)
+	for _, edited := range []int{0, 1} {
+		b.port.ForgetRequests()
+		if edited > 0 {
+			b.port.PutEntity("port-ocean/azure-devops/ado/0.0.1/exporter", `{"identifier":"more-0007","blueprint":"repo","title":"more-0007","properties":{"note":"edited"}}`)
+		}
+		sum := b.resync(resync.StateCompleted)
+		if c := sum.Total; c.Unchanged != int64(more+4-edited) || c.Written != int64(edited) {
+			t.Errorf("%d edited: %d unchanged, %d written", edited, c.Unchanged, c.Written)
+		}
+		if whole, asked := len(b.port.Requests(held)), len(b.port.Requests(some)); whole != 3 || asked != edited {
+			t.Errorf("%d edited: %d pages of the blueprint, %d searches, want 3 and %d", edited, whole, asked, edited)
+		}
+	}
+	if e, _ := b.port.Entity("repo", "more-0007"); e.Property("note") != `"Alpha"` {
+		t.Errorf("the edited entity has %s", e.Property("note"))
+	}
+}
+
 func TestResyncFollowsTheOrganization(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -353,7 +353,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	opt := SessionOptions(m, catalog.Cause{Event: r.mode.event(), ID: r.id})
 	opt.ReadOnly = r.mode == learn // an incremental run writes everything that has changed
 	opt.Plan = r.cfg.Plan
-	if r.mode == full || r.mode == planning {
+	if r.mode == full || r.mode == planning { // others compare nothing
 		opt.Members = members(m)
 	}
 	r.session = r.cfg.Catalog.Begin(opt)
@@ -414,7 +414,7 @@ func (r *run) transfer(ctx, load context.Context) {
 	owned := make(chan struct{})
 	wg.Go(func() {
 		r.loadOwned(load)
-		wait := r.session.ReadHeld(ctx)
+		wait := r.session.ReadHeld(ctx) // not load: when listing ends early, little is compared
 		close(owned)
 		wait()
 	})
