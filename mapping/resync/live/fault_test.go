@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	ado "github.com/ado-port/ado-port/azuredevops/azuredevopstest"
 	"github.com/ado-port/ado-port/mapping/resync/live"
@@ -113,6 +114,7 @@ func TestKillBetweenNoteAndWrite(t *testing.T) {
 				if err := b.follow.Handle(ctx, b.payloads()); err == nil {
 					t.Fatal("no error of a process that was killed")
 				}
+				synctest.Wait() // Port handles what it has got, whoever waits for the answer
 				if tt.written {
 					b.want("branch/feature", "branch/hotfix", "branch/main")
 				}
