@@ -107,6 +107,7 @@ type Session struct {
 
 	owned   ownedSet
 	held    map[string]*held // by blueprint; only those that are compared as a whole
+	digests heldDigests
 	targets *targetSet
 
 	mu      sync.Mutex

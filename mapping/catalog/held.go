@@ -19,14 +19,45 @@ const (
 	wholeAtOnce = 1
 )
 
-// A held is what Port held of a blueprint, as digests: 16 bytes and 8 for each entity.
+// A held is a blueprint that is read as a whole.
 type held struct {
 	digester *mapping.Digester
 	done     chan struct{} // it has been read, or could not be
+}
 
-	mu        sync.Mutex
-	digests   map[Key]uint64
-	rewritten map[Key]struct{} // before done
+// heldDigests are what Port holds of the entities in an ownedSet, each in the place
+// that it has there.
+type heldDigests struct {
+	mu  sync.Mutex
+	sum []uint64 // none, rewritten, or a digest
+}
+
+// What stands in the place of a digest.
+const (
+	none      = 0 // it has not been read
+	rewritten = 1 // we have written the entity since: what is read may be from before
+	least     = 2 // digest
+)
+
+func (h *heldDigests) put(i int, sum uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sum[i] == none {
+		h.sum[i] = max(sum, least)
+	}
+}
+
+func (h *heldDigests) forget(i int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sum[i] = rewritten
+}
+
+// is tells whether Port holds what has a digest.
+func (h *heldDigests) is(i int, sum uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sum[i] == max(sum, least)
 }
 
 // ReadHeld begins to read what Port holds of the large blueprints that LoadOwned found
@@ -40,9 +71,9 @@ func (s *Session) ReadHeld(ctx context.Context) (wait func()) {
 			continue
 		}
 		if s.held == nil {
-			s.held = map[string]*held{}
+			s.held, s.digests.sum = map[string]*held{}, make([]uint64, len(s.owned.keys))
 		}
-		h := &held{digester: mapping.NewDigester(members), done: make(chan struct{}), rewritten: map[Key]struct{}{}}
+		h := &held{digester: mapping.NewDigester(members), done: make(chan struct{})}
 		s.held[blueprint] = h
 		reading.Go(func() {
 			defer close(h.done)
@@ -56,48 +87,44 @@ func (s *Session) ReadHeld(ctx context.Context) (wait func()) {
 
 // readHeld reads what Port holds of a blueprint.
 func (s *Session) readHeld(ctx context.Context, blueprint string, h *held) {
-	digests := make(map[Key]uint64, s.owned.of[blueprint])
 	for entity, err := range s.c.port.Held(ctx, blueprint, s.opt.Feature) {
 		if err != nil {
 			if !errors.Is(err, context.Canceled) {
 				s.log.WarnContext(ctx, "the entities of a blueprint could not be read as a whole: they are compared some at a time", "blueprint", blueprint, "err", err)
 			}
-			digests = nil
-			break
+			return // what came before is as good
 		}
 		if sum, ok := h.digester.Held(entity); ok {
-			digests[KeyOf(blueprint, gjson.GetBytes(entity, "identifier").String())] = sum
+			if i := s.owned.index(KeyOf(blueprint, gjson.GetBytes(entity, "identifier").String())); i >= 0 {
+				s.digests.put(i, sum)
+			}
 		}
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for k := range h.rewritten {
-		delete(digests, k)
-	}
-	h.digests, h.rewritten = digests, nil
-}
-
-func (h *held) digest(k Key) (sum uint64, known bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	sum, known = h.digests[k]
-	return sum, known
 }
 
 // forget notes that Port may hold something else of an entity now: a layer that comes
-// later is compared with that. An entity that is searched for is known only when Port
-// has found it.
+// later is compared with that.
 func (s *Session) forget(ref port.Ref) {
-	h := s.held[ref.Blueprint]
-	if h == nil {
+	if s.held[ref.Blueprint] == nil {
 		return
 	}
-	k := EntityKey(ref)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.digests, k)
-	if h.rewritten != nil {
-		h.rewritten[k] = struct{}{}
+	if i := s.owned.index(EntityKey(ref)); i >= 0 {
+		s.digests.forget(i)
+	}
+}
+
+// awaitHeld waits until a blueprint has been read. It returns nil for one that is not
+// read as a whole, and when ctx is done first.
+func (s *Session) awaitHeld(ctx context.Context, blueprint string) *held {
+	h := s.held[blueprint]
+	if h == nil {
+		return nil
+	}
+	select {
+	case <-h.done:
+		return h
+	case <-ctx.Done():
+		return nil
 	}
 }
 
@@ -105,23 +132,18 @@ func (s *Session) forget(ref port.Ref) {
 // written since may be another by now, and is asked for.
 func (w *Writer) unchanged(ctx context.Context, b *batch, wanted map[string]*draft) {
 	s := w.s
-	h := s.held[b.blueprint]
+	h := s.awaitHeld(ctx, b.blueprint)
 	if h == nil {
-		return
-	}
-	select {
-	case <-h.done:
-	case <-ctx.Done():
 		return
 	}
 	for _, d := range b.drafts {
 		l := &d.layers[0]
 		k := EntityKey(l.ref())
-		there, known := h.digest(k)
-		if !known || wanted[l.Identifier] != d {
+		i := s.owned.index(k)
+		if i < 0 || wanted[l.Identifier] != d {
 			continue
 		}
-		if sum, ok := h.digester.Body(d.body(s.opt.Merge)); ok && sum == there && !s.c.wasTouched(k) {
+		if sum, ok := h.digester.Body(d.body(s.opt.Merge)); ok && s.digests.is(i, sum) && !s.c.wasTouched(k) {
 			s.same(d)
 			delete(wanted, l.Identifier)
 		}

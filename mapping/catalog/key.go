@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 
@@ -25,3 +26,5 @@ func KeyOf(parts ...string) Key {
 
 // EntityKey is the key of an entity.
 func EntityKey(ref port.Ref) Key { return KeyOf(ref.Blueprint, ref.Identifier) }
+
+func (k Key) compare(other Key) int { return bytes.Compare(k[:], other[:]) }

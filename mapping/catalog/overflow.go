@@ -49,7 +49,7 @@ func (o *Overflow) Add(l Layer) error {
 			return fmt.Errorf("entities wait in memory because no file can hold them: %w", err)
 		}
 		_ = os.Remove(f.Name()) // the open file stays usable and vanishes with the process
-		o.file, o.w, o.names = f, bufio.NewWriterSize(f, 64<<10), map[Source]uint32{}
+		o.file, o.w, o.names = f, bufio.NewWriterSize(f, 16<<10), map[Source]uint32{}
 	}
 	o.onDisk++
 	return o.write(l)
@@ -113,7 +113,7 @@ func (o *Overflow) Drain(yield func(Layer) error) error {
 	if _, err := o.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	r := bufio.NewReaderSize(o.file, 64<<10)
+	r := bufio.NewReaderSize(o.file, 16<<10)
 	for range o.onDisk {
 		l, err := o.read(r)
 		if err != nil {

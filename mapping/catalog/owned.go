@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,31 +12,39 @@ import (
 // An ownedSet holds what Port held of this installation when the session began,
 // 16 bytes an entity.
 type ownedSet struct {
-	keys map[Key]struct{} // nil: not asked for, or not answered
-	of   map[string]int   // how many of each blueprint
+	asked bool           // and answered
+	keys  []Key          // in order
+	of    map[string]int // how many of each blueprint
 }
 
-func (o *ownedSet) known() bool { return o.keys != nil }
+func (o *ownedSet) known() bool { return o.asked }
 
-func (o *ownedSet) has(k Key) bool {
-	_, ok := o.keys[k]
-	return ok
+func (o *ownedSet) has(k Key) bool { return o.index(k) >= 0 }
+
+// index is the place of an entity, or -1.
+func (o *ownedSet) index(k Key) int {
+	if i, ok := slices.BinarySearchFunc(o.keys, k, Key.compare); ok {
+		return i
+	}
+	return -1
 }
 
 // LoadOwned asks Port for the entities of this installation from before a time.
 // Afterwards a writer knows what there is to compare, and Delete what is ours.
 // When it fails nothing is known.
 func (s *Session) LoadOwned(ctx context.Context, before time.Time) error {
-	keys, of := map[Key]struct{}{}, map[string]int{}
+	var keys []Key
+	of := map[string]int{}
 	for ref, err := range s.c.port.Owned(ctx, before) {
 		if err != nil {
-			s.owned.keys = map[Key]struct{}{} // nothing is compared
+			s.owned = ownedSet{asked: true} // nothing is compared
 			return err
 		}
-		keys[EntityKey(ref)] = struct{}{}
+		keys = append(keys, EntityKey(ref))
 		of[ref.Blueprint]++
 	}
-	s.owned = ownedSet{keys: keys, of: of}
+	slices.SortFunc(keys, Key.compare)
+	s.owned = ownedSet{asked: true, keys: slices.Clip(slices.Compact(keys)), of: of}
 	return nil
 }
 

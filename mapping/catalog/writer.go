@@ -183,6 +183,7 @@ func (w *Writer) flushPending(ctx context.Context) {
 func (w *Writer) enqueueCompare(ctx context.Context, d *draft) {
 	w.unsent[d.key] = d
 	if b := w.compare.add(d, maxCompare); b != nil {
+		w.s.awaitHeld(ctx, b.blueprint) // one batch waits, and not all that can be under way
 		w.start(ctx, b, w.compareBatch)
 	}
 	for w.pending.bytes > maxPending {

@@ -26,7 +26,7 @@ type lane struct {
 }
 
 const (
-	waitingInMem    = 2 << 20 // bytes of one turn's entities kept in memory before they overflow
+	waitingInMem    = 256 << 10 // bytes of one turn's entities kept in memory before they overflow
 	laneQueueLayers = 16
 )
 

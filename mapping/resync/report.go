@@ -26,6 +26,7 @@ type reporter struct {
 	posted  outcome            // to the webhook
 	shown   outcome            // of examples
 	cleanup bool               // the deletion of what is gone has begun
+	running sync.WaitGroup     // Port is being told that the resync runs
 
 	mu    sync.Mutex
 	begun map[string]time.Time // since when a kind is reported as syncing
@@ -60,10 +61,11 @@ const (
 	hopeless    = 3                // failures in a row, after which only the end is reported
 )
 
-// beginReports begins the signs of life.
+// beginReports tells Port that the resync runs, and begins the signs of life.
 func (r *run) beginReports(ctx context.Context) *reporter {
 	p := &reporter{run: r, queue: make(chan report, reportQueue), events: make(chan port.SyncReport, reportQueue), begun: map[string]time.Time{}, ended: map[string]bool{}}
 	load := ctx
+	p.running.Go(func() { r.setState(load, port.ResyncRunning) }) // nothing waits for it but the end
 	// What there was no time to finish has to be told as well.
 	ctx, giveUp := context.WithCancel(context.WithoutCancel(load))
 	p.ctx, p.giveUp = ctx, giveUp
@@ -143,6 +145,7 @@ func (p *reporter) end(state State) {
 	} else if p.cleanup {
 		p.put(p.whole(port.SyncReconciliation, string(state)))
 	}
+	p.running.Wait()
 	p.run.setState(ctx, string(state))
 	last := p.whole(port.SyncRuntime, string(state))
 	p.run.runner.metrics.report(last)

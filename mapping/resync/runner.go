@@ -325,7 +325,6 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 		r.portBegan, _ = i.Resynced()
 	}
 	if r.mode == full {
-		r.setState(load, port.ResyncRunning)
 		r.reports = r.beginReports(load)
 	}
 	m, err := r.cfg.Mapping(ctx)
