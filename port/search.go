@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 )
@@ -162,7 +163,8 @@ func (c *Client) search(ctx context.Context, s search, rules []any, each func(en
 // eachEntity calls each with the entities of an answer until it returns false; then more
 // is false. An answer without a list is an error.
 func eachEntity(body []byte, each func(entity []byte) bool) (more bool, err error) {
-	list := gjson.GetBytes(body, "entities")
+	// GetBytes would copy the list, which is nearly all of the answer.
+	list := gjson.Get(unsafe.String(unsafe.SliceData(body), len(body)), "entities") //nolint:gosec // body does not change meanwhile
 	if !list.IsArray() {
 		return false, fmt.Errorf("%w: no list", errAnswer)
 	}

@@ -25,6 +25,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/ado-port/ado-port/port"
 )
@@ -109,6 +110,7 @@ type Session struct {
 	held    map[string]*held // by blueprint; only those that are compared as a whole
 	digests heldDigests
 	targets *targetSet
+	flight  *semaphore.Weighted // bytes of batches under way
 
 	mu      sync.Mutex
 	refused map[string]*Refusal // why Port refused entities, by blueprint and reason
@@ -122,7 +124,7 @@ type Session struct {
 func (c *Catalog) Begin(o Options) *Session {
 	return &Session{
 		c: c, opt: o, cause: o.label(), log: c.log.With("cause", o.Cause.ID),
-		targets: newTargetSet(), refused: map[string]*Refusal{}, again: refusedSet{}, unsure: map[string]struct{}{},
+		targets: newTargetSet(), flight: semaphore.NewWeighted(flightBytes), refused: map[string]*Refusal{}, again: refusedSet{}, unsure: map[string]struct{}{},
 	}
 }
 

@@ -35,6 +35,8 @@ const (
 	maxBatch      = 20      // entities of an upsert
 	maxBatchBytes = 1 << 20 // body of an upsert
 	maxCompare    = 100     // identifiers of a search
+	compareBytes  = 1 << 19 // what waits for one: Port's answer is about as long
+	flightBytes   = 4 << 20 // batches of all writers of a session under way
 	maxPending    = 8 << 20 // bytes of changed entities held back for merging
 	batchEnvelope = 64      // bytes of a bulk request besides its entities
 )
@@ -166,7 +168,7 @@ func (w *Writer) flushPending(ctx context.Context) {
 			w.send(ctx, d)
 			continue
 		}
-		if b := again.add(d, maxCompare); b != nil {
+		if b := again.add(d, maxCompare, compareBytes); b != nil {
 			w.start(ctx, b, w.compareBatch)
 		}
 	}
@@ -182,7 +184,7 @@ func (w *Writer) flushPending(ctx context.Context) {
 // enqueueCompare plans the comparison of an entity with what Port holds.
 func (w *Writer) enqueueCompare(ctx context.Context, d *draft) {
 	w.unsent[d.key] = d
-	if b := w.compare.add(d, maxCompare); b != nil {
+	if b := w.compare.add(d, maxCompare, compareBytes); b != nil {
 		w.s.awaitHeld(ctx, b.blueprint) // one batch waits, and not all that can be under way
 		w.start(ctx, b, w.compareBatch)
 	}
@@ -199,12 +201,12 @@ func (w *Writer) send(ctx context.Context, d *draft) {
 	if d.key != (Key{}) {
 		w.unsent[d.key] = d
 	}
-	if b := w.batches.add(d, maxBatch); b != nil {
+	if b := w.batches.add(d, maxBatch, maxBatchBytes); b != nil {
 		w.start(ctx, b, w.upsertBatch)
 	}
 }
 
-// start runs f with a free slot; in an ordered writer after all that came before.
+// start runs f with a free slot, when there is memory for the batch; in an ordered writer after all that came before.
 func (w *Writer) start(ctx context.Context, b *batch, f func(ctx context.Context, b *batch)) {
 	for _, d := range b.drafts {
 		if d.key != (Key{}) {
@@ -216,8 +218,15 @@ func (w *Writer) start(ctx context.Context, b *batch, f func(ctx context.Context
 		w.flight.Wait()
 	}
 	w.slots <- struct{}{}
+	size := int64(min(b.bytes, flightBytes))
+	if w.s.flight.Acquire(ctx, size) != nil {
+		size = 0 // ctx is done, as f will find
+	}
 	w.flight.Go(func() {
-		defer func() { <-w.slots }()
+		defer func() {
+			w.s.flight.Release(size)
+			<-w.slots
+		}()
 		f(ctx, b)
 	})
 }
@@ -237,7 +246,7 @@ func (bs *batches) of(blueprint string) int {
 }
 
 // add adds an entity; a batch that is full then is taken out and returned.
-func (bs *batches) add(d *draft, most int) *batch {
+func (bs *batches) add(d *draft, most, mostBytes int) *batch {
 	i := bs.of(d.layers[0].Blueprint)
 	if i < 0 {
 		i = len(*bs)
@@ -246,7 +255,7 @@ func (bs *batches) add(d *draft, most int) *batch {
 	b := (*bs)[i]
 	b.drafts = append(b.drafts, d)
 	b.bytes += d.size()
-	if len(b.drafts) < most && b.bytes < maxBatchBytes {
+	if len(b.drafts) < most && b.bytes < mostBytes {
 		return nil
 	}
 	*bs = slices.Delete(*bs, i, i+1)
