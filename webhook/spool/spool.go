@@ -139,14 +139,9 @@ func (s *Spool) openStore(ctx context.Context) error {
 }
 
 func (s *Spool) openFile(ctx context.Context) error {
-	if err := ownFolder(s.cfg.Directory); err != nil {
+	lock, path := s.lockPath(), s.path()
+	if err := s.enterFolder(lock, path); err != nil {
 		return err
-	}
-	lock, path := filepath.Join(s.cfg.Directory, lockName), s.path()
-	for _, name := range []string{lock, path} {
-		if err := own(name); err != nil {
-			return err
-		}
 	}
 	lost, err := s.missing(lock, path)
 	if err != nil {
@@ -155,10 +150,20 @@ func (s *Spool) openFile(ctx context.Context) error {
 	if err := s.take(lock); err != nil {
 		return err
 	}
+	if lost {
+		s.cfg.Log.ErrorContext(ctx, "deliveries that were accepted may be lost: the file of the spool is missing or empty; a resync brings what they said", "file", path)
+		s.cfg.Lost()
+	}
+	return s.openLocked(ctx)
+}
+
+// openLocked opens the file of a directory that this process has.
+func (s *Spool) openLocked(ctx context.Context) error {
+	path := s.path()
 	if err := os.Remove(path + newSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err // left over by a process that was killed
 	}
-	err = s.inspect(ctx, path)
+	err := s.inspect(ctx, path)
 	if errors.Is(err, errDamaged) {
 		return s.rescue(ctx, path, err)
 	}
@@ -168,10 +173,6 @@ func (s *Spool) openFile(ctx context.Context) error {
 	if err := s.shrink(path); err != nil {
 		return err
 	}
-	if lost {
-		s.cfg.Log.ErrorContext(ctx, "deliveries that were accepted may be lost: the file of the spool is missing or empty; a resync brings what they said", "file", path)
-		s.cfg.Lost()
-	}
 	b, err := openBolt(path)
 	if err == nil {
 		s.store = b
@@ -179,26 +180,18 @@ func (s *Spool) openFile(ctx context.Context) error {
 	return err
 }
 
-// Hold has a directory for one process of several whose deliveries are elsewhere. The
-// error is ErrLocked while another process has it. Without a directory there is nothing
-// to hold.
-func Hold(dir string) (release func(), err error) {
-	s := &Spool{cfg: Config{Directory: dir}}
-	if dir == "" {
-		return s.unlock, nil
+// enterFolder makes the directory, or takes it over with these files, which need not
+// be there.
+func (s *Spool) enterFolder(files ...string) error {
+	if err := ownFolder(s.cfg.Directory); err != nil {
+		return err
 	}
-	if err := ownFolder(dir); err != nil {
-		return nil, err
+	for _, name := range files {
+		if err := own(name); err != nil {
+			return err
+		}
 	}
-	lock := filepath.Join(dir, lockName)
-	if err := own(lock); err != nil {
-		return nil, err
-	}
-	if err := s.take(lock); err != nil {
-		s.unlock()
-		return nil, err
-	}
-	return s.unlock, nil
+	return nil
 }
 
 // take locks the directory.
@@ -208,6 +201,8 @@ func (s *Spool) take(lock string) (err error) {
 	}
 	return lockFile(s.lock)
 }
+
+func (s *Spool) lockPath() string { return filepath.Join(s.cfg.Directory, lockName) }
 
 // path is where the file of the spool lies.
 func (s *Spool) path() string { return filepath.Join(s.cfg.Directory, fileName) }

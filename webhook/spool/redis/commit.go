@@ -137,7 +137,7 @@ func (s *Spool) store(ctx context.Context, puts []*put) {
 
 func (s *Spool) storeSome(ctx context.Context, puts []*put) {
 	begun := time.Now()
-	results, err := s.send(ctx, puts)
+	results, err := s.send(ctx, puts, false)
 	if s.cfg.Committed != nil {
 		s.cfg.Committed(time.Since(begun), len(puts), err)
 	}
@@ -158,33 +158,42 @@ func (s *Spool) storeSome(ctx context.Context, puts []*put) {
 	}
 }
 
-// send has one call store deliveries and, where it is asked for, waits for copies.
-func (s *Spool) send(ctx context.Context, puts []*put) ([]int64, error) {
+// send has one call store deliveries. Those that were acknowledged earlier are kept in
+// order, also where there is no room, and no stranger has to stand back for another.
+func (s *Spool) send(ctx context.Context, puts []*put, acknowledged bool) ([]int64, error) {
+	part, strangers, strangerBytes := int64(spool.StrangerPart), int64(s.cfg.MaxDeliveries), s.cfg.MaxBytes
+	if !acknowledged {
+		strangers, strangerBytes = max(1, strangers/part), strangerBytes/part
+	}
+	args := []any{
+		s.group.Prefix(), s.cfg.MaxDeliveries, s.cfg.MaxBytes, strangers, strangerBytes,
+		spool.RememberID.Milliseconds(), spool.RememberContent.Milliseconds(), acknowledged,
+	}
+	for _, p := range puts {
+		args = append(args, p.part, p.record, p.stranger, p.same.ID, p.same.Content, p.same.Subscription)
+	}
+	return s.run(ctx, accept, args, len(puts))
+}
+
+// run has a script store so many things and, where it is asked for, waits for copies.
+func (s *Spool) run(ctx context.Context, script *goredis.Script, args []any, n int) ([]int64, error) {
 	if err := s.group.Failing(); err != nil {
 		return nil, err // it would only take longer to say no
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
-	part := int64(spool.StrangerPart)
-	args := []any{
-		s.group.Prefix(), s.cfg.MaxDeliveries, s.cfg.MaxBytes, max(1, int64(s.cfg.MaxDeliveries)/part), s.cfg.MaxBytes / part,
-		spool.RememberID.Milliseconds(), spool.RememberContent.Milliseconds(),
-	}
-	for _, p := range puts {
-		args = append(args, p.part, p.record, p.stranger, p.same.ID, p.same.Content, p.same.Subscription)
-	}
 	if s.least == 0 {
-		results, err := accept.Run(ctx, s.group.Redis(), nil, args...).Int64Slice()
-		return results, fit(results, len(puts), err)
+		results, err := script.Run(ctx, s.group.Redis(), nil, args...).Int64Slice()
+		return results, fit(results, n, err)
 	}
-	return s.sendAndWait(ctx, args, len(puts))
+	return s.runAndWait(ctx, script, args, n)
 }
 
-// sendAndWait is send where copies of Redis have to hold the deliveries, too. WAIT is
+// runAndWait is run where copies of Redis have to hold the deliveries, too. WAIT is
 // about what its connection has written.
-func (s *Spool) sendAndWait(ctx context.Context, args []any, n int) ([]int64, error) {
+func (s *Spool) runAndWait(ctx context.Context, script *goredis.Script, args []any, n int) ([]int64, error) {
 	pipe := s.group.Redis().Pipeline()
-	answer := accept.Eval(ctx, pipe, nil, args...)
+	answer := script.Eval(ctx, pipe, nil, args...)
 	copies := pipe.Do(ctx, "wait", s.least, copyWait.Milliseconds())
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err

@@ -79,7 +79,7 @@ type part struct {
 
 // Open makes a Spool of a group and joins it; that runs elsewhere. least is how many
 // copies of Redis have to hold a delivery. Directory, Used and Lost of cfg mean
-// nothing to it.
+// nothing to it: see Opener.
 func Open(ctx context.Context, cfg spool.Config, g *replica.Group, least int) *Spool {
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, 1<<30)
 	cfg.MaxDeliveries = cmp.Or(cfg.MaxDeliveries, 500_000)
@@ -96,18 +96,21 @@ func Open(ctx context.Context, cfg spool.Config, g *replica.Group, least int) *S
 	return s
 }
 
-// Opener opens the spool of a group for a server; nil where there is none.
+// Opener opens the spool of a group for a server; nil where there is none. What waits in
+// the directory, from a time when this process was alone, is moved into Redis meanwhile.
 func Opener(g *replica.Group, least int) func(context.Context, spool.Config) (webhook.Spool, error) {
 	if g == nil {
 		return nil
 	}
 	return func(ctx context.Context, cfg spool.Config) (webhook.Spool, error) {
-		release, err := spool.Hold(cfg.Directory) // other files in the state directory are one process's, too
+		held, err := spool.Hold(cfg) // other files in the state directory are one process's, too
 		if err != nil {
 			return nil, err
 		}
 		s := Open(ctx, cfg, g, least)
-		s.release = release
+		s.release = held.Release
+		m := &move{into: s, from: held}
+		s.work.Go(func() { m.run(s.asks) })
 		return s, nil
 	}
 }

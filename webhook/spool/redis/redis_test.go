@@ -23,6 +23,10 @@ import (
 
 // The tests wait for Redis and for seats, hardly for a processor.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(moveEnv); dir != "" {
+		moveChild(dir)
+		return
+	}
 	if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
@@ -48,7 +52,13 @@ func start(t *testing.T, s *replicatest.Server, change ...func(*spool.Config)) *
 	for _, c := range change {
 		c(&cfg)
 	}
-	p := &process{t: t, group: g, Spool: redis.Open(t.Context(), cfg, g, 0)}
+	return join(t, g, redis.Open(t.Context(), cfg, g, 0))
+}
+
+// join has a process take part until the end of the test.
+func join(t *testing.T, g *replica.Group, s webhook.Spool) *process {
+	t.Helper()
+	p := &process{t: t, group: g, Spool: s}
 	p.leave = sync.OnceFunc(g.Start(t.Context()))
 	t.Cleanup(func() {
 		_ = p.Close()

@@ -13,9 +13,10 @@ import goredis "github.com/redis/go-redis/v9"
 //	dead:order    sorted set: their ids
 
 // accept stores deliveries. Arguments: prefix, limits of deliveries, bytes, strangers
-// and their bytes, ms for which ids and contents are remembered; then for each
-// delivery partition, record, whether it is a stranger, id, content, subscription.
-// Answer: for each 1 stored, 2 a duplicate, 0 no room.
+// and their bytes, ms for which ids and contents are remembered, whether nothing is
+// stored behind one that has no room; then for each delivery partition, record, whether
+// it is a stranger, id, content, subscription. Answer: for each 1 stored, 2 a
+// duplicate, 0 no room.
 //
 // A duplicate writes too, so that WAIT covers what it is a duplicate of.
 var accept = goredis.NewScript(`
@@ -23,8 +24,8 @@ local p = ARGV[1]
 local most, mostbytes, sm, smb = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local load = redis.call('HMGET', p..'load', 'count', 'bytes', 'strangers', 'strangerbytes', 'deadbytes')
 for i = 1, 5 do load[i] = tonumber(load[i] or '0') end
-local out = {}
-for i = 8, #ARGV, 6 do
+local out, full = {}, false
+for i = 9, #ARGV, 6 do
   local part, rec, stranger, id, content, sub = ARGV[i], ARGV[i+1], ARGV[i+2] == '1', ARGV[i+3], ARGV[i+4], ARGV[i+5]
   local c = p..'dup:c:'..content
   local dup = id ~= '' and redis.call('EXISTS', p..'dup:i:'..id) == 1
@@ -37,7 +38,8 @@ for i = 8, #ARGV, 6 do
   if dup then
     redis.call('HINCRBY', p..'load', 'duplicates', 1)
     out[#out+1] = 2
-  elseif load[1] >= most or load[2] + load[5] + n > mostbytes or (stranger and (load[3] >= sm or load[4] + n > smb)) then
+  elseif full or load[1] >= most or load[2] + load[5] + n > mostbytes or (stranger and (load[3] >= sm or load[4] + n > smb)) then
+    full = ARGV[8] == '1'
     out[#out+1] = 0
   else
     redis.call('XADD', p..'part:'..part, redis.call('INCR', p..'id')..'-0', 'r', rec)
@@ -112,3 +114,35 @@ if ARGV[4] ~= '' then
   redis.call('HINCRBY', p..'load', 'bytes', #ARGV[4])
 end
 return 1`)
+
+// inter stores dead letters of another spool, oldest first. Those that are there already
+// do not make room for them: whoever looks at dead letters would not know what is gone.
+// Arguments: prefix, most bytes of all, most dead letters, most bytes of them, ms for
+// which they are remembered; then for each what tells it from others, and its text.
+// Answer: for each 1 stored, 2 it was already, 0 no room for it and those behind it.
+var inter = goredis.NewScript(`
+local p = ARGV[1]
+local load = redis.call('HMGET', p..'load', 'bytes', 'deadbytes')
+local bytes, deadbytes = tonumber(load[1] or '0'), tonumber(load[2] or '0')
+local count = redis.call('ZCARD', p..'dead:order')
+local out, full = {}, false
+for i = 6, #ARGV, 2 do
+  local mark, letter = p..'dup:i:'..ARGV[i], ARGV[i+1]
+  local n = #letter
+  if redis.call('EXISTS', mark) == 1 then
+    redis.call('HINCRBY', p..'load', 'duplicates', 1)
+    out[#out+1] = 2
+  elseif full or count >= tonumber(ARGV[3]) or deadbytes + n > tonumber(ARGV[4]) or bytes + deadbytes + n > tonumber(ARGV[2]) then
+    full = true
+    out[#out+1] = 0
+  else
+    local id = redis.call('INCR', p..'id')
+    redis.call('HSET', p..'dead', id, letter)
+    redis.call('ZADD', p..'dead:order', id, id)
+    deadbytes = redis.call('HINCRBY', p..'load', 'deadbytes', n)
+    count = count + 1
+    redis.call('SET', mark, '1', 'PX', ARGV[5])
+    out[#out+1] = 1
+  end
+end
+return out`)
