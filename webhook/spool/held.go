@@ -14,8 +14,9 @@ import (
 // What an earlier process has left in it, which kept its deliveries there, is taken out
 // with Open, Next and Delete, which are not safe for concurrent use.
 type Held struct {
-	s     *Spool // without its goroutine
-	empty bool   // as far as Next knows
+	s       *Spool // without its goroutine
+	empty   bool   // as far as Next knows
+	damaged error  // what Next or Delete has met
 }
 
 // ErrDamaged means that the file of a Held cannot be used until it is opened again.
@@ -60,10 +61,16 @@ func (h *Held) Open(ctx context.Context) (waiting, dead int, err error) {
 		return 0, 0, err
 	}
 	h.s.burials = nil
-	if err := h.s.openLocked(ctx); err != nil {
-		h.s.store = nil // openLocked has closed it
+	if h.damaged != nil {
+		err = h.s.rescue(ctx, h.s.path(), h.damaged)
+	} else {
+		err = h.s.openLocked(ctx)
+	}
+	if err != nil {
+		h.s.store = nil // it is closed
 		return 0, 0, err
 	}
+	h.damaged = nil
 	waiting, dead = h.s.index.count()+len(h.s.burials), h.s.deadCount
 	h.s.index, h.s.window = newIndex(), newWindow() // nobody is handed anything
 	return waiting, dead, nil
@@ -120,7 +127,15 @@ func (h *Held) Next() (page []Leftover, err error) {
 		})
 	})
 	h.empty = err == nil && len(page) == 0
-	return page, err
+	return page, h.noted(err)
+}
+
+// noted is an error, after which the next Open rescues what it can if it is damage.
+func (h *Held) noted(err error) error {
+	if errors.Is(err, errDamaged) {
+		h.damaged = err
+	}
+	return err
 }
 
 // leftDelivery reads a record. What brings the same event again has the same Same.
@@ -147,14 +162,14 @@ func (h *Held) Delete(list []Leftover) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return h.s.store.update(func(t tx) error {
+	return h.noted(h.s.store.update(func(t tx) error {
 		for i := range list {
 			if err := t.delete(list[i].list, list[i].id); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
+	}))
 }
 
 // Close closes the file. An empty one stays, so that a process that keeps its deliveries

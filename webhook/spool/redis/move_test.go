@@ -473,9 +473,9 @@ func moveChild(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	g.Start(context.Background()) //nolint:usetesting // a process of its own
+	g.Start(context.Background())
 	cfg := spool.Config{Directory: dir, Held: true, Log: slog.New(slog.NewTextHandler(os.Stdout, nil))}
-	if _, err := redis.Opener(g, 0)(context.Background(), cfg); err != nil { //nolint:usetesting // as above
+	if _, err := redis.Opener(g, 0)(context.Background(), cfg); err != nil {
 		panic(err)
 	}
 	select {}
@@ -505,7 +505,8 @@ func TestMoveIsKilled(t *testing.T) {
 		senders.Wait()
 	})
 	kills := 0
-	for ; !moveLife(t, s, dir, 1+rand.IntN(1000)); kills++ {
+	for !moveLife(t, s, dir, 1+rand.IntN(1000)) {
+		kills++
 	}
 	t.Logf("%d kills", kills)
 	if waiting, _ := left(t, dir); waiting != 0 {
@@ -532,7 +533,7 @@ func moveLife(t *testing.T, s *replicatest.Server, dir string, most int) bool {
 	}
 	before := given()
 	var out notes
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), moveEnv+"="+dir, moveURL+"="+s.URL().Reveal())
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
