@@ -1196,6 +1196,27 @@ func TestLiveSurvivesAKill(t *testing.T) {
 	}
 }
 
+// What waits for a process that was alone is handled when that gets a shared queue.
+func TestSharedQueueTakesOverWhatWaits(t *testing.T) {
+	t.Parallel()
+	redis := replicatest.Start(t)
+	b := newLiveBench(t)
+	kill := b.child(t)
+	b.ready(t)
+	b.catalog.Fault(porttest.Hang("POST /v1/blueprints/{blueprint}/entities/bulk"))
+	c := b.repository.Push("main", azuredevopstest.Files{"a": "b"})
+	if err := b.ado.Settled(t.Context()); err != nil { // accepted, and not handled
+		t.Fatal(err)
+	}
+	kill()
+	b.catalog.ClearFaults()
+	next := b.start(t, "OCEAN__EVENT_LISTENER__RESYNC_ON_START=false", "OCEAN__SHARED_QUEUE_URL="+redis.URL().Reveal())
+	b.want(t, "branch", "checkout/main", fmt.Sprintf("main: %q", c.ID))
+	if n := b.catalog.Resyncs(); n != 2 || !strings.Contains(next.out.String(), "was moved to the shared queue") {
+		t.Errorf("%d states of resyncs, want 2\n%s", n, next.out.String())
+	}
+}
+
 // What could not be delivered while nobody ran is made up for.
 func TestLiveAfterAnOutage(t *testing.T) {
 	t.Parallel()
