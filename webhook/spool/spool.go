@@ -105,6 +105,9 @@ func Open(ctx context.Context, cfg Config) (*Spool, error) {
 		s.unlock()
 		return nil, err
 	}
+	if n := s.index.count(); n > 0 {
+		s.cfg.Log.InfoContext(ctx, "deliveries of an earlier process wait", "deliveries", n, "dead_letters", s.deadCount)
+	}
 	s.begin()
 	go s.commits(context.WithoutCancel(ctx))
 	return s, nil
@@ -289,9 +292,6 @@ func (s *Spool) load(ctx context.Context) error {
 	}
 	if bad > 0 {
 		s.cfg.Log.ErrorContext(ctx, "damaged deliveries become dead letters", "deliveries", bad)
-	}
-	if n := s.index.count(); n > 0 {
-		s.cfg.Log.InfoContext(ctx, "deliveries of an earlier process wait", "deliveries", n, "dead_letters", s.deadCount)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func (m *move) all(ctx context.Context) error {
 	log := m.into.cfg.Log.With("directory", m.into.cfg.Directory)
 	if !m.begun {
 		m.begun, m.reported = true, time.Now()
-		log.InfoContext(ctx, "deliveries of a time without a shared queue wait in the state directory: they are moved to the shared queue",
+		log.InfoContext(ctx, "deliveries of an earlier process wait in the state directory: they are moved to the shared queue",
 			"deliveries", deliveries, "dead_letters", letters)
 	}
 	for {
