@@ -63,11 +63,10 @@ func (m *move) all(ctx context.Context) error {
 		log.InfoContext(ctx, "deliveries of an earlier process wait in the state directory: they are moved to the shared queue",
 			"deliveries", deliveries, "dead_letters", letters)
 	}
-	for {
-		for m.into.group.Failing() != nil { // also before it was asked for the first time
-			if !m.pause(ctx) {
-				return context.Cause(ctx)
-			}
+	for ctx.Err() == nil {
+		if m.into.group.Failing() != nil { // also before it was asked for the first time
+			m.pause(ctx)
+			continue
 		}
 		page, err := m.from.Next()
 		if err != nil {
@@ -82,25 +81,29 @@ func (m *move) all(ctx context.Context) error {
 		if errors.Is(err, spool.ErrDamaged) {
 			return err
 		}
-		if err != nil && !m.again(ctx, err) {
-			return context.Cause(ctx)
+		if err != nil {
+			m.again(ctx, err)
 		}
 		if time.Since(m.reported) >= moveReport {
 			m.reported = time.Now()
 			log.InfoContext(ctx, "deliveries are being moved to the shared queue", "deliveries", m.deliveries, "dead_letters", m.letters)
 		}
 	}
+	return context.Cause(ctx)
 }
 
 // some moves the first of a page, as far as there is room. It ends between two steps
 // only: what Redis has is deleted here, too.
 func (m *move) some(ctx context.Context, page []spool.Leftover) error {
 	results, err := m.into.adopt(context.WithoutCancel(ctx), page)
+	if err != nil {
+		return err
+	}
 	n := 0
-	for n < len(results) && results[n] != 0 {
+	for n < len(page) && results[n] != 0 {
 		n++
 	}
-	if err == nil && n < len(page) {
+	if n < len(page) {
 		err = spool.ErrFull
 	}
 	for {

@@ -294,6 +294,28 @@ func TestMoveIsStopped(t *testing.T) {
 	}
 }
 
+// One that is stopped on the way leaves the rest where it is.
+func TestMoveIsStoppedOnTheWay(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	var list []spool.Delivery
+	for n := range 500 {
+		list = append(list, delivery("k", n))
+	}
+	dir := alone(t, list...)
+	p := start(t, s)
+	into, _ := p.Spool.(*redis.Spool)
+	ctx, stop := context.WithCancel(t.Context())
+	h := hold(t, dir)
+	into.Move(ctx, &cut{h, func() error { stop(); return nil }})
+	h.Release()
+	waiting, _ := left(t, dir)
+	p.until("Redis to be counted", func() bool { return p.shared() == 500-waiting })
+	if waiting == 0 || waiting == 500 {
+		t.Errorf("%d deliveries are left", waiting)
+	}
+}
+
 // There is less room in Redis than there is to move: the rest waits, in order, until
 // something is handled, and so do dead letters until somebody looks at them.
 func TestMoveWaitsForRoom(t *testing.T) {
