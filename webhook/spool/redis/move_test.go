@@ -19,6 +19,7 @@ import (
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/replica"
 	"github.com/ado-port/ado-port/replica/replicatest"
+	"github.com/ado-port/ado-port/webhook"
 	"github.com/ado-port/ado-port/webhook/spool"
 	"github.com/ado-port/ado-port/webhook/spool/redis"
 )
@@ -37,10 +38,28 @@ func alone(t *testing.T, list ...spool.Delivery) (dir string) {
 	return dir
 }
 
+// once has a directory used that a process which is just being forked by another test may
+// have locked as well, until it is another program.
+func once[T any](use func() (T, error)) (T, error) {
+	for {
+		got, err := use()
+		if !errors.Is(err, spool.ErrLocked) {
+			return got, err
+		}
+		runtime.Gosched()
+	}
+}
+
+// opens opens the spool that a server with a shared queue has.
+func opens(ctx context.Context, g *replica.Group, cfg spool.Config) (webhook.Spool, error) {
+	return once(func() (webhook.Spool, error) { return redis.Opener(g, 0)(ctx, cfg) })
+}
+
 // local uses the local spool of a directory. It has to be in order.
 func local(t *testing.T, dir string, use func(s *spool.Spool)) {
 	t.Helper()
-	s, err := spool.Open(t.Context(), spool.Config{Directory: dir, Lost: func() { t.Error("the local spool was damaged or is missing") }})
+	cfg := spool.Config{Directory: dir, Lost: func() { t.Error("the local spool was damaged or is missing") }}
+	s, err := once(func() (*spool.Spool, error) { return spool.Open(t.Context(), cfg) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +93,7 @@ func several(t *testing.T, s *replicatest.Server, dir string, change ...func(*sp
 	for _, c := range change {
 		c(&cfg)
 	}
-	sp, err := redis.Opener(g, 0)(t.Context(), cfg)
+	sp, err := opens(t.Context(), g, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +277,7 @@ func TestMoveWithoutRedis(t *testing.T) {
 	log, logging := noted()
 	cfg := spool.Config{Directory: dir}
 	logging(&cfg)
-	sp, err := redis.Opener(g, 0)(t.Context(), cfg)
+	sp, err := opens(t.Context(), g, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +301,7 @@ func TestMoveIsStopped(t *testing.T) {
 	s := replicatest.Start(t)
 	s.Kill()
 	dir := alone(t, delivery("k", 1), delivery("k", 2))
-	sp, err := redis.Opener(member(t, s), 0)(t.Context(), spool.Config{Directory: dir})
+	sp, err := opens(t.Context(), member(t, s), spool.Config{Directory: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -405,7 +424,7 @@ func (c *cut) Delete(list []spool.Leftover) error {
 
 func hold(t *testing.T, dir string) *spool.Held {
 	t.Helper()
-	h, err := spool.Hold(spool.Config{Directory: dir})
+	h, err := once(func() (*spool.Held, error) { return spool.Hold(spool.Config{Directory: dir}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -497,7 +516,7 @@ func moveChild(dir string) {
 	}
 	g.Start(context.Background())
 	cfg := spool.Config{Directory: dir, Held: true, Log: slog.New(slog.NewTextHandler(os.Stdout, nil))}
-	if _, err := redis.Opener(g, 0)(context.Background(), cfg); err != nil {
+	if _, err := opens(context.Background(), g, cfg); err != nil {
 		panic(err)
 	}
 	select {}

@@ -370,7 +370,7 @@ func TestDirectoryOfAnother(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := open(t.Context(), cfg)
+	again, err := opens(t.Context(), a.group, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
