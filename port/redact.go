@@ -196,15 +196,36 @@ func (m *Masker) JSON(doc []byte) []byte {
 	if m == nil {
 		return doc
 	}
-	return jsonString.ReplaceAllFunc(doc, func(quoted []byte) []byte {
-		s := gjson.ParseBytes(quoted).Str
-		masked := m.String(s)
-		if masked == s {
-			return quoted
+	var out []byte
+	done := 0 // of doc is in out
+	for i := bytes.IndexByte(doc, '"'); i >= 0; {
+		end := stringEnd(doc, i)
+		s := gjson.ParseBytes(doc[i:end]).Str
+		if masked := m.String(s); masked != s {
+			out = gjson.AppendJSONString(append(out, doc[done:i]...), masked)
+			done = end
 		}
-		return gjson.AppendJSONString(nil, masked)
-	})
+		next := bytes.IndexByte(doc[end:], '"')
+		if next < 0 {
+			break
+		}
+		i = end + next
+	}
+	if done == 0 {
+		return doc
+	}
+	return append(out, doc[done:]...)
 }
 
-// jsonString finds the strings of a valid document.
-var jsonString = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+// stringEnd is where a string that begins at doc[i] ends.
+func stringEnd(doc []byte, i int) int {
+	for i++; i < len(doc); i++ {
+		switch doc[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(doc)
+}
