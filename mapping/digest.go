@@ -2,8 +2,8 @@ package mapping
 
 import (
 	"bytes"
-	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 	"strings"
 )
 
@@ -44,94 +44,158 @@ func (d *Digester) Held(entity []byte) (sum uint64, ok bool) { return d.entity(e
 // as good as none. Other members than those of the Digester make ok false, unless lax.
 func (d *Digester) entity(entity []byte, lax bool) (sum uint64, ok bool) {
 	complete := true
-	take := func(known map[string]bool, group string, key, val []byte, value func([]byte) uint64) {
+	take := func(known map[string]bool, group kind, key []byte, at int, value func([]byte, int) (uint64, int)) (end int) {
 		name := text(key)
-		switch {
-		case known[string(name)]:
-			if v := value(val); v != 0 {
-				sum += d.hash(group, name, v)
-			}
-		case !lax:
-			complete = false
+		if !known[string(name)] {
+			complete = complete && lax
+			return skipValue(entity, at)
 		}
+		if isNull(entity[at:]) {
+			return skipValue(entity, at)
+		}
+		v, end := value(entity, at)
+		if v != 0 {
+			sum += mix(d.hash(group, name), v)
+		}
+		return end
 	}
-	inside := func(known map[string]bool, group string, members []byte, value func([]byte) uint64) bool {
-		return isNull(members) || eachMember(members, func(key, val []byte) bool {
-			take(known, group, key, val, value)
-			return true
-		})
+	inside := func(known map[string]bool, group kind, at int, value func([]byte, int) (uint64, int)) (end int) {
+		if isNull(entity[at:]) {
+			return skipValue(entity, at)
+		}
+		return objectAt(entity, at, func(key []byte, at int) int { return take(known, group, key, at, value) })
 	}
-	ok = eachMember(entity, func(key, val []byte) bool {
+	end := objectAt(entity, skipSpace(entity, 0), func(key []byte, at int) int {
 		switch string(key) {
 		case `"identifier"`, `"blueprint"`:
+			return skipValue(entity, at)
 		case `"team"`:
-			take(d.plain, "", key, val, d.set)
+			return take(d.plain, ofPlain, key, at, d.set)
 		case `"properties"`:
-			complete = inside(d.properties, "p", val, d.value) && complete
+			return inside(d.properties, ofProperty, at, d.value)
 		case `"relations"`:
-			complete = inside(d.relations, "r", val, d.set) && complete
-		default:
-			take(d.plain, "", key, val, d.value)
+			return inside(d.relations, ofRelation, at, d.set)
 		}
-		return true
+		return take(d.plain, ofPlain, key, at, d.value)
 	})
-	return sum, ok && complete
+	return sum, end >= 0 && complete
 }
 
-// hash is never 0, which stands for no value.
-func (d *Digester) hash(kind string, of []byte, more ...uint64) uint64 {
-	var h maphash.Hash
-	h.SetSeed(d.seed)
-	_, _ = h.WriteString(kind)
-	_, _ = h.Write(binary.AppendUvarint(make([]byte, 0, binary.MaxVarintLen64), uint64(len(of))))
-	_, _ = h.Write(of)
-	for _, m := range more {
-		_, _ = h.Write(binary.LittleEndian.AppendUint64(make([]byte, 0, 8), m))
+// A kind is what a hash is of, so that values of different kinds differ.
+type kind uint64
+
+const (
+	ofPlain kind = 1 + iota
+	ofProperty
+	ofRelation
+	ofSet
+	ofText
+	ofLiteral
+	ofMember
+	ofObject
+	ofList
+)
+
+// hash is that of a text.
+func (d *Digester) hash(k kind, of []byte) uint64 { return mix(maphash.Bytes(d.seed, of), uint64(k)) }
+
+// mix makes one hash of two: a product that is folded, as wyhash does. It is never 0,
+// which stands for no value.
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xd6e8feb86659fd93)
+	return max(hi^lo, 1)
+}
+
+// value is the hash of the value at i, as SameJSON compares them, and where it ends: -1
+// where there is none.
+func (d *Digester) value(b []byte, i int) (h uint64, end int) {
+	if i >= len(b) {
+		return 0, -1
 	}
-	return max(h.Sum64(), 1)
-}
-
-// value is the hash of a value, 0 of null.
-func (d *Digester) value(val []byte) uint64 {
-	if isNull(val) {
-		return 0
-	}
-	return d.json(val)
-}
-
-// json is the hash of a value, as SameJSON compares them.
-func (d *Digester) json(val []byte) uint64 {
-	switch {
-	case len(val) == 0:
-		return 0
-	case val[0] == '"':
-		return d.hash("s", text(val))
-	case val[0] == '{':
+	switch b[i] {
+	case '{':
 		var sum, n uint64
-		eachMember(val, func(key, member []byte) bool {
-			sum += d.hash("m", text(key), d.json(member))
+		end = objectAt(b, i, func(key []byte, at int) int {
+			h, end := d.value(b, at)
+			sum += mix(d.hash(ofMember, text(key)), h)
 			n++
-			return true
+			return end
 		})
-		return d.hash("o", nil, sum, n)
-	case val[0] == '[':
-		h := d.hash("a", nil)
-		eachElement(val, func(element []byte) bool {
-			h = d.hash("e", nil, h, d.json(element))
-			return true
+		return mix(mix(sum, n), uint64(ofObject)), end
+	case '[':
+		h = uint64(ofList)
+		end = listAt(b, i, func(at int) int {
+			e, end := d.value(b, at)
+			h = mix(h, e)
+			return end
 		})
-		return h
+		return h, end
 	}
-	return d.hash("n", val)
+	if end = skipValue(b, i); end < 0 {
+		return 0, -1
+	}
+	if b[i] == '"' {
+		return d.hash(ofText, text(b[i:end])), end
+	}
+	return d.hash(ofLiteral, b[i:end]), end
 }
 
-// set is the hash of a value, or of a list of them in any order, 0 of none.
-func (d *Digester) set(val []byte) uint64 {
-	var sum uint64
-	for _, e := range elements(val) {
-		sum += d.hash("t", nil, d.json(e))
+// set is the hash of the value at i, or of a list of them in any order, 0 of an empty one.
+func (d *Digester) set(b []byte, i int) (sum uint64, end int) {
+	one := func(at int) int {
+		h, end := d.value(b, at)
+		sum += mix(h, uint64(ofSet))
+		return end
 	}
-	return sum
+	if i < len(b) && b[i] == '[' {
+		end = listAt(b, i, one)
+	} else {
+		end = one(i)
+	}
+	return sum, end
+}
+
+// objectAt calls each with the key, in quotes, and the place of the value of every member
+// of the object at i; each says where the value ends. It returns where the object ends,
+// -1 where there is none.
+func objectAt(b []byte, i int, each func(key []byte, at int) (end int)) (end int) {
+	if i >= len(b) || b[i] != '{' {
+		return -1
+	}
+	return itemsAt(b, i, '}', func(at int) int {
+		key, at := readKey(b, at)
+		if at < 0 {
+			return -1
+		}
+		return each(key, at)
+	})
+}
+
+// listAt does the same for the elements of a list.
+func listAt(b []byte, i int, each func(at int) (end int)) (end int) {
+	return itemsAt(b, i, ']', each)
+}
+
+func itemsAt(b []byte, i int, closing byte, each func(at int) (end int)) (end int) {
+	if i = skipSpace(b, i+1); i < len(b) && b[i] == closing {
+		return i + 1
+	}
+	for {
+		if i = each(i); i < 0 {
+			return -1
+		}
+		if i = skipSpace(b, i); i >= len(b) {
+			return -1
+		}
+		switch b[i] {
+		case ',':
+			i = skipSpace(b, i+1)
+		case closing:
+			return i + 1
+		default:
+			return -1
+		}
+	}
 }
 
 // text is textValue, without a copy where the text is written as it is.
