@@ -414,6 +414,9 @@ func (r *run) transfer(ctx, load context.Context) {
 	wg.Go(func() {
 		r.loadOwned(load)
 		wait := r.session.ReadHeld(ctx) // not load: when listing ends early, little is compared
+		if r.stores() {
+			r.cfg.Records.Sync() // what is written to Port from now on must not be newer than what is known of it here
+		}
 		close(owned)
 		wait()
 	})

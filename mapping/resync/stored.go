@@ -96,7 +96,6 @@ func (r *run) decideUse(ctx context.Context) error {
 		st.Unfinished = r.readSince()
 	}
 	r.setStoredState(st)
-	r.cfg.Records.Sync() // what is written to Port from now on must not be newer than what is known of it here
 	return nil
 }
 

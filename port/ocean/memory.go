@@ -11,7 +11,7 @@ import (
 // alive.
 const (
 	// mostPercent applies as long as the whole process stays below roomyBytes with it:
-	// then collections are rare.
+	// then collections are rare. It is what the runtime begins with.
 	mostPercent = 100
 	roomyBytes  = 32 << 20
 	// leastPercent applies to a process with much that is alive: with less it would collect
@@ -30,8 +30,7 @@ func TuneCollector(ctx context.Context, environ map[string]string) {
 	if environ["GOGC"] != "" || environ["GOMEMLIMIT"] != "" {
 		return
 	}
-	percent := collectorPercent(readMemory())
-	debug.SetGCPercent(percent)
+	percent := mostPercent // which it is at the start
 	go func() {
 		tick := time.NewTicker(tuneEvery)
 		defer tick.Stop()
