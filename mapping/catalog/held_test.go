@@ -3,6 +3,7 @@ package catalog_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,35 @@ func TestWholeBlueprint(t *testing.T) {
 			b.Errorf("%d writes, want 2", n)
 		}
 		b.asked(3, 1)
+	})
+}
+
+// While a blueprint is read one batch waits for it, and not all that a writer could have
+// under way.
+func TestWholeBlueprintIsAwaited(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bench) {
+		all := services(500)
+		b.holds(ours, `"properties":{"size":1}`, all...)
+		read := make(chan struct{})
+		b.port.Fault(porttest.Gate(heldRoute, read))
+		w := b.wholly(2).Writer(false)
+		put := 0
+		var writing sync.WaitGroup
+		writing.Go(func() {
+			for _, ref := range all {
+				w.Put(b.Context(), b.layer(ref, `"properties":{"size":1}`))
+				put++
+			}
+			w.Flush(b.Context())
+		})
+		synctest.Wait()
+		if put != 99 { // the next one fills a batch
+			b.Errorf("%d entities were taken, want 99", put)
+		}
+		close(read)
+		writing.Wait()
+		b.counts("500 unchanged")
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,6 +187,37 @@ func TestOrderOfEpochs(t *testing.T) {
 		w.Flush(b.Context())
 		b.has("service/0", `{"size":20}`)
 		b.counts("40 written")
+	})
+}
+
+// However many writers there are, what is on its way to Port takes a bounded memory.
+func TestBatchesUnderWay(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bench) {
+		answered := make(chan struct{})
+		var under atomic.Int64 // bytes
+		b.port.Fault(porttest.Gate(bulk, answered).When(func(_ *http.Request, body []byte) bool {
+			under.Add(int64(len(body)))
+			return true
+		}))
+		s := b.catalog.Begin(resync())
+		var writers sync.WaitGroup
+		for i := range 6 {
+			writers.Go(func() {
+				w := s.Writer(false)
+				for j := range 4 {
+					w.Put(b.Context(), b.layer(fmt.Sprintf("service/%d-%d", i, j), `"properties":{"name":"`+strings.Repeat("n", 900<<10)+`"}`))
+				}
+				w.Flush(b.Context())
+			})
+		}
+		synctest.Wait()
+		if n := under.Load() >> 20; n < 3 || n > 4 {
+			b.Errorf("%d MiB are under way, want nearly 4", n)
+		}
+		close(answered)
+		writers.Wait()
+		b.counts("24 written")
 	})
 }
 
