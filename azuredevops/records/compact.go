@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"os"
+
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 )
 
 const (
@@ -26,7 +28,7 @@ func (s *Store) plan() (keep func(slot) bool, worth bool) {
 	kept := int64(dataHeader)
 	for _, e := range s.index.all() {
 		if keep(e) {
-			kept += padded(int(e.size))
+			kept += statefile.Padded(int(e.size))
 		}
 	}
 	free := s.end - kept
@@ -53,19 +55,16 @@ func (s *Store) compact(keep func(slot) bool) (err error) {
 		return err
 	}
 	index, end := newTable(s.index.len()), int64(dataHeader)
-	reached, err := records(s.file, dataHeader, s.end, func(at int64, rec []byte) error {
-		short := name(rec[8:24]).short()
+	reached, err := statefile.Records(s.file, dataHeader, s.end, func(at int64, rec []byte) error {
+		short := shortOf(statefile.NameOf(rec))
 		e, ok := s.index.get(short)
 		if !ok || e.offset() != at || !keep(e) {
 			return nil
 		}
-		e.at = uint32(end / alignment)
+		e.at = uint32(end / statefile.Alignment)
 		index.put(short, e)
-		end += padded(len(rec))
-		_, err := w.Write(rec)
-		if err == nil {
-			_, err = w.Write(padding[:padded(len(rec))-int64(len(rec))])
-		}
+		end += statefile.Padded(len(rec))
+		_, err := w.Write(statefile.Pad(rec))
 		return err
 	})
 	if err == nil {

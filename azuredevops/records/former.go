@@ -1,15 +1,12 @@
 package records
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/klauspost/compress/flate"
 )
 
 // What earlier builds kept lies in a folder of its own: the same records, deflated.
@@ -52,11 +49,4 @@ func takeOver(state, dir string, log *slog.Logger) error {
 // dropFormer removes what an earlier version has left.
 func (s *Store) dropFormer() {
 	_ = os.RemoveAll(filepath.Join(filepath.Dir(s.dir), formerDirectory))
-}
-
-// inflate is a deflated text, size bytes long.
-func inflate(packed []byte, size int) ([]byte, error) {
-	text := make([]byte, size)
-	_, err := io.ReadFull(flate.NewReader(bytes.NewReader(packed)), text)
-	return text, err
 }

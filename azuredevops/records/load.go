@@ -1,14 +1,14 @@
 package records
 
 import (
-	"bufio"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
+
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 )
 
 const (
@@ -136,7 +136,7 @@ func (s *Store) loadIndex() error {
 	body := len(b) - 4
 	switch {
 	case body < indexHeader || (body-indexHeader)%indexEntry != 0 || string(b[:8]) != indexMagic,
-		binary.LittleEndian.Uint32(b[body:]) != crc32.Checksum(b[:body], castagnoli):
+		binary.LittleEndian.Uint32(b[body:]) != statefile.Checksum(b[:body]):
 		return errors.New("it is damaged")
 	case binary.LittleEndian.Uint64(b[8:]) != s.id:
 		return errors.New("it belongs to another file")
@@ -168,7 +168,7 @@ func (s *Store) saveIndex() error {
 		b = binary.LittleEndian.AppendUint32(b, e.size)
 		b = binary.LittleEndian.AppendUint32(b, e.used)
 	}
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = binary.LittleEndian.AppendUint32(b, statefile.Checksum(b))
 	path := s.path(indexFile)
 	err := os.WriteFile(path+newSuffix, b, 0o600)
 	if err == nil {
@@ -187,24 +187,24 @@ func (s *Store) scan() error {
 	if err != nil || info.Size() == s.end {
 		return err
 	}
-	s.end, err = records(s.file, s.end, info.Size(), func(at int64, rec []byte) error {
-		short := name(rec[8:24]).short()
-		if erased(rec) {
+	s.end, err = statefile.Records(s.file, s.end, min(info.Size(), mostBytes), func(at int64, rec []byte) error {
+		short := shortOf(statefile.NameOf(rec))
+		if statefile.Erased(rec) {
 			s.index.drop(short)
 			return nil
 		}
-		s.index.put(short, slot{at: uint32(at / alignment), size: uint32(len(rec)), used: s.resync})
+		s.index.put(short, slot{at: uint32(at / statefile.Alignment), size: uint32(len(rec)), used: s.resync})
 		return nil
 	})
 	rest := info.Size() - s.end
 	if err != nil || rest == 0 {
 		return err
 	}
-	end := make([]byte, min(rest, 2*maxValueBytes))
-	if _, err := s.file.ReadAt(end, s.end); err != nil {
+	torn, err := statefile.Torn(s.file, s.end, info.Size())
+	if err != nil {
 		return err
 	}
-	if rest > int64(len(end)) || !half(end) {
+	if !torn {
 		return fmt.Errorf("%w behind byte %d", errDamaged, s.end)
 	}
 	if s.lock == nil {
@@ -212,39 +212,4 @@ func (s *Store) scan() error {
 	}
 	s.log.Info("half a record at the end of the record store is cut off", "file", s.path(dataFile), "bytes", rest)
 	return s.file.Truncate(s.end)
-}
-
-// records visits the whole records of a file from one place to another, up to the
-// first that is not whole, and returns where they end. rec is valid during the visit.
-// Errors are the visitor's and the disk's.
-func records(f io.ReaderAt, from, to int64, visit func(at int64, rec []byte) error) (end int64, err error) {
-	to = min(to, mostBytes)
-	r := bufio.NewReaderSize(io.NewSectionReader(f, from, to-from), 256<<10)
-	rec := make([]byte, recordHeader)
-	at := from
-	for at+recordHeader <= to {
-		if _, err := io.ReadFull(r, rec[:recordHeader]); err != nil {
-			return at, err
-		}
-		size := recordHeader + int64(binary.LittleEndian.Uint32(rec[4:]))
-		next := at + (size+alignment-1)/alignment*alignment
-		if next > to || size > recordHeader+maxValueBytes {
-			break
-		}
-		if int64(cap(rec)) < next-at {
-			rec = append(make([]byte, 0, next-at), rec[:recordHeader]...)
-		}
-		rec = rec[:next-at]
-		if _, err := io.ReadFull(r, rec[recordHeader:]); err != nil {
-			return at, err
-		}
-		if !intact(rec[:size]) {
-			break
-		}
-		if err := visit(at, rec[:size]); err != nil {
-			return at, err
-		}
-		at = next
-	}
-	return at, nil
 }

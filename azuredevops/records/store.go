@@ -16,12 +16,16 @@
 package records
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 )
 
 const (
@@ -32,10 +36,9 @@ const (
 	damagedFile = "records.damaged"
 	newSuffix   = ".new" // of a file that is being written
 
-	mostBytes     = 1 << 32 * alignment // that a slot can address
-	bytesPerEntry = 1 << 10             // for the default of Limits.Entries
-	maxValueBytes = 16 << 20
-	valueShare    = 16 // a record takes at most this part of the file
+	mostBytes     = 1 << 32 * statefile.Alignment // that a slot can address
+	bytesPerEntry = 1 << 10                       // for the default of Limits.Entries
+	valueShare    = 16                            // a record takes at most this part of the file
 
 	// Where nothing else fits any more there is still room for small values: a caller
 	// may note in one that others must not be used.
@@ -64,8 +67,8 @@ type Store struct {
 	gate sync.RWMutex // held for writing while file is replaced or closed
 	file *os.File
 
-	writing sync.Mutex // of writer; taken before mu
-	writer  writer
+	writing sync.Mutex // of packer; taken before mu
+	packer  statefile.Packer
 
 	mu      sync.Mutex // of all below
 	id      uint64     // of the data file
@@ -147,6 +150,16 @@ func ReadIn(state string, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
+// nameOf stands for a key: half of its SHA-256, so that two keys do not meet.
+func nameOf(key string) statefile.Name {
+	sum := sha256.Sum256([]byte(key))
+	return statefile.Name(sum[:16])
+}
+
+// shortOf is what the index knows a name by. Where two names share it, the later
+// one is kept.
+func shortOf(n statefile.Name) uint64 { return binary.LittleEndian.Uint64(n[:8]) }
+
 // Off tells whether this is the nil Store.
 func (s *Store) Off() bool { return s == nil }
 
@@ -168,7 +181,7 @@ func (s *Store) Get(key string) (value []byte, ok bool) {
 	if _, err := s.file.ReadAt(rec, at.offset()); err != nil {
 		rec = nil
 	}
-	value, other, ok := valueOf(rec, name)
+	value, other, ok := statefile.Value(rec, name)
 	if !ok && !other {
 		s.damaged(name, at, id)
 	}
@@ -176,28 +189,28 @@ func (s *Store) Get(key string) (value []byte, ok bool) {
 }
 
 // find looks a name up and notes that it was of use. id is that of the file.
-func (s *Store) find(n name) (at slot, id uint64, found bool) {
+func (s *Store) find(n statefile.Name) (at slot, id uint64, found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
 		return at, 0, false
 	}
-	if at, found = s.index.get(n.short()); found && at.used != s.resync {
+	if at, found = s.index.get(shortOf(n)); found && at.used != s.resync {
 		at.used = s.resync
-		s.index.put(n.short(), at)
+		s.index.put(shortOf(n), at)
 	}
 	return at, s.id, found
 }
 
 // damaged begins anew after a record turned out to be damaged, unless it has been
 // replaced meanwhile.
-func (s *Store) damaged(n name, at slot, id uint64) {
+func (s *Store) damaged(n statefile.Name, at slot, id uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped || s.id != id {
 		return
 	}
-	if now, ok := s.index.get(n.short()); ok && now.at == at.at {
+	if now, ok := s.index.get(shortOf(n)); ok && now.at == at.at {
 		s.log.Warn("the record store is damaged and begins anew", "file", s.path(dataFile), "offset", at.offset())
 		s.clear()
 	}
@@ -245,9 +258,9 @@ func (s *Store) Put(key string, value ...[]byte) (kept bool) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	var rec []byte
-	fits := length <= maxValueBytes
+	fits := length <= statefile.MaxValue
 	if fits {
-		rec = s.writer.record(n, value...)
+		rec = s.packer.Record(n, value...)
 		fits = int64(len(rec)) <= s.limits.Bytes/valueShare
 	}
 	s.mu.Lock()
@@ -255,10 +268,10 @@ func (s *Store) Put(key string, value ...[]byte) (kept bool) {
 	if s.stopped {
 		return false
 	}
-	_, known := s.index.get(n.short())
+	_, known := s.index.get(shortOf(n))
 	if fits {
 		if kept = s.room(rec, known, length <= smallValue) && s.append(rec); kept {
-			s.index.put(n.short(), slot{at: uint32((s.end - padded(len(rec))) / alignment), size: uint32(len(rec)), used: s.resync})
+			s.index.put(shortOf(n), slot{at: uint32((s.end - statefile.Padded(len(rec))) / statefile.Alignment), size: uint32(len(rec)), used: s.resync})
 			return true
 		}
 		s.full = true
@@ -277,14 +290,14 @@ func (s *Store) room(rec []byte, known, small bool) bool {
 	} else {
 		bytes -= bytes / reserveShare
 	}
-	return s.end+padded(len(rec)) <= bytes && (known || s.index.len() < entries)
+	return s.end+statefile.Padded(len(rec)) <= bytes && (known || s.index.len() < entries)
 }
 
 // append writes a record behind the others. After an error nothing more is kept. mu is
 // held.
 func (s *Store) append(rec []byte) bool {
-	size := padded(len(rec))
-	rec = append(rec, padding[:size-int64(len(rec))]...)
+	size := statefile.Padded(len(rec))
+	rec = statefile.Pad(rec)
 	if _, err := s.file.WriteAt(rec, s.end); err != nil {
 		s.log.Warn("nothing more is kept from resync to resync", "err", err)
 		s.stopped = true
@@ -296,9 +309,9 @@ func (s *Store) append(rec []byte) bool {
 
 // erase forgets what was put for a name, also for whoever opens the file later. Where
 // that cannot be written, everything goes. mu is held.
-func (s *Store) erase(n name) {
-	s.index.drop(n.short())
-	if rec := erasure(n); !s.room(rec, true, true) || !s.append(rec) {
+func (s *Store) erase(n statefile.Name) {
+	s.index.drop(shortOf(n))
+	if rec := statefile.Erasure(n); !s.room(rec, true, true) || !s.append(rec) {
 		s.clear()
 	}
 }
@@ -314,7 +327,7 @@ func (s *Store) Drop(key string) {
 	if s.stopped {
 		return
 	}
-	if _, known := s.index.get(n.short()); known && s.lock != nil {
+	if _, known := s.index.get(shortOf(n)); known && s.lock != nil {
 		s.erase(n)
 	}
 }

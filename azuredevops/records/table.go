@@ -3,16 +3,18 @@ package records
 import (
 	"iter"
 	"math/bits"
+
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 )
 
 // A slot says where a value lies, and when it was last of use.
 type slot struct {
-	at   uint32 // in units of alignment
+	at   uint32 // in units of statefile.Alignment
 	size uint32 // of the record, without padding; 0 is an empty slot
 	used uint32 // resync
 }
 
-func (s slot) offset() int64 { return int64(s.at) * alignment }
+func (s slot) offset() int64 { return int64(s.at) * statefile.Alignment }
 
 // A table finds slots by the short form of a name. It is a hash table with linear
 // probing because a map takes twice the store and ten times as long to fill: here

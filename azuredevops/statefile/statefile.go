@@ -1,5 +1,6 @@
 // Package statefile writes the files of the state directory: each as a whole or not
-// at all, whatever happens meanwhile, and for its owner only.
+// at all, whatever happens meanwhile, and for its owner only. It has the form of what
+// is in the big ones, too: records with a checksum.
 //
 // A file is written beside the one that it replaces, under its name and a number
 // behind a dash. What a killed process leaves of it is removed at the next start.
