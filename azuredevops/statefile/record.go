@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 	"slices"
@@ -192,7 +193,7 @@ func inflate(packed []byte, size int) ([]byte, error) {
 // first that is not whole, and returns where they end. rec is valid during the visit.
 // Errors are the visitor's and the disk's.
 func Records(f io.ReaderAt, from, to int64, visit func(at int64, rec []byte) error) (end int64, err error) {
-	r := bufio.NewReaderSize(io.NewSectionReader(f, from, to-from), 256<<10)
+	r := bufio.NewReaderSize(io.NewSectionReader(f, from, to-from), int(min(to-from, 256<<10)))
 	rec := make([]byte, RecordHeader)
 	at := from
 	for at+RecordHeader <= to {
@@ -236,4 +237,29 @@ func Torn(f io.ReaderAt, from, size int64) (bool, error) {
 		return false, err
 	}
 	return half(end), nil
+}
+
+// ReadRecord reads the record at a place of a file; io.EOF means that the file ends
+// there. Whether it is intact is not looked at.
+func ReadRecord(f io.ReaderAt, at int64) ([]byte, error) {
+	head := make([]byte, RecordHeader)
+	if n, err := f.ReadAt(head, at); n < len(head) {
+		if n > 0 && errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	length := binary.LittleEndian.Uint32(head[4:])
+	if length > MaxValue {
+		return nil, io.ErrUnexpectedEOF
+	}
+	rec := make([]byte, RecordHeader+int(length))
+	copy(rec, head)
+	if n, err := f.ReadAt(rec[RecordHeader:], at+RecordHeader); n < int(length) {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return rec, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ado-port/ado-port/mapping"
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/mapping/resync/origins"
+	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
@@ -182,6 +183,33 @@ func TestDamagedOrigins(t *testing.T) {
 	b.want("repo", "note", "alpha-api Alpha, beta-api Beta, beta-web Beta")
 	if !origins.Open(b.state, slog.New(slog.DiscardHandler)).Known() {
 		t.Error("the origins stay unknown for ever")
+	}
+}
+
+// What live events have found since the last resync counts like what that found, as long
+// as its part cannot be read.
+func TestOriginsThatLiveEventsFound(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mapping, b.state = doc(repositories), t.TempDir()
+	b.resync(resync.StateCompleted)
+	also := origins.Origin{Kind: "repository", Scope: scopeOf(b, "Beta"), Ref: port.Ref{Blueprint: "repo", Identifier: "alpha-web"}}
+	also.Scope.ID = "another"
+	if err := origins.Open(b.state, slog.New(slog.DiscardHandler)).Note(t.Context(), []origins.Origin{also}, nil); err != nil {
+		t.Fatal(err)
+	}
+	b.world.Repository(repository(t, b, "alpha-web")).Delete()
+	b.ado.Fault(ado.Status(reposRoute, 404).In("Beta"))
+	for range 2 {
+		b.resync(resync.StateFailed)
+		if got := ids(b, "repo"); got != "alpha-api alpha-web beta-api beta-web" {
+			t.Errorf("left %s", got)
+		}
+	}
+	b.ado.ClearFaults()
+	b.resync(resync.StateCompleted)
+	if got := ids(b, "repo"); got != "alpha-api beta-api beta-web" {
+		t.Errorf("left %s", got)
 	}
 }
 

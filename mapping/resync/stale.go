@@ -285,8 +285,11 @@ func (r *run) remember(ctx context.Context) {
 		r.log.WarnContext(ctx, "origins of entities are not remembered: the next deletion needs complete listings", "err", err)
 		return
 	}
-	if r.cfg.Book == nil {
-		return // nobody will ask
+	if r.cfg.Book == nil { // nobody follows events
+		if err := r.origins.Forget(); err != nil {
+			r.log.WarnContext(ctx, "origins of entities are not remembered: the next deletion needs complete listings", "err", err)
+		}
+		return
 	}
 	if err := r.cfg.Book.Turn(ctx, r.started); err != nil {
 		r.log.WarnContext(ctx, "the origins of entities cannot be used: live events delete nothing before the next resync", "err", err)

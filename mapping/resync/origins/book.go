@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
-	"github.com/ado-port/ado-port/azuredevops/statefile"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/replica"
 )
@@ -29,9 +27,12 @@ type Book struct {
 	log *slog.Logger
 
 	mu      sync.Mutex
-	file    *os.File // nil: no resync has ended yet
-	journal *os.File
+	file    *os.File // nil: no resync has ended yet, or what it left cannot be used
+	text    *text    // of file
+	last    cached   // block of text
 	index   []entry
+	lost    bool                     // what is remembered cannot be used, so that origins are missing
+	journal *journal                 // nil: nobody would read it
 	live    map[catalog.Key]change   // by line
 	found   map[uint64][]catalog.Key // lines of live by their hashes
 
@@ -52,7 +53,7 @@ type Book struct {
 // An entry leads from a part, or an entity, to an origin in the file.
 type entry struct {
 	hash   uint64
-	offset int64
+	offset int64 // in the text
 }
 
 // A change is an origin that an event has made or ended.
@@ -63,10 +64,8 @@ type change struct {
 	pos  replica.Position // in the log of several processes
 }
 
-const (
-	journalFile   = "origins-live"
-	journalHeader = "ado-port origins-live 1\n"
-)
+// errLost says that origins may be missing from what is known.
+var errLost = errors.New("the book of origins is not known completely")
 
 // Open reads what is remembered; the log hears of what cannot be.
 func Open(dir string, log *slog.Logger) *Book {
@@ -74,13 +73,34 @@ func Open(dir string, log *slog.Logger) *Book {
 	if dir == "" {
 		return b
 	}
-	if err := b.readJournal(); err != nil {
-		log.Warn("what live events changed is not remembered completely: the next resync mends it", "err", err)
+	err := b.load()
+	if err == nil {
+		err = b.rewriteJournal()
 	}
-	if err := errors.Join(b.openFile(), b.rewriteJournal()); err != nil {
+	if err != nil {
 		log.Warn("the memory of origins cannot be used: deletion needs a resync", "err", err)
 	}
 	return b
+}
+
+// load reads the file and the journal. When one of them is damaged, or they do not belong
+// together, neither is used, and both stay as they are until a resync has made a new
+// file: what is missing may be what keeps an entity.
+func (b *Book) load() error {
+	on, err := readJournal(b.dir, b.keep)
+	if err != nil {
+		err = fmt.Errorf("what live events changed is not remembered completely: %w", err)
+	}
+	err = errors.Join(err, b.openFile())
+	if err == nil && !on.fits(b.number()) {
+		err = errOther
+	}
+	if b.lost = err != nil; b.lost {
+		b.closeFile()
+	} else if on.torn {
+		b.log.Info("half a note at the end of the journal of origins is cut off", "file", filepath.Join(b.dir, journalFile))
+	}
+	return err
 }
 
 // Turn takes over the file that a resync has made current. Of what live events
@@ -97,15 +117,17 @@ func (b *Book) Turn(ctx context.Context, since time.Time) error {
 	if b.dir == "" {
 		return nil
 	}
-	return errors.Join(b.openFile(), b.rewriteJournal())
+	if err := b.openFile(); err != nil {
+		b.lost = true
+		return err
+	}
+	return b.rewriteJournal()
 }
 
 // turn drops the file, and the changes that do not stay.
 func (b *Book) turn(stays func(*change) bool) {
-	if b.file != nil {
-		_ = b.file.Close()
-		b.file, b.index = nil, nil
-	}
+	b.closeFile()
+	b.lost = false
 	old := b.live
 	b.live, b.found = map[catalog.Key]change{}, map[uint64][]catalog.Key{}
 	for _, o := range old {
@@ -113,6 +135,21 @@ func (b *Book) turn(stays func(*change) bool) {
 			b.keep(o)
 		}
 	}
+}
+
+func (b *Book) closeFile() {
+	if b.file != nil {
+		_ = b.file.Close()
+	}
+	b.file, b.text, b.index, b.last = nil, nil, nil, cached{}
+}
+
+// number is that of the file.
+func (b *Book) number() uint64 {
+	if b.text == nil {
+		return 0
+	}
+	return b.text.file
 }
 
 func (b *Book) openFile() error {
@@ -124,11 +161,14 @@ func (b *Book) openFile() error {
 		return err
 	}
 	var index []entry
-	err = parseAt(f, func(o *Origin, offset int64) {
-		for _, h := range o.hashes() {
-			index = append(index, entry{h, offset})
-		}
-	})
+	t, err := textOf(f)
+	if err == nil {
+		err = parseAt(t, func(o *Origin, offset int64) {
+			for _, h := range o.hashes() {
+				index = append(index, entry{h, offset})
+			}
+		})
+	}
 	if err != nil {
 		_ = f.Close()
 		return err
@@ -136,7 +176,7 @@ func (b *Book) openFile() error {
 	slices.SortFunc(index, func(x, y entry) int {
 		return cmp.Or(cmp.Compare(x.hash, y.hash), cmp.Compare(x.offset, y.offset))
 	})
-	b.file, b.index = f, slices.Clip(index)
+	b.file, b.text, b.index = f, t, slices.Clip(index)
 	return nil
 }
 
@@ -145,19 +185,6 @@ func (b *Book) Known() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.file != nil
-}
-
-// readJournal reads what was changed before the process was ended.
-func (b *Book) readJournal() error {
-	f, err := os.Open(filepath.Join(b.dir, journalFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return parseJournal(f, b.keep)
 }
 
 // keep holds a change, in place of an earlier one of the same origin.
@@ -171,61 +198,6 @@ func (b *Book) keep(o change) {
 	b.live[line] = o
 }
 
-func parseJournal(f io.Reader, visit func(change)) error {
-	r := bufio.NewReader(f)
-	head := make([]byte, len(journalHeader))
-	if _, err := io.ReadFull(r, head); err != nil || string(head) != journalHeader {
-		return errors.New("journal of origins: not a file of this version")
-	}
-	return parseChanges(r, visit)
-}
-
-// parseChanges reads changes as they stand in a journal.
-func parseChanges(r byteReader, visit func(change)) error {
-	var organization lastKey
-	for {
-		mark, err := r.ReadByte()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		o, err := read(r, &organization)
-		if err != nil || mark != '+' && mark != '-' {
-			return fmt.Errorf("journal of origins: damaged: %w", errors.Join(err, io.ErrUnexpectedEOF))
-		}
-		visit(change{Origin: *o, gone: mark == '-', at: time.Now()})
-	}
-}
-
-// rewriteJournal makes a journal of what is held.
-func (b *Book) rewriteJournal() error {
-	if b.journal != nil {
-		_ = b.journal.Close()
-		b.journal = nil
-	}
-	out := []byte(journalHeader)
-	for _, o := range b.live {
-		out = o.appendJournal(out)
-	}
-	path := filepath.Join(b.dir, journalFile)
-	if err := statefile.Replace(path, out); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // our own state file
-	if err != nil {
-		return err
-	}
-	b.journal = f
-	return nil
-}
-
-func (o *change) appendJournal(b []byte) []byte {
-	mark := byte('+')
-	if o.gone {
-		mark = '-'
-	}
-	return o.append(append(b, mark))
-}
-
 // Note records what a live event has found: origins that make entities now, and
 // origins that do not any more. An error says that other processes do not know of it:
 // then nothing may be written.
@@ -236,7 +208,6 @@ func (b *Book) Note(ctx context.Context, made, gone []Origin) error {
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var out []byte
 	var changes []change
 	for i, list := range [][]Origin{made, gone} {
 		for _, o := range list {
@@ -248,19 +219,17 @@ func (b *Book) Note(ctx context.Context, made, gone []Origin) error {
 				continue
 			}
 			changes = append(changes, l)
-			out = l.appendJournal(out)
 		}
 	}
 	for _, c := range changes {
 		b.keep(c)
 	}
-	if b.journal == nil || len(out) == 0 {
+	if b.journal == nil || len(changes) == 0 {
 		return nil
 	}
-	if _, err := b.journal.Write(out); err != nil {
+	if err := b.journal.add(slices.Values(changes)); err != nil {
 		b.log.WarnContext(ctx, "what live events change is not remembered beyond this process", "err", err)
-		_ = b.journal.Close()
-		b.journal = nil
+		b.spoilJournal()
 	}
 	return nil
 }
@@ -311,8 +280,14 @@ func (b *Book) Has(kind string, scope azuredevops.Scope) bool {
 	return found || len(b.found[hash]) > 0
 }
 
-// OfEntity returns the origins of an entity.
+// OfEntity returns the origins of an entity: an error where some may be missing.
 func (b *Book) OfEntity(k catalog.Key) ([]Origin, error) {
+	b.mu.Lock()
+	lost := b.lost
+	b.mu.Unlock()
+	if lost {
+		return nil, errLost
+	}
 	return b.find(short(k), func(o *Origin) bool { return o.Entity() == k })
 }
 
@@ -322,7 +297,7 @@ func (b *Book) find(hash uint64, fits func(*Origin) bool) ([]Origin, error) {
 	var out []Origin
 	i, _ := slices.BinarySearchFunc(b.index, hash, func(e entry, h uint64) int { return cmp.Compare(e.hash, h) })
 	for ; i < len(b.index) && b.index[i].hash == hash; i++ {
-		o, err := readAt(b.file, b.index[i].offset)
+		o, err := b.readAt(b.index[i].offset)
 		if err != nil {
 			return nil, err
 		}
@@ -338,9 +313,13 @@ func (b *Book) find(hash uint64, fits func(*Origin) bool) ([]Origin, error) {
 	return out, nil
 }
 
-// readAt reads one origin of the file.
-func readAt(f *os.File, offset int64) (*Origin, error) {
-	o, err := read(bufio.NewReaderSize(io.NewSectionReader(f, offset, 7*(maxField+10)), 512), &lastKey{})
+// readAt reads the origin at a place of the text.
+func (b *Book) readAt(offset int64) (*Origin, error) {
+	r, err := b.text.from(offset, &b.last)
+	if err != nil {
+		return nil, fmt.Errorf("origins: %w", err)
+	}
+	o, err := read(bufio.NewReaderSize(r, 512), &lastKey{})
 	if err != nil {
 		return nil, fmt.Errorf("origins: damaged: %w", err)
 	}

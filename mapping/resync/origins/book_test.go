@@ -2,6 +2,7 @@ package origins
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 )
 
 func names(t *testing.T, found []Origin, err error) string {
@@ -90,35 +92,109 @@ func TestBookWithoutADirectoryRemembersLiveEvents(t *testing.T) {
 	}
 }
 
-func TestDamagedJournalKeepsWhatCanBeRead(t *testing.T) {
+// What a process was noting when it was killed is as if it had not begun; it has written
+// nothing of it to Port.
+func TestTornJournal(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	writeOrigins(t, dir, never, originOf("branch", "p", "w"))
 	b := Open(dir, slog.New(slog.DiscardHandler))
-	b.Note(t.Context(), []Origin{originOf("branch", "p", "x"), originOf("branch", "p", "y")}, nil)
+	b.Note(t.Context(), []Origin{originOf("branch", "p", "x")}, nil)
+	b.Note(t.Context(), []Origin{originOf("branch", "p", "y"), originOf("branch", "p", "z")}, nil)
+	truncate(t, filepath.Join(dir, journalFile), 30)
+	for want := range 2 {
+		var log bytes.Buffer
+		b = Open(dir, slog.New(slog.NewTextHandler(&log, nil)))
+		found, err := b.Of("branch", part("p", ""))
+		if got := names(t, found, err); got != "w x" {
+			t.Errorf("found %q, want w x", got)
+		}
+		if said := strings.Contains(log.String(), "half a note"); said != (want == 0) || strings.Contains(log.String(), "WARN") {
+			t.Errorf("opened %d times: %s", want, &log)
+		}
+	}
+}
+
+// A note that is damaged may be what keeps an entity: nothing is believed until a resync
+// has ended, whichever process comes.
+func TestDamagedJournal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	here, there := originOf("branch", "p", "x"), originOf("branch", "q", "x") // both make x
+	writeOrigins(t, dir, never, here)
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	b.Note(t.Context(), []Origin{there}, nil)
+	b.Note(t.Context(), []Origin{originOf("branch", "p", "y")}, nil)
 	path := filepath.Join(dir, journalFile)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, whole[:len(whole)-3], 0o600); err != nil {
+	whole[len(journalHeader)+statefile.RecordHeader+3] ^= 1
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
-	b = Open(dir, slog.New(slog.NewTextHandler(&log, nil)))
-	found, err := b.Of("branch", part("p", ""))
-	if got := names(t, found, err); got != "x" {
-		t.Errorf("found %q, want x", got)
+	for range 2 {
+		var log bytes.Buffer
+		b = Open(dir, slog.New(slog.NewTextHandler(&log, nil)))
+		if found, err := b.OfEntity(here.Entity()); err == nil || b.Known() {
+			t.Errorf("of an entity %v, known %v", found, b.Known())
+		}
+		if !strings.Contains(log.String(), "not remembered completely") {
+			t.Errorf("nothing says so: %s", &log)
+		}
+		b.Note(t.Context(), []Origin{originOf("branch", "p", "z")}, nil)
 	}
-	if !strings.Contains(log.String(), "not remembered completely") {
-		t.Errorf("nothing says so: %s", &log)
+	if err := NewWriter(dir, slog.New(slog.DiscardHandler)).Commit(false, never); err == nil {
+		t.Error("a resync that has not read all replaces what it does not know")
+	}
+	began := time.Now()
+	b.Note(t.Context(), []Origin{there}, nil)
+	w := NewWriter(dir, slog.New(slog.DiscardHandler))
+	w.Add(here)
+	if err := errors.Join(w.Commit(true, never), b.Turn(t.Context(), began)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if found, err := b.OfEntity(here.Entity()); err != nil || len(found) != 2 {
+			t.Errorf("after a resync %v, %v", found, err)
+		}
+		b = Open(dir, slog.New(slog.DiscardHandler))
+	}
+}
+
+// Where a note could not be written the next process does not believe the rest.
+func TestJournalThatIsNotComplete(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeOrigins(t, dir, never, originOf("branch", "p", "w"))
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	if err := b.journal.f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	x := originOf("branch", "p", "x")
+	b.Note(t.Context(), []Origin{x}, nil)
+	if found, err := b.OfEntity(x.Entity()); err != nil || len(found) != 1 {
+		t.Errorf("the process itself knows %v, %v", found, err)
+	}
+	if b = Open(dir, slog.New(slog.DiscardHandler)); b.Known() {
+		t.Error("the next one believes what is left")
 	}
 }
 
 func FuzzParseJournal(f *testing.F) {
+	const plain = "+\x01k\x00\x00\x00\x00\x01b\x01i-"
 	f.Add([]byte(journalHeader))
-	f.Add([]byte(journalHeader + "+\x01k\x00\x00\x00\x00\x01b\x01i-"))
+	f.Add([]byte(plainHeader))
+	f.Add([]byte(plainHeader + plain))
+	o := originOf("branch", "p", "x")
+	var sealed bytes.Buffer
+	new(sealer).changes(&sealed, slices.Values([]change{{Origin: o}, {Origin: o, gone: true}}))
+	f.Add(append([]byte(journalHeader), sealed.Bytes()...))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		_ = parseJournal(bytes.NewReader(b), func(change) {})
+		_, _ = parseJournal(bytes.NewReader(b), int64(len(b)), func(change) {})
+		b = mended(b, len(journalHeader))
+		_, _ = parseJournal(bytes.NewReader(b), int64(len(b)), func(change) {})
 	})
 }
 
@@ -240,7 +316,7 @@ func TestBookDamagedUnderTheHand(t *testing.T) {
 	dir := t.TempDir()
 	writeOrigins(t, dir, never, originOf("branch", "p", "x"))
 	b := Open(dir, slog.New(slog.DiscardHandler))
-	truncate(t, filepath.Join(dir, fileName), 3)
+	truncate(t, filepath.Join(dir, fileName), statefile.RecordHeader+9)
 	if found, err := b.Of("branch", part("p", "")); err == nil {
 		t.Errorf("found %v of a file that cannot be read", found)
 	}
@@ -250,7 +326,7 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	b := Open(t.TempDir(), slog.New(slog.NewTextHandler(&log, nil)))
-	if err := b.journal.Close(); err != nil {
+	if err := b.journal.f.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

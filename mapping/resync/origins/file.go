@@ -37,10 +37,7 @@ func (o *Origin) Line() catalog.Key {
 	return catalog.KeyOf(o.Kind, s.Organization, s.Project, s.Repository, s.ID, o.Ref.Blueprint, o.Ref.Identifier)
 }
 
-const (
-	fileName = "origins"
-	header   = "ado-port origins 1\n"
-)
+const fileName = "origins"
 
 // A Writer writes the origins of a resync to a new file, which replaces
 // the one of the resync before when it is complete. Where there is no state
@@ -49,26 +46,35 @@ type Writer struct {
 	path string
 	mu   sync.Mutex
 	file *statefile.File // nil: nothing is written
-	w    *bufio.Writer
+	seal *sealer
+	w    *bufio.Writer // to seal
 	err  error
 	buf  []byte
 }
 
 // NewWriter begins a new file in a state directory; empty: there is none.
 func NewWriter(dir string, log *slog.Logger) *Writer {
-	o := &Writer{}
 	if dir == "" {
-		return o
+		return &Writer{}
 	}
-	path := filepath.Join(dir, fileName)
-	f, err := statefile.Create(path)
+	o, err := create(dir)
 	if err != nil {
 		log.Warn("origins of entities are not remembered: deletion needs complete listings", "err", err)
-		return o
+		return &Writer{}
 	}
-	o.path, o.file, o.w = path, f, bufio.NewWriterSize(f, 64<<10)
-	_, o.err = o.w.WriteString(header)
 	return o
+}
+
+func create(dir string) (*Writer, error) {
+	o := &Writer{path: filepath.Join(dir, fileName)}
+	var err error
+	if o.file, err = statefile.Create(o.path); err != nil {
+		return nil, err
+	}
+	o.seal, o.err = seal(o.file)
+	o.w = bufio.NewWriterSize(o.seal, blockBytes)
+	_, _ = o.w.WriteString(header) // finish says what went wrong
+	return o, nil
 }
 
 // Remembered is a Writer that writes nothing: it knows what the resync before has
@@ -114,19 +120,28 @@ func (o *Writer) Commit(all bool, keep func(*Origin) bool) error {
 		o.Discard()
 		return err
 	}
-	if err := o.w.Flush(); err != nil {
+	return o.finish()
+}
+
+// finish makes the new file the current one as it is.
+func (o *Writer) finish() error {
+	err := errors.Join(o.err, o.w.Flush())
+	if err == nil {
+		err = o.seal.Close()
+	}
+	if err != nil {
 		o.Discard()
 		return err
 	}
-	err := o.file.Commit()
+	err = o.file.Commit()
 	o.file = nil
 	return err
 }
 
-// carry copies origins of the old file that the new one does not have yet.
+// carry copies origins that are known and that the new file does not have yet.
 func (o *Writer) carry(keep func(*Origin) bool) error {
 	old := map[catalog.Key]Origin{}
-	err := readFile(o.path, func(og *Origin) {
+	err := o.known(func(og *Origin) {
 		if keep(og) {
 			old[og.Line()] = *og
 		}
@@ -137,13 +152,57 @@ func (o *Writer) carry(keep func(*Origin) bool) error {
 	if err := o.w.Flush(); err != nil {
 		return err
 	}
-	if err := readFile(o.file.Name(), func(og *Origin) { delete(old, og.Line()) }); err != nil {
+	written, err := textOf(o.file)
+	if err != nil {
+		return err
+	}
+	written.open = true
+	if err := parse(written, func(og *Origin) { delete(old, og.Line()) }); err != nil {
 		return err
 	}
 	for _, og := range old {
 		o.Add(og)
 	}
 	return o.err
+}
+
+// known calls visit for every origin of the resync before, and for those that live
+// events have found since. Without a file there are none. When anything is damaged it is
+// an error, after what could be read.
+func (o *Writer) known(visit func(*Origin)) error {
+	f, err := os.Open(o.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	t, err := textOf(f)
+	if err != nil {
+		return err
+	}
+	live := map[catalog.Key]change{}
+	on, err := readJournal(filepath.Dir(o.path), func(c change) { live[c.Line()] = c })
+	if err != nil {
+		return err
+	}
+	err = parse(t, func(og *Origin) {
+		delete(live, og.Line())
+		visit(og)
+	})
+	if err != nil {
+		return err
+	}
+	if !on.fits(t.file) {
+		return errOther
+	}
+	for _, c := range live {
+		if !c.gone {
+			visit(&c.Origin)
+		}
+	}
+	return nil
 }
 
 // Discard drops the new file; the old one stays.
@@ -155,13 +214,14 @@ func (o *Writer) Discard() {
 }
 
 // Previous returns the origins of some entities as the resync before has left
-// them; without a state directory there are none.
+// them, and those that live events have found since; without a state directory there
+// are none.
 func (o *Writer) Previous(of map[catalog.Key]bool) (map[catalog.Key][]Origin, error) {
 	out := make(map[catalog.Key][]Origin, len(of))
 	if o.path == "" {
 		return out, nil
 	}
-	err := readFile(o.path, func(og *Origin) {
+	err := o.known(func(og *Origin) {
 		if k := og.Entity(); of[k] {
 			out[k] = append(out[k], *og)
 		}
@@ -169,33 +229,20 @@ func (o *Writer) Previous(of map[catalog.Key]bool) (map[catalog.Key][]Origin, er
 	return out, err
 }
 
-// readFile calls visit for every origin of a file. A file that is not there
-// holds none; one that is damaged is an error after what could be read.
-func readFile(path string, visit func(*Origin)) error {
-	f, err := os.Open(path) //nolint:gosec // our own state file
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return parse(f, visit)
-}
-
 // maxField bounds a text of the file in bytes: a larger length is damage.
 const maxField = 1 << 16
 
-func parse(f io.Reader, visit func(*Origin)) error {
-	return parseAt(f, func(o *Origin, _ int64) { visit(o) })
+// parse reads a text of origins. One that is damaged is an error after what could be read.
+func parse(r io.Reader, visit func(*Origin)) error {
+	return parseAt(r, func(o *Origin, _ int64) { visit(o) })
 }
 
-// parseAt also says where in the file each origin begins.
-func parseAt(f io.Reader, visit func(o *Origin, offset int64)) error {
-	r := &countingReader{r: bufio.NewReaderSize(f, 64<<10)}
+// parseAt also says where in the text each origin begins.
+func parseAt(text io.Reader, visit func(o *Origin, offset int64)) error {
+	r := &countingReader{r: bufio.NewReaderSize(text, blockBytes)}
 	head := make([]byte, len(header))
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != header {
-		return errors.New("origins: not a file of this version")
+		return fmt.Errorf("origins: not a file of this version: %w", errors.Join(err, errDamaged))
 	}
 	var organization lastKey
 	for {

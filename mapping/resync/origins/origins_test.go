@@ -2,6 +2,8 @@ package origins
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ado-port/ado-port/azuredevops"
+	"github.com/ado-port/ado-port/azuredevops/statefile"
 	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/port"
 )
@@ -35,7 +38,16 @@ func writeOrigins(t *testing.T, dir string, keep func(*Origin) bool, all ...Orig
 func origins(t *testing.T, dir string) map[string]int {
 	t.Helper()
 	out := map[string]int{}
-	if err := readFile(filepath.Join(dir, fileName), func(o *Origin) { out[o.Kind+" "+o.Scope.Project+" "+o.Ref.String()]++ }); err != nil {
+	f, err := os.Open(filepath.Join(dir, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	text, err := textOf(f)
+	if err == nil {
+		err = parse(text, func(o *Origin) { out[o.Kind+" "+o.Scope.Project+" "+o.Ref.String()]++ })
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -90,12 +102,41 @@ func TestWithoutADirectoryNothingIsRemembered(t *testing.T) {
 }
 
 func FuzzParseOrigins(f *testing.F) {
-	f.Add([]byte(header))
-	f.Add([]byte(header + "\x01k\x00\x00\x00\x00\x01b\x01i"))
-	f.Add([]byte(header + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	for _, text := range []string{header, header + "\x01k\x00\x00\x00\x00\x01b\x01i", header + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
+		f.Add([]byte(text))
+		var sealed bytes.Buffer
+		s, err := seal(&sealed)
+		if err == nil {
+			_, err = s.Write([]byte(text))
+		}
+		if err := errors.Join(err, s.Close()); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(sealed.Bytes())
+	}
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		_ = parse(bytes.NewReader(b), func(*Origin) {})
+		if t, err := textOf(bytes.NewReader(b)); err == nil {
+			_ = parse(t, func(*Origin) {})
+		}
+		b = mended(b, len(sealedHeader))
+		if t, err := textOf(bytes.NewReader(b)); err == nil {
+			_ = parse(t, func(*Origin) {})
+		}
 	})
+}
+
+// mended gives the first record of a file the checksum of what it has by now, so that
+// what is behind it is looked at.
+func mended(b []byte, at int) []byte {
+	if len(b) < at+statefile.RecordHeader {
+		return b
+	}
+	b = bytes.Clone(b)
+	rec := b[at:]
+	if n := int64(binary.LittleEndian.Uint32(rec[4:])) + statefile.RecordHeader; n <= int64(len(rec)) {
+		binary.LittleEndian.PutUint32(rec, statefile.Checksum(rec[4:n]))
+	}
+	return b
 }
 
 func TestCovers(t *testing.T) {

@@ -1,12 +1,10 @@
 package origins
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -170,10 +168,8 @@ func (b *Book) fresh() bool { return !b.synced && b.at == replica.Position{} }
 func (b *Book) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.file != nil {
-		_ = b.file.Close()
-	}
-	b.file, b.index, b.name, b.synced, b.at = nil, nil, "", false, replica.Position{}
+	b.closeFile()
+	b.name, b.synced, b.at = "", false, replica.Position{}
 	b.live, b.found = map[catalog.Key]change{}, map[uint64][]catalog.Key{}
 }
 
@@ -214,7 +210,15 @@ func (b *Book) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name, upTo, err := b.shared.File(ctx, f)
+	s, err := seal(f)
+	var name string
+	var upTo replica.Position
+	if err == nil {
+		name, upTo, err = b.shared.File(ctx, s)
+	}
+	if err == nil {
+		err = s.Close()
+	}
 	if err != nil || name == "" {
 		f.Discard()
 		return err
@@ -222,6 +226,7 @@ func (b *Book) fetch(ctx context.Context) error {
 	if err := f.Commit(); err != nil {
 		return err
 	}
+	b.dropOld()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.turn(func(c *change) bool { return c.pos.After(upTo) })
@@ -251,10 +256,15 @@ func (b *Book) publish(ctx context.Context, since time.Time) error {
 		return err
 	}
 	defer f.Close()
-	name, err := b.shared.Publish(ctx, f, upTo)
+	t, err := textOf(f)
 	if err != nil {
 		return err
 	}
+	name, err := b.shared.Publish(ctx, t, upTo) // the text, which processes of earlier versions read, too
+	if err != nil {
+		return err
+	}
+	b.dropOld()
 	b.turn(func(c *change) bool { return c.pos.After(upTo) })
 	b.name = name
 	return b.openFile()
@@ -281,7 +291,7 @@ func (b *Book) Prepare(ctx context.Context) {
 func (b *Book) offer(ctx context.Context) error {
 	b.own = false
 	b.mu.Lock()
-	err := errors.Join(b.readJournal(), b.openFile())
+	err := b.load()
 	known := b.file != nil
 	b.mu.Unlock()
 	if err != nil || !known {
@@ -331,20 +341,15 @@ func (b *Book) shrink(ctx context.Context, most int64) error {
 
 // merge makes one file of all that is known and publishes it. The caller holds logMu.
 func (b *Book) merge(ctx context.Context) error {
-	f, err := statefile.Create(filepath.Join(b.dir, fileName))
+	w, err := create(b.dir)
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriterSize(f, 64<<10)
-	_, err = w.WriteString(header)
-	if err == nil {
-		err = b.all(func(o *Origin) { _, _ = w.Write(o.append(nil)) }) // Flush says what went wrong
-	}
-	if err = errors.Join(err, w.Flush()); err != nil {
-		f.Discard()
+	if err := b.all(func(o *Origin) { w.Add(*o) }); err != nil {
+		w.Discard()
 		return err
 	}
-	if err := f.Commit(); err != nil {
+	if err := w.finish(); err != nil {
 		return err
 	}
 	return b.publish(ctx, time.Now())
@@ -354,10 +359,11 @@ func (b *Book) merge(ctx context.Context) error {
 func (b *Book) all(visit func(*Origin)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, err := b.file.Seek(0, io.SeekStart); err != nil {
+	t, err := textOf(b.file)
+	if err != nil {
 		return err
 	}
-	err := parse(b.file, func(o *Origin) {
+	err = parse(t, func(o *Origin) {
 		if _, changed := b.live[o.Line()]; !changed {
 			visit(o)
 		}
