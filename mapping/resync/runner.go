@@ -364,6 +364,7 @@ func (r *run) full(ctx context.Context) (*Summary, error) {
 	case full, learn:
 		r.origins = origins.NewWriter(r.cfg.StateDirectory, r.log)
 	}
+	r.origins.With(r.cfg.Book)
 	if r.cfg.Observer != nil && r.mode == full {
 		r.cfg.Observer.Started(&Status{run: r})
 	}

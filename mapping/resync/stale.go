@@ -119,11 +119,22 @@ func (r *run) originsOf(ctx context.Context, refs []port.Ref) {
 	for _, ref := range refs {
 		wanted[catalog.EntityKey(ref)] = true
 	}
-	var err error
-	if r.knownOrigins, err = r.origins.Previous(wanted); err != nil {
+	err := r.syncBook(ctx)
+	if err == nil {
+		r.knownOrigins, err = r.origins.Previous(wanted)
+	}
+	if err != nil {
 		r.log.WarnContext(ctx, "the origins of entities cannot be used: deletion needs complete listings", "err", err)
 		r.knownOrigins = nil
 	}
+}
+
+// syncBook reads what other processes have found until now.
+func (r *run) syncBook(ctx context.Context) error {
+	if r.cfg.Book == nil {
+		return nil
+	}
+	return r.cfg.Book.Sync(ctx)
 }
 
 // whyKeep says why an entity must not be deleted, or "".
@@ -258,6 +269,11 @@ func (r *run) countDeleted(ref port.Ref) {
 func (r *run) remember(ctx context.Context) {
 	if ctx.Err() != nil {
 		r.origins.Discard()
+		return
+	}
+	if err := r.syncBook(ctx); err != nil {
+		r.origins.Discard()
+		r.log.WarnContext(ctx, "origins of entities are not remembered: the next deletion needs complete listings", "err", err)
 		return
 	}
 	all := !slices.ContainsFunc(r.resources, func(b *resource) bool { return len(b.unknowns()) > 0 })

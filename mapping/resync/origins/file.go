@@ -50,6 +50,7 @@ type Writer struct {
 	w    *bufio.Writer // to seal
 	err  error
 	buf  []byte
+	book *Book // of several processes; nil: a journal has what live events have changed
 }
 
 // NewWriter begins a new file in a state directory; empty: there is none.
@@ -183,7 +184,7 @@ func (o *Writer) known(visit func(*Origin)) error {
 		return err
 	}
 	live := map[catalog.Key]change{}
-	on, err := readJournal(filepath.Dir(o.path), func(c change) { live[c.Line()] = c })
+	on, err := o.changes(func(c change) { live[c.Line()] = c })
 	if err != nil {
 		return err
 	}
@@ -211,6 +212,27 @@ func (o *Writer) Discard() {
 		o.file.Discard()
 		o.file = nil
 	}
+}
+
+// With says whose live events count beside the file, nil: those of the journal. What
+// other processes have found is known as far as the book has read it, see Sync.
+func (o *Writer) With(b *Book) {
+	if b != nil && b.shared != nil {
+		o.book = b
+	}
+}
+
+// changes visits what live events have changed since the file was made.
+func (o *Writer) changes(visit func(change)) (basis, error) {
+	if o.book == nil {
+		return readJournal(filepath.Dir(o.path), visit)
+	}
+	o.book.mu.Lock()
+	defer o.book.mu.Unlock()
+	for _, c := range o.book.live {
+		visit(c)
+	}
+	return basis{empty: true}, nil
 }
 
 // Previous returns the origins of some entities as the resync before has left

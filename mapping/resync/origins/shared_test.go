@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ado-port/ado-port/mapping/catalog"
 	"github.com/ado-port/ado-port/replica"
 	"github.com/ado-port/ado-port/replica/replicatest"
 )
@@ -108,5 +109,47 @@ func TestSharedBook(t *testing.T) {
 	d.Prepare(t.Context())
 	if err := d.Sync(t.Context()); err != nil || d.Known() {
 		t.Errorf("an old file is believed: %v, %v", d.Known(), err)
+	}
+}
+
+// What an event found in any process counts in the next resync, and is kept by it as
+// long as its part cannot be read.
+func TestSharedBookInAResync(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	dir := t.TempDir()
+	here, there := originOf("repository", "p1", "x"), originOf("repository", "p2", "x")
+	writeOrigins(t, dir, never, here)
+	a, _ := sharer(t, s, dir)
+	a.Prepare(t.Context())
+	b, _ := sharer(t, s, t.TempDir())
+	if err := b.Note(t.Context(), []Origin{there}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := a.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		w := NewWriter(dir, slog.New(slog.DiscardHandler))
+		w.With(a)
+		if found, err := w.Previous(map[catalog.Key]bool{here.Entity(): true}); err != nil || len(found[here.Entity()]) != 2 {
+			t.Errorf("of the resync before %v, %v", found, err)
+		}
+		w.Add(here)
+		if err := w.Commit(false, func(o *Origin) bool { return o.Scope.Project == "p2" }); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Turn(t.Context(), began); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range []*Book{a, b} {
+			if err := x.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if found, err := x.OfEntity(here.Entity()); err != nil || len(found) != 2 {
+				t.Errorf("known is %v, %v", found, err)
+			}
+		}
 	}
 }
