@@ -62,7 +62,7 @@ func ParseEvent(body []byte) (Event, error) {
 	switch {
 	case rawjson.Deeper(body, maxNesting):
 		return Event{}, fmt.Errorf("%w: nested too deeply", errNoEvent)
-	case len(body) == 0 || body[0] != '{' || !gjson.ValidBytes(body):
+	case len(body) == 0 || body[0] != '{' || !rawjson.Valid(body):
 		return Event{}, fmt.Errorf("%w: want an object of JSON", errNoEvent)
 	}
 	at := gjson.ParseBytes(body)

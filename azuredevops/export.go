@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // An export is a file of JSON lines: a head for each listing of an organization, and
@@ -222,7 +222,7 @@ func (e *Exported) Records(c *Client, l *Listing, files []string) iter.Seq2[Reco
 
 // parseExported reads the line of a record, or of what is not known.
 func parseExported(line []byte, org Scope) (Record, error) {
-	if !gjson.ValidBytes(line) {
+	if !rawjson.Valid(line) {
 		return Record{}, unknown(org, fmt.Errorf("%w: a line of the file is no JSON", ErrMalformed))
 	}
 	var x exportLine

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 	"github.com/ado-port/ado-port/azuredevops/rest"
 )
 
@@ -268,7 +269,7 @@ func plainMembers(v gjson.Result, inner string) map[string]string {
 func sameMembers(want, got map[string]string) bool {
 	maps.DeleteFunc(got, func(k, _ string) bool { _, asked := want[k]; return !asked })
 	return maps.EqualFunc(want, got, func(a, b string) bool {
-		return strings.EqualFold(a, b) || gjson.Valid(a) && gjson.Valid(b) && reflect.DeepEqual(gjson.Parse(a).Value(), gjson.Parse(b).Value())
+		return strings.EqualFold(a, b) || rawjson.Valid([]byte(a)) && rawjson.Valid([]byte(b)) && reflect.DeepEqual(gjson.Parse(a).Value(), gjson.Parse(b).Value())
 	})
 }
 

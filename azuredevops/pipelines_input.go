@@ -24,7 +24,7 @@ type pipelineInput struct {
 // are null, as expressions make them, are as if they were not there. The error is
 // for whoever started the action.
 func parsePipelineInput(properties []byte) (in pipelineInput, err error) {
-	if !gjson.ValidBytes(properties) || !gjson.ParseBytes(properties).IsObject() {
+	if !rawjson.Valid(properties) || !gjson.ParseBytes(properties).IsObject() {
 		properties = []byte("{}")
 	}
 	text := func(v gjson.Result) string { return strings.TrimSpace(v.String()) }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // ErrRunTaken is the answer to an acknowledgement that was not the first.
@@ -254,7 +256,7 @@ func machineToken(token string) bool {
 		return false
 	}
 	claims, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-	if err != nil || !gjson.ValidBytes(claims) {
+	if err != nil || !rawjson.Valid(claims) {
 		return false
 	}
 	if is := gjson.GetBytes(claims, "isMachine"); is.Exists() && is.Type != gjson.Null {

@@ -10,9 +10,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 const (
@@ -164,7 +165,7 @@ func (c *Client) search(ctx context.Context, s search, rules []any, each func(en
 // is false. An answer without a list is an error.
 func eachEntity(body []byte, each func(entity []byte) bool) (more bool, err error) {
 	// GetBytes would copy the list, which is nearly all of the answer.
-	list := gjson.Get(unsafe.String(unsafe.SliceData(body), len(body)), "entities") //nolint:gosec // body does not change meanwhile
+	list := gjson.Get(rawjson.View(body), "entities")
 	if !list.IsArray() {
 		return false, fmt.Errorf("%w: no list", errAnswer)
 	}

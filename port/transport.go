@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // A call is one request in a form that can be sent again.
@@ -263,7 +265,7 @@ func (c *Client) read(k *call, res *http.Response) (*answer, error) {
 		return nil, errTooLarge
 	}
 	body := bytes.TrimSpace(buf.Bytes())
-	if len(body) == 0 || body[0] != '{' || !gjson.ValidBytes(body) {
+	if len(body) == 0 || body[0] != '{' || !rawjson.Valid(body) {
 		return nil, fmt.Errorf("%w: %d bytes that are no JSON object", errAnswer, len(body))
 	}
 	return &answer{body: body, buf: buf, pool: c}, nil
@@ -276,7 +278,7 @@ func (c *Client) errorOf(req *http.Request, res *http.Response, token string) *E
 		Method: req.Method, URL: req.URL.Path, StatusCode: res.StatusCode, TraceID: res.Header.Get("X-Trace-Id"),
 		RetryAfter: retryAfter(res, time.Now()),
 	}
-	if gjson.ValidBytes(body) {
+	if rawjson.Valid(body) {
 		e.Code, e.Message = gjson.GetBytes(body, "error").String(), gjson.GetBytes(body, "message").String()
 	} else if t, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); t == "text/plain" {
 		e.Message = string(body)

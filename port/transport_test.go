@@ -112,6 +112,18 @@ func TestRetryMatrix(t *testing.T) {
 	}
 }
 
+// Those who read an answer recurse: one that is nested without end is none.
+func TestNestedAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &answers{status: 200, body: `{"integration":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}"}
+		c := client(t, porttest.NewUnstarted(porttest.Options{}), func(cfg *port.ClientConfig) { cfg.Transport = a })
+		if _, err := c.Integration(t.Context()); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
 func TestWaitHeaders(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -87,7 +87,7 @@ func clash(obj []byte, added []Members) bool {
 			special = special && strings.HasPrefix(name, "__")
 		}
 	}
-	if special && !bytes.Contains(obj, []byte(`"__`)) && !bytes.Contains(obj, []byte(`\u005`)) {
+	if special && !bytes.Contains(obj, []byte("__")) && !bytes.Contains(obj, []byte(`\u005`)) {
 		return false
 	}
 	found := false

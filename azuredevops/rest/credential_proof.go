@@ -21,6 +21,8 @@ import (
 	azruntime "github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // askWithSecret uses the client credentials grant. The library needs a request
@@ -52,7 +54,7 @@ func (c *Entra) askWithSecret(ctx context.Context) (accessToken, error) {
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		return accessToken{}, c.refusal(resp.StatusCode, body)
-	case !gjson.ValidBytes(body) || found[0].String() == "":
+	case !rawjson.Valid(body) || found[0].String() == "":
 		return accessToken{}, fmt.Errorf("%w: no access token in it", ErrMalformed)
 	}
 	return accessToken{found[0].String(), time.Now().Add(time.Duration(found[1].Int()) * time.Second)}, nil

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // What an error of this package means. Ask with errors.Is.
@@ -127,7 +129,7 @@ func FirstLine(s string) string {
 func newError(r *http.Request, status int, body []byte, cause error) *Error {
 	e := &Error{Method: r.Method, URL: PlainURL(r.URL), StatusCode: status, err: cause}
 	body = trimBOM(body)
-	if !gjson.ValidBytes(body) {
+	if !rawjson.Valid(body) {
 		if text := strings.TrimSpace(string(body)); !strings.HasPrefix(text, "<") && utf8.ValidString(text) {
 			e.Message = text
 		}

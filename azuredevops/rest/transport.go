@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
@@ -271,7 +269,21 @@ func (t *transport) finish(ctx context.Context, r *http.Request, resp *http.Resp
 }
 
 // typeKey is the member that errors of the service have, and nothing else.
-var typeKey = []byte(`"typeKey"`)
+const typeKey = "typeKey"
+
+// mayHave tells, quickly, whether a body may have the member typeKey. The letter that is
+// looked for is rare.
+func mayHave(body []byte) bool {
+	for at := 0; ; at++ {
+		n := bytes.IndexByte(body[at:], 'K')
+		if n < 0 {
+			return false
+		}
+		if at += n; bytes.HasSuffix(body[:at], []byte(`"type`)) && bytes.HasPrefix(body[at:], []byte(`Key"`)) {
+			return true
+		}
+	}
+}
 
 // judge looks at a body that arrived with a good status: what is wrong with it,
 // and what that means.
@@ -288,9 +300,9 @@ func (t *transport) judge(p *Page, resp *http.Response, c *call) (problem string
 		return "the answer is empty", ErrMalformed
 	case isHTML(resp.Header):
 		return "got a page for people, as for signing in, instead of data", ErrUnauthorized
-	case !gjson.ValidBytes(p.Body):
+	case !rawjson.Valid(p.Body):
 		return "the answer is not JSON, or cut short", ErrMalformed
-	case bytes.Contains(p.Body, typeKey) && rawjson.Has(p.Body, "typeKey"):
+	case mayHave(p.Body) && rawjson.Has(p.Body, typeKey):
 		return "an error in place of data: " + rawjson.Text(p.Body, "message"), ErrMalformed
 	}
 	return "", nil

@@ -44,6 +44,7 @@ func retryCases() []retryCase {
 		{"200 empty", status(200, "\n"), 4, ErrMalformed},
 		{"204", status(204, ""), 4, ErrMalformed},
 		{"200 cut short", status(200, `{"value":[{"id":`), 4, ErrMalformed},
+		{"200 nested without end", status(200, strings.Repeat("[", 5000)+strings.Repeat("]", 5000)), 4, ErrMalformed},
 		{"200 shorter than announced", func(*http.Request) *http.Response {
 			r := answer(200, `{"value":[]}`)
 			r.ContentLength += 3

@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"github.com/ado-port/ado-port/azuredevops/rawjson"
 )
 
 // KafkaConfig says where Port's messages are read. All is required but Mechanism and
@@ -208,7 +210,7 @@ func (k *Kafka) mechanisms() []sasl.Mechanism {
 // topic of requests the name is enough; on that of all changes it is a request, or a
 // change of the installation that is not the report of a resync's state.
 func asksForResync(message []byte, requests bool, identifier string) bool {
-	if !gjson.ValidBytes(message) {
+	if !rawjson.Valid(message) {
 		return false
 	}
 	m := gjson.ParseBytes(message)
