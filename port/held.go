@@ -18,7 +18,7 @@ const (
 	// heldFirst is the size of the first page, which tells how large entities are, and
 	// heldPageBytes that of further ones: they are held in memory.
 	heldFirst     = 100
-	heldPageBytes = 1 << 20
+	heldPageBytes = 900 << 10 // fits in the megabyte to which a buffer grows by doubling
 )
 
 // heldRequest is the body of a search in one blueprint.
