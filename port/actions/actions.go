@@ -167,11 +167,9 @@ const openAgain = 5 * time.Second
 // open opens the ledger, and waits for it if need be; nil at the end of ctx.
 func (p *Processor) open(ctx context.Context) *ledger {
 	path := ""
-	if p.cfg.Store != nil {
-		path = "redis"
-	} else if p.cfg.Directory != "" {
+	if p.cfg.Directory != "" {
 		path = filepath.Join(p.cfg.Directory, ledgerFile)
-	} else {
+	} else if p.cfg.Store == nil {
 		p.log.WarnContext(ctx, "what becomes of runs of actions is forgotten when this process ends: there is no state directory")
 	}
 	for said := false; ; said = true {
@@ -180,7 +178,7 @@ func (p *Processor) open(ctx context.Context) *ledger {
 			return l
 		}
 		if !said {
-			p.log.ErrorContext(ctx, "runs of actions wait for their ledger: it cannot be opened", "path", path, "err", err)
+			p.log.ErrorContext(ctx, "runs of actions wait for their ledger: it cannot be opened", "path", path, "shared", p.cfg.Store != nil, "err", err)
 		}
 		if sleep(ctx, openAgain) != nil {
 			return nil
@@ -189,10 +187,14 @@ func (p *Processor) open(ctx context.Context) *ledger {
 }
 
 func (p *Processor) openOnce(ctx context.Context, path string) (*ledger, error) {
-	if p.cfg.Store != nil {
-		return openShared(ctx, p.cfg.Store)
+	if p.cfg.Store == nil {
+		return openLedger(path, p.log)
 	}
-	return openLedger(path, p.log)
+	l, err := openShared(ctx, p.cfg.Store)
+	if err == nil {
+		err = l.adopt(path, p.log)
+	}
+	return l, err
 }
 
 // sleep waits, or returns why ctx ended before.

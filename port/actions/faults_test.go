@@ -1,6 +1,8 @@
 package actions_test
 
 import (
+	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ado-port/ado-port/azuredevops/azuredevopstest"
+	"github.com/ado-port/ado-port/port/actions"
 	"github.com/ado-port/ado-port/port/porttest"
 )
 
@@ -362,6 +365,48 @@ func TestTheLedgerIsNotShared(t *testing.T) {
 			t.Error("nobody is told")
 		}
 		kill()
+	})
+}
+
+// A table is a Store in memory.
+type table map[string]string
+
+func (m table) All(context.Context) (map[string]string, error) { return maps.Clone(m), nil }
+
+func (m table) Put(_ context.Context, id, text string) error { m[id] = text; return nil }
+
+func (m table) Delete(_ context.Context, ids ...string) error {
+	for _, id := range ids {
+		delete(m, id)
+	}
+	return nil
+}
+
+// What a process has started that was alone is followed when there are several.
+func TestTheLedgerOfOneProcessIsTakenOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bench) {
+		id := b.add("")
+		kill := b.process()
+		b.after(time.Second)
+		b.known(id, b.builds(1))
+		kill()
+		shared := table{}
+		b.set = func(cfg *actions.Config) { cfg.Store = shared }
+		kill = b.process()
+		b.after(time.Second)
+		if shared[id] == "" {
+			t.Errorf("the shared ledger has %v", shared)
+		}
+		kill()
+		b.dir = t.TempDir() // of another process
+		defer b.process()()
+		b.builds(1).Finish("succeeded")
+		b.after(time.Minute)
+		b.wants(id, "SUCCESS")
+		if n := b.run(id).Claims; n != 1 {
+			t.Errorf("claimed %d times", n)
+		}
 	})
 }
 

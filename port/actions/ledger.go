@@ -115,6 +115,38 @@ func openShared(ctx context.Context, store Store) (*ledger, error) {
 	return l, err
 }
 
+// adopt takes over the file of a process that ran actions before there were several, and
+// leaves it empty.
+func (l *ledger) adopt(path string, log *slog.Logger) error {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	old, err := openLedger(path, log)
+	if err != nil {
+		return err
+	}
+	defer old.close()
+	ids := slices.Collect(maps.Keys(old.entries))
+	if len(ids) == 0 {
+		return nil
+	}
+	for id, e := range old.entries {
+		if l.has(id) {
+			continue
+		}
+		text, err := json.Marshal(e)
+		if err == nil {
+			err = l.put(id, text)
+		}
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		l.entries[id] = e
+	}
+	log.Info("runs of actions of an earlier process are followed by the shared ledger from now on", "runs", len(ids))
+	return old.forget(ids...)
+}
+
 // put keeps the text of an entry.
 func (l *ledger) put(id string, text []byte) error {
 	switch {
