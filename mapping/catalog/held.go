@@ -35,15 +35,19 @@ type heldDigests struct {
 // What stands in the place of a digest.
 const (
 	none      = 0 // it has not been read
-	rewritten = 1 // we have written the entity since: what is read may be from before
+	rewritten = 1 // the entity was written meanwhile: what is read may be from before
 	least     = 2 // digest
 )
 
 func (h *heldDigests) put(i int, sum uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.sum[i] == none {
-		h.sum[i] = max(sum, least)
+	switch sum = max(sum, least); h.sum[i] {
+	case none:
+		h.sum[i] = sum
+	case sum, rewritten:
+	default: // it has changed between two pages, and come on both
+		h.sum[i] = rewritten
 	}
 }
 

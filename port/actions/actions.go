@@ -191,10 +191,13 @@ func (p *Processor) openOnce(ctx context.Context, path string) (*ledger, error) 
 		return openLedger(path, p.log)
 	}
 	l, err := openShared(ctx, p.cfg.Store)
-	if err == nil {
-		err = l.adopt(path, p.log)
+	if err != nil {
+		return nil, err
 	}
-	return l, err
+	if err := l.adopt(path, p.log); err != nil {
+		p.log.ErrorContext(ctx, "runs of actions of an earlier process are not followed: its ledger cannot be read", "path", path, "err", err)
+	}
+	return l, nil
 }
 
 // sleep waits, or returns why ctx ended before.

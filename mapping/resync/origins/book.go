@@ -75,10 +75,11 @@ func Open(dir string, log *slog.Logger) *Book {
 	}
 	err := b.load()
 	if err == nil {
-		err = b.rewriteJournal()
+		err = b.rewriteJournal(b.number())
 	}
 	if err != nil {
-		log.Warn("the memory of origins cannot be used: deletion needs a resync", "err", err)
+		log.Warn("the memory of origins cannot be used: live events delete nothing before a resync has read everything; "+
+			"where something can never be read, remove the files origins* of the state directory", "directory", dir, "err", err)
 	}
 	return b
 }
@@ -88,6 +89,9 @@ func Open(dir string, log *slog.Logger) *Book {
 // file: what is missing may be what keeps an entity.
 func (b *Book) load() error {
 	on, err := readJournal(b.dir, b.keep)
+	if err == nil && b.shared == nil && wasShared(b.dir) {
+		err = errShared
+	}
 	if err != nil {
 		err = fmt.Errorf("what live events changed is not remembered completely: %w", err)
 	}
@@ -117,11 +121,18 @@ func (b *Book) Turn(ctx context.Context, since time.Time) error {
 	if b.dir == "" {
 		return nil
 	}
+	// The journal first: the index takes its time, and a process that is killed
+	// meanwhile would leave a journal that is not of this file.
+	number, err := numberIn(b.dir)
+	if err == nil {
+		err = b.rewriteJournal(number)
+	}
 	if err := b.openFile(); err != nil {
 		b.lost = true
 		return err
 	}
-	return b.rewriteJournal()
+	_ = os.Remove(mark(b.dir)) // all of it is known here now
+	return err
 }
 
 // turn drops the file, and the changes that do not stay.

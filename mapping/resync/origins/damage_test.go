@@ -311,6 +311,96 @@ func TestKilledBeforeTurn(t *testing.T) {
 	}
 }
 
+// A process that is killed while it reads the new file has replaced the journal before.
+func TestKilledAmidTurn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := originOf("branch", "p", "a")
+	writeOrigins(t, dir, never, a)
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	began := time.Now()
+	b.Note(t.Context(), []Origin{originOf("branch", "p", "b")}, nil)
+	writeOriginsWith(t, b, dir, never, a)
+	path := filepath.Join(dir, fileName)
+	whole, err := os.ReadFile(path)
+	if err == nil {
+		err = os.Truncate(path, int64(len(whole)-1)) // it cannot be read
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Turn(t.Context(), began); err == nil || b.Known() {
+		t.Errorf("a damaged file: %v", err)
+	}
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := Open(dir, slog.New(slog.DiscardHandler)).Of("branch", part("p", ""))
+	if got := names(t, found, err); got != "a b" {
+		t.Errorf("found %q", got)
+	}
+}
+
+// The disk may be full for a moment: what a process has in memory is complete all the same.
+func TestJournalThatCouldNotBeWritten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a, there := originOf("branch", "p", "a"), originOf("branch", "q", "a")
+	writeOrigins(t, dir, never, a)
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	_ = b.journal.f.Close()
+	b.Note(t.Context(), []Origin{there}, nil)
+	if Open(dir, slog.New(slog.DiscardHandler)).Known() {
+		t.Error("what is missing in the journal is not missed")
+	}
+	began := time.Now()
+	w := NewWriter(dir, slog.New(slog.DiscardHandler))
+	w.With(b)
+	if found, err := w.Previous(map[catalog.Key]bool{a.Entity(): true}); err != nil || len(found[a.Entity()]) != 2 {
+		t.Errorf("found %v, %v", found, err)
+	}
+	w.Add(a)
+	if err := errors.Join(w.Commit(false, func(o *Origin) bool { return o.Scope.Project == "q" }), b.Turn(t.Context(), began)); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*Book{b, Open(dir, slog.New(slog.DiscardHandler))} {
+		if found, err := b.OfEntity(a.Entity()); err != nil || len(found) != 2 {
+			t.Errorf("afterwards %v, %v", found, err)
+		}
+	}
+}
+
+// What several processes have found since the file was made is not in the directory.
+func TestDirectoryOfASharedBook(t *testing.T) {
+	t.Parallel()
+	for name, next := range map[string]func(b *Book, w *Writer) error{
+		"a service":                    func(b *Book, _ *Writer) error { return b.Turn(t.Context(), time.Now()) },
+		"a resync that nobody follows": func(_ *Book, w *Writer) error { return w.Forget() },
+	} {
+		dir := t.TempDir()
+		a := originOf("branch", "p", "a")
+		writeOrigins(t, dir, never, a)
+		if err := os.WriteFile(mark(dir), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b := Open(dir, slog.New(slog.DiscardHandler))
+		if _, err := b.OfEntity(a.Entity()); err == nil || b.Known() {
+			t.Errorf("%s: believed: %v", name, err)
+		}
+		w := NewWriter(dir, slog.New(slog.DiscardHandler))
+		if _, err := w.Previous(map[catalog.Key]bool{a.Entity(): true}); err == nil {
+			t.Errorf("%s: believed by a resync", name)
+		}
+		w.Add(a)
+		if err := errors.Join(w.Commit(true, never), next(b, w)); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := Open(dir, slog.New(slog.DiscardHandler)).OfEntity(a.Entity()); err != nil || len(found) != 1 {
+			t.Errorf("%s: after a complete resync %v, %v", name, found, err)
+		}
+	}
+}
+
 // plainBook writes what version 1 left.
 func plainBook(t *testing.T, dir string, file []Origin, live ...change) {
 	t.Helper()

@@ -50,7 +50,8 @@ type Writer struct {
 	w    *bufio.Writer // to seal
 	err  error
 	buf  []byte
-	book *Book // of several processes; nil: a journal has what live events have changed
+	book *Book // that live events use; nil: a journal has what they have changed
+	none error // why there is no file although there should be one
 }
 
 // NewWriter begins a new file in a state directory; empty: there is none.
@@ -61,7 +62,7 @@ func NewWriter(dir string, log *slog.Logger) *Writer {
 	o, err := create(dir)
 	if err != nil {
 		log.Warn("origins of entities are not remembered: deletion needs complete listings", "err", err)
-		return &Writer{}
+		return &Writer{none: err}
 	}
 	return o
 }
@@ -115,7 +116,7 @@ func (o *Origin) append(b []byte) []byte {
 // Where all was read a damaged old file is replaced all the same.
 func (o *Writer) Commit(all bool, keep func(*Origin) bool) error {
 	if o.file == nil {
-		return nil
+		return o.none
 	}
 	if err := o.carry(keep); err != nil && !all {
 		o.Discard()
@@ -168,34 +169,31 @@ func (o *Writer) carry(keep func(*Origin) bool) error {
 }
 
 // known calls visit for every origin of the resync before, and for those that live
-// events have found since. Without a file there are none. When anything is damaged it is
-// an error, after what could be read.
+// events have found since. Where no resync has ended those are all. When anything is
+// damaged, or missing, it is an error, after what could be read.
 func (o *Writer) known(visit func(*Origin)) error {
-	f, err := os.Open(o.path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	t, err := textOf(f)
-	if err != nil {
-		return err
-	}
 	live := map[catalog.Key]change{}
-	on, err := o.changes(func(c change) { live[c.Line()] = c })
+	f, on, err := o.sources(live)
 	if err != nil {
 		return err
 	}
-	err = parse(t, func(og *Origin) {
-		delete(live, og.Line())
-		visit(og)
-	})
-	if err != nil {
-		return err
+	var number uint64
+	if f != nil {
+		defer f.Close()
+		t, err := textOf(f)
+		if err != nil {
+			return err
+		}
+		err = parse(t, func(og *Origin) {
+			delete(live, og.Line())
+			visit(og)
+		})
+		if err != nil {
+			return err
+		}
+		number = t.file
 	}
-	if !on.fits(t.file) {
+	if !on.fits(number) {
 		return errOther
 	}
 	for _, c := range live {
@@ -204,6 +202,43 @@ func (o *Writer) known(visit func(*Origin)) error {
 		}
 	}
 	return nil
+}
+
+// sources opens the file, nil when there is none, and fills live with what live events have
+// changed since it was made.
+func (o *Writer) sources(live map[catalog.Key]change) (f *os.File, on basis, err error) {
+	keep := func(c change) { live[c.Line()] = c }
+	if b := o.book; b != nil {
+		b.mu.Lock() // so that the book stands on the file that is opened, or on one before it
+		defer b.mu.Unlock()
+		if b.lost {
+			return nil, on, errLost
+		}
+		for _, c := range b.live {
+			keep(c)
+		}
+		on = basis{empty: true}
+	} else if on, err = o.journal(keep); err != nil {
+		return nil, on, err
+	}
+	f, err = os.Open(o.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, on, nil
+	}
+	if err == nil && o.book != nil && o.book.file == nil {
+		_ = f.Close()
+		return nil, on, errLost
+	}
+	return f, on, err
+}
+
+// journal reads what live events of another process have changed.
+func (o *Writer) journal(visit func(change)) (basis, error) {
+	dir := filepath.Dir(o.path)
+	if wasShared(dir) {
+		return basis{}, errShared
+	}
+	return readJournal(dir, visit)
 }
 
 // Discard drops the new file; the old one stays.
@@ -216,24 +251,7 @@ func (o *Writer) Discard() {
 
 // With says whose live events count beside the file, nil: those of the journal. What
 // other processes have found is known as far as the book has read it, see Sync.
-func (o *Writer) With(b *Book) {
-	if b != nil && b.shared != nil {
-		o.book = b
-	}
-}
-
-// changes visits what live events have changed since the file was made.
-func (o *Writer) changes(visit func(change)) (basis, error) {
-	if o.book == nil {
-		return readJournal(filepath.Dir(o.path), visit)
-	}
-	o.book.mu.Lock()
-	defer o.book.mu.Unlock()
-	for _, c := range o.book.live {
-		visit(c)
-	}
-	return basis{empty: true}, nil
-}
+func (o *Writer) With(b *Book) { o.book = b }
 
 // Previous returns the origins of some entities as the resync before has left
 // them, and those that live events have found since; without a state directory there

@@ -59,14 +59,14 @@ func (s *sealer) changes(out *bytes.Buffer, changes iter.Seq[change]) {
 	}
 }
 
-// rewriteJournal makes a journal of what is held.
-func (b *Book) rewriteJournal() error {
+// rewriteJournal makes a journal of what is held, for the file with a number.
+func (b *Book) rewriteJournal(number uint64) error {
 	if b.journal != nil {
 		_ = b.journal.f.Close()
 		b.journal = nil
 	}
 	path := filepath.Join(b.dir, journalFile)
-	next := &journal{seal: sealer{file: b.number()}}
+	next := &journal{seal: sealer{file: number}}
 	var out bytes.Buffer
 	out.WriteString(journalHeader)
 	next.seal.changes(&out, maps.Values(b.live))
@@ -89,7 +89,10 @@ func (b *Book) spoilJournal() {
 		_ = b.journal.f.Close()
 		b.journal = nil
 	}
-	_ = os.Truncate(filepath.Join(b.dir, journalFile), 0)
+	path := filepath.Join(b.dir, journalFile)
+	if os.Truncate(path, 0) != nil {
+		_ = os.Rename(path, path+".damaged")
+	}
 }
 
 // dropOld removes a journal of the time when this process was alone.
@@ -100,11 +103,13 @@ func (o *Writer) Forget() error {
 	if o.path == "" {
 		return nil
 	}
-	err := os.Remove(filepath.Join(filepath.Dir(o.path), journalFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+	dir := filepath.Dir(o.path)
+	for _, path := range []string{filepath.Join(dir, journalFile), mark(dir)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 func (o *change) appendJournal(b []byte) []byte {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -108,6 +110,26 @@ func textOf(f io.ReaderAt) (*text, error) {
 		return &text{f: f, plain: io.NewSectionReader(f, 0, 1<<62)}, nil
 	}
 	return nil, errors.New("origins: not a file of this version")
+}
+
+// numberIn is the number of the file in a directory, 0 where there is none.
+func numberIn(dir string) (uint64, error) {
+	f, err := os.Open(filepath.Join(dir, fileName)) //nolint:gosec // our own state file
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	t, err := textOf(f)
+	if err == nil && t.plain == nil {
+		err = t.advance()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return t.file, nil
 }
 
 func (t *text) Read(p []byte) (int, error) {

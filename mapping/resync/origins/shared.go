@@ -39,13 +39,21 @@ func Share(dir string, shared *replica.Log, log *slog.Logger) *Book {
 		log.Error("no state directory can be used: live events delete nothing in this process")
 		return b
 	}
-	_, err := os.Stat(b.mark())
-	b.own = errors.Is(err, os.ErrNotExist)
+	b.own = !wasShared(dir)
 	return b
 }
 
 // mark is a file that says that what lies beside it may be older than it looks.
-func (b *Book) mark() string { return filepath.Join(b.dir, "origins-shared") }
+func mark(dir string) string { return filepath.Join(dir, "origins-shared") }
+
+func wasShared(dir string) bool {
+	_, err := os.Stat(mark(dir))
+	return !errors.Is(err, os.ErrNotExist)
+}
+
+// errShared is a book that several processes shared: what live events have found since its
+// file was made is not here.
+var errShared = errors.New("the book of origins was shared with other processes")
 
 // begin notes that this process is one of several.
 func (b *Book) begin() error {
@@ -53,7 +61,7 @@ func (b *Book) begin() error {
 	if b.dir == "" {
 		return nil
 	}
-	return os.WriteFile(b.mark(), nil, 0o600)
+	return os.WriteFile(mark(b.dir), nil, 0o600)
 }
 
 // Sync reads what other processes have found until now. A book of one process has
@@ -231,6 +239,7 @@ func (b *Book) fetch(ctx context.Context) error {
 	defer b.mu.Unlock()
 	b.turn(func(c *change) bool { return c.pos.After(upTo) })
 	if err := b.openFile(); err != nil {
+		b.lost = true
 		return err
 	}
 	b.name, b.at = name, later(b.at, upTo)
@@ -267,7 +276,11 @@ func (b *Book) publish(ctx context.Context, since time.Time) error {
 	b.dropOld()
 	b.turn(func(c *change) bool { return c.pos.After(upTo) })
 	b.name = name
-	return b.openFile()
+	if err := b.openFile(); err != nil {
+		b.lost = true
+		return err
+	}
+	return nil
 }
 
 // Prepare makes the book of a process ready that begins to lead: it reads what others

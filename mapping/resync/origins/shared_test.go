@@ -80,7 +80,7 @@ func TestSharedBook(t *testing.T) {
 	if err := b.Note(t.Context(), []Origin{originOf("repository", "p1", "r5")}, nil); err != nil { // after the resync began
 		t.Fatal(err)
 	}
-	writeOrigins(t, old, never, originOf("repository", "p1", "r3"))
+	writeOriginsWith(t, a, old, never, originOf("repository", "p1", "r3"))
 	if err := a.Turn(t.Context(), began); err != nil {
 		t.Fatal(err)
 	}
