@@ -13,7 +13,7 @@ const (
 	// mostPercent applies as long as the whole process stays below roomyBytes with it:
 	// then collections are rare. It is what the runtime begins with.
 	mostPercent = 100
-	roomyBytes  = 36 << 20
+	roomyBytes  = 32 << 20
 	// leastPercent applies to a process with much that is alive: with less it would collect
 	// all the time.
 	leastPercent = 13

@@ -10,7 +10,7 @@ func TestCollectorPercent(t *testing.T) {
 	}{
 		{0, 5 << 20, mostPercent},
 		{1 << 20, 5 << 20, mostPercent},
-		{20 << 20, 4 << 20, 60},
+		{20 << 20, 4 << 20, 40},
 		{100 << 20, 10 << 20, leastPercent},
 	} {
 		if got := collectorPercent(tt.live, tt.other); got != tt.want {

@@ -291,10 +291,11 @@ func (b *Book) Has(kind string, scope azuredevops.Scope) bool {
 	return found || len(b.found[hash]) > 0
 }
 
-// OfEntity returns the origins of an entity: an error where some may be missing.
+// OfEntity returns the origins of an entity: an error where some may be missing, as
+// before the first resync has ended.
 func (b *Book) OfEntity(k catalog.Key) ([]Origin, error) {
 	b.mu.Lock()
-	lost := b.lost
+	lost := b.lost || b.file == nil
 	b.mu.Unlock()
 	if lost {
 		return nil, errLost

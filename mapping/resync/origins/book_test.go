@@ -349,3 +349,25 @@ func truncate(t *testing.T, path string, n int64) {
 		t.Fatal(err)
 	}
 }
+
+// What live events have found is not all before a resync has ended.
+func TestBookBeforeTheFirstResync(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	here, there := originOf("branch", "p", "a"), originOf("branch", "q", "a")
+	b := Open(dir, slog.New(slog.DiscardHandler))
+	began := time.Now()
+	if err := b.Note(t.Context(), []Origin{here}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := b.OfEntity(here.Entity()); err == nil {
+		t.Errorf("only %v", found)
+	}
+	writeOriginsWith(t, b, dir, never, there)
+	if err := b.Turn(t.Context(), began); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := b.OfEntity(here.Entity()); err != nil || len(found) != 2 {
+		t.Errorf("afterwards %v, %v", found, err)
+	}
+}
