@@ -67,41 +67,75 @@ func listOfObjects(val []byte) bool {
 // eachElement calls yield for the raw elements of an encoded list until it
 // returns false, as far as the list can be read.
 func eachElement(d []byte, yield func(raw []byte) bool) {
-	eachValue(d, '[', ']', func(_, raw []byte) bool { return yield(raw) })
+	listAt(d, skipSpace(d, 0), func(at int) int {
+		end := skipValue(d, at)
+		if end < 0 || !yield(d[at:end]) {
+			return -1
+		}
+		return end
+	})
 }
 
-// eachMember calls yield for the members of an encoded object: key with its
-// quotes and value, both raw. It reports whether the object was read to its end.
+// eachMember calls yield for the members of an encoded object until it returns false: key
+// with its quotes and value, both raw. It reports whether the object was read to its end,
+// or as far as yield wanted.
 func eachMember(d []byte, yield func(key, val []byte) bool) bool {
-	return eachValue(d, '{', '}', yield)
+	enough := false
+	end := objectAt(d, skipSpace(d, 0), func(key []byte, at int) int {
+		end := skipValue(d, at)
+		if end >= 0 && !yield(key, d[at:end]) {
+			enough = true
+			return -1
+		}
+		return end
+	})
+	return enough || end >= 0
 }
 
-func eachValue(d []byte, begin, end byte, yield func(key, val []byte) bool) bool {
-	i := skipSpace(d, 0)
-	if i >= len(d) || d[i] != begin {
-		return false
+// objectAt calls each with the key, in quotes, and the place of the value of every member
+// of the object at i; each says where the value ends. It returns where the object ends,
+// -1 where there is none.
+func objectAt(b []byte, i int, each func(key []byte, at int) (end int)) (end int) {
+	if i >= len(b) || b[i] != '{' {
+		return -1
 	}
-	if i = skipSpace(d, i+1); i < len(d) && d[i] == end {
-		return true
+	return itemsAt(b, i, '}', func(at int) int {
+		key, at := readKey(b, at)
+		if at < 0 {
+			return -1
+		}
+		return each(key, at)
+	})
+}
+
+// listAt does the same for the elements of a list.
+func listAt(b []byte, i int, each func(at int) (end int)) (end int) {
+	if i >= len(b) || b[i] != '[' {
+		return -1
+	}
+	return itemsAt(b, i, ']', each)
+}
+
+// itemsAt calls each with the places of what is between commas, up to the closing bracket.
+func itemsAt(b []byte, i int, closing byte, each func(at int) (end int)) (end int) {
+	if i = skipSpace(b, i+1); i < len(b) && b[i] == closing {
+		return i + 1
 	}
 	for {
-		var key []byte
-		if begin == '{' {
-			if key, i = readKey(d, i); i < 0 {
-				return false
-			}
+		if i = each(i); i < 0 {
+			return -1
 		}
-		after := skipValue(d, i)
-		if after <= i {
-			return false
+		if i = skipSpace(b, i); i >= len(b) {
+			return -1
 		}
-		if !yield(key, d[i:after]) {
-			return true
+		switch b[i] {
+		case ',':
+			i = skipSpace(b, i+1)
+		case closing:
+			return i + 1
+		default:
+			return -1
 		}
-		if i = skipSpace(d, after); i >= len(d) || d[i] != ',' {
-			return i < len(d) && d[i] == end
-		}
-		i = skipSpace(d, i+1)
 	}
 }
 

@@ -155,49 +155,6 @@ func (d *Digester) set(b []byte, i int) (sum uint64, end int) {
 	return sum, end
 }
 
-// objectAt calls each with the key, in quotes, and the place of the value of every member
-// of the object at i; each says where the value ends. It returns where the object ends,
-// -1 where there is none.
-func objectAt(b []byte, i int, each func(key []byte, at int) (end int)) (end int) {
-	if i >= len(b) || b[i] != '{' {
-		return -1
-	}
-	return itemsAt(b, i, '}', func(at int) int {
-		key, at := readKey(b, at)
-		if at < 0 {
-			return -1
-		}
-		return each(key, at)
-	})
-}
-
-// listAt does the same for the elements of a list.
-func listAt(b []byte, i int, each func(at int) (end int)) (end int) {
-	return itemsAt(b, i, ']', each)
-}
-
-func itemsAt(b []byte, i int, closing byte, each func(at int) (end int)) (end int) {
-	if i = skipSpace(b, i+1); i < len(b) && b[i] == closing {
-		return i + 1
-	}
-	for {
-		if i = each(i); i < 0 {
-			return -1
-		}
-		if i = skipSpace(b, i); i >= len(b) {
-			return -1
-		}
-		switch b[i] {
-		case ',':
-			i = skipSpace(b, i+1)
-		case closing:
-			return i + 1
-		default:
-			return -1
-		}
-	}
-}
-
 // text is textValue, without a copy where the text is written as it is.
 func text(val []byte) []byte {
 	if len(val) > 1 && bytes.IndexByte(val, '\\') < 0 {

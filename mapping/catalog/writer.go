@@ -206,7 +206,8 @@ func (w *Writer) send(ctx context.Context, d *draft) {
 	}
 }
 
-// start runs f with a free slot, when there is memory for the batch; in an ordered writer after all that came before.
+// start runs f with a free slot, when there is memory for the batch; in an ordered writer
+// after all that came before.
 func (w *Writer) start(ctx context.Context, b *batch, f func(ctx context.Context, b *batch)) {
 	for _, d := range b.drafts {
 		if d.key != (Key{}) {
