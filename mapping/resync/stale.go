@@ -271,13 +271,8 @@ func (r *run) remember(ctx context.Context) {
 		r.origins.Discard()
 		return
 	}
-	if err := r.syncBook(ctx); err != nil {
-		r.origins.Discard()
-		r.log.WarnContext(ctx, "origins of entities are not remembered: the next deletion needs complete listings", "err", err)
-		return
-	}
 	all := !slices.ContainsFunc(r.resources, func(b *resource) bool { return len(b.unknowns()) > 0 })
-	err := r.origins.Commit(all, func(o *origins.Origin) bool {
+	keep := func(o *origins.Origin) bool {
 		k := o.Entity()
 		if _, gone := r.gone[k]; gone {
 			return false
@@ -296,18 +291,21 @@ func (r *run) remember(ctx context.Context) {
 			}
 		}
 		return false
-	})
-	if err != nil {
-		r.log.WarnContext(ctx, "origins of entities are not remembered: the next deletion needs complete listings", "err", err)
+	}
+	commit := func() error { return r.origins.Commit(all, keep) }
+	var err error
+	if r.cfg.Book != nil {
+		err = r.cfg.Book.Turn(ctx, r.started, commit)
+	} else if err = commit(); err == nil { // nobody follows events
+		err = r.origins.Forget()
+	}
+	if err == nil {
 		return
 	}
-	if r.cfg.Book == nil { // nobody follows events
-		if err := r.origins.Forget(); err != nil {
-			r.log.WarnContext(ctx, "origins of entities are not remembered: the next deletion needs complete listings", "err", err)
-		}
-		return
-	}
-	if err := r.cfg.Book.Turn(ctx, r.started); err != nil {
+	r.origins.Discard()
+	if r.cfg.Book != nil && !r.cfg.Book.Known() {
 		r.log.WarnContext(ctx, "the origins of entities cannot be used: live events delete nothing before the next resync", "err", err)
+		return
 	}
+	r.log.WarnContext(ctx, "origins of entities are not remembered: the next deletion needs complete listings", "err", err)
 }

@@ -107,13 +107,14 @@ func (b *Book) load() error {
 	return err
 }
 
-// Turn takes over the file that a resync has made current. Of what live events
-// have changed only what happened since the resync began stays.
-func (b *Book) Turn(ctx context.Context, since time.Time) error {
+// Turn takes over the file that commit makes current, which is a resync's. Of what live
+// events have changed only what happened since the resync began stays.
+func (b *Book) Turn(ctx context.Context, since time.Time, commit func() error) error {
 	if b.shared != nil {
-		b.logMu.Lock()
-		defer b.logMu.Unlock()
-		return b.publish(ctx, since)
+		return b.turnShared(ctx, since, commit)
+	}
+	if err := commit(); err != nil {
+		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

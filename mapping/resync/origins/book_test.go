@@ -75,7 +75,7 @@ func TestBookFindsPartsAndEntities(t *testing.T) {
 
 	before := time.Now().Add(time.Hour) // a resync that began later has seen it all
 	writeOrigins(t, dir, never, all[1])
-	if err := b.Turn(t.Context(), before); err != nil {
+	if err := b.Turn(t.Context(), before, already); err != nil {
 		t.Fatal(err)
 	}
 	found, err = b.Of("repository", part("p1", ""))
@@ -152,7 +152,7 @@ func TestDamagedJournal(t *testing.T) {
 	b.Note(t.Context(), []Origin{there}, nil)
 	w := NewWriter(dir, slog.New(slog.DiscardHandler))
 	w.Add(here)
-	if err := errors.Join(w.Commit(true, never), b.Turn(t.Context(), began)); err != nil {
+	if err := errors.Join(w.Commit(true, never), b.Turn(t.Context(), began, already)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -206,7 +206,7 @@ func TestBookKnowsWhetherAResyncHasEnded(t *testing.T) {
 		t.Error("origins of no resync are known")
 	}
 	writeOrigins(t, dir, never, originOf("repository", "p", "a"))
-	if err := b.Turn(t.Context(), time.Now()); err != nil || !b.Known() {
+	if err := b.Turn(t.Context(), time.Now(), already); err != nil || !b.Known() {
 		t.Errorf("Turn = %v, known %v", err, b.Known())
 	}
 }
@@ -221,7 +221,7 @@ func TestTurnKeepsWhatIsNewer(t *testing.T) {
 	begun := time.Now()
 	b.Note(t.Context(), []Origin{c}, []Origin{a})
 	for range 2 {
-		if err := b.Turn(t.Context(), begun); err != nil {
+		if err := b.Turn(t.Context(), begun, already); err != nil {
 			t.Fatal(err)
 		}
 		found, err := b.Of("repository", part("p", ""))
@@ -364,7 +364,7 @@ func TestBookBeforeTheFirstResync(t *testing.T) {
 		t.Errorf("only %v", found)
 	}
 	writeOriginsWith(t, b, dir, never, there)
-	if err := b.Turn(t.Context(), began); err != nil {
+	if err := b.Turn(t.Context(), began, already); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := b.OfEntity(here.Entity()); err != nil || len(found) != 2 {

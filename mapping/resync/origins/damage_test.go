@@ -329,7 +329,7 @@ func TestKilledAmidTurn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Turn(t.Context(), began); err == nil || b.Known() {
+	if err := b.Turn(t.Context(), began, already); err == nil || b.Known() {
 		t.Errorf("a damaged file: %v", err)
 	}
 	if err := os.WriteFile(path, whole, 0o600); err != nil {
@@ -360,7 +360,7 @@ func TestJournalThatCouldNotBeWritten(t *testing.T) {
 		t.Errorf("found %v, %v", found, err)
 	}
 	w.Add(a)
-	if err := errors.Join(w.Commit(false, func(o *Origin) bool { return o.Scope.Project == "q" }), b.Turn(t.Context(), began)); err != nil {
+	if err := errors.Join(w.Commit(false, func(o *Origin) bool { return o.Scope.Project == "q" }), b.Turn(t.Context(), began, already)); err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range []*Book{b, Open(dir, slog.New(slog.DiscardHandler))} {
@@ -374,7 +374,7 @@ func TestJournalThatCouldNotBeWritten(t *testing.T) {
 func TestDirectoryOfASharedBook(t *testing.T) {
 	t.Parallel()
 	for name, next := range map[string]func(b *Book, w *Writer) error{
-		"a service":                    func(b *Book, _ *Writer) error { return b.Turn(t.Context(), time.Now()) },
+		"a service":                    func(b *Book, _ *Writer) error { return b.Turn(t.Context(), time.Now(), already) },
 		"a resync that nobody follows": func(_ *Book, w *Writer) error { return w.Forget() },
 	} {
 		dir := t.TempDir()
@@ -442,7 +442,7 @@ func TestBookOfVersion1(t *testing.T) {
 	w := NewWriter(dir, slog.New(slog.DiscardHandler))
 	w.Add(a)
 	err = w.Commit(false, func(o *Origin) bool { return o.Scope.Project == "q" }) // which was not read
-	if err := errors.Join(err, book.Turn(t.Context(), time.Now())); err != nil {
+	if err := errors.Join(err, book.Turn(t.Context(), time.Now(), already)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

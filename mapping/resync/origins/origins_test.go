@@ -41,6 +41,9 @@ func writeOriginsWith(t *testing.T, b *Book, dir string, keep func(*Origin) bool
 	}
 }
 
+// already is the commit of a file that is the current one.
+func already() error { return nil }
+
 func origins(t *testing.T, dir string) map[string]int {
 	t.Helper()
 	out := map[string]int{}

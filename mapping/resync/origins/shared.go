@@ -246,12 +246,23 @@ func (b *Book) fetch(ctx context.Context) error {
 	return nil
 }
 
-// publish gives the file that a resync has just written to all processes. Changes
-// since then stay. The caller holds logMu.
-func (b *Book) publish(ctx context.Context, since time.Time) error {
+// turnShared is Turn for several processes. Nothing else makes a file meanwhile, which
+// would be taken for that of the resync.
+func (b *Book) turnShared(ctx context.Context, since time.Time, commit func() error) error {
+	b.logMu.Lock()
+	defer b.logMu.Unlock()
 	if err := b.sync(ctx); err != nil {
 		return err
 	}
+	if err := commit(); err != nil {
+		return err
+	}
+	return b.publish(ctx, since)
+}
+
+// publish gives the file that has just been made current to all processes. Changes
+// since then stay. The caller holds logMu, and has read the log before the file was made.
+func (b *Book) publish(ctx context.Context, since time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	upTo := b.at
@@ -352,7 +363,8 @@ func (b *Book) shrink(ctx context.Context, most int64) error {
 	return b.merge(ctx)
 }
 
-// merge makes one file of all that is known and publishes it. The caller holds logMu.
+// merge makes one file of all that is known and publishes it. The caller holds logMu, and
+// has read the log.
 func (b *Book) merge(ctx context.Context) error {
 	w, err := create(b.dir)
 	if err != nil {

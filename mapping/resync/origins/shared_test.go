@@ -81,12 +81,12 @@ func TestSharedBook(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeOriginsWith(t, a, old, never, originOf("repository", "p1", "r3"))
-	if err := a.Turn(t.Context(), began); err != nil {
+	if err := a.Turn(t.Context(), began, already); err != nil {
 		t.Fatal(err)
 	}
 	check("the leader after a resync", a, "r3 r5")
 	check("the other one after a resync", b, "r3 r5")
-	if err := b.Turn(t.Context(), began); err == nil {
+	if err := b.Turn(t.Context(), began, already); err == nil {
 		t.Error("one that does not lead publishes a file")
 	}
 	if err := a.shrink(t.Context(), 1); err != nil {
@@ -137,10 +137,14 @@ func TestSharedBookInAResync(t *testing.T) {
 			t.Errorf("of the resync before %v, %v", found, err)
 		}
 		w.Add(here)
-		if err := w.Commit(false, func(o *Origin) bool { return o.Scope.Project == "p2" }); err != nil {
-			t.Fatal(err)
+		commit := func() error {
+			if a.logMu.TryLock() {
+				t.Error("what live events change can be put together before the file of the resync is known")
+				a.logMu.Unlock()
+			}
+			return w.Commit(false, func(o *Origin) bool { return o.Scope.Project == "p2" })
 		}
-		if err := a.Turn(t.Context(), began); err != nil {
+		if err := a.Turn(t.Context(), began, commit); err != nil {
 			t.Fatal(err)
 		}
 		for _, x := range []*Book{a, b} {
