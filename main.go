@@ -209,7 +209,7 @@ func (p *process) check(fs *flag.FlagSet) ocean.Action {
 		return check.Run(ctx, check.Config{
 			Settings: c.Config.Ocean, PortURL: c.Config.Port.BaseURL, AzureDevOps: c.Config.AzureDevOps, Notices: c.Effective.Warnings(), Environ: p.Environ,
 			Port: c.Port, Organizations: c.Organizations, PortSide: c.Network.Port(), OtherSide: c.Network.ThirdParty(), Source: c.Source,
-			Keeper: func() (*hooks.Keeper, error) { return c.Keeper() }, ProveQueue: c.ProveQueue,
+			Keeper: func() (*hooks.Keeper, error) { return c.Keeper() }, ProveQueue: c.ProveQueue, ProveSharedQueue: c.ProveSharedQueue,
 		}, opt, p.Out)
 	}
 }

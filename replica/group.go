@@ -18,13 +18,13 @@ package replica
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +58,8 @@ type Config struct {
 	// Lost is called when Redis has lost its data; it must not wait.
 	Lost func()
 	Log  *slog.Logger
+	// Trust is how a certificate is verified; nil: by the system's authorities.
+	Trust func() *tls.Config
 	// Registry gets the metrics; nil: they are not shown.
 	Registry prometheus.Registerer
 }
@@ -79,6 +81,7 @@ type Group struct {
 	latency  time.Duration
 	failing  error
 	since    time.Time // when failing became nil or an error
+	warned   map[Loss]bool
 	wake     chan struct{}
 	changed  chan struct{} // closed when the members have changed
 }
@@ -95,13 +98,19 @@ func New(cfg Config) (*Group, error) {
 	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.MaxRetries = 2*time.Second, 3*time.Second, 3*time.Second, 1
 	opt.ContextTimeoutEnabled, opt.DisableIdentity, opt.PoolSize = true, true, 32
 	opt.DialerRetries = 1
+	if opt.TLSConfig != nil && cfg.Trust != nil {
+		trust := cfg.Trust()
+		trust.ServerName = opt.TLSConfig.ServerName
+		trust.InsecureSkipVerify = trust.InsecureSkipVerify || opt.TLSConfig.InsecureSkipVerify // the user asked for it in the address
+		opt.TLSConfig = trust
+	}
 	goredis.SetLogger(silence{}) // errors are returned, and told once here
 	if cfg.Lost == nil {
 		cfg.Lost = func() {}
 	}
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	g := &Group{
-		cfg: cfg, redis: goredis.NewClient(opt), prefix: "ado-port:" + cfg.Name + ":",
+		cfg: cfg, redis: goredis.NewClient(opt), prefix: "ado-port:" + cfg.Name + ":", warned: map[Loss]bool{},
 		failing: errors.New("redis was not asked yet"), since: time.Now(), wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	if cfg.Directory != "" {
@@ -197,7 +206,7 @@ func (g *Group) end(ctx context.Context) {
 // fail notes that Redis cannot be asked; when that has lasted too long the seats are
 // somebody else's.
 func (g *Group) fail(ctx context.Context, err error) {
-	err = clean(err)
+	err = explain(err)
 	g.mu.Lock()
 	first := g.failing == nil
 	if g.failing = err; first {
@@ -304,9 +313,10 @@ func texts(v any) []string {
 // note takes over what a tick says of the group.
 func (g *Group) note(ctx context.Context, v *view, epoch string, took time.Duration) error {
 	if g.Failing() != nil {
-		if err := g.single(ctx); err != nil {
+		if _, err := g.single(ctx); err != nil {
 			return err
 		}
+		g.warn(ctx)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -336,27 +346,31 @@ func (g *Group) note(ctx context.Context, v *view, epoch string, took time.Durat
 	return nil
 }
 
-// single refuses what is not a single Redis.
-func (g *Group) single(ctx context.Context) error {
+// single refuses what is not a single Redis. The version is empty where Redis does not say.
+func (g *Group) single(ctx context.Context) (version string, err error) {
 	answer, err := g.redis.Do(ctx, "hello").Result()
 	if err != nil {
-		return nil //nolint:nilerr // too old to say, or not allowed to: it is asked nothing that needs an answer
+		return "", nil //nolint:nilerr // too old to say, or not allowed to: it is asked nothing that needs an answer
 	}
 	mode := ""
 	switch x := answer.(type) {
 	case map[any]any:
 		mode, _ = x["mode"].(string)
+		version, _ = x["version"].(string)
 	case []any:
 		for i := 0; i+1 < len(x); i += 2 {
-			if x[i] == "mode" {
+			switch x[i] {
+			case "mode":
 				mode, _ = x[i+1].(string)
+			case "version":
+				version, _ = x[i+1].(string)
 			}
 		}
 	}
 	if mode != "" && mode != "standalone" {
-		return fmt.Errorf("%s leads to a Redis in %s mode, which is not supported: name a single Redis", variable, mode)
+		return "", fmt.Errorf("%s leads to a Redis in %s mode, which is not supported: name a single Redis", variable, mode)
 	}
-	return nil
+	return version, nil
 }
 
 // newName is that of a member: the host is for people, the rest makes it a new one.
@@ -407,12 +421,4 @@ func (g *Group) Term() *Term {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.term
-}
-
-// clean keeps what an error of the client may quote out of the log.
-func clean(err error) error {
-	if text := err.Error(); strings.Contains(text, "WRONGPASS") || strings.Contains(text, "NOAUTH") {
-		return errors.New(variable + ": Redis refuses the user or the password")
-	}
-	return err
 }

@@ -155,10 +155,9 @@ func (s *Service) newGroup() (*replica.Group, error) {
 	if s.Config.Ocean.EventListener.Type == ocean.ListenOnce {
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
-	i := &s.Config.Ocean.Integration
-	return replica.New(replica.Config{
-		Settings: s.Config.Shared, Name: i.Type + "/" + i.Identifier, Lost: s.missed, Directory: s.state, Log: s.component("replica"), Registry: s.metrics,
-	})
+	rc := s.replicaConfig()
+	rc.Lost, rc.Directory, rc.Log, rc.Registry = s.missed, s.state, s.component("replica"), s.metrics
+	return replica.New(rc)
 }
 
 // triggerPipeline is the type of the only action of this integration.

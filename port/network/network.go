@@ -85,6 +85,19 @@ const (
 	pingTimeout = 15 * time.Second
 )
 
+// ThirdPartyTLS is how servers of third parties are verified that do not speak HTTP.
+func (n *Network) ThirdPartyTLS() *tls.Config { return n.tls(!n.cfg.UnverifiedThirdParty) }
+
+func (n *Network) tls(verify bool) *tls.Config {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if verify {
+		conf.RootCAs = n.roots()
+	} else {
+		conf.InsecureSkipVerify = true // the user asked for it, and is warned
+	}
+	return conf
+}
+
 func (n *Network) transport(verify bool) *http.Transport {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	trust := func() {}
@@ -130,12 +143,8 @@ func (n *Network) DialPort(encrypted bool) func(ctx context.Context, network, ad
 		if err != nil {
 			return nil, err
 		}
-		conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
-		if n.cfg.UnverifiedPort {
-			conf.InsecureSkipVerify = true // the user asked for it, and is warned
-		} else {
-			conf.RootCAs = n.roots()
-		}
+		conf := n.tls(!n.cfg.UnverifiedPort)
+		conf.ServerName = host
 		c := tls.Client(raw, conf)
 		ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
 		defer cancel()

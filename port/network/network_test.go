@@ -281,6 +281,16 @@ func TestDialPort(t *testing.T) {
 		if (err == nil) != tt.good {
 			t.Errorf("%s: %v", name, err)
 		}
+		if tt.encrypted && tt.address == address {
+			d := tls.Dialer{Config: n.ThirdPartyTLS()}
+			third, err := d.DialContext(t.Context(), "tcp", address)
+			if (err == nil) != tt.good {
+				t.Errorf("%s, of a third party: %v", name, err)
+			}
+			if err == nil {
+				third.Close()
+			}
+		}
 		if err == nil {
 			c.Close()
 		}

@@ -32,9 +32,7 @@ func newClient(cfg *Config) (*azqueue.QueueClient, error) {
 		PerRetryPolicies: []policy.Policy{storageOnly{}},
 	}}
 	if cfg.Transport != nil {
-		opt.Transport = &http.Client{Transport: cfg.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // to a page for people
-		}}
+		opt.Transport = through(cfg.Transport)
 	}
 	if cfg.Key != "" {
 		key, err := azqueue.NewSharedKeyCredential(cfg.Account, cfg.Key)
@@ -46,11 +44,34 @@ func newClient(cfg *Config) (*azqueue.QueueClient, error) {
 	if strings.HasPrefix(cfg.URL, "http:") {
 		return nil, errors.New(urlVariable + ": want https:// where the identity of the process signs in, or set " + keyVariable)
 	}
-	identity, err := azidentity.NewDefaultAzureCredential(nil)
+	signIn := &azidentity.DefaultAzureCredentialOptions{}
+	if cfg.Transport != nil {
+		signIn.Transport = through(outside{cfg.Transport, &http.Transport{}})
+	}
+	identity, err := azidentity.NewDefaultAzureCredential(signIn)
 	if err != nil {
 		return nil, fmt.Errorf("the identity of the process cannot sign in to the storage account, and %s is not set: %w", keyVariable, err)
 	}
 	return azqueue.NewQueueClient(cfg.URL, identity, opt)
+}
+
+func through(t http.RoundTripper) *http.Client {
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // to a page for people
+	}}
+}
+
+// outside is the way to Entra, which is https, and to the machine that has an identity,
+// which no proxy can reach:
+// https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
+type outside struct{ entra, machine http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (o outside) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme == "https" {
+		return o.entra.RoundTrip(r)
+	}
+	return o.machine.RoundTrip(r)
 }
 
 // storageOnly refuses answers that no storage account gives: the page of a proxy would

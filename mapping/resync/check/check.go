@@ -1,5 +1,5 @@
-// Package check finds out, without writing anything but a message to the storage queue
-// that is its own, whether a service would work:
+// Package check finds out, without writing anything but a message of its own to the storage
+// queue and keys of its own to a shared Redis, whether a service would work:
 // whether it may sign in to Port and Azure DevOps and read what its mapping needs,
 // whether mapping and blueprints fit, and what live events and the state need.
 package check
@@ -20,6 +20,7 @@ import (
 	"github.com/ado-port/ado-port/mapping/resync"
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
+	"github.com/ado-port/ado-port/replica"
 )
 
 // Config is what a check works with. Zero fields mean that there is none of it.
@@ -39,6 +40,9 @@ type Config struct {
 	// ProveQueue sends a message through the storage queue; other says that somebody else
 	// has read it.
 	ProveQueue func(context.Context) (other bool, err error)
+	// ProveSharedQueue has the Redis that several processes share do what they need of it;
+	// it returns nil when they share none.
+	ProveSharedQueue func(context.Context) (*replica.Proof, error)
 }
 
 // Options are the flags of the command, and how findings are written.
@@ -86,6 +90,7 @@ func Run(ctx context.Context, cfg Config, opt Options, out io.Writer) error {
 	c.fit(ctx)
 	c.address(ctx)
 	c.queue(ctx)
+	c.sharedQueue(ctx)
 	c.hooks(ctx)
 	c.state()
 	if err := c.report.end(); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/ado-port/ado-port/port"
 	"github.com/ado-port/ado-port/port/ocean"
 	"github.com/ado-port/ado-port/port/porttest"
+	"github.com/ado-port/ado-port/replica"
 )
 
 const (
@@ -142,6 +143,13 @@ func (b *bench) run(t *testing.T) ([]check.Finding, string, error) {
 
 // readsByPost are the routes that read although they are POST.
 var readsByPost = []string{"/v1/auth/access_token", "/_apis/wit/wiql", "/_apis/wit/workitemsbatch"}
+
+// share has several processes share a Redis.
+func (b *bench) share(p *replica.Proof) {
+	b.change = func(c *check.Config) {
+		c.ProveSharedQueue = func(context.Context) (*replica.Proof, error) { return p, nil }
+	}
+}
 
 // onlyReads fails the test when something was written.
 func (b *bench) onlyReads(t *testing.T) {
@@ -321,6 +329,28 @@ func TestFaults(t *testing.T) {
 				b.prove = func(context.Context) (bool, error) { return false, nil }
 			},
 			check: "storage queue", state: check.StateWarning, text: "no subscription can be made", remedy: "set the key",
+		},
+		{
+			name: "shared queue that cannot be used", plant: func(_ *testing.T, b *bench) {
+				b.change = func(c *check.Config) {
+					c.ProveSharedQueue = func(context.Context) (*replica.Proof, error) { return nil, errors.New("connection refused") }
+				}
+			},
+			check: "shared queue", text: "connection refused", remedy: "OCEAN__SHARED_QUEUE_URL",
+		},
+		{
+			name: "shared queue that loses its data", plant: func(_ *testing.T, b *bench) {
+				b.share(&replica.Proof{Losses: []replica.Loss{{Text: "no file", Remedy: "set it"}}})
+			},
+			check: "shared queue", state: check.StateWarning, text: "no file", remedy: "set it",
+		},
+		{
+			name: "shared queue that says nothing", plant: func(_ *testing.T, b *bench) { b.share(&replica.Proof{Silent: true}) },
+			check: "shared queue", state: check.StateWarning, text: "does not let this user ask", remedy: "+info",
+		},
+		{
+			name: "shared queue", plant: func(_ *testing.T, b *bench) { b.share(&replica.Proof{Version: "7.0.15"}) },
+			check: "shared queue", state: check.StateOK, text: "Redis 7.0.15 can be used",
 		},
 		{
 			name: "hooks may not be written", plant: func(_ *testing.T, b *bench) { b.ado.DenyHooks(azuredevopstest.EditHooks) },

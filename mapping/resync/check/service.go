@@ -102,6 +102,31 @@ func (c *check) queue(ctx context.Context) {
 	}
 }
 
+// sharedQueue has the Redis that several processes share do what they need of it.
+func (c *check) sharedQueue(ctx context.Context) {
+	if c.cfg.ProveSharedQueue == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	p, err := c.cfg.ProveSharedQueue(ctx)
+	if err != nil {
+		c.fail("shared queue", "", "Redis cannot be used: "+err.Error(), "correct OCEAN__SHARED_QUEUE_URL, or the user and the network of this Redis")
+		return
+	}
+	if p == nil {
+		return
+	}
+	for _, l := range p.Losses {
+		c.warn("shared queue", "", "Redis can lose deliveries that were acknowledged: "+l.Text, l.Remedy)
+	}
+	if p.Silent {
+		c.warn("shared queue", "", "Redis does not let this user ask whether it keeps its data",
+			"allow the user INFO (+info), or see that it has appendonly yes and maxmemory-policy noeviction")
+	}
+	c.ok("shared queue", "", "%s can be used", strings.TrimSpace("Redis "+p.Version))
+}
+
 // hooks looks whether the service may look after its subscriptions.
 func (c *check) hooks(ctx context.Context) {
 	if !c.live() || c.cfg.Settings.BaseURL == "" && c.cfg.Settings.StorageQueue.URL == "" {
