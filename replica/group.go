@@ -86,6 +86,8 @@ type Group struct {
 	changed  chan struct{} // closed when the members have changed
 }
 
+var errNotAsked = errors.New("redis was not asked yet")
+
 // New makes a Group; it dials nothing. nil without an address.
 func New(cfg Config) (*Group, error) {
 	if !cfg.Settings.Enabled() {
@@ -111,7 +113,7 @@ func New(cfg Config) (*Group, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	g := &Group{
 		cfg: cfg, redis: goredis.NewClient(opt), prefix: "ado-port:" + cfg.Name + ":", warned: map[Loss]bool{},
-		failing: errors.New("redis was not asked yet"), since: time.Now(), wake: make(chan struct{}, 1), changed: make(chan struct{}),
+		failing: errNotAsked, since: time.Now(), wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	if cfg.Directory != "" {
 		epoch, err := os.ReadFile(g.epochFile())
@@ -208,10 +210,11 @@ func (g *Group) end(ctx context.Context) {
 func (g *Group) fail(ctx context.Context, err error) {
 	err = explain(err)
 	g.mu.Lock()
-	first := g.failing == nil
-	if g.failing = err; first {
+	if g.failing == nil {
 		g.since = time.Now()
 	}
+	first := g.failing == nil || errors.Is(g.failing, errNotAsked)
+	g.failing = err
 	t := g.term
 	g.mu.Unlock()
 	if first {

@@ -74,9 +74,13 @@ const LogPage = 500
 // ErrLostData says that Redis has another epoch than at the last reading, or none yet.
 var ErrLostData = errors.New("redis has lost its data")
 
+// add adds an entry. Arguments: the log, the data.
+var add = goredis.NewScript(Small + `
+return redis.call('XADD', ARGV[1], '*', 'd', ARGV[2])`)
+
 // Append adds an entry. It is there when it returns nil.
 func (l *Log) Append(ctx context.Context, data []byte) error {
-	if err := l.g.redis.XAdd(ctx, &goredis.XAddArgs{Stream: l.name, Values: []any{"d", data}}).Err(); err != nil {
+	if err := add.Run(ctx, l.g.redis, nil, l.name, data).Err(); err != nil {
 		return fmt.Errorf("telling other processes: %w", err)
 	}
 	return nil

@@ -170,3 +170,21 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// A Redis that cannot be used from the start is said, once.
+func TestUnusableFromTheStart(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	var log lockedBuffer
+	g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.As("", "wrong")}, Name: "test", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMemberOf(t, g)
+	const said = "Redis refuses the user or the password"
+	until(t, "the reason", func() bool { return strings.Contains(log.String(), said) })
+	m.stop()
+	if n := strings.Count(log.String(), said); n != 1 {
+		t.Errorf("said %d times: %s", n, log.String())
+	}
+}

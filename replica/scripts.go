@@ -5,11 +5,16 @@ import goredis "github.com/redis/go-redis/v9"
 // Each script gets the prefix of all keys as its first argument. A single Redis has
 // them all, which is why they need not be declared.
 
+// Small stands at the beginning of scripts that also run while Redis is full: they free
+// room, or need next to none, and without them nothing that waits would be handled, so
+// that it stayed full.
+const Small = "#!lua flags=allow-oom\n"
+
 // tick keeps a member alive, or says that it is none any more. Arguments: member, ms
 // until it counts as dead, the epoch it knows, an epoch for a Redis without one.
 // Answer: whether it is a member, the epoch, the living members and for how many ms
 // each will live, the seats and their owners.
-var tick = goredis.NewScript(`
+var tick = goredis.NewScript(Small + `
 local p, me = ARGV[1], ARGV[2]
 redis.call('SET', p..'epoch', ARGV[5], 'NX')
 local epoch = redis.call('GET', p..'epoch')
@@ -30,7 +35,7 @@ end
 return {mine, epoch, alive, redis.call('HGETALL', p..'seats')}`)
 
 // join makes a member. Arguments: its name, the one that it had before, ms.
-var join = goredis.NewScript(`
+var join = goredis.NewScript(Small + `
 local p = ARGV[1]
 if ARGV[3] ~= '' then
   redis.call('DEL', p..'member:'..ARGV[3])
@@ -44,7 +49,7 @@ return 1`)
 // already because an answer to it was lost. Arguments: member, how
 // many at most, ms that an owner has to have left, seats. Answer: those that were
 // taken.
-var claim = goredis.NewScript(`
+var claim = goredis.NewScript(Small + `
 local p, me, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local got = {}
 if redis.call('EXISTS', p..'member:'..me) == 0 then return got end
@@ -59,7 +64,7 @@ end
 return got`)
 
 // release gives seats back. Arguments: member, seats.
-var release = goredis.NewScript(`
+var release = goredis.NewScript(Small + `
 local p, me = ARGV[1], ARGV[2]
 for i = 3, #ARGV do
   if redis.call('HGET', p..'seats', ARGV[i]) == me then redis.call('HDEL', p..'seats', ARGV[i]) end
@@ -67,14 +72,14 @@ end
 return 1`)
 
 // leave ends a member. Argument: member.
-var leave = goredis.NewScript(`
+var leave = goredis.NewScript(Small + `
 local p, me = ARGV[1], ARGV[2]
 redis.call('DEL', p..'member:'..me)
 redis.call('SREM', p..'members', me)
 return 1`)
 
 // keep sets a value while a seat is held. Arguments: seat, member, name, value.
-var keep = goredis.NewScript(`
+var keep = goredis.NewScript(Small + `
 local p = ARGV[1]
 if redis.call('HGET', p..'seats', ARGV[2]) ~= ARGV[3] or redis.call('EXISTS', p..'member:'..ARGV[3]) == 0 then
   return redis.error_reply('FENCED the seat belongs to another process')

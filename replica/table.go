@@ -26,7 +26,7 @@ func (g *Group) Table(name string, leader bool) *Table {
 
 // write changes a table. Arguments: prefix, seat or nothing, member, table, then names
 // and texts; an empty text deletes.
-var write = goredis.NewScript(`
+var write = goredis.NewScript(Small + `
 local p = ARGV[1]
 if ARGV[2] ~= '' and (redis.call('HGET', p..'seats', ARGV[2]) ~= ARGV[3] or redis.call('EXISTS', p..'member:'..ARGV[3]) == 0) then
   return redis.error_reply('FENCED the seat belongs to another process')

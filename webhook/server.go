@@ -293,7 +293,7 @@ func (s *Server) finish(ctx context.Context, cancel context.CancelFunc, sp Spool
 		}
 	}()
 	if !within(spoolEnds, closed) {
-		s.cfg.Log.ErrorContext(ctx, "the disk does not end the last commit of the spool; what was handled may be handled again after the next start")
+		s.cfg.Log.ErrorContext(ctx, "the spool does not end its last commit, for which it waits for its disk or for Redis; what was handled may be handled again after the next start")
 	}
 }
 

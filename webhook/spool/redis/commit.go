@@ -141,10 +141,13 @@ func (s *Spool) storeSome(ctx context.Context, puts []*put) {
 	if s.cfg.Committed != nil {
 		s.cfg.Committed(time.Since(begun), len(puts), err)
 	}
-	if err != nil {
-		s.fail(ctx, err)
-	} else {
+	switch {
+	case err == nil:
 		s.works()
+	case errors.Is(err, spool.ErrFull): // what waits is handled all the same
+		s.fills(ctx)
+	default:
+		s.fail(ctx, err)
 	}
 	for i, p := range puts {
 		o := outcome{err: err}
@@ -196,7 +199,7 @@ func (s *Spool) runAndWait(ctx context.Context, script *goredis.Script, args []a
 	answer := script.Eval(ctx, pipe, nil, args...)
 	copies := pipe.Do(ctx, "wait", s.least, copyWait.Milliseconds())
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
+		return nil, fit(nil, 0, err)
 	}
 	if got, _ := copies.Int64(); got < int64(s.least) {
 		return nil, fmt.Errorf("%d copies of Redis hold the delivery: OCEAN__SHARED_QUEUE_MIN_REPLICAS is %d", got, s.least)
@@ -205,9 +208,13 @@ func (s *Spool) runAndWait(ctx context.Context, script *goredis.Script, args []a
 	return results, fit(results, n, err)
 }
 
-// fit refuses an answer that is not about every delivery.
+// fit refuses an answer that is not about every delivery, and tells that there is no room
+// from other errors.
 func fit(results []int64, n int, err error) error {
-	if err == nil && len(results) != n {
+	switch {
+	case err != nil && strings.HasPrefix(err.Error(), "OOM"):
+		return fmt.Errorf("%w: Redis has no memory left: raise its maxmemory", spool.ErrFull)
+	case err == nil && len(results) != n:
 		return errors.New("an answer that is none")
 	}
 	return err

@@ -571,8 +571,8 @@ func TestMoveIsKilled(t *testing.T) {
 // Redis; true when it has said before that it was done. Something must be left to move.
 func moveLife(t *testing.T, s *replicatest.Server, dir string, most int) bool {
 	t.Helper()
-	given := func() int { // ids of deliveries
-		n, _ := strconv.Atoi(strings.TrimPrefix(s.Do("INCRBY ado-port:test:id 0"), ":"))
+	given := func() int { // deliveries that Redis has
+		n, _ := strconv.Atoi(strings.TrimPrefix(s.Do("HINCRBY ado-port:test:load count 0"), ":"))
 		return n
 	}
 	before := given()

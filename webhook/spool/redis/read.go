@@ -15,17 +15,20 @@ import (
 const (
 	readWait  = 250 * time.Millisecond // for the next delivery; a new partition waits for it
 	readCount = 200                    // deliveries of one partition at once
+	readBytes = 4 << 20                // of all at once, about
 	pause     = 200 * time.Millisecond // after an error
 )
 
 // reads puts what waits in the partitions of this process in line.
 func (s *Spool) reads(ctx context.Context) {
+	r := newRation()
 	for ctx.Err() == nil {
 		list := s.owned()
 		if len(list) == 0 {
 			s.idle(ctx, readWait)
 			continue
 		}
+		list, each, wait := r.share(list)
 		streams := make([]string, 0, 2*len(list))
 		byName := map[string]*part{}
 		for _, p := range list {
@@ -35,12 +38,8 @@ func (s *Spool) reads(ctx context.Context) {
 		for _, p := range list {
 			streams = append(streams, streamID(p.read))
 		}
-		answer, err := s.group.Redis().XRead(ctx, &goredis.XReadArgs{Streams: streams, Count: readCount, Block: readWait}).Result()
-		switch {
-		case errors.Is(err, goredis.Nil):
-			s.works()
-			continue
-		case err != nil:
+		answer, err := s.group.Redis().XRead(ctx, &goredis.XReadArgs{Streams: streams, Count: each, Block: wait}).Result()
+		if err != nil && !errors.Is(err, goredis.Nil) {
 			if ctx.Err() == nil {
 				s.fail(ctx, err)
 			}
@@ -48,9 +47,44 @@ func (s *Spool) reads(ctx context.Context) {
 			continue
 		}
 		s.works()
+		size := 0
 		for i := range answer {
-			s.enter(ctx, byName[answer[i].Stream], answer[i].Messages)
+			size += s.enter(ctx, byName[answer[i].Stream], answer[i].Messages)
 		}
+		r.saw(size)
+	}
+}
+
+// A ration is how many deliveries are read at once. Nobody knows how large they are
+// before they are there, and after a long outage there may be a gigabyte of them: there
+// are few at first, and more while they take little room.
+type ration struct {
+	n    int // of all partitions
+	turn int // of the partitions, while not all of them have a share
+}
+
+func newRation() *ration { return &ration{n: partitions} }
+
+// share says which partitions are read next, how many deliveries of each, and how long
+// to wait for one: not at all where other partitions may have some.
+func (r *ration) share(list []*part) (next []*part, each int64, wait time.Duration) {
+	if r.n >= len(list) {
+		return list, int64(min(r.n/len(list), readCount)), readWait
+	}
+	for range r.n {
+		next = append(next, list[r.turn%len(list)])
+		r.turn++
+	}
+	return next, 1, -1
+}
+
+// saw learns from the size of what came.
+func (r *ration) saw(size int) {
+	switch {
+	case size > readBytes:
+		r.n = max(1, r.n/2)
+	case size <= readBytes/2:
+		r.n = min(2*r.n, partitions*readCount)
 	}
 }
 
@@ -65,10 +99,12 @@ func (s *Spool) idle(ctx context.Context, d time.Duration) {
 	}
 }
 
-// enter puts messages of a partition in line, unless it is somebody else's by now.
-func (s *Spool) enter(ctx context.Context, p *part, list []goredis.XMessage) {
+// enter puts messages of a partition in line, unless it is somebody else's by now. It
+// returns the size of their records.
+func (s *Spool) enter(ctx context.Context, p *part, list []goredis.XMessage) (size int) {
 	for i := range list {
 		id, rec := idOf(list[i].ID), recordOf(&list[i])
+		size += len(rec)
 		e, err := spool.ReadEntry(id, rec)
 		s.mu.Lock()
 		if s.parts[p.n] != p || p.leaving || id <= p.read {
@@ -88,6 +124,7 @@ func (s *Spool) enter(ctx context.Context, p *part, list []goredis.XMessage) {
 			s.bury(p, id, len(rec), err)
 		}
 	}
+	return size
 }
 
 // uncache forgets records.

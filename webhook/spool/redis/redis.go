@@ -38,6 +38,9 @@ const partitions = 64
 // others. It is short: to begin with them again costs little.
 const life = 4 * time.Second
 
+// quiet is the least time between two errors of Redis in the log.
+const quiet = time.Minute
+
 // cacheBytes is what records may take in memory until they are handled; those beyond
 // are read again.
 const cacheBytes = 32 << 20
@@ -55,8 +58,10 @@ type Spool struct {
 	open    *batch
 	acks    []ack
 	failing error
-	dead    int  // dead letters, as of the last look that succeeded
-	waiting *int // deliveries of all processes, as of the last look; nil: it failed
+	said    time.Time // when an error was logged
+	filled  time.Time // when Redis had no memory left
+	dead    int       // dead letters, as of the last look that succeeded
+	waiting *int      // deliveries of all processes, as of the last look; nil: it failed
 	closed  bool
 
 	wake    chan struct{}   // the committer has something to do
@@ -346,13 +351,18 @@ func (s *Spool) Failing() error {
 	return s.failing
 }
 
-// fail logs the first of several errors.
+// fail logs the first of several errors. It is quiet where the group has said it, and
+// for a while after another one: what can be read but not written fails and works in turn.
 func (s *Spool) fail(ctx context.Context, err error) {
+	saidThere := s.group.Failing() != nil
 	s.mu.Lock()
-	first := s.failing == nil
+	news := s.failing == nil && !saidThere && time.Since(s.said) > quiet
 	s.failing = err
+	if news {
+		s.said = time.Now()
+	}
 	s.mu.Unlock()
-	if first {
+	if news {
 		s.cfg.Log.ErrorContext(ctx, "redis cannot be used for deliveries", "err", err)
 	}
 }
@@ -362,6 +372,18 @@ func (s *Spool) works() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failing = nil
+}
+
+// fills says that deliveries are refused because Redis has no memory left.
+func (s *Spool) fills(ctx context.Context) {
+	s.mu.Lock()
+	news := time.Since(s.filled) > quiet
+	s.filled = time.Now()
+	s.mu.Unlock()
+	if news {
+		s.cfg.Log.ErrorContext(ctx, "redis has no memory left: deliveries are answered 503 until some of those that wait are handled; "+
+			"raise its maxmemory, or lower OCEAN__HOOKS__SPOOL_MAX_BYTES")
+	}
 }
 
 // owned are the partitions to read, in order.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"strconv"
@@ -208,6 +209,98 @@ func TestRoom(t *testing.T) {
 	full(a, spool.Delivery{}, spool.ErrInvalid)
 	a.Stop()
 	full(a, delivery("k", 99), spool.ErrClosed)
+}
+
+// A Redis without memory takes nothing new. What waits is handled, which makes room.
+func TestRedisIsFull(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	log, logging := noted()
+	p := start(t, s, logging, func(c *spool.Config) { c.Held = true })
+	for n := range 3 {
+		p.accept(delivery("k", n))
+	}
+	if got := s.Do("CONFIG SET maxmemory 1"); got != "+OK" {
+		t.Fatal(got)
+	}
+	for range 2 {
+		if _, err := p.Accept(t.Context(), delivery("k", 9), nil); !errors.Is(err, spool.ErrFull) {
+			t.Errorf("error %v, want ErrFull", err)
+		}
+	}
+	late := start(t, s) // becomes a member
+	p.until("both to have their share", func() bool { return late.group.Status().Seats[replica.Partitions] == 32 })
+	late.Stop()
+	_ = late.Close()
+	late.leave()
+	p.Start()
+	if got := p.all(3)["k"]; len(got) != 3 {
+		t.Errorf("handled %v", got)
+	}
+	p.until("nothing to wait", func() bool { return p.shared() == 0 })
+	if err := p.Failing(); err != nil || strings.Count(log.b.String(), "no memory left") != 1 {
+		t.Errorf("failing %v, log %s", err, log.b.String())
+	}
+	s.Do("CONFIG SET maxmemory 0")
+	p.accept(delivery("k", 9))
+}
+
+// When Redis has lost its last writes, the ids that they had are not given again: a
+// delivery that comes later is neither taken for one that was read, nor deleted for one
+// that was in hand.
+func TestRedisLosesItsLastWrites(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	p := start(t, s)
+	p.Start()
+	p.accept(delivery("k", 1))
+	last := strings.TrimPrefix(s.Do("INCRBY ado-port:test:id 0"), ":")
+	p.Finish(p.take(), nil)
+	p.until("the first to be deleted", func() bool { return p.shared() == 0 })
+	p.accept(delivery("k", 2))
+	lost := p.take()
+	for part := range 64 {
+		s.Do(fmt.Sprint("DEL ado-port:test:part:", part))
+	}
+	s.Do("SET ado-port:test:id " + last)
+	p.accept(delivery("k", 3))
+	p.Finish(lost, nil)
+	if c := p.take(); len(c.Deliveries) != 1 || string(c.Deliveries[0].Body) != "3" {
+		t.Errorf("handled %+v", c.Deliveries)
+	}
+}
+
+// Large deliveries that have waited for long come in order, a few at a time.
+func TestLargeBacklog(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a := start(t, s, func(c *spool.Config) { c.Held = true })
+	body := make([]byte, 400<<10)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(body)
+	for n := range 60 {
+		d := delivery(fmt.Sprint("k", n%20), n)
+		d.Body = append(fmt.Appendf(nil, "%02d", n), body...)
+		a.accept(d)
+	}
+	_ = a.Close()
+	a.leave()
+	b := start(t, s)
+	for key, got := range b.all(60) {
+		for i := range got {
+			if want := fmt.Sprintf("%02d", 20*i+mustAtoi(t, strings.TrimPrefix(key, "k"))); string(got[i].Body[:2]) != want {
+				t.Errorf("delivery %d of %s is %s, want %s", i, key, got[i].Body[:2], want)
+			}
+		}
+	}
+}
+
+func mustAtoi(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // Dead letters are everybody's.

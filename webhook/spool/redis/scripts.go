@@ -1,16 +1,35 @@
 package redis
 
-import goredis "github.com/redis/go-redis/v9"
+import (
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/ado-port/ado-port/replica"
+)
 
 // Keys, behind the prefix of the group:
 //
-//	id            the last id that was given to a delivery
+//	id            the last id that was given to a delivery, see nextID
 //	load          hash: count, bytes, strangers, strangerbytes, deadbytes
 //	part:N        stream: the deliveries that wait in partition N, field r, id ID-0
 //	dup:i:…       deliveries of late, by the event's id
 //	dup:c:…       set: the subscriptions that brought a content lately
 //	dead          hash: dead letters by id
 //	dead:order    sorted set: their ids
+
+// nextID gives a delivery an id that is larger than those of before. It is the time in
+// microseconds, or the last one and one: so none is given twice when Redis has lost its
+// last writes, after a power cut with appendfsync everysec or a change of the primary.
+const nextID = `
+local function nextid(p)
+  local id, now = redis.call('INCR', p..'id'), redis.call('TIME')
+  local time = now[1] * 1000000 + now[2]
+  if time > id then
+    id = time
+    redis.call('SET', p..'id', string.format('%.0f', id))
+  end
+  return string.format('%.0f', id)
+end
+`
 
 // accept stores deliveries. Arguments: prefix, limits of deliveries, bytes, strangers
 // and their bytes, ms for which ids and contents are remembered, whether nothing is
@@ -19,7 +38,7 @@ import goredis "github.com/redis/go-redis/v9"
 // duplicate, 0 no room.
 //
 // A duplicate writes too, so that WAIT covers what it is a duplicate of.
-var accept = goredis.NewScript(`
+var accept = goredis.NewScript(nextID + `
 local p = ARGV[1]
 local most, mostbytes, sm, smb = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local load = redis.call('HMGET', p..'load', 'count', 'bytes', 'strangers', 'strangerbytes', 'deadbytes')
@@ -42,7 +61,7 @@ for i = 9, #ARGV, 6 do
     full = ARGV[8] == '1'
     out[#out+1] = 0
   else
-    redis.call('XADD', p..'part:'..part, redis.call('INCR', p..'id')..'-0', 'r', rec)
+    redis.call('XADD', p..'part:'..part, nextid(p)..'-0', 'r', rec)
     load[1] = redis.call('HINCRBY', p..'load', 'count', 1)
     load[2] = redis.call('HINCRBY', p..'load', 'bytes', n)
     if stranger then
@@ -65,7 +84,7 @@ return out`)
 // letters, most bytes of them; then for each id, bytes of the record, whether it was
 // a stranger, what stands before a dead letter or nothing. Answer: how many dead
 // letters had to make room.
-var finish = goredis.NewScript(`
+var finish = goredis.NewScript(replica.Small + `
 local p, part = ARGV[1], ARGV[1]..'part:'..ARGV[4]
 if redis.call('HGET', p..'seats', ARGV[2]) ~= ARGV[3] then
   return redis.error_reply('FENCED the partition belongs to another process')
@@ -102,14 +121,14 @@ return dropped`)
 
 // exhume takes a dead letter out, and has a record wait again. Arguments: prefix, id,
 // partition and record, or nothing. Answer: 1, or 0 when there is none.
-var exhume = goredis.NewScript(`
+var exhume = goredis.NewScript(replica.Small + nextID + `
 local p, id = ARGV[1], ARGV[2]
 local n = redis.call('HSTRLEN', p..'dead', id)
 redis.call('ZREM', p..'dead:order', id)
 if redis.call('HDEL', p..'dead', id) == 0 then return 0 end
 redis.call('HINCRBY', p..'load', 'deadbytes', -n)
 if ARGV[4] ~= '' then
-  redis.call('XADD', p..'part:'..ARGV[3], redis.call('INCR', p..'id')..'-0', 'r', ARGV[4])
+  redis.call('XADD', p..'part:'..ARGV[3], nextid(p)..'-0', 'r', ARGV[4])
   redis.call('HINCRBY', p..'load', 'count', 1)
   redis.call('HINCRBY', p..'load', 'bytes', #ARGV[4])
 end
@@ -120,7 +139,7 @@ return 1`)
 // Arguments: prefix, most bytes of all, most dead letters, most bytes of them, ms for
 // which they are remembered; then for each what tells it from others, and its text.
 // Answer: for each 1 stored, 2 it was already, 0 no room for it and those behind it.
-var inter = goredis.NewScript(`
+var inter = goredis.NewScript(nextID + `
 local p = ARGV[1]
 local load = redis.call('HMGET', p..'load', 'bytes', 'deadbytes')
 local bytes, deadbytes = tonumber(load[1] or '0'), tonumber(load[2] or '0')
@@ -136,7 +155,7 @@ for i = 6, #ARGV, 2 do
     full = true
     out[#out+1] = 0
   else
-    local id = redis.call('INCR', p..'id')
+    local id = nextid(p)
     redis.call('HSET', p..'dead', id, letter)
     redis.call('ZADD', p..'dead:order', id, id)
     deadbytes = redis.call('HINCRBY', p..'load', 'deadbytes', n)
