@@ -90,6 +90,9 @@ type Leftover struct {
 	id   uint64
 }
 
+// Buried says whether it is one of the dead letters that Open has counted.
+func (l *Leftover) Buried() bool { return l.list == dead }
+
 // Bounds of what Next returns.
 const (
 	nextCount = 200

@@ -12,7 +12,15 @@ type Stats struct {
 	OldestAge   time.Duration // of the oldest waiting delivery; 0 when none waits
 	DeadLetters int
 	Shared      *int // deliveries that wait for all processes; nil: there is one, or nobody can know
+	Left        Left
 	InMemory    bool // nothing survives the process
+}
+
+// Left is what an earlier process has left in the state directory, and what is not moved
+// to the queue that all share yet.
+type Left struct {
+	Deliveries  int `json:"deliveries"`
+	DeadLetters int `json:"deadLetters"`
 }
 
 // Stats reports what the spool holds.

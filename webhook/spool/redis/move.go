@@ -25,7 +25,8 @@ type move struct {
 	into *Spool
 	from leftovers
 
-	deliveries, letters, known int // known: of both, were in Redis already
+	deliveries, letters, known int // that were moved; known: of both, were in Redis already
+	left                       spool.Left
 	begun                      bool
 	reported                   time.Time
 	wait                       time.Duration
@@ -54,6 +55,7 @@ func (m *move) run(ctx context.Context) {
 // be opened again, or ctx's.
 func (m *move) all(ctx context.Context) error {
 	deliveries, letters, err := m.from.Open(ctx)
+	m.leaves(spool.Left{Deliveries: deliveries, DeadLetters: letters})
 	if err != nil || deliveries+letters == 0 {
 		return err
 	}
@@ -73,6 +75,7 @@ func (m *move) all(ctx context.Context) error {
 			return err
 		}
 		if len(page) == 0 {
+			m.leaves(spool.Left{})
 			log.InfoContext(ctx, "what waited in the state directory was moved to the shared queue",
 				"deliveries", m.deliveries, "dead_letters", m.letters, "known", m.known)
 			return nil
@@ -86,7 +89,8 @@ func (m *move) all(ctx context.Context) error {
 		}
 		if time.Since(m.reported) >= moveReport {
 			m.reported = time.Now()
-			log.InfoContext(ctx, "deliveries are being moved to the shared queue", "deliveries", m.deliveries, "dead_letters", m.letters)
+			log.InfoContext(ctx, "deliveries are being moved to the shared queue", "moved", m.deliveries+m.letters+m.known,
+				"left_deliveries", m.left.Deliveries, "left_dead_letters", m.left.DeadLetters)
 		}
 	}
 	return context.Cause(ctx)
@@ -117,6 +121,7 @@ func (m *move) some(ctx context.Context, page []spool.Leftover) error {
 			return gone
 		}
 	}
+	left := m.left
 	for i := range n {
 		switch {
 		case results[i] == 2:
@@ -126,11 +131,25 @@ func (m *move) some(ctx context.Context, page []spool.Leftover) error {
 		default:
 			m.deliveries++
 		}
+		if page[i].Buried() {
+			left.DeadLetters--
+		} else {
+			left.Deliveries--
+		}
 	}
+	m.leaves(left)
 	if n > 0 {
 		m.wait = 0
 	}
 	return err
+}
+
+// leaves tells what is left, for those who look.
+func (m *move) leaves(left spool.Left) {
+	m.left = left
+	m.into.mu.Lock()
+	defer m.into.mu.Unlock()
+	m.into.left = left
 }
 
 // again waits before another try; false at the end of ctx. Why is logged once.
@@ -138,7 +157,7 @@ func (m *move) again(ctx context.Context, why error) bool {
 	if text := why.Error(); text != m.said && ctx.Err() == nil {
 		m.said = text
 		m.into.cfg.Log.WarnContext(ctx, "what waits in the state directory cannot be moved to the shared queue now; it is tried again",
-			"directory", m.into.cfg.Directory, "err", why)
+			"directory", m.into.cfg.Directory, "deliveries", m.left.Deliveries, "dead_letters", m.left.DeadLetters, "err", why)
 	}
 	return m.pause(ctx)
 }

@@ -350,6 +350,9 @@ func TestMoveWaitsForRoom(t *testing.T) {
 	log, logging := noted()
 	p := several(t, s, dir, logging, func(c *spool.Config) { c.MaxDeliveries = 10 })
 	p.until("a full queue", func() bool { return log.has("cannot be moved to the shared queue now") && p.shared() == 10 })
+	if got := p.Stats().Left; got != (spool.Left{Deliveries: 30}) || !log.has("deliveries=30 dead_letters=0 err=") {
+		t.Errorf("left is %+v, log %s", got, log.b.String())
+	}
 	if _, err := p.Accept(t.Context(), delivery("new", 1), nil); !errors.Is(err, spool.ErrFull) {
 		t.Errorf("error %v, want ErrFull", err)
 	}
@@ -361,6 +364,9 @@ func TestMoveWaitsForRoom(t *testing.T) {
 		}
 	}
 	p.until("the end of the move", func() bool { return log.has(moved) })
+	if got := p.Stats().Left; got != (spool.Left{}) {
+		t.Errorf("left at the end is %+v", got)
+	}
 	p.accept(delivery("new", 1))
 }
 
@@ -389,6 +395,9 @@ func TestMoveWaitsForRoomForDeadLetters(t *testing.T) {
 	log, logging := noted()
 	p := several(t, s, dir, logging, func(c *spool.Config) { c.MaxBytes = 40_000 })
 	p.until("no more room", func() bool { return log.has("cannot be moved to the shared queue now") && p.Stats().DeadLetters == 2 })
+	if got := p.Stats().Left; got != (spool.Left{DeadLetters: 2}) {
+		t.Errorf("left is %+v", got)
+	}
 	var events []string
 	for len(events) < 4 {
 		for l, err := range p.Dead() {

@@ -62,6 +62,7 @@ type Spool struct {
 	filled  time.Time // when Redis had no memory left
 	dead    int       // dead letters, as of the last look that succeeded
 	waiting *int      // deliveries of all processes, as of the last look; nil: it failed
+	left    spool.Left
 	closed  bool
 
 	wake    chan struct{}   // the committer has something to do
@@ -337,7 +338,7 @@ func (s *Spool) Stats() spool.Stats {
 	st := s.line.Stats()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.DeadLetters, st.Shared = s.dead, s.waiting
+	st.DeadLetters, st.Shared, st.Left = s.dead, s.waiting, s.left
 	return st
 }
 
