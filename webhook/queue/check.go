@@ -42,7 +42,7 @@ func (q *Queue) Prove(ctx context.Context) (other bool, err error) {
 	if i >= 0 && got.Messages[i].PopReceipt != nil {
 		receipt = *got.Messages[i].PopReceipt
 	}
-	_, err = q.client.DeleteMessage(ctx, id, receipt, nil)
+	err = q.erase(ctx, id, receipt)
 	if gone(err) || late(err) {
 		return true, nil
 	}

@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -31,9 +32,10 @@ func newClient(cfg *Config) (*azqueue.QueueClient, error) {
 		Telemetry:        policy.TelemetryOptions{Disabled: true},
 		PerRetryPolicies: []policy.Policy{storageOnly{}},
 	}}
-	if cfg.Transport != nil {
-		opt.Transport = through(cfg.Transport)
+	if cfg.Transport == nil {
+		cfg.Transport = http.DefaultTransport
 	}
+	opt.Transport = through(bounded{cfg.Transport})
 	if cfg.Key != "" {
 		key, err := azqueue.NewSharedKeyCredential(cfg.Account, cfg.Key)
 		if err != nil {
@@ -45,9 +47,7 @@ func newClient(cfg *Config) (*azqueue.QueueClient, error) {
 		return nil, errors.New(urlVariable + ": want https:// where the identity of the process signs in, or set " + keyVariable)
 	}
 	signIn := &azidentity.DefaultAzureCredentialOptions{}
-	if cfg.Transport != nil {
-		signIn.Transport = through(outside{cfg.Transport, &http.Transport{}})
-	}
+	signIn.Transport = through(outside{cfg.Transport, &http.Transport{}})
 	identity, err := azidentity.NewDefaultAzureCredential(signIn)
 	if err != nil {
 		return nil, fmt.Errorf("the identity of the process cannot sign in to the storage account, and %s is not set: %w", keyVariable, err)
@@ -59,6 +59,39 @@ func through(t http.RoundTripper) *http.Client {
 	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // to a page for people
 	}}
+}
+
+// largestAnswer is more than the largest there is: a batch of messages, each with a text
+// of 64 KiB at most.
+const largestAnswer = 4 << 20
+
+var errTooLarge = errors.New("the answer is larger than any that a storage account gives")
+
+// bounded ends answers that have no end: the library reads them into memory.
+type bounded struct{ t http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.t.RoundTrip(r)
+	if err == nil {
+		resp.Body = &boundedBody{resp.Body, largestAnswer}
+	}
+	return resp, err
+}
+
+type boundedBody struct {
+	io.ReadCloser
+
+	left int
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLarge
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= n
+	return n, err
 }
 
 // outside is the way to Entra, which is https, and to the machine that has an identity,

@@ -246,15 +246,25 @@ func (q *Queue) remove(ctx context.Context, m *azqueue.DequeuedMessage) (ok bool
 	// It is deleted also when the process is about to end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteWithin)
 	defer cancel()
-	_, err := q.client.DeleteMessage(ctx, *m.MessageID, *m.PopReceipt, nil)
+	err := q.erase(ctx, *m.MessageID, *m.PopReceipt)
 	q.removed(*m.MessageID, err)
 	return err == nil
+}
+
+// erase deletes a message. Without an id all messages of the queue would be meant:
+// https://learn.microsoft.com/rest/api/storageservices/clear-messages
+func (q *Queue) erase(ctx context.Context, id, receipt string) error {
+	if id == "" || receipt == "" {
+		return errMalformed
+	}
+	_, err := q.client.DeleteMessage(ctx, id, receipt, nil)
+	return err
 }
 
 // keep has a message stored, however long that takes, unless it is already. The error
 // is that of ctx, or of a message without its parts.
 func (q *Queue) keep(ctx context.Context, m *azqueue.DequeuedMessage) error {
-	if m.MessageID == nil || m.PopReceipt == nil || m.MessageText == nil {
+	if m.MessageID == nil || *m.MessageID == "" || m.PopReceipt == nil || *m.PopReceipt == "" || m.MessageText == nil {
 		return errMalformed
 	}
 	if q.isKept(*m.MessageID) {

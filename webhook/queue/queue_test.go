@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -318,11 +319,13 @@ func TestFaults(t *testing.T) {
 		return nil, errors.New("connection reset by peer")
 	}
 	for name, fault := range map[string]func(*http.Request, func() *http.Response) (*http.Response, error){
-		"429":             ours(http.StatusTooManyRequests, ""),
-		"503":             ours(http.StatusServiceUnavailable, "<Error><Code>ServerBusy</Code></Error>"),
-		"truncated":       only(http.MethodGet, ours(http.StatusOK, "<QueueMessagesList><QueueMessage><MessageId>1")),
-		"malformed":       only(http.MethodGet, ours(http.StatusOK, "{}")),
-		"without parts":   only(http.MethodGet, ours(http.StatusOK, "<QueueMessagesList><QueueMessage></QueueMessage></QueueMessagesList>")),
+		"429":           ours(http.StatusTooManyRequests, ""),
+		"503":           ours(http.StatusServiceUnavailable, "<Error><Code>ServerBusy</Code></Error>"),
+		"truncated":     only(http.MethodGet, ours(http.StatusOK, "<QueueMessagesList><QueueMessage><MessageId>1")),
+		"malformed":     only(http.MethodGet, ours(http.StatusOK, "{}")),
+		"without parts": only(http.MethodGet, ours(http.StatusOK, "<QueueMessagesList><QueueMessage></QueueMessage></QueueMessagesList>")),
+		// To delete it would be to delete all messages.
+		"without an id":   only(http.MethodGet, ours(http.StatusOK, "<QueueMessagesList><QueueMessage><MessageId></MessageId><PopReceipt>p</PopReceipt><MessageText>e30=</MessageText></QueueMessage></QueueMessagesList>")),
 		"page of a proxy": status(http.StatusOK, "text/html", "<html><body>Sign in</body></html>"),
 		"redirect":        status(http.StatusFound, "text/html", ""),
 		"key refused":     ours(http.StatusForbidden, "<Error><Code>AuthenticationFailed</Code></Error>"),
@@ -360,6 +363,25 @@ func TestFaults(t *testing.T) {
 			})
 		})
 	}
+}
+
+// blanks have no end.
+type blanks struct{}
+
+func (blanks) Read(p []byte) (int, error) { return copy(p, "        "), nil }
+
+func TestEndlessAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.set(func(_ *http.Request, serve func() *http.Response) (*http.Response, error) {
+			resp := serve()
+			resp.Body = io.NopCloser(bufio.NewReader(blanks{}))
+			return resp, nil
+		})
+		if err := b.queue.Drain(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than any") {
+			t.Errorf("Drain: %v", err)
+		}
+	})
 }
 
 func TestDrainGivesUp(t *testing.T) {
