@@ -45,7 +45,7 @@ func (s *Settings) options() (*goredis.Options, error) {
 	case strings.Contains(scheme, "cluster") || strings.Contains(hosts(rest), ","):
 		return nil, errors.New(variable + ": a Redis Cluster is not supported; name a single Redis, which is enough for any load that Azure DevOps makes")
 	case scheme != "redis" && scheme != "rediss":
-		return nil, errors.New(variable + ": want redis://[user:password@]host:port/db, or rediss:// for TLS")
+		return nil, errors.New(variable + ": want redis://host:port/db, or rediss:// for TLS; user and password, as user:password@, stand before the host")
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" {

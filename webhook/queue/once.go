@@ -62,9 +62,11 @@ func (o *Once) run(ctx context.Context) error {
 	case began.Sub(last) > longestAbsence:
 		return o.full(ctx, "the last run is more than six days old: "+last.UTC().Format(time.RFC3339))
 	}
+	o.Log.InfoContext(ctx, "the events since the last run are handled", "last_run", last)
 	o.Handle()
 	err := o.Queue.Drain(ctx)
 	if err == nil {
+		o.Log.InfoContext(ctx, "the storage queue was read to its end", "messages", o.Queue.Status().Received)
 		err = o.await(ctx)
 	}
 	select {
@@ -74,6 +76,9 @@ func (o *Once) run(ctx context.Context) error {
 	}
 	if err == nil || errors.Is(err, errWaiting) {
 		o.Note(began)
+	}
+	if err == nil {
+		o.Log.InfoContext(ctx, "all events were handled", "seconds", time.Since(began).Seconds())
 	}
 	return err
 }

@@ -78,6 +78,9 @@ func TestOnce(t *testing.T) {
 				if r.resyncs != tt.resyncs {
 					t.Errorf("%d resyncs, want %d\n%s", r.resyncs, tt.resyncs, r.log)
 				}
+				if said := strings.Contains(r.log.String(), "read to its end\" messages=1") && strings.Contains(r.log.String(), `msg="all events were handled"`); said != (name == "events" || name == "five days") {
+					t.Errorf("said that events were handled: %v\n%s", said, r.log)
+				}
 				noted := ""
 				if len(r.noted) > 0 {
 					noted = "now"
