@@ -25,7 +25,21 @@ func TestChartValues(t *testing.T) {
 		{name: "least", values: least, roles: []string{"main"}, want: wantLeast},
 		{
 			name: "replicas", roles: []string{"main"}, want: wantReplicas,
-			values: least + "replicaCount: 3\nsharedQueue: {url: 'rediss://ado:secret@redis:6380/0', minReplicas: 1}\nliveEvents: {baseUrl: 'https://a.example.com'}\n",
+			values: least + "replicaCount: 3\nsharedQueue: {enabled: true, url: 'rediss://ado:secret@redis:6380/0', minReplicas: 1}\nliveEvents: {baseUrl: 'https://a.example.com'}\n",
+		},
+		{
+			name: "a shared queue that is off", roles: []string{"main"},
+			values: least + "sharedQueue: {enabled: false, url: 'rediss://ado:secret@redis:6380/0', minReplicas: 1}\n",
+			want: func(t *testing.T, r *rendering) {
+				wantEnv(t, r, "main", map[string]string{"OCEAN__SHARED_QUEUE_MIN_REPLICAS": "", "OCEAN__SHARED_QUEUE_URL": ""})
+			},
+		},
+		{
+			name: "the address of a shared queue elsewhere", roles: []string{"main"},
+			values: least + "sharedQueue: {enabled: true}\nextraEnv: [{name: OCEAN__SHARED_QUEUE_URL, value: 'redis://redis'}]\n",
+			want: func(t *testing.T, r *rendering) {
+				wantEnv(t, r, "main", map[string]string{"OCEAN__SHARED_QUEUE_URL": "redis://redis"})
+			},
 		},
 		{
 			name: "split", roles: []string{"actions", "live-events", "main"}, want: wantSplit,
