@@ -336,6 +336,7 @@ func TestChartNotes(t *testing.T) {
 		{least, []string{"logs deployment/ocean-azure-devops-default-identifier-deployment", "Live events are off", "integration.identifier is not set", "State ends with the pod"}},
 		{least + "workload: {kind: CronJob}\ningress: {enabled: true}\nliveEvents: {baseUrl: 'https://a.example.com'}\n", []string{"cronjob/ocean-azure-devops-default-identifier-cron-job", "ingress has no effect", "liveEvents.baseUrl has no effect"}},
 		{least + "liveEvents: {baseUrl: 'https://a.example.com', worker: {enabled: true}}\nimageRegistry: ghcr.io/port-labs\nextraEnvs: [a]\npostgresql: {enabled: true}\n", []string{"https://a.example.com/integration/webhook has to reach", "-le-service", "is Port's own image", "the name is extraEnv", "there is no database"}},
+		{least + "sharedQueue: {url: 'redis://redis'}\n", []string{"sharedQueue.url has no effect", "State ends with the pod"}},
 		{"mode: agent\nenv: {secret: {PORT_CLIENT_ID: a, PORT_CLIENT_SECRET: b}}\n", []string{"logs deployment/ado-port-agent", "PORT_ORG_ID is empty"}},
 	} {
 		out, err := runHelm(t, tt.values, "template", "ado", withNotes(t), "--kube-version", "1.30.0", "--show-only", "templates/notes.yaml")
