@@ -1998,11 +1998,13 @@ var late = []string{"ado_port_entities_total", "success", "duration_seconds", "o
 // go test -run TestSeries -update . writes the document.
 func TestSeries(t *testing.T) {
 	t.Parallel()
+	redis := replicatest.Start(t)
 	b := newLiveBench(t)
 	b.environ["OCEAN__ACTIONS_PROCESSOR__ENABLED"] = "true"
 	address := b.environ["OCEAN__BASE_URL"]
 	b.useQueue(t)
-	b.environ["OCEAN__BASE_URL"] = address // both, so that all series are there
+	// One of several, with web hooks and a storage queue, so that all series are there.
+	b.environ["OCEAN__BASE_URL"], b.environ["OCEAN__SHARED_QUEUE_URL"] = address, redis.URL().Reveal()
 	o := &observed{liveBench: b}
 	o.stop = b.service(t)
 	o.shows(t, "ado_port_state_on_disk 1")

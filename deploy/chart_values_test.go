@@ -25,7 +25,21 @@ func TestChartValues(t *testing.T) {
 		{name: "least", values: least, roles: []string{"main"}, want: wantLeast},
 		{
 			name: "replicas", roles: []string{"main"}, want: wantReplicas,
-			values: least + "replicaCount: 3\nsharedQueue: {url: 'rediss://ado:secret@redis:6380/0', minReplicas: 1}\nliveEvents: {baseUrl: 'https://a.example.com'}\n",
+			values: least + "replicaCount: 3\nsharedQueue: {enabled: true, url: 'rediss://ado:secret@redis:6380/0', minReplicas: 1}\nliveEvents: {baseUrl: 'https://a.example.com'}\n",
+		},
+		{
+			name: "a shared queue that is off", roles: []string{"main"},
+			values: least + "sharedQueue: {enabled: false, url: 'rediss://ado:secret@redis:6380/0', minReplicas: 1}\n",
+			want: func(t *testing.T, r *rendering) {
+				wantEnv(t, r, "main", map[string]string{"OCEAN__SHARED_QUEUE_MIN_REPLICAS": "", "OCEAN__SHARED_QUEUE_URL": ""})
+			},
+		},
+		{
+			name: "the address of a shared queue elsewhere", roles: []string{"main"},
+			values: least + "sharedQueue: {enabled: true}\nextraEnv: [{name: OCEAN__SHARED_QUEUE_URL, value: 'redis://redis'}]\n",
+			want: func(t *testing.T, r *rendering) {
+				wantEnv(t, r, "main", map[string]string{"OCEAN__SHARED_QUEUE_URL": "redis://redis"})
+			},
 		},
 		{
 			name: "split", roles: []string{"actions", "live-events", "main"}, want: wantSplit,
@@ -322,6 +336,7 @@ func TestChartNotes(t *testing.T) {
 		{least, []string{"logs deployment/ocean-azure-devops-default-identifier-deployment", "Live events are off", "integration.identifier is not set", "State ends with the pod"}},
 		{least + "workload: {kind: CronJob}\ningress: {enabled: true}\nliveEvents: {baseUrl: 'https://a.example.com'}\n", []string{"cronjob/ocean-azure-devops-default-identifier-cron-job", "ingress has no effect", "liveEvents.baseUrl has no effect"}},
 		{least + "liveEvents: {baseUrl: 'https://a.example.com', worker: {enabled: true}}\nimageRegistry: ghcr.io/port-labs\nextraEnvs: [a]\npostgresql: {enabled: true}\n", []string{"https://a.example.com/integration/webhook has to reach", "-le-service", "is Port's own image", "the name is extraEnv", "there is no database"}},
+		{least + "sharedQueue: {url: 'redis://redis'}\n", []string{"sharedQueue.url has no effect", "State ends with the pod"}},
 		{"mode: agent\nenv: {secret: {PORT_CLIENT_ID: a, PORT_CLIENT_SECRET: b}}\n", []string{"logs deployment/ado-port-agent", "PORT_ORG_ID is empty"}},
 	} {
 		out, err := runHelm(t, tt.values, "template", "ado", withNotes(t), "--kube-version", "1.30.0", "--show-only", "templates/notes.yaml")

@@ -26,14 +26,21 @@
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if and (or $v.sharedQueue.enabled $v.sharedQueue.url) (or (eq $v.workload.kind "CronJob") $v.liveEvents.worker.enabled $v.actionsProcessor.worker.enabled) }}
+{{- if and $v.sharedQueue.enabled (or (eq $v.workload.kind "CronJob") $v.liveEvents.worker.enabled $v.actionsProcessor.worker.enabled) }}
 {{- fail "sharedQueue: the main pods do everything; set workload.kind to Deployment and leave out the workers for live events and actions" }}
 {{- end }}
 {{- range $name, $role := include "ado-port.roles" . | fromYaml }}
+{{- if and (eq $name "main") $v.sharedQueue.enabled (not $v.sharedQueue.url) (include "ado-port.makesSecret" $) }}
+{{- /* Without the address each pod would be alone, and look after the same subscriptions. */}}
+{{- $set := include "ado-port.environment" (dict "root" $ "name" $name "role" $role) | fromYaml | keys }}
+{{- range $v.extraEnv }}{{ $set = append $set .name }}{{ end }}
+{{- if not (has "OCEAN__SHARED_QUEUE_URL" $set) }}
+{{- fail "sharedQueue.url is required with sharedQueue.enabled: redis://user:password@host:6379/0 or rediss://… (or set secret.create to false and secret.name to a Secret that has OCEAN__SHARED_QUEUE_URL)" }}
+{{- end }}
+{{- end }}
 {{- if gt (int ($role.replicas | default 1)) 1 }}
-{{- $shared := or $v.sharedQueue.enabled $v.sharedQueue.url }}
-{{- if or (ne $name "main") (not $shared) }}
-{{- fail (printf "%s: %d replicas. Waiting deliveries and the memory of the last resync lie in the state directory of one pod: set 1, or have several main pods share a Redis with sharedQueue" $name (int $role.replicas)) }}
+{{- if or (ne $name "main") (not $v.sharedQueue.enabled) }}
+{{- fail (printf "%s: %d replicas. Waiting deliveries and the memory of the last resync lie in the state directory of one pod: set 1, or have several main pods share a Redis with sharedQueue.enabled" $name (int $role.replicas)) }}
 {{- end }}
 {{- if $v.state.persistence.enabled }}
 {{- fail "main: several pods cannot share a volume; set state.persistence.enabled to false: what has to last is in Redis" }}

@@ -24,6 +24,9 @@
 {{- if and $v.liveEvents.worker.enabled (not $v.liveEvents.baseUrl) }}
 - "liveEvents.worker is on and liveEvents.baseUrl is empty: without the address at which Azure DevOps reaches the worker nothing is subscribed."
 {{- end }}
+{{- if and $v.sharedQueue.url (not $v.sharedQueue.enabled) }}
+- "sharedQueue.url has no effect while sharedQueue.enabled is false."
+{{- end }}
 {{- with $v.postgresql }}{{ if .enabled }}
 - "postgresql has no effect: there is no database."
 {{- end }}{{ end }}

@@ -55,7 +55,7 @@ that one pod template serves all:
       "OCEAN__LAKEHOUSE_ENABLED" $v.lakehouseEnabled
       "OCEAN__PROCESSING_MODE" $v.processingMode }}
 {{- with $v.createPortResourcesOrigin }}{{ $_ := set $e "OCEAN__CREATE_PORT_RESOURCES_ORIGIN" . }}{{ end }}
-{{- if and $v.sharedQueue.minReplicas (eq $name "main") }}{{ $_ := set $e "OCEAN__SHARED_QUEUE_MIN_REPLICAS" $v.sharedQueue.minReplicas }}{{ end }}
+{{- if and $v.sharedQueue.enabled $v.sharedQueue.minReplicas (eq $name "main") }}{{ $_ := set $e "OCEAN__SHARED_QUEUE_MIN_REPLICAS" $v.sharedQueue.minReplicas }}{{ end }}
 {{- with $v.clientTimeout }}{{ $_ := set $e "OCEAN__CLIENT_TIMEOUT" . }}{{ end }}
 {{- if $v.integration.oauth.enabled }}{{ $_ := set $e "OCEAN__OAUTH_ACCESS_TOKEN_FILE_PATH" $v.integration.oauth.access_token_file_path }}{{ end }}
 {{- if ne (int .role.service.port) 8000 }}{{ $_ := set $e "APPLICATION__PORT" .role.service.port }}{{ end }}
@@ -122,9 +122,9 @@ that one pod template serves all:
 {{- else }}
 OCEAN__PORT__CLIENT_ID: {{ include "ado-port.text" .Values.port.clientId | toJson }}
 OCEAN__PORT__CLIENT_SECRET: {{ include "ado-port.text" .Values.port.clientSecret | toJson }}
-{{- with .Values.sharedQueue.url }}
-OCEAN__SHARED_QUEUE_URL: {{ include "ado-port.text" . | toJson }}
-{{- end }}
+{{- with .Values.sharedQueue }}{{ if and .enabled .url }}
+OCEAN__SHARED_QUEUE_URL: {{ include "ado-port.text" .url | toJson }}
+{{- end }}{{ end }}
 {{- range $k, $x := .Values.integration.secrets }}
 OCEAN__INTEGRATION__CONFIG__{{ snakecase $k | upper }}: {{ include "ado-port.text" $x | toJson }}
 {{- end }}
