@@ -291,3 +291,27 @@ func TestLog(t *testing.T) {
 		t.Error("one that does not lead publishes a file")
 	}
 }
+
+// What a command leaves for the members, it leaves without being one.
+func TestCommonValue(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	var g [2]*replica.Group
+	for i := range g {
+		var err error
+		if g[i], err = replica.New(replica.Config{Settings: replica.Settings{URL: s.URL()}, Name: "test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"a", ""} {
+		if err := g[0].Common("x").Set(t.Context(), []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := g[1].Common("x").Get(t.Context()); string(got) != want || err != nil {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	}
+	if err := g[0].Value("x").Set(t.Context(), []byte("b")); err == nil {
+		t.Error("one that is no member sets what only the leader may")
+	}
+}

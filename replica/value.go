@@ -18,8 +18,9 @@ const valueWait = 5 * time.Second
 // A Value is what the leader keeps, for the one that comes after it and for everybody
 // to read.
 type Value struct {
-	g    *Group
-	name string
+	g      *Group
+	name   string
+	common bool // everybody may set it
 }
 
 // Value is the one of a name; nil for a process that is alone.
@@ -28,6 +29,15 @@ func (g *Group) Value(name string) *Value {
 		return nil
 	}
 	return &Value{g: g, name: name}
+}
+
+// Common is a Value that every process may set, also one that is no member: a command
+// that somebody runs beside them.
+func (g *Group) Common(name string) *Value {
+	if g == nil {
+		return nil
+	}
+	return &Value{g: g, name: name, common: true}
 }
 
 // Get reads it; nil when there is none.
@@ -44,10 +54,16 @@ func (v *Value) Get(ctx context.Context) ([]byte, error) {
 	return b, nil
 }
 
-// Set replaces it, if this process is the leader.
+// Set replaces it, if this process may.
 func (v *Value) Set(ctx context.Context, b []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, valueWait)
 	defer cancel()
+	if v.common {
+		if err := v.g.redis.Set(ctx, v.g.prefix+"value:"+v.name, b, 0).Err(); err != nil {
+			return fmt.Errorf("keeping %s in Redis: %w", v.name, err)
+		}
+		return nil
+	}
 	t := v.g.Term()
 	if t == nil {
 		return fmt.Errorf("keeping %s in Redis: %w", v.name, errEnded)

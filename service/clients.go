@@ -143,6 +143,13 @@ func (c *Clients) Remembered(ctx context.Context) string {
 func (c *Clients) Keeper(oldURLs ...string) (*hooks.Keeper, error) {
 	kc := c.keeperConfig()
 	kc.OldURLs = oldURLs
+	g, err := replica.New(c.replicaConfig())
+	if err != nil {
+		return nil, err
+	}
+	if g != nil {
+		kc.Left = g.Common("hooks-removed")
+	}
 	return newKeeper(kc)
 }
 

@@ -84,7 +84,7 @@ func (s *Service) newKeeper() (*hooks.Keeper, error) {
 	kc := s.keeperConfig()
 	kc.Resync, kc.Relist, kc.Redeliver = s.missed, s.follow.RelistMissed, s.deliver
 	if s.group != nil {
-		kc.State, kc.Alive = s.group.Value("hooks"), s.group.Value("hooks-alive")
+		kc.State, kc.Alive, kc.Left = s.group.Value("hooks"), s.group.Value("hooks-alive"), s.group.Common("hooks-removed")
 	}
 	return newKeeper(kc)
 }

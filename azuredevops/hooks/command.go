@@ -90,7 +90,7 @@ func (k *Keeper) list(ctx context.Context, o CommandOptions) (all []shown, err e
 		if err != nil {
 			return nil, err
 		}
-		l.Removed = k.removed()
+		l.Removed = k.removed(ctx)
 		l.arrange(o.Bad)
 		all = append(all, l)
 	}
@@ -109,7 +109,7 @@ func (k *Keeper) repair(ctx context.Context, _ CommandOptions) (all []shown, err
 		}
 		all = append(all, r)
 	}
-	return all, k.lookAfter()
+	return all, k.lookAfter(ctx)
 }
 
 // errDeclined is the answer no.
@@ -131,7 +131,7 @@ func (k *Keeper) cleanup(ctx context.Context, o CommandOptions) (all []shown, er
 	if n > 0 && !o.Yes && !o.Ask(question.String()) {
 		return nil, errDeclined
 	}
-	if err := k.leaveRemoved(); err != nil {
+	if err := k.leaveRemoved(ctx); err != nil {
 		return nil, err
 	}
 	for _, c := range todo {

@@ -1,10 +1,12 @@
 package hooks
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,10 +147,48 @@ func TestCommandRefused(t *testing.T) {
 // they ask for it again; then what was missed is made up for.
 func TestCleanupIsRespected(t *testing.T) {
 	dir := t.TempDir()
+	t.Run("state directory", func(t *testing.T) {
+		testCleanup(t, func(*testing.T) string { return dir }, nil, "The service that uses the state directory "+dir+" leaves them removed.")
+	})
+	t.Run("several processes", func(t *testing.T) {
+		testCleanup(t, (*testing.T).TempDir, &common{}, "The services that share the Redis leave them removed")
+	})
+}
+
+// A common is a Store that everybody may set.
+type common struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (c *common) Get(context.Context) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.b, nil
+}
+
+func (c *common) Set(_ context.Context, b []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.b = b
+	return nil
+}
+
+func testCleanup(t *testing.T, dir func(*testing.T) string, shared *common, says string) {
+	t.Helper()
+	folders := []string{dir(t), dir(t), dir(t), dir(t)}
 	synctest.Test(t, func(t *testing.T) {
-		service := newKeeping(t, newHookStore("p1"), dir)
+		keeping := func(store *hookStore) *keeping {
+			k := newKeeping(t, store, folders[0])
+			folders = folders[1:]
+			if shared != nil {
+				k.cfg.Left = shared
+			}
+			return k
+		}
+		service := keeping(newHookStore("p1"))
 		stop := service.start(t)
-		console := newKeeping(t, service.store, dir)
+		console := keeping(service.store)
 		asked := ""
 		answer := func(yes bool) func(string) bool {
 			return func(question string) bool { asked = question; return yes }
@@ -162,14 +202,14 @@ func TestCleanupIsRespected(t *testing.T) {
 		time.Sleep(aliveEvery)
 		synctest.Wait()
 		out, err := console.command(t, CommandOptions{Cleanup: true, Ask: answer(true)})
-		if err != nil || !strings.Contains(out, "The service that uses the state directory "+dir+" leaves them removed.") {
+		if err != nil || !strings.Contains(out, says) {
 			t.Errorf("cleanup: %v\n%s", err, out)
 		}
 		service.Soon()
 		time.Sleep(2 * reconcileEvery)
 		synctest.Wait()
 		stop()
-		stop = newKeeping(t, service.store, dir).start(t)
+		stop = keeping(service.store).start(t)
 		time.Sleep(2 * reconcileEvery)
 		synctest.Wait()
 		stop()
@@ -182,7 +222,7 @@ func TestCleanupIsRespected(t *testing.T) {
 		if out, err := console.command(t, CommandOptions{}); err == nil || !strings.Contains(out, "Removed by ado-port hooks --cleanup") {
 			t.Errorf("list: %v\n%s", err, out)
 		}
-		service = newKeeping(t, service.store, dir)
+		service = keeping(service.store)
 		stop = service.start(t)
 		if _, err := console.command(t, CommandOptions{Repair: true}); err != nil || len(service.store.hooks) != 5 {
 			t.Errorf("repair: %v, %d subscriptions", err, len(service.store.hooks))

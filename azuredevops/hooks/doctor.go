@@ -286,7 +286,7 @@ func (l *Overview) WriteText(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(tw, "%s → %s\n%s\n", l.Organization, l.URL, l.summary())
 	if !l.Removed.IsZero() {
-		fmt.Fprintf(tw, "Removed by ado-port hooks --cleanup at %s; services with this state directory leave them so until ado-port hooks --repair.\n", l.Removed.Format(time.RFC3339))
+		fmt.Fprintf(tw, "Removed by ado-port hooks --cleanup at %s; services with this state directory, or this shared Redis, leave them so until ado-port hooks --repair.\n", l.Removed.Format(time.RFC3339))
 	}
 	if len(l.Hooks) > 0 {
 		fmt.Fprintln(tw, "HEALTH\tPROJECT\tEVENT\tSTATUS\tFAILURES\tID\tREMARK")

@@ -46,6 +46,9 @@ type KeeperConfig struct {
 	// State and Alive are what several processes have instead, of which one at a time
 	// runs the Keeper; nil: there is one.
 	State, Alive Store
+	// Left is what people tell all of them with a command; nil: it lies in the state
+	// directory.
+	Left Store
 
 	Wanted    func(context.Context) (Wanted, error)                                  // what the mapping needs events for
 	Relist    func(context.Context, *azuredevops.Client, []azuredevops.Change) error // lists again, completely
@@ -75,6 +78,8 @@ type Keeper struct {
 	looked atomic.Bool     // every organization has been looked after once
 
 	running atomic.Bool // Run is
+
+	left atomic.Pointer[time.Time] // since when several processes leave the subscriptions removed, as far as is known
 }
 
 // NewKeeper checks the settings. It dials nothing.
@@ -132,7 +137,7 @@ func (k *Keeper) Run(ctx context.Context) {
 			reading.Since = time.Now().Add(-projectsAge)
 		case <-alive.C:
 			k.noteAlive(ctx)
-			if !left || !k.removed().IsZero() {
+			if !left || !k.removed(ctx).IsZero() {
 				continue
 			}
 		case <-ctx.Done():
@@ -141,7 +146,7 @@ func (k *Keeper) Run(ctx context.Context) {
 		}
 		now := time.Now()
 		next.Reset(reconcileEvery)
-		if at := k.removed(); !at.IsZero() {
+		if at := k.removed(ctx); !at.IsZero() {
 			k.leave(ctx, &left, at)
 			continue
 		}
@@ -162,7 +167,7 @@ func (k *Keeper) Run(ctx context.Context) {
 // begins. It returns until when everything was handled before, zero when nobody knows.
 func (k *Keeper) Once(ctx context.Context) (last time.Time) {
 	last = k.lastAlive(ctx)
-	if at := k.removed(); !at.IsZero() {
+	if at := k.removed(ctx); !at.IsZero() {
 		k.leave(ctx, new(bool), at)
 		k.cfg.Resync() // nothing tells of changes
 		return last

@@ -208,7 +208,7 @@ func TestKeeperOnce(t *testing.T) {
 		t.Errorf("last %v, want %v; %d resyncs", last, at, k.resyncs)
 	}
 	k.Note(time.Time{})
-	if err := k.leaveRemoved(); err != nil {
+	if err := k.leaveRemoved(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if last := k.Once(t.Context()); !last.IsZero() || k.resyncs != 1 {

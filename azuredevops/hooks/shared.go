@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A Store has what several processes know, of which one at a time looks after the
-// subscriptions and sets it.
+// A Store has what several processes know. The one that looks after the subscriptions
+// sets it.
 type Store interface {
 	Get(ctx context.Context) ([]byte, error) // nil: nothing
 	Set(ctx context.Context, b []byte) error
@@ -81,13 +81,27 @@ func (s *state) replace(b []byte) error {
 
 // sharedAlive is lastAlive of several processes.
 func (k *Keeper) sharedAlive(ctx context.Context) time.Time {
-	b, err := k.cfg.Alive.Get(ctx)
-	if err != nil || b == nil {
-		return time.Time{}
-	}
-	at, err := time.Parse(time.RFC3339, string(b))
-	if err != nil {
-		return time.Time{}
+	at, _ := timeIn(ctx, k.cfg.Alive)
+	return at
+}
+
+// removedForAll is removed of several processes; what was known last while nobody can be
+// asked.
+func (k *Keeper) removedForAll(ctx context.Context) time.Time {
+	at, err := timeIn(ctx, k.cfg.Left)
+	if err == nil {
+		k.left.Store(&at)
+	} else if known := k.left.Load(); known != nil {
+		return *known
 	}
 	return at
+}
+
+// timeIn reads a time; zero where there is none.
+func timeIn(ctx context.Context, s Store) (at time.Time, err error) {
+	b, err := s.Get(ctx)
+	if err != nil || len(b) == 0 {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339, string(b))
 }

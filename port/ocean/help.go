@@ -54,7 +54,7 @@ var texts = map[string]text{
 	},
 	"hooks": {
 		"show, mend or remove service hook subscriptions",
-		"Shows the service hook subscriptions and their health, those with a fault first. Exit code 1 when some are not as they should be. After --cleanup, services with the same state directory leave the subscriptions removed until `ado-port hooks --repair`.",
+		"Shows the service hook subscriptions and their health, those with a fault first. Exit code 1 when some are not as they should be. After --cleanup, services with the same state directory, or the same shared queue, leave the subscriptions removed until `ado-port hooks --repair`.",
 		"ado-port hooks --bad  # exit code 1 while some are\nado-port hooks --repair\nado-port hooks --cleanup --yes",
 	},
 	"agent": {
