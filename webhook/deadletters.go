@@ -25,11 +25,11 @@ func (s *Server) deadLetterRoutes(g *echo.Group) {
 // withSpool answers 503 while the spool is not open.
 func (s *Server) withSpool(next func(echo.Context, Spool) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		sp := s.store()
-		if sp == nil {
+		sp, err := s.store()
+		if err != nil {
 			return echo.ErrServiceUnavailable
 		}
-		err := next(c, sp)
+		err = next(c, sp)
 		if errors.Is(err, spool.ErrNotFound) {
 			return echo.ErrNotFound
 		}
@@ -61,8 +61,8 @@ func deadLetterOf(d *spool.DeadLetter, err error) DeadLetter {
 
 // DeadLetters are the oldest deliveries that were given up, at most so many.
 func (s *Server) DeadLetters(most int) (out []DeadLetter) {
-	sp := s.store()
-	if sp == nil {
+	sp, err := s.store()
+	if err != nil {
 		return nil
 	}
 	for d, err := range sp.Dead() {
@@ -77,9 +77,9 @@ func (s *Server) DeadLetters(most int) (out []DeadLetter) {
 // Redrive has dead letters handled once more, without ids all of them. It returns how
 // many.
 func (s *Server) Redrive(ctx context.Context, ids ...uint64) (int, error) {
-	sp := s.store()
-	if sp == nil {
-		return 0, errors.New("the spool is not open yet")
+	sp, err := s.store()
+	if err != nil {
+		return 0, err
 	}
 	return sp.Redrive(ctx, ids...)
 }

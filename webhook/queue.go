@@ -58,13 +58,9 @@ func (s *Server) Queue() Queue {
 	case s.cfg.Directory == "":
 		q.Kind = inMemory
 	}
-	sp := s.store()
-	switch {
-	case sp == nil && s.unusable.Load():
-		q.Error = "the directory cannot be used; the log says why"
-		return q
-	case sp == nil:
-		q.Error = "the spool is not open yet"
+	sp, err := s.store()
+	if err != nil {
+		q.Error = err.Error()
 		return q
 	}
 	if err := sp.Failing(); err != nil {
