@@ -149,15 +149,15 @@ func (*Server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	status := http.StatusInternalServerError
+	status, detail := http.StatusInternalServerError, any(http.StatusText(http.StatusInternalServerError))
 	if he := (*echo.HTTPError)(nil); errors.As(err, &he) {
-		status = he.Code
+		status, detail = he.Code, he.Message
 	}
 	if c.Request().Method == http.MethodHead {
 		_ = c.NoContent(status)
 		return
 	}
-	_ = c.JSON(status, map[string]string{"detail": http.StatusText(status)})
+	_ = c.JSON(status, map[string]any{"detail": detail})
 }
 
 // health answers a probe: 503 for a reason. unready may be nil.

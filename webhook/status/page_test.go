@@ -193,6 +193,18 @@ func TestShared(t *testing.T) {
 	}
 }
 
+// Dead letters that cannot be listed are not none, and none has a button.
+func TestDeadLettersAway(t *testing.T) {
+	t.Parallel()
+	page := show(t, site(t, status.SiteConfig{
+		More:    status.Sections{"deadLetters": func() any { return map[string]string{"error": "dial tcp: refused"} }},
+		Redrive: func(context.Context, ...uint64) (int, error) { return 0, nil },
+	})).Body.String()
+	if got := section(page, "dead-letters"); !strings.HasSuffix(got, "Dead letters cannot be listed now: dial tcp: refused") || strings.Contains(page, "<button") {
+		t.Errorf("the section is %q", got)
+	}
+}
+
 // What comes from outside is text, wherever it stands.
 func TestPageEscapes(t *testing.T) {
 	t.Parallel()

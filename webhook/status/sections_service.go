@@ -43,7 +43,11 @@ func (v *view) showLive(m *markup) {
 
 func (v *view) showDead(m *markup) {
 	m.section("dead-letters", half, "Dead letters", func() {
-		if len(v.DeadLetters) == 0 {
+		if v.DeadLetters.Error != "" {
+			m.putf(`<p>Dead letters cannot be listed now: <span class="bad">%s</span></p>`, v.DeadLetters.Error)
+			return
+		}
+		if len(v.DeadLetters.Oldest) == 0 {
 			m.putf("<p>There are none.</p>")
 			return
 		}
@@ -57,8 +61,8 @@ func (v *view) showDead(m *markup) {
 			m.putf("</p>")
 		}
 		m.table("dead-letters", tall, columns, func() {
-			for i := range v.DeadLetters {
-				d := &v.DeadLetters[i]
+			for i := range v.DeadLetters.Oldest {
+				d := &v.DeadLetters.Oldest[i]
 				m.putf(`<tr><td class="time" title="%s">%s</td><td>%s</td><td>%s</td><td>%s <span class="soft">after %s tries</span></td>`,
 					stamp(d.Died), ago(v.Now, d.Died), d.EventType, d.Key, d.Reason, d.Attempts)
 				if v.Redrives {

@@ -21,7 +21,7 @@ type view struct {
 	Resync         resyncs     `json:"resync"`
 	Live           []minute    `json:"live"`  // oldest first
 	Audit          []change    `json:"audit"` // newest first; nil: it is off
-	DeadLetters    []letter    `json:"deadLetters"`
+	DeadLetters    letters     `json:"deadLetters"`
 	Config         []setting   `json:"config"`
 	Actions        *actions    `json:"actions"`
 	Replica        *replica    `json:"replica"`      // nil: this process is alone
@@ -184,6 +184,12 @@ type change struct {
 	EventType  string    `json:"eventType"`
 	Members    []string  `json:"members"`
 	Proof      string    `json:"proof"`
+}
+
+// letters are dead letters, or why they cannot be listed.
+type letters struct {
+	Oldest []letter `json:"oldest"`
+	Error  string   `json:"error"`
 }
 
 type letter struct {
