@@ -858,9 +858,18 @@ func TestStatusOfSharedQueues(t *testing.T) {
 		"replica.usable": "true", "replica.members": "1", "replica.leader": "true", "replica.seats.partition": "64", "queue.kind": "redis", "queue.sharedDepth": "0",
 		"queue.deadLetters": "1", "storageQueue.state": "reachable", "storageQueue.poisoned": "1",
 	})
+	if _, text := b.ask(t, http.MethodGet, "/metrics", "", nil); !strings.Contains(text, "\nado_port_hooks_dead_letters 1\n") {
+		t.Error("the metric of dead letters does not show the one that there is")
+	}
 	redis.Kill()
 	b.queues.Put(queuePath, "%%%", 0)
-	want(map[string]string{"replica.usable": "false", "replica.leads": "", "queue.sharedDepth": ""})
+	want(map[string]string{"replica.usable": "false", "replica.leads": "", "queue.depth": "", "queue.deadLetters": "", "queue.sharedDepth": ""})
+	if status, text := b.ask(t, http.MethodGet, "/dead-letters", "hook-secret", nil); status != http.StatusServiceUnavailable || !strings.Contains(text, `{"detail":"`) {
+		t.Errorf("/dead-letters is answered %d %s", status, text)
+	}
+	if _, text := b.ask(t, http.MethodGet, "/metrics", "", nil); !strings.Contains(text, "\nado_port_hooks_dead_letters 1\n") {
+		t.Error("the metric of dead letters has forgotten the one that there is")
+	}
 }
 
 // untilStatus waits until /status.json has these values.
@@ -2005,7 +2014,7 @@ func TestSeries(t *testing.T) {
 	b.environ["OCEAN__BASE_URL"] = address // both, so that all series are there
 	o := &observed{liveBench: b}
 	o.stop = b.service(t)
-	o.shows(t, "ado_port_state_on_disk 1")
+	o.shows(t, "ado_port_state_on_disk 1", "ado_port_hooks_spool_usable 1")
 	first := parseSeries(o.get(t, "/metrics"))
 	b.ready(t)
 	b.repository.Push("main", azuredevopstest.Files{"README.md": "# Checkout, again"})

@@ -6,17 +6,23 @@ import "fmt"
 type Queue struct {
 	Kind string `json:"kind"` // of the place where it waits: disk, memory or redis
 	// Usable is whether deliveries can be stored now; if not they are answered 503.
-	Usable        bool    `json:"usable"`
-	Error         string  `json:"error,omitempty"`
+	Usable  bool   `json:"usable"`
+	Error   string `json:"error,omitempty"`
+	Working int    `json:"workingObjects"`
+	*Backlog
+}
+
+// A Backlog is what is known of deliveries and dead letters. There is none, and its
+// members are absent, while the spool is not open or its Redis cannot be asked.
+type Backlog struct {
 	Depth         int     `json:"depth"` // deliveries, those that are being handled included
 	Bytes         int64   `json:"bytes"`
 	Strangers     int     `json:"strangers"` // of the deliveries, those that nothing speaks for
 	OldestSeconds float64 `json:"oldestSeconds"`
-	Working       int     `json:"workingObjects"`
 	Delayed       int     `json:"delayedObjects"` // whose deliveries failed and wait for their next try
 	DeadLetters   int     `json:"deadLetters"`
 	// SharedDepth is how many deliveries wait for all processes that share a Redis; absent
-	// for one that is alone, or while Redis cannot be asked.
+	// for one that is alone.
 	SharedDepth *int `json:"sharedDepth,omitempty"`
 }
 
@@ -43,7 +49,7 @@ func (s *Server) UnderWay() string {
 // can tell it is not 0.
 func (s *Server) Unhandled() int {
 	q := s.Queue()
-	if !q.Usable {
+	if !q.Usable || q.Backlog == nil {
 		return 1
 	}
 	return q.Depth
@@ -67,8 +73,12 @@ func (s *Server) Queue() Queue {
 		q.Error = err.Error()
 	}
 	st := sp.Stats()
-	q.Usable, q.Depth, q.Bytes, q.Strangers = q.Error == "", st.Depth, st.Bytes, st.Strangers
-	q.OldestSeconds, q.Working, q.Delayed, q.DeadLetters = st.OldestAge.Seconds(), st.Working, st.Delayed, st.DeadLetters
-	q.SharedDepth = st.Shared
+	q.Usable, q.Working = q.Error == "", st.Working
+	if !st.Unknown {
+		q.Backlog = &Backlog{
+			Depth: st.Depth, Bytes: st.Bytes, Strangers: st.Strangers, OldestSeconds: st.OldestAge.Seconds(), Delayed: st.Delayed,
+			DeadLetters: st.DeadLetters, SharedDepth: st.Shared,
+		}
+	}
 	return q
 }

@@ -142,7 +142,7 @@ func TestShared(t *testing.T) {
 		problem                 bool
 	}{
 		"leads": {
-			replica: `{"usable":true,"name":"a/1","leads":"a/1","leader":true,"members":2,"seats":{"partition":32,"leader":1}}`, queue: `{"kind":"redis","usable":true,"sharedDepth":0}`,
+			replica: `{"usable":true,"name":"a/1","leads":"a/1","leader":true,"members":2,"seats":{"partition":32,"leader":1}}`, queue: `{"kind":"redis","usable":true,"depth":0,"sharedDepth":0,"deadLetters":0}`,
 			storage: `{` + url + `,"activity":"waiting","state":"reachable","received":3}`,
 			want: map[string]string{
 				"replica":       "Alive 2 Redis answers Parts of the queue here 32 Deliveries that wait for all 0 Dead letters of all 0 This process is a/1 . It leads.",
@@ -154,7 +154,13 @@ func TestShared(t *testing.T) {
 			// That it was away is old news: it is not asked any more.
 			storage: `{` + url + `,"activity":"not reading","state":"unreachable"}`,
 			want:    map[string]string{"replica": "b/2 leads.", "storage-queue": "Queue read by the one that leads"},
-			lacks:   "wait for all", // is not known
+		},
+		"what nobody knows": {
+			replica: `{"usable":true,"members":2}`, queue: `{"kind":"redis","usable":true}`,
+			want: map[string]string{
+				"replica": "Deliveries that wait for all unknown Dead letters of all unknown", "now": "Deliveries that wait unknown", "live": "How many deliveries wait is unknown.",
+			},
+			lacks: "objects wait for another try",
 		},
 		"nobody leads": {
 			replica: `{"usable":true,"name":"a/1","members":1}`, want: map[string]string{"replica": "Nobody leads yet."},

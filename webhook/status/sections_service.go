@@ -27,11 +27,15 @@ func (v *view) showLive(m *markup) {
 			m.putf("<p>Nothing is received.</p>")
 			return
 		}
-		m.putf("<p>%s deliveries wait", q.Depth)
-		if q.Depth > 0 {
-			m.putf(", the oldest for %s", seconds(q.OldestSeconds))
+		if q.Depth == nil {
+			m.putf("<p>How many deliveries wait is unknown.")
+		} else {
+			m.putf("<p>%s deliveries wait", *q.Depth)
+			if *q.Depth > 0 {
+				m.putf(", the oldest for %s", seconds(q.OldestSeconds))
+			}
+			m.putf("; %s objects wait for another try.", q.Delayed)
 		}
-		m.putf("; %s objects wait for another try.", q.Delayed)
 		if !q.Usable {
 			m.putf(` <span class="bad">%s</span>`, q.Error)
 		}
@@ -52,7 +56,7 @@ func (v *view) showDead(m *markup) {
 			return
 		}
 		columns := literal("Given up|Event|Object|Why")
-		m.putf("<p>Deliveries that were given up: %s.", v.Queue.DeadLetters)
+		m.putf("<p>Deliveries that were given up: %s.", known(v.Queue.DeadLetters))
 		if v.Redrives {
 			columns += "|Action"
 			m.putf(" Their cause mended, have them handled once more.</p>\n"+
@@ -119,10 +123,8 @@ func (v *view) showReplica(m *markup) {
 			m.figure("Redis", literal(`<span class="bad">cannot be used</span>`))
 		}
 		m.figure("Parts of the queue here", r.Seats[partition])
-		if v.Queue.SharedDepth != nil {
-			m.figure("Deliveries that wait for all", *v.Queue.SharedDepth)
-			m.figure("Dead letters of all", v.Queue.DeadLetters)
-		}
+		m.figure("Deliveries that wait for all", known(v.Queue.SharedDepth))
+		m.figure("Dead letters of all", known(v.Queue.DeadLetters))
 		m.putf("</dl>\n<p>")
 		if r.Name != "" {
 			m.putf("This process is <code>%s</code>. ", r.Name)

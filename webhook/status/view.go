@@ -47,11 +47,11 @@ type queue struct {
 	Kind          string  `json:"kind"`
 	Usable        bool    `json:"usable"`
 	Error         string  `json:"error"`
-	Depth         int64   `json:"depth"`
+	Depth         *int64  `json:"depth"` // nil: not known
 	OldestSeconds float64 `json:"oldestSeconds"`
 	Working       int64   `json:"workingObjects"`
 	Delayed       int64   `json:"delayedObjects"`
-	DeadLetters   int64   `json:"deadLetters"`
+	DeadLetters   *int64  `json:"deadLetters"` // nil: not known
 	SharedDepth   *int64  `json:"sharedDepth"` // nil: not known
 }
 
@@ -280,8 +280,8 @@ func (v *view) Problems() (out []problem) {
 	if v.Queue.Delayed > 0 {
 		add("live", "deliveries of %d objects failed and are tried again", v.Queue.Delayed)
 	}
-	if v.Queue.DeadLetters > 0 {
-		add("dead-letters", "deliveries that were given up: %d", v.Queue.DeadLetters)
+	if n := v.Queue.DeadLetters; n != nil && *n > 0 {
+		add("dead-letters", "deliveries that were given up: %d", *n)
 	}
 	if r := v.Replica; r != nil && !r.Usable {
 		add("replica", "Redis cannot be used since %s: %s", clock(r.Since), r.Error)
