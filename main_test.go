@@ -1999,8 +1999,8 @@ func TestWhatYouSeeWhen(t *testing.T) {
 }
 
 // late are the series that are not there from the start: their labels come from the
-// mapping.
-var late = []string{"ado_port_entities_total", "success", "duration_seconds", "object_count"}
+// mapping, or it takes an attempt to know.
+var late = []string{"ado_port_entities_total", "success", "duration_seconds", "object_count", "ado_port_storage_queue_reachable"}
 
 // A whole life of the service: what it exports is in deploy/OBSERVABILITY.md, is
 // named by the rules of Prometheus and is there from the start.
