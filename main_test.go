@@ -864,6 +864,9 @@ func TestStatusOfSharedQueues(t *testing.T) {
 	redis.Kill()
 	b.queues.Put(queuePath, "%%%", 0)
 	want(map[string]string{"replica.usable": "false", "replica.leads": "", "queue.depth": "", "queue.deadLetters": "", "queue.sharedDepth": ""})
+	if status, text := b.ask(t, http.MethodGet, "/health/ready", "", nil); status != http.StatusServiceUnavailable || !strings.Contains(text, `"reason":"deliveries cannot be stored`) || strings.Contains(text, "dial") {
+		t.Errorf("/health/ready is answered %d %s", status, text)
+	}
 	if status, text := b.ask(t, http.MethodGet, "/dead-letters", "hook-secret", nil); status != http.StatusServiceUnavailable || !strings.Contains(text, `{"detail":"`) {
 		t.Errorf("/dead-letters is answered %d %s", status, text)
 	}
@@ -1467,6 +1470,9 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	}
 	if got, _ := b.ask(t, http.MethodGet, "/health/live", "", nil); got != http.StatusOK || asking.Err() != nil {
 		t.Errorf("/health/live is answered %d, and /health/ready: %v", got, asking.Err())
+	}
+	if _, text := b.ask(t, http.MethodGet, "/health/ready", "", nil); !strings.Contains(text, `"reason":"`) || strings.Contains(text, dir) {
+		t.Errorf("/health/ready is answered %s, without a reason or with the directory", text)
 	}
 	event := `{"eventType":"git.push","resource":{"repository":{"id":"` + b.repository.ID + `","project":{"id":"` + b.project.ID + `"}}}}`
 	if got := b.post(t, hooks.Route, "hook-secret", []byte(event)); got != http.StatusServiceUnavailable {
