@@ -858,9 +858,21 @@ func TestStatusOfSharedQueues(t *testing.T) {
 		"replica.usable": "true", "replica.members": "1", "replica.leader": "true", "replica.seats.partition": "64", "queue.kind": "redis", "queue.sharedDepth": "0",
 		"queue.deadLetters": "1", "storageQueue.state": "reachable", "storageQueue.poisoned": "1",
 	})
+	if _, text := b.ask(t, http.MethodGet, "/metrics", "", nil); !strings.Contains(text, "\nado_port_hooks_dead_letters 1\n") {
+		t.Error("the metric of dead letters does not show the one that there is")
+	}
 	redis.Kill()
 	b.queues.Put(queuePath, "%%%", 0)
-	want(map[string]string{"replica.usable": "false", "replica.leads": "", "queue.sharedDepth": ""})
+	want(map[string]string{"replica.usable": "false", "replica.leads": "", "queue.depth": "", "queue.deadLetters": "", "queue.sharedDepth": ""})
+	if status, text := b.ask(t, http.MethodGet, "/health/ready", "", nil); status != http.StatusServiceUnavailable || !strings.Contains(text, `"reason":"deliveries cannot be stored`) || strings.Contains(text, "dial") {
+		t.Errorf("/health/ready is answered %d %s", status, text)
+	}
+	if status, text := b.ask(t, http.MethodGet, "/dead-letters", "hook-secret", nil); status != http.StatusServiceUnavailable || !strings.Contains(text, `{"detail":"`) {
+		t.Errorf("/dead-letters is answered %d %s", status, text)
+	}
+	if _, text := b.ask(t, http.MethodGet, "/metrics", "", nil); !strings.Contains(text, "\nado_port_hooks_dead_letters 1\n") {
+		t.Error("the metric of dead letters has forgotten the one that there is")
+	}
 }
 
 // untilStatus waits until /status.json has these values.
@@ -1459,6 +1471,9 @@ func TestServiceWaitsForItsStateDirectory(t *testing.T) {
 	if got, _ := b.ask(t, http.MethodGet, "/health/live", "", nil); got != http.StatusOK || asking.Err() != nil {
 		t.Errorf("/health/live is answered %d, and /health/ready: %v", got, asking.Err())
 	}
+	if _, text := b.ask(t, http.MethodGet, "/health/ready", "", nil); !strings.Contains(text, `"reason":"`) || strings.Contains(text, dir) {
+		t.Errorf("/health/ready is answered %s, without a reason or with the directory", text)
+	}
 	event := `{"eventType":"git.push","resource":{"repository":{"id":"` + b.repository.ID + `","project":{"id":"` + b.project.ID + `"}}}}`
 	if got := b.post(t, hooks.Route, "hook-secret", []byte(event)); got != http.StatusServiceUnavailable {
 		t.Errorf("a delivery is answered %d, want 503", got)
@@ -1990,8 +2005,8 @@ func TestWhatYouSeeWhen(t *testing.T) {
 }
 
 // late are the series that are not there from the start: their labels come from the
-// mapping.
-var late = []string{"ado_port_entities_total", "success", "duration_seconds", "object_count"}
+// mapping, or it takes an attempt to know.
+var late = []string{"ado_port_entities_total", "success", "duration_seconds", "object_count", "ado_port_storage_queue_reachable"}
 
 // A whole life of the service: what it exports is in deploy/OBSERVABILITY.md, is
 // named by the rules of Prometheus and is there from the start.
@@ -2007,7 +2022,7 @@ func TestSeries(t *testing.T) {
 	b.environ["OCEAN__BASE_URL"], b.environ["OCEAN__SHARED_QUEUE_URL"] = address, redis.URL().Reveal()
 	o := &observed{liveBench: b}
 	o.stop = b.service(t)
-	o.shows(t, "ado_port_state_on_disk 1")
+	o.shows(t, "ado_port_state_on_disk 1", "ado_port_hooks_spool_usable 1")
 	first := parseSeries(o.get(t, "/metrics"))
 	b.ready(t)
 	b.repository.Push("main", azuredevopstest.Files{"README.md": "# Checkout, again"})

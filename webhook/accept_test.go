@@ -54,7 +54,7 @@ func TestBury(t *testing.T) {
 		}
 	}
 	wait(t, "the dead letter", func() bool { return s.Queue().DeadLetters == 1 })
-	l := s.DeadLetters(9)
+	l := s.DeadLetters(9).Oldest
 	if !strings.Contains(l[0].Reason, "not base64") || l[0].Bytes != 6 || handled.Load() != 0 {
 		t.Errorf("dead letter %+v; %d handled", l[0], handled.Load())
 	}

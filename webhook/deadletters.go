@@ -1,10 +1,10 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -22,18 +22,20 @@ func (s *Server) deadLetterRoutes(g *echo.Group) {
 	g.DELETE("/:id", s.withSpool(dropDead))
 }
 
-// withSpool answers 503 while the spool is not open.
+// withSpool answers 503, and why, while there is no spool that can be asked.
 func (s *Server) withSpool(next func(echo.Context, Spool) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		sp := s.store()
-		if sp == nil {
-			return echo.ErrServiceUnavailable
+		sp, err := s.store()
+		if err == nil {
+			err = next(c, sp)
 		}
-		err := next(c, sp)
-		if errors.Is(err, spool.ErrNotFound) {
+		switch {
+		case err == nil, errors.Is(err, echo.ErrBadRequest):
+			return err
+		case errors.Is(err, spool.ErrNotFound):
 			return echo.ErrNotFound
 		}
-		return err
+		return echo.NewHTTPError(http.StatusServiceUnavailable, err.Error())
 	}
 }
 
@@ -51,25 +53,35 @@ type DeadLetter struct {
 	Reason         string    `json:"reason"`
 }
 
-func deadLetterOf(d *spool.DeadLetter, err error) DeadLetter {
-	l := DeadLetter{d.ID, d.EventType, d.Key, d.SubscriptionID, d.Received.UTC(), d.Died.UTC(), d.Attempts, len(d.Body), d.Reason}
-	if err != nil {
-		l.Reason = "the record cannot be read: " + err.Error()
-	}
-	return l
-}
-
-// DeadLetters are the oldest deliveries that were given up, at most so many.
-func (s *Server) DeadLetters(most int) (out []DeadLetter) {
-	sp := s.store()
-	if sp == nil {
-		return nil
-	}
+// deadLetters are the oldest ones, at most so many. An error is one of the spool: what is
+// damaged is listed, with that as its reason.
+func deadLetters(sp Spool, most int) (out []DeadLetter, err error) {
 	for d, err := range sp.Dead() {
+		if err != nil {
+			return nil, err
+		}
 		if len(out) == most {
 			break
 		}
-		out = append(out, deadLetterOf(&d, err))
+		out = append(out, DeadLetter{d.ID, d.EventType, d.Key, d.SubscriptionID, d.Received.UTC(), d.Died.UTC(), d.Attempts, len(d.Body), d.Reason})
+	}
+	return out, nil
+}
+
+// DeadLetters are the deliveries that were given up, or why they cannot be listed.
+type DeadLetters struct {
+	Oldest []DeadLetter `json:"oldest,omitempty"`
+	Error  string       `json:"error,omitempty"`
+}
+
+// DeadLetters lists at most so many, the oldest ones.
+func (s *Server) DeadLetters(most int) (out DeadLetters) {
+	sp, err := s.store()
+	if err == nil {
+		out.Oldest, err = deadLetters(sp, most)
+	}
+	if err != nil {
+		out.Error = err.Error()
 	}
 	return out
 }
@@ -77,24 +89,28 @@ func (s *Server) DeadLetters(most int) (out []DeadLetter) {
 // Redrive has dead letters handled once more, without ids all of them. It returns how
 // many.
 func (s *Server) Redrive(ctx context.Context, ids ...uint64) (int, error) {
-	sp := s.store()
-	if sp == nil {
-		return 0, errors.New("the spool is not open yet")
+	sp, err := s.store()
+	if err != nil {
+		return 0, err
 	}
 	return sp.Redrive(ctx, ids...)
 }
 
-// listDead answers a line of JSON for each dead letter, oldest first.
+// listDead answers a line of JSON for each dead letter, oldest first. They are read before
+// the answer begins: a list that ends too early looks like a whole one.
 func listDead(c echo.Context, sp Spool) error {
-	c.Response().Header().Set(echo.HeaderContentType, "application/x-ndjson")
-	c.Response().WriteHeader(http.StatusOK)
-	out := json.NewEncoder(c.Response())
-	for d, err := range sp.Dead() {
-		if err := out.Encode(deadLetterOf(&d, err)); err != nil {
-			return fmt.Errorf("list dead letters: %w", err)
+	list, err := deadLetters(sp, spool.MaxDead)
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	for i := range list {
+		if err := out.Encode(&list[i]); err != nil {
+			return err
 		}
 	}
-	return nil
+	return c.Blob(http.StatusOK, "application/x-ndjson", text.Bytes())
 }
 
 // redriveDead takes ids from the query (id, repeatable); none means all.

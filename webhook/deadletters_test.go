@@ -2,13 +2,16 @@ package webhook_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/ado-port/ado-port/webhook"
+	"github.com/ado-port/ado-port/webhook/spool"
 )
 
 func TestDeadLetterRoutes(t *testing.T) {
@@ -63,6 +66,38 @@ func TestDeadLetterRoutes(t *testing.T) {
 		}
 	}
 	wait(t, "none left", func() bool { return s.Stats().DeadLetters == 0 && s.Stats().Depth == 0 })
+}
+
+// lettersAway is a spool that can tell one dead letter and then cannot be asked any more.
+type lettersAway struct{ webhook.Spool }
+
+var errAway = errors.New("dial tcp: connection refused")
+
+func (lettersAway) Dead() iter.Seq2[spool.DeadLetter, error] {
+	return func(yield func(spool.DeadLetter, error) bool) {
+		_ = yield(spool.DeadLetter{Delivery: spool.Delivery{ID: 7}}, nil) && yield(spool.DeadLetter{}, errAway)
+	}
+}
+
+func (lettersAway) Redrive(context.Context, ...uint64) (int, error) { return 0, errAway }
+func (lettersAway) Drop(context.Context, uint64) error              { return errAway }
+
+// Dead letters that nobody can ask for are none that are damaged, and not the whole list.
+func TestDeadLettersThatCannotBeAskedFor(t *testing.T) {
+	t.Parallel()
+	s := serve(t, webhook.Config{Secret: "x", Spool: func(ctx context.Context, cfg spool.Config) (webhook.Spool, error) {
+		sp, err := spool.Open(ctx, cfg)
+		return lettersAway{sp}, err
+	}})
+	for _, route := range [][2]string{{"GET", "/dead-letters"}, {"POST", "/dead-letters/redrive"}, {"POST", "/dead-letters/redrive?id=7"}, {"DELETE", "/dead-letters/7"}} {
+		res := do(s, route[0], route[1], "", "Authorization", basic(":x"))
+		if got := strings.TrimSpace(res.Body.String()); res.Code != 503 || got != `{"detail":"dial tcp: connection refused"}` {
+			t.Errorf("%s %s = %d %s", route[0], route[1], res.Code, got)
+		}
+	}
+	if l := s.DeadLetters(9); len(l.Oldest) > 0 || l.Error != errAway.Error() {
+		t.Errorf("the page is told %+v", l)
+	}
 }
 
 // Without a password nobody can be told from anybody, so nothing is shown.

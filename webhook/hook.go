@@ -123,15 +123,15 @@ func (s *Server) receive(c echo.Context, path string, b *body) (no *refusal) {
 
 // usable is where deliveries are stored, or why none can be taken now.
 func (s *Server) usable() (Spool, *refusal) {
-	sp := s.store()
+	sp, err := s.store()
 	switch {
 	case s.cfg.Handler == nil:
 		return nil, refuseIdle
 	case s.closing.Load():
 		return nil, refuseClosing
-	case sp == nil && s.unusable.Load():
+	case errors.Is(err, errDirectory):
 		return nil, refuseStore
-	case sp == nil:
+	case err != nil:
 		return nil, refuseStarting
 	}
 	return sp, nil

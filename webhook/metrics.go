@@ -95,30 +95,50 @@ func (m *metrics) committed(took time.Duration, n int, err error) {
 	}
 }
 
-// queueCollector shows what waits now, asked once per scrape.
+// queueCollector shows what waits now, asked once per scrape. What is not known any more
+// is shown as it was: an alert must not end because nobody can be asked. What was never
+// known is not shown.
 type queueCollector struct {
 	queue  func() Queue
 	gauges []queueGauge
+
+	mu   sync.Mutex
+	last *Backlog
+}
+
+func toMove(q Queue) float64 {
+	if q.ToMove == nil {
+		return 0
+	}
+	return float64(q.ToMove.Deliveries + q.ToMove.DeadLetters)
 }
 
 type queueGauge struct {
 	desc *prometheus.Desc
 	of   func(Queue) float64
+	held bool // it is of the Backlog
 }
 
 func newQueueCollector(queue func() Queue) *queueCollector {
-	gauge := func(name, help string, of func(Queue) float64) queueGauge {
-		return queueGauge{prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, nil, nil), of}
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, nil, nil)
 	}
-	return &queueCollector{queue, []queueGauge{
-		gauge("depth", "Deliveries of service hooks that wait or are being handled.", func(q Queue) float64 { return float64(q.Depth) }),
-		gauge("depth_bytes", "Bytes that the waiting deliveries of service hooks take in the spool.", func(q Queue) float64 { return float64(q.Bytes) }),
-		gauge("strangers", "Waiting deliveries that nothing speaks for: no password, no known subscription or object.",
-			func(q Queue) float64 { return float64(q.Strangers) }),
-		gauge("oldest_age_seconds", "Age of the oldest delivery of a service hook that waits or is being handled; 0 when there is none.", func(q Queue) float64 { return q.OldestSeconds }),
-		gauge("dead_letters", "Deliveries of service hooks that were given up and are kept as dead letters.", func(q Queue) float64 { return float64(q.DeadLetters) }),
-		gauge("delayed_objects", "Objects whose deliveries failed and wait for their next try.", func(q Queue) float64 { return float64(q.Delayed) }),
+	gauge := func(name, help string, of func(Queue) float64) queueGauge {
+		return queueGauge{desc: desc(name, help), of: of}
+	}
+	held := func(name, help string, of func(*Backlog) float64) queueGauge {
+		return queueGauge{desc: desc(name, help), of: func(q Queue) float64 { return of(q.Backlog) }, held: true}
+	}
+	return &queueCollector{queue: queue, gauges: []queueGauge{
+		held("depth", "Deliveries of service hooks that wait or are being handled.", func(b *Backlog) float64 { return float64(b.Depth) }),
+		held("depth_bytes", "Bytes that the waiting deliveries of service hooks take in the spool.", func(b *Backlog) float64 { return float64(b.Bytes) }),
+		held("strangers", "Waiting deliveries that nothing speaks for: no password, no known subscription or object.",
+			func(b *Backlog) float64 { return float64(b.Strangers) }),
+		held("oldest_age_seconds", "Age of the oldest delivery of a service hook that waits or is being handled; 0 when there is none.", func(b *Backlog) float64 { return b.OldestSeconds }),
+		held("dead_letters", "Deliveries of service hooks that were given up and are kept as dead letters.", func(b *Backlog) float64 { return float64(b.DeadLetters) }),
+		held("delayed_objects", "Objects whose deliveries failed and wait for their next try.", func(b *Backlog) float64 { return float64(b.Delayed) }),
 		gauge("working_objects", "Objects whose deliveries are being handled.", func(q Queue) float64 { return float64(q.Working) }),
+		gauge("to_move", "Deliveries and dead letters that an earlier process has left in the state directory and that are not in the shared queue yet.", toMove),
 		gauge("spool_in_memory", "1 when deliveries do not survive the process.", func(q Queue) float64 { return truth(q.Kind == inMemory) }),
 		gauge("spool_usable", "0 while deliveries cannot be stored and are answered 503, else 1.", func(q Queue) float64 { return truth(q.Usable) }),
 	}}
@@ -141,7 +161,16 @@ func (c *queueCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *queueCollector) Collect(ch chan<- prometheus.Metric) {
 	q := c.queue()
+	c.mu.Lock()
+	if q.Backlog == nil {
+		q.Backlog = c.last
+	}
+	c.last = q.Backlog
+	c.mu.Unlock()
 	for _, g := range c.gauges {
+		if g.held && q.Backlog == nil {
+			continue
+		}
 		ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.of(q))
 	}
 }

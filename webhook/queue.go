@@ -1,22 +1,35 @@
 package webhook
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/ado-port/ado-port/webhook/spool"
+)
 
 // A Queue is what waits to be handled.
 type Queue struct {
 	Kind string `json:"kind"` // of the place where it waits: disk, memory or redis
 	// Usable is whether deliveries can be stored now; if not they are answered 503.
-	Usable        bool    `json:"usable"`
-	Error         string  `json:"error,omitempty"`
+	Usable  bool   `json:"usable"`
+	Error   string `json:"error,omitempty"`
+	Working int    `json:"workingObjects"`
+	// ToMove is what an earlier process has left in the state directory and what is not in
+	// the queue that all share yet; nil: nothing.
+	ToMove *spool.Left `json:"toMove,omitempty"`
+	*Backlog
+}
+
+// A Backlog is what is known of deliveries and dead letters. There is none, and its
+// members are absent, while the spool is not open or its Redis cannot be asked.
+type Backlog struct {
 	Depth         int     `json:"depth"` // deliveries, those that are being handled included
 	Bytes         int64   `json:"bytes"`
 	Strangers     int     `json:"strangers"` // of the deliveries, those that nothing speaks for
 	OldestSeconds float64 `json:"oldestSeconds"`
-	Working       int     `json:"workingObjects"`
 	Delayed       int     `json:"delayedObjects"` // whose deliveries failed and wait for their next try
 	DeadLetters   int     `json:"deadLetters"`
 	// SharedDepth is how many deliveries wait for all processes that share a Redis; absent
-	// for one that is alone, or while Redis cannot be asked.
+	// for one that is alone.
 	SharedDepth *int `json:"sharedDepth,omitempty"`
 }
 
@@ -43,7 +56,7 @@ func (s *Server) UnderWay() string {
 // can tell it is not 0.
 func (s *Server) Unhandled() int {
 	q := s.Queue()
-	if !q.Usable {
+	if !q.Usable || q.Backlog == nil {
 		return 1
 	}
 	return q.Depth
@@ -58,21 +71,24 @@ func (s *Server) Queue() Queue {
 	case s.cfg.Directory == "":
 		q.Kind = inMemory
 	}
-	sp := s.store()
-	switch {
-	case sp == nil && s.unusable.Load():
-		q.Error = "the directory cannot be used; the log says why"
-		return q
-	case sp == nil:
-		q.Error = "the spool is not open yet"
+	sp, err := s.store()
+	if err != nil {
+		q.Error = err.Error()
 		return q
 	}
 	if err := sp.Failing(); err != nil {
 		q.Error = err.Error()
 	}
 	st := sp.Stats()
-	q.Usable, q.Depth, q.Bytes, q.Strangers = q.Error == "", st.Depth, st.Bytes, st.Strangers
-	q.OldestSeconds, q.Working, q.Delayed, q.DeadLetters = st.OldestAge.Seconds(), st.Working, st.Delayed, st.DeadLetters
-	q.SharedDepth = st.Shared
+	q.Usable, q.Working = q.Error == "", st.Working
+	if st.Left != (spool.Left{}) {
+		q.ToMove = &st.Left
+	}
+	if !st.Unknown {
+		q.Backlog = &Backlog{
+			Depth: st.Depth, Bytes: st.Bytes, Strangers: st.Strangers, OldestSeconds: st.OldestAge.Seconds(), Delayed: st.Delayed,
+			DeadLetters: st.DeadLetters, SharedDepth: st.Shared,
+		}
+	}
 	return q
 }

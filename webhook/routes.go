@@ -27,7 +27,7 @@ func (s *Server) routes() *echo.Echo {
 	e := s.newRouter(s.divert)
 	p := e.Group(s.prefix)
 	p.GET("/health/live", health("live", nil))
-	p.GET("/health/ready", health("ready", s.ready))
+	p.GET("/health/ready", health("ready", s.unready))
 	if s.cfg.MetricsListener == nil {
 		s.metricsRoutes(e)
 	}
@@ -149,26 +149,30 @@ func (*Server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	status := http.StatusInternalServerError
+	status, detail := http.StatusInternalServerError, any(http.StatusText(http.StatusInternalServerError))
 	if he := (*echo.HTTPError)(nil); errors.As(err, &he) {
-		status = he.Code
+		status, detail = he.Code, he.Message
 	}
 	if c.Request().Method == http.MethodHead {
 		_ = c.NoContent(status)
 		return
 	}
-	_ = c.JSON(status, map[string]string{"detail": http.StatusText(status)})
+	_ = c.JSON(status, map[string]any{"detail": detail})
 }
 
-// health answers a probe. ready may be nil; not to be ready is 503.
-func health(check string, ready func() bool) echo.HandlerFunc {
+// health answers a probe: 503 for a reason. unready may be nil.
+func health(check string, unready func() string) echo.HandlerFunc {
 	type answer struct {
 		Status string `json:"status"`
 		Check  string `json:"check"`
+		Reason string `json:"reason,omitempty"`
 	}
 	return func(c echo.Context) error {
-		a := answer{"healthy", check}
-		if ready != nil && !ready() {
+		a := answer{Status: "healthy", Check: check}
+		if unready != nil {
+			a.Reason = unready()
+		}
+		if a.Reason != "" {
 			a.Status = "unhealthy"
 			return c.JSON(http.StatusServiceUnavailable, a)
 		}

@@ -39,22 +39,28 @@ const (
 // A Server receives hooks and works on them. Its methods are safe for
 // concurrent use.
 type Server struct {
-	cfg      Config
-	prefix   string // "" or /…
-	secret   [32]byte
-	echo     *echo.Echo
-	conns    *conns
-	metrics  *metrics
-	bodies   *bodies
-	lines    sampler
-	closing  atomic.Bool
-	unusable atomic.Bool   // the directory, at the last attempt
-	looked   chan struct{} // closed after the first attempt
+	cfg     Config
+	prefix  string // "" or /…
+	secret  [32]byte
+	echo    *echo.Echo
+	conns   *conns
+	metrics *metrics
+	bodies  *bodies
+	lines   sampler
+	closing atomic.Bool
+	looked  chan struct{} // closed after the first attempt
 
 	mu      sync.Mutex
 	spool   Spool // nil until it could be opened
+	absent  error // why there is none yet
 	started bool
 }
+
+// Why there is no spool yet, besides spool.ErrLocked.
+var (
+	errNotOpen   = errors.New("the spool is not open yet")
+	errDirectory = errors.New("the directory cannot be used; the log says why")
+)
 
 // New checks the configuration. Nothing is served and the spool is not opened
 // before Run.
@@ -66,7 +72,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, secret: digest(cfg.Secret), conns: newConns(cfg.Listener),
 		bodies: newBodies(max(bodyRoom, 2*cfg.Settings.MaxBodyBytes)), lines: sampler{seen: map[string]sample{}},
-		looked: make(chan struct{}),
+		looked: make(chan struct{}), absent: errNotOpen,
 	}
 	if p := strings.Trim(cfg.Prefix, "/"); p != "" {
 		s.prefix = "/" + p
@@ -200,7 +206,7 @@ func (s *Server) waitForSpool(ctx context.Context) (Spool, error) {
 	begun := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	said := "" // the same thing is logged once
+	said, unusable := "", false // the same thing is logged once
 	look := sync.OnceFunc(func() { close(s.looked) })
 	defer look()
 	for {
@@ -212,7 +218,7 @@ func (s *Server) waitForSpool(ctx context.Context) (Spool, error) {
 		sp, err := s.openSpool(ctx)
 		switch {
 		case err == nil:
-			if s.unusable.Swap(false) {
+			if unusable {
 				s.cfg.Log.InfoContext(ctx, "deliveries can be stored now", "directory", s.cfg.Directory)
 			}
 			return sp, nil
@@ -225,9 +231,11 @@ func (s *Server) waitForSpool(ctx context.Context) (Spool, error) {
 			if said != err.Error() {
 				s.cfg.Log.WarnContext(ctx, "another process has the directory of the spool: deliveries are answered 503 until it ends", "directory", s.cfg.Directory)
 			}
+			s.lacks(spool.ErrLocked)
 			timer.Reset(lockPoll)
 		default:
-			s.unusable.Store(true)
+			unusable = true
+			s.lacks(errDirectory)
 			if said != err.Error() {
 				s.cfg.Log.ErrorContext(ctx, "deliveries are answered 503 until their directory can be used", "err", err)
 			}
@@ -309,24 +317,43 @@ func within(d time.Duration, done <-chan struct{}) bool {
 	}
 }
 
-// ready says whether deliveries can be taken. While another process has the
-// directory the answer is yes: that one ends only after this one is ready.
-func (s *Server) ready() bool {
+// unready is why this process should get no deliveries; "" when it should. Anybody can
+// ask, so it names no file and no address. While another process has the directory, one
+// that handles no deliveries lacks nothing.
+func (s *Server) unready() string {
 	select {
 	case <-s.looked:
 	default:
-		return false
+		return errNotOpen.Error()
 	}
 	if s.cfg.Ready != nil && !s.cfg.Ready() {
-		return false
+		return "the service waits for what it needs; the log says for what"
 	}
-	sp := s.store()
-	return !s.unusable.Load() && (sp == nil || sp.Failing() == nil)
+	sp, err := s.store()
+	switch {
+	case err != nil && s.cfg.Handler == nil && !errors.Is(err, errDirectory):
+		return ""
+	case err != nil:
+		return err.Error()
+	case sp.Failing() != nil:
+		return "deliveries cannot be stored; the log and /status.json say why"
+	}
+	return ""
 }
 
-// store is the open spool; nil when there is none yet.
-func (s *Server) store() Spool {
+// store is the open spool, or why there is none yet.
+func (s *Server) store() (Spool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.spool
+	if s.spool == nil {
+		return nil, s.absent
+	}
+	return s.spool, nil
+}
+
+// lacks notes why there is no spool.
+func (s *Server) lacks(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.absent = why
 }

@@ -9,10 +9,27 @@ import (
 type metrics struct {
 	messages  *prometheus.CounterVec
 	failures  prometheus.Counter
-	reachable prometheus.Gauge
+	reachable reachable
 }
 
-func newMetrics() *metrics {
+// reachable shows whether the queue could be read, in the process that reads it. One that
+// leaves it to another has nothing to tell, and an alert on 0 nothing to fire on.
+type reachable struct {
+	desc *prometheus.Desc
+	book *book
+}
+
+// Describe implements prometheus.Collector.
+func (r reachable) Describe(ch chan<- *prometheus.Desc) { ch <- r.desc }
+
+// Collect implements prometheus.Collector.
+func (r reachable) Collect(ch chan<- prometheus.Metric) {
+	if s := r.book.read(); s.State != StateNotAsked {
+		ch <- prometheus.MustNewConstMetric(r.desc, prometheus.GaugeValue, truth(s.State == StateReachable))
+	}
+}
+
+func newMetrics(b *book) *metrics {
 	const namespace, subsystem = "ado_port", "storage_queue"
 	m := &metrics{
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -23,10 +40,8 @@ func newMetrics() *metrics {
 			Namespace: namespace, Subsystem: subsystem, Name: "failures_total",
 			Help: "Attempts to read the storage queue, or to delete what was read, that failed.",
 		}),
-		reachable: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "reachable",
-			Help: "1 when the last attempt to read the storage queue succeeded, else 0.",
-		}),
+		reachable: reachable{prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, "reachable"),
+			"1 when the last attempt to read the storage queue succeeded, else 0; only in the process that reads it, of several the one that leads.", nil, nil), b},
 	}
 	for _, r := range []string{resultStored, resultDead, resultCheck} {
 		m.messages.WithLabelValues(r)

@@ -72,7 +72,7 @@ type Queue struct {
 	cfg     Config
 	client  *azqueue.QueueClient
 	metrics *metrics
-	book    book
+	book    *book
 
 	mu      sync.Mutex
 	kept    map[string]time.Time // messages that are durable here and could not be deleted, and when that was tried
@@ -94,10 +94,8 @@ func New(cfg Config) (*Queue, error) {
 	if cfg.Key == "" {
 		cfg.Log.Warn(keyVariable + " is not set: the queue is read with the identity of the process, and no subscription can be made that puts events into it")
 	}
-	q := &Queue{
-		cfg: cfg, client: client, kept: map[string]time.Time{}, metrics: newMetrics(),
-		book: book{status: Status{Activity: ActivityNone, State: StateNotAsked}},
-	}
+	b := &book{status: Status{Activity: ActivityNone, State: StateNotAsked}}
+	q := &Queue{cfg: cfg, client: client, kept: map[string]time.Time{}, metrics: newMetrics(b), book: b}
 	return q, q.metrics.register(cfg.Registry)
 }
 
@@ -106,7 +104,7 @@ func (q *Queue) Run(ctx context.Context) {
 	if q == nil {
 		return
 	}
-	defer q.book.does(ActivityNone)
+	defer q.book.ends()
 	pause, retry := shortestPause, firstRetry
 	for ctx.Err() == nil {
 		q.book.does(ActivityReading)
@@ -139,7 +137,7 @@ func (q *Queue) Drain(ctx context.Context) error {
 		return nil
 	}
 	q.book.does(ActivityReading)
-	defer q.book.does(ActivityNone)
+	defer q.book.ends()
 	for failures, empty := 0, 0; empty < 2; {
 		n, err := q.read(ctx)
 		q.tell(ctx, err)
@@ -339,7 +337,6 @@ func (q *Queue) tell(ctx context.Context, err error) {
 	}
 	q.away = text
 	q.mu.Unlock()
-	q.metrics.reachable.Set(truth(text == ""))
 	q.book.reaches(text == "", err)
 	switch {
 	case err != nil && before == "":

@@ -119,18 +119,19 @@ func (t *transport) set(fault func(*http.Request, func() *http.Response) (*http.
 
 type bench struct {
 	*transport
-	into  *receiver
-	queue *queue.Queue
-	log   *bytes.Buffer
+	into     *receiver
+	queue    *queue.Queue
+	log      *bytes.Buffer
+	registry *prometheus.Registry
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{transport: &transport{server: &queuetest.Server{}}, into: &receiver{}, log: &bytes.Buffer{}}
+	b := &bench{transport: &transport{server: &queuetest.Server{}}, into: &receiver{}, log: &bytes.Buffer{}, registry: prometheus.NewRegistry()}
 	var err error
 	b.queue, err = queue.New(queue.Config{
 		URL: "https://queue.example.com" + path, Account: "acme", Key: key, Into: b.into, Transport: b.transport,
-		Registry: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(b.log, nil)),
+		Registry: b.registry, Log: slog.New(slog.NewTextHandler(b.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

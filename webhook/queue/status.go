@@ -26,7 +26,8 @@ const (
 type Status struct {
 	URL      string `json:"url"` // without a signature, if somebody has put one there
 	Activity string `json:"activity"`
-	// State is whether the last attempt to read, and to delete what was read, succeeded.
+	// State is whether the last attempt to read, and to delete what was read, succeeded;
+	// not asked while this process does not read.
 	State    string    `json:"state"`
 	Since    time.Time `json:"since,omitzero"`
 	LastRead time.Time `json:"lastRead,omitzero"` // that succeeded
@@ -79,6 +80,14 @@ func (b *book) does(activity string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.status.Activity = activity
+}
+
+// ends notes that this process does not read any more. How its last attempt ended is
+// nothing to go by then.
+func (b *book) ends() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status.Activity, b.status.State, b.status.Since = ActivityNone, StateNotAsked, time.Time{}
 }
 
 // hasRead notes a read that succeeded.

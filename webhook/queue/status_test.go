@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -22,6 +23,21 @@ func (b *bench) status(t *testing.T) (queue.Status, string) {
 	return *s, string(text)
 }
 
+// reachable is the sample of the gauge; "": there is none.
+func (b *bench) reachable(t *testing.T) string {
+	t.Helper()
+	families, err := b.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "ado_port_storage_queue_reachable" {
+			return fmt.Sprint(f.GetMetric()[0].GetGauge().GetValue())
+		}
+	}
+	return ""
+}
+
 // The status follows a queue that is read, fails, is read again, and has a process that
 // cannot store what is in it.
 func TestStatus(t *testing.T) {
@@ -35,6 +51,10 @@ func TestStatus(t *testing.T) {
 			}
 			if strings.Contains(text, key) {
 				t.Errorf("%s the status has the key: %s", when, text)
+			}
+			gauge := map[string]string{queue.StateReachable: "1", queue.StateUnreachable: "0"}[s.State]
+			if got := b.reachable(t); got != gauge {
+				t.Errorf("%s the queue is %s, and the gauge %q", when, s.State, got)
 			}
 		}
 		want("before it is read", func(s *queue.Status) bool {
@@ -69,7 +89,15 @@ func TestStatus(t *testing.T) {
 			return s.Activity == queue.ActivityWaiting && s.State == queue.StateReachable && s.Since.After(away) && s.Held == "" && s.Received == 3 && strings.Contains(s.LastError, "503")
 		})
 		stop()
-		want("when another process reads", func(s *queue.Status) bool { return s.Activity == queue.ActivityNone && s.Received == 3 })
+		want("when another process reads", func(s *queue.Status) bool {
+			return s.Activity == queue.ActivityNone && s.State == queue.StateNotAsked && s.Since.IsZero() && s.Received == 3
+		})
+		b.set(status(http.StatusServiceUnavailable, "text/plain", ""))
+		stop = b.run(t)
+		after(time.Second)
+		want("when this one reads again", func(s *queue.Status) bool { return s.State == queue.StateUnreachable })
+		stop()
+		want("when another process reads again", func(s *queue.Status) bool { return s.State == queue.StateNotAsked })
 	})
 }
 

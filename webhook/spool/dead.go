@@ -64,7 +64,8 @@ func (s *Spool) makeRoom(t tx, r *result) error {
 const deadPage = 32
 
 // Dead lists the dead letters, oldest first. One whose record is damaged has no
-// body. The spool is not locked meanwhile.
+// body. An error is not about a letter: the list cannot be read, or not further. The
+// spool is not locked meanwhile.
 func (s *Spool) Dead() iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {
 		for from := uint64(0); ; {

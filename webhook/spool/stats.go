@@ -11,9 +11,10 @@ type Stats struct {
 	Delayed     int           // objects that failed and wait for their next try
 	OldestAge   time.Duration // of the oldest waiting delivery; 0 when none waits
 	DeadLetters int
-	Shared      *int // deliveries that wait for all processes; nil: there is one, or nobody can know
+	Shared      *int // deliveries that wait for all processes; nil: there is one
 	Left        Left
 	InMemory    bool // nothing survives the process
+	Unknown     bool // the store of a shared spool cannot be asked: only Working is as it is
 }
 
 // Left is what an earlier process has left in the state directory, and what is not moved

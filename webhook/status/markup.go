@@ -64,6 +64,14 @@ func (m *markup) table(section, class, columns literal, rows func()) {
 	m.putf("</tbody>\n</table></div>\n")
 }
 
+// known is a number, or that there is none to tell.
+func known(n *int64) any {
+	if n == nil {
+		return literal("unknown")
+	}
+	return *n
+}
+
 // numbers adds cells.
 func (m *markup) numbers(all ...int64) {
 	for _, n := range all {

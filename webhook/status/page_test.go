@@ -142,10 +142,11 @@ func TestShared(t *testing.T) {
 		problem                 bool
 	}{
 		"leads": {
-			replica: `{"usable":true,"name":"a/1","leads":"a/1","leader":true,"members":2,"seats":{"partition":32,"leader":1}}`, queue: `{"kind":"redis","usable":true,"sharedDepth":0}`,
+			replica: `{"usable":true,"name":"a/1","leads":"a/1","leader":true,"members":2,"seats":{"partition":32,"leader":1}}`, queue: `{"kind":"redis","usable":true,"depth":0,"sharedDepth":0,"deadLetters":0,"toMove":{"deliveries":940,"deadLetters":2}}`,
 			storage: `{` + url + `,"activity":"waiting","state":"reachable","received":3}`,
 			want: map[string]string{
-				"replica":       "Alive 2 Redis answers Parts of the queue here 32 Deliveries that wait for all 0 Dead letters of all 0 This process is a/1 . It leads.",
+				"replica":       "Alive 2 Redis answers Parts of the queue here 32 Deliveries that wait for all 0 Dead letters of all 0 " +
+					"Deliveries in the state directory, to be moved 940 Dead letters in the state directory, to be moved 2 This process is a/1 . It leads.",
 				"storage-queue": "Queue empty, asked again soon Last read never Received 3 Dead letters of them 0",
 			},
 		},
@@ -154,7 +155,13 @@ func TestShared(t *testing.T) {
 			// That it was away is old news: it is not asked any more.
 			storage: `{` + url + `,"activity":"not reading","state":"unreachable"}`,
 			want:    map[string]string{"replica": "b/2 leads.", "storage-queue": "Queue read by the one that leads"},
-			lacks:   "wait for all", // is not known
+		},
+		"what nobody knows": {
+			replica: `{"usable":true,"members":2}`, queue: `{"kind":"redis","usable":true}`,
+			want: map[string]string{
+				"replica": "Deliveries that wait for all unknown Dead letters of all unknown", "now": "Deliveries that wait unknown", "live": "How many deliveries wait is unknown.",
+			},
+			lacks: "objects wait for another try",
 		},
 		"nobody leads": {
 			replica: `{"usable":true,"name":"a/1","members":1}`, want: map[string]string{"replica": "Nobody leads yet."},
@@ -190,6 +197,18 @@ func TestShared(t *testing.T) {
 				t.Errorf("the page has %q, or its problems are %q", tt.lacks, section(page, "problems"))
 			}
 		})
+	}
+}
+
+// Dead letters that cannot be listed are not none, and none has a button.
+func TestDeadLettersAway(t *testing.T) {
+	t.Parallel()
+	page := show(t, site(t, status.SiteConfig{
+		More:    status.Sections{"deadLetters": func() any { return map[string]string{"error": "dial tcp: refused"} }},
+		Redrive: func(context.Context, ...uint64) (int, error) { return 0, nil },
+	})).Body.String()
+	if got := section(page, "dead-letters"); !strings.HasSuffix(got, "Dead letters cannot be listed now: dial tcp: refused") || strings.Contains(page, "<button") {
+		t.Errorf("the section is %q", got)
 	}
 }
 

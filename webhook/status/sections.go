@@ -101,7 +101,7 @@ func (v *view) showNow(m *markup) {
 			m.figure("Next resync", ago(v.Now, v.Resync.Next))
 		}
 		if v.Queue.Kind != "" {
-			m.figure("Deliveries that wait", v.Queue.Depth)
+			m.figure("Deliveries that wait", known(v.Queue.Depth))
 		}
 		if d := v.StateDirectory; d.Kind != "" {
 			state := literal("on disk")

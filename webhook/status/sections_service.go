@@ -27,11 +27,15 @@ func (v *view) showLive(m *markup) {
 			m.putf("<p>Nothing is received.</p>")
 			return
 		}
-		m.putf("<p>%s deliveries wait", q.Depth)
-		if q.Depth > 0 {
-			m.putf(", the oldest for %s", seconds(q.OldestSeconds))
+		if q.Depth == nil {
+			m.putf("<p>How many deliveries wait is unknown.")
+		} else {
+			m.putf("<p>%s deliveries wait", *q.Depth)
+			if *q.Depth > 0 {
+				m.putf(", the oldest for %s", seconds(q.OldestSeconds))
+			}
+			m.putf("; %s objects wait for another try.", q.Delayed)
 		}
-		m.putf("; %s objects wait for another try.", q.Delayed)
 		if !q.Usable {
 			m.putf(` <span class="bad">%s</span>`, q.Error)
 		}
@@ -43,12 +47,16 @@ func (v *view) showLive(m *markup) {
 
 func (v *view) showDead(m *markup) {
 	m.section("dead-letters", half, "Dead letters", func() {
-		if len(v.DeadLetters) == 0 {
+		if v.DeadLetters.Error != "" {
+			m.putf(`<p>Dead letters cannot be listed now: <span class="bad">%s</span></p>`, v.DeadLetters.Error)
+			return
+		}
+		if len(v.DeadLetters.Oldest) == 0 {
 			m.putf("<p>There are none.</p>")
 			return
 		}
 		columns := literal("Given up|Event|Object|Why")
-		m.putf("<p>Deliveries that were given up: %s.", v.Queue.DeadLetters)
+		m.putf("<p>Deliveries that were given up: %s.", known(v.Queue.DeadLetters))
 		if v.Redrives {
 			columns += "|Action"
 			m.putf(" Their cause mended, have them handled once more.</p>\n"+
@@ -57,8 +65,8 @@ func (v *view) showDead(m *markup) {
 			m.putf("</p>")
 		}
 		m.table("dead-letters", tall, columns, func() {
-			for i := range v.DeadLetters {
-				d := &v.DeadLetters[i]
+			for i := range v.DeadLetters.Oldest {
+				d := &v.DeadLetters.Oldest[i]
 				m.putf(`<tr><td class="time" title="%s">%s</td><td>%s</td><td>%s</td><td>%s <span class="soft">after %s tries</span></td>`,
 					stamp(d.Died), ago(v.Now, d.Died), d.EventType, d.Key, d.Reason, d.Attempts)
 				if v.Redrives {
@@ -115,9 +123,11 @@ func (v *view) showReplica(m *markup) {
 			m.figure("Redis", literal(`<span class="bad">cannot be used</span>`))
 		}
 		m.figure("Parts of the queue here", r.Seats[partition])
-		if v.Queue.SharedDepth != nil {
-			m.figure("Deliveries that wait for all", *v.Queue.SharedDepth)
-			m.figure("Dead letters of all", v.Queue.DeadLetters)
+		m.figure("Deliveries that wait for all", known(v.Queue.SharedDepth))
+		m.figure("Dead letters of all", known(v.Queue.DeadLetters))
+		if left := v.Queue.ToMove; left != nil {
+			m.figure("Deliveries in the state directory, to be moved", left.Deliveries)
+			m.figure("Dead letters in the state directory, to be moved", left.DeadLetters)
 		}
 		m.putf("</dl>\n<p>")
 		if r.Name != "" {

@@ -21,7 +21,7 @@ type view struct {
 	Resync         resyncs     `json:"resync"`
 	Live           []minute    `json:"live"`  // oldest first
 	Audit          []change    `json:"audit"` // newest first; nil: it is off
-	DeadLetters    []letter    `json:"deadLetters"`
+	DeadLetters    letters     `json:"deadLetters"`
 	Config         []setting   `json:"config"`
 	Actions        *actions    `json:"actions"`
 	Replica        *replica    `json:"replica"`      // nil: this process is alone
@@ -47,12 +47,16 @@ type queue struct {
 	Kind          string  `json:"kind"`
 	Usable        bool    `json:"usable"`
 	Error         string  `json:"error"`
-	Depth         int64   `json:"depth"`
+	Depth         *int64  `json:"depth"` // nil: not known
 	OldestSeconds float64 `json:"oldestSeconds"`
 	Working       int64   `json:"workingObjects"`
 	Delayed       int64   `json:"delayedObjects"`
-	DeadLetters   int64   `json:"deadLetters"`
+	DeadLetters   *int64  `json:"deadLetters"` // nil: not known
 	SharedDepth   *int64  `json:"sharedDepth"` // nil: not known
+	ToMove        *struct {
+		Deliveries  int64 `json:"deliveries"`
+		DeadLetters int64 `json:"deadLetters"`
+	} `json:"toMove"` // from the state directory into Redis; nil: nothing
 }
 
 // replica is the group of processes that share a Redis, as this one sees it.
@@ -186,6 +190,12 @@ type change struct {
 	Proof      string    `json:"proof"`
 }
 
+// letters are dead letters, or why they cannot be listed.
+type letters struct {
+	Oldest []letter `json:"oldest"`
+	Error  string   `json:"error"`
+}
+
 type letter struct {
 	ID        uint64    `json:"id"`
 	EventType string    `json:"eventType"`
@@ -274,8 +284,8 @@ func (v *view) Problems() (out []problem) {
 	if v.Queue.Delayed > 0 {
 		add("live", "deliveries of %d objects failed and are tried again", v.Queue.Delayed)
 	}
-	if v.Queue.DeadLetters > 0 {
-		add("dead-letters", "deliveries that were given up: %d", v.Queue.DeadLetters)
+	if n := v.Queue.DeadLetters; n != nil && *n > 0 {
+		add("dead-letters", "deliveries that were given up: %d", *n)
 	}
 	if r := v.Replica; r != nil && !r.Usable {
 		add("replica", "Redis cannot be used since %s: %s", clock(r.Since), r.Error)

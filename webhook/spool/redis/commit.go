@@ -335,10 +335,10 @@ func (s *Spool) count(ctx context.Context) {
 	_, err := pipe.Exec(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = nil
+	s.counts = nil
 	if err != nil && !errors.Is(err, goredis.Nil) { // nothing was ever stored
 		return
 	}
 	n, _ := load.Int()
-	s.dead, s.waiting = int(dead.Val()), &n
+	s.counts = &counts{waiting: n, dead: int(dead.Val())}
 }

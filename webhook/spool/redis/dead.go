@@ -18,6 +18,10 @@ const deadPage = 32
 // Dead lists the dead letters of all processes, oldest first.
 func (s *Spool) Dead() iter.Seq2[spool.DeadLetter, error] {
 	return func(yield func(spool.DeadLetter, error) bool) {
+		if err := s.group.Failing(); err != nil {
+			yield(spool.DeadLetter{}, err) // to ask would only take longer to say so
+			return
+		}
 		ctx, cancel := context.WithTimeout(s.asks, storeWait)
 		defer cancel()
 		for from := uint64(0); ; {
@@ -59,6 +63,9 @@ func (s *Spool) deadFrom(ctx context.Context, from uint64) (ids []uint64, texts 
 
 // Redrive has dead letters wait again, as that of the local spool does.
 func (s *Spool) Redrive(ctx context.Context, ids ...uint64) (total int, err error) {
+	if err := s.group.Failing(); err != nil {
+		return 0, err
+	}
 	all := len(ids) == 0
 	if all {
 		for l, err := range s.Dead() { //nolint:contextcheck // it asks in its own time
@@ -106,6 +113,9 @@ func (s *Spool) redrive(ctx context.Context, id uint64) (bool, error) {
 
 // Drop deletes a dead letter; spool.ErrNotFound when there is none of that id.
 func (s *Spool) Drop(ctx context.Context, id uint64) error {
+	if err := s.group.Failing(); err != nil {
+		return err
+	}
 	n, err := exhume.Run(ctx, s.group.Redis(), nil, s.group.Prefix(), id, 0, "").Int()
 	if err == nil && n == 0 {
 		return spool.ErrNotFound

@@ -60,8 +60,7 @@ type Spool struct {
 	failing error
 	said    time.Time // when an error was logged
 	filled  time.Time // when Redis had no memory left
-	dead    int       // dead letters, as of the last look that succeeded
-	waiting *int      // deliveries of all processes, as of the last look; nil: it failed
+	counts  *counts   // as of the last look; nil: it failed, or there was none yet
 	left    spool.Left
 	closed  bool
 
@@ -72,6 +71,9 @@ type Spool struct {
 	release func() // of the directory
 	work    sync.WaitGroup
 }
+
+// counts are of all processes.
+type counts struct{ waiting, dead int }
 
 // A part is a partition of this process.
 type part struct {
@@ -333,12 +335,17 @@ func (s *Spool) Close() error {
 }
 
 // Stats reports what this process has to handle, how much all have, and all dead
-// letters.
+// letters. While Redis cannot be asked the partitions of this process may be others',
+// so that nothing of it is known.
 func (s *Spool) Stats() spool.Stats {
 	st := s.line.Stats()
+	away := s.group.Failing() != nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.DeadLetters, st.Shared, st.Left = s.dead, s.waiting, s.left
+	if st.Unknown = away || s.counts == nil; !st.Unknown {
+		st.DeadLetters, st.Shared = s.counts.dead, &s.counts.waiting
+	}
+	st.Left = s.left
 	return st
 }
 

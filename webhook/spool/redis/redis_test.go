@@ -334,6 +334,9 @@ func TestDeadLetters(t *testing.T) {
 			t.Errorf("dead letter %+v", l)
 		}
 	}
+	if st := a.Stats(); st.Unknown || st.Shared == nil {
+		t.Errorf("%+v", st)
+	}
 	if n, err := b.Redrive(t.Context(), 12345); n != 0 || !errors.Is(err, spool.ErrNotFound) {
 		t.Errorf("Redrive of none = %d, %v", n, err)
 	}
@@ -444,6 +447,30 @@ func TestCopies(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	_ = p.Close()
+}
+
+// While Redis is away nobody knows what waits there, and how many dead letters there are.
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	p := start(t, s)
+	p.until("Redis to be asked", func() bool { return !p.Stats().Unknown })
+	s.Kill()
+	p.until("nobody to know", func() bool { return p.Stats().Unknown })
+	if st := p.Stats(); st.Shared != nil {
+		t.Errorf("%+v", st)
+	}
+	for _, err := range p.Dead() {
+		if err == nil {
+			t.Error("a dead letter of a Redis that is away")
+		}
+	}
+	n, err := p.Redrive(t.Context(), 1)
+	if drop := p.Drop(t.Context(), 1); n != 0 || err == nil || errors.Is(err, spool.ErrNotFound) || drop == nil || errors.Is(drop, spool.ErrNotFound) {
+		t.Errorf("Redrive = %d, %v; Drop: %v", n, err, drop)
+	}
+	s.Again()
+	p.until("Redis to be asked again", func() bool { return !p.Stats().Unknown })
 }
 
 // The state directory is one process's, although the deliveries are not in it.
