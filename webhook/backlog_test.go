@@ -20,7 +20,7 @@ type countsAway struct {
 
 func (c countsAway) Stats() spool.Stats {
 	if c.away.Load() {
-		return spool.Stats{Unknown: true}
+		return spool.Stats{Unknown: true, Left: spool.Left{Deliveries: 940, DeadLetters: 2}}
 	}
 	return spool.Stats{Depth: 3, DeadLetters: 1, Shared: new(5)}
 }
@@ -35,7 +35,7 @@ func TestUnknownBacklog(t *testing.T) {
 		sp, err := spool.Open(ctx, cfg)
 		return countsAway{sp, &away}, err
 	}})
-	const unknown = `{"kind":"redis","usable":true,"workingObjects":0}`
+	const unknown = `{"kind":"redis","usable":true,"workingObjects":0,"toMove":{"deliveries":940,"deadLetters":2}}`
 	want := func(when, document string, metrics ...string) {
 		t.Helper()
 		if got, err := json.Marshal(s.Queue()); err != nil || string(got) != document {
@@ -54,7 +54,7 @@ func TestUnknownBacklog(t *testing.T) {
 	want("before anything was known", unknown, "no ado_port_hooks_depth", "no ado_port_hooks_dead_letters", "ado_port_hooks_spool_usable 1")
 	away.Store(false)
 	want("meanwhile", `{"kind":"redis","usable":true,"workingObjects":0,"depth":3,"bytes":0,"strangers":0,"oldestSeconds":0,"delayedObjects":0,"deadLetters":1,"sharedDepth":5}`,
-		"ado_port_hooks_depth 3", "ado_port_hooks_dead_letters 1")
+		"ado_port_hooks_depth 3", "ado_port_hooks_dead_letters 1", "ado_port_hooks_to_move 0")
 	away.Store(true)
-	want("afterwards", unknown, "ado_port_hooks_depth 3", "ado_port_hooks_dead_letters 1")
+	want("afterwards", unknown, "ado_port_hooks_depth 3", "ado_port_hooks_dead_letters 1", "ado_port_hooks_to_move 942")
 }

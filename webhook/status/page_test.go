@@ -145,7 +145,7 @@ func TestShared(t *testing.T) {
 			replica: `{"usable":true,"name":"a/1","leads":"a/1","leader":true,"members":2,"seats":{"partition":32,"leader":1}}`, queue: `{"kind":"redis","usable":true,"depth":0,"sharedDepth":0,"deadLetters":0,"toMove":{"deliveries":940,"deadLetters":2}}`,
 			storage: `{` + url + `,"activity":"waiting","state":"reachable","received":3}`,
 			want: map[string]string{
-				"replica":       "Alive 2 Redis answers Parts of the queue here 32 Deliveries that wait for all 0 Dead letters of all 0 " +
+				"replica": "Alive 2 Redis answers Parts of the queue here 32 Deliveries that wait for all 0 Dead letters of all 0 " +
 					"Deliveries in the state directory, to be moved 940 Dead letters in the state directory, to be moved 2 This process is a/1 . It leads.",
 				"storage-queue": "Queue empty, asked again soon Last read never Received 3 Dead letters of them 0",
 			},
