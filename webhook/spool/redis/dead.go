@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strconv"
 
+	"github.com/google/uuid"
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/ado-port/ado-port/webhook/spool"
@@ -22,10 +23,8 @@ func (s *Spool) Dead() iter.Seq2[spool.DeadLetter, error] {
 			yield(spool.DeadLetter{}, err) // to ask would only take longer to say so
 			return
 		}
-		ctx, cancel := context.WithTimeout(s.asks, storeWait)
-		defer cancel()
 		for from := uint64(0); ; {
-			ids, texts, err := s.deadFrom(ctx, from)
+			ids, texts, err := s.deadFrom(from)
 			if err != nil {
 				yield(spool.DeadLetter{}, err)
 				return
@@ -42,8 +41,11 @@ func (s *Spool) Dead() iter.Seq2[spool.DeadLetter, error] {
 	}
 }
 
-// deadFrom reads some dead letters; the text of one that has gone meanwhile is empty.
-func (s *Spool) deadFrom(ctx context.Context, from uint64) (ids []uint64, texts []string, err error) {
+// deadFrom reads some dead letters; the text of one that has gone meanwhile is empty. Each
+// call has its time: whoever lists them may be slow.
+func (s *Spool) deadFrom(from uint64) (ids []uint64, texts []string, err error) {
+	ctx, cancel := context.WithTimeout(s.asks, storeWait)
+	defer cancel()
 	r, p := s.group.Redis(), s.group.Prefix()
 	names, err := r.ZRangeArgs(ctx, goredis.ZRangeArgs{Key: p + "dead:order", ByScore: true, Start: from, Stop: "+inf", Count: deadPage}).Result()
 	if err != nil || len(names) == 0 {
@@ -107,7 +109,13 @@ func (s *Spool) redrive(ctx context.Context, id uint64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	n, err := exhume.Run(ctx, s.group.Redis(), nil, s.group.Prefix(), id, hash(d.Key)%partitions, rec).Int()
+	return s.exhume(ctx, id, hash(d.Key)%partitions, rec)
+}
+
+// exhume takes a dead letter out; false when there is none. A call whose answer is lost
+// is repeated by the client, and finds what it has done.
+func (s *Spool) exhume(ctx context.Context, id, part uint64, rec []byte) (bool, error) {
+	n, err := exhume.Run(ctx, s.group.Redis(), nil, s.group.Prefix(), id, part, rec, uuid.NewString()).Int()
 	return n == 1, err
 }
 
@@ -116,12 +124,12 @@ func (s *Spool) Drop(ctx context.Context, id uint64) error {
 	if err := s.group.Failing(); err != nil {
 		return err
 	}
-	n, err := exhume.Run(ctx, s.group.Redis(), nil, s.group.Prefix(), id, 0, "").Int()
-	if err == nil && n == 0 {
-		return spool.ErrNotFound
-	}
+	done, err := s.exhume(ctx, id, 0, nil)
 	if err != nil {
 		return fmt.Errorf("changing dead letters: %w", err)
+	}
+	if !done {
+		return spool.ErrNotFound
 	}
 	return nil
 }

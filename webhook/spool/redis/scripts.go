@@ -15,6 +15,7 @@ import (
 //	dup:c:…       set: the subscriptions that brought a content lately
 //	dead          hash: dead letters by id
 //	dead:order    sorted set: their ids
+//	did:…         calls that have changed dead letters lately
 
 // nextID gives a delivery an id that is larger than those of before. It is the time in
 // microseconds, or the last one and one: so none is given twice when Redis has lost its
@@ -120,12 +121,15 @@ end
 return dropped`)
 
 // exhume takes a dead letter out, and has a record wait again. Arguments: prefix, id,
-// partition and record, or nothing. Answer: 1, or 0 when there is none.
+// partition, record or nothing, what tells this call from others. Answer: 1, also when
+// this call has done so already; 0 when there is none.
 var exhume = goredis.NewScript(replica.Small + nextID + `
 local p, id = ARGV[1], ARGV[2]
+if redis.call('EXISTS', p..'did:'..ARGV[5]) == 1 then return 1 end
 local n = redis.call('HSTRLEN', p..'dead', id)
 redis.call('ZREM', p..'dead:order', id)
 if redis.call('HDEL', p..'dead', id) == 0 then return 0 end
+redis.call('SET', p..'did:'..ARGV[5], '1', 'PX', 60000)
 redis.call('HINCRBY', p..'load', 'deadbytes', -n)
 if ARGV[4] ~= '' then
   redis.call('XADD', p..'part:'..ARGV[3], nextid(p)..'-0', 'r', ARGV[4])
