@@ -119,7 +119,7 @@ local old = redis.call('HMGET', log..':file', 'name', 'pieces')
 redis.call('HSET', log..':file', 'name', ARGV[5], 'pieces', ARGV[6], 'after', ARGV[7])
 redis.call('XADD', log, '*', 'f', ARGV[5])
 redis.call('XTRIM', log, 'MINID', ARGV[7])
-if old[1] then
+if old[1] and old[1] ~= ARGV[5] then
   for i = 0, tonumber(old[2]) - 1 do redis.call('UNLINK', log..':file:'..old[1]..':'..i) end
 end
 for i = 0, tonumber(ARGV[6]) - 1 do redis.call('PERSIST', log..':file:'..ARGV[5]..':'..i) end
