@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"sync"
@@ -166,6 +167,42 @@ func TestLostAnswer(t *testing.T) {
 	a.stop() // and as if its claim had been stored, with the name of the other one
 	s.Do("HSET ado-port:test:seats " + replica.Seat("seat", seat) + " " + b.Term().Name())
 	until(t, "the other one to have all", func() bool { return b.count() == seats })
+}
+
+// A lock lasts as long as its owner is a member and has not given it back; what it could
+// not give back it gives back when it can.
+func TestLock(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a, b := newMember(t, s), newMember(t, s)
+	lock := func(m *member) (end func()) {
+		t.Helper()
+		end, err := m.Lock(t.Context(), "l")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return end
+	}
+	end := lock(a)
+	if got := s.Do("PTTL ado-port:test:lock:l"); got != ":-1" {
+		t.Errorf("the lock ends by itself: PTTL is %s", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Lock(ctx, "l"); !errors.Is(err, context.Canceled) || s.Do("EXISTS ado-port:test:lock:l") != ":1" {
+		t.Errorf("one that waits no more: %v", err)
+	}
+	s.Kill()
+	end()
+	s.Again()
+	end = lock(b) // while the other one lives
+	end()
+	if got := s.Do("EXISTS ado-port:test:lock:l"); got != ":0" {
+		t.Errorf("EXISTS is %s after the lock was given back", got)
+	}
+	lock(a)
+	a.stop()
+	lock(b)()
 }
 
 // A user who may do no more than the documentation asks for is enough.
