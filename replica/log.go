@@ -74,6 +74,10 @@ const LogPage = 500
 // ErrLostData says that Redis has another epoch than at the last reading, or none yet.
 var ErrLostData = errors.New("redis has lost its data")
 
+// ErrDamaged is a file of the leader that nobody can read any more. The next one takes
+// its place.
+var ErrDamaged = errors.New("a file of the leader is damaged in Redis")
+
 // Append adds an entry. It is there when it returns nil.
 func (l *Log) Append(ctx context.Context, data []byte) error {
 	if err := l.g.redis.XAdd(ctx, &goredis.XAddArgs{Stream: l.name, Values: []any{"d", data}}).Err(); err != nil {
@@ -170,26 +174,41 @@ func (l *Log) File(ctx context.Context, w io.Writer) (name string, upTo Position
 	}
 	text := func(i int) string { s, _ := is[i].(string); return s }
 	pieces, err := strconv.Atoi(text(1))
-	if err != nil {
-		return "", upTo, err
+	if err == nil {
+		upTo, err = ParsePosition(text(2))
 	}
-	if upTo, err = ParsePosition(text(2)); err != nil {
-		return "", upTo, err
+	if err != nil {
+		return "", upTo, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	for i := range pieces {
 		packed, err := l.g.redis.Get(ctx, l.piece(text(0), i)).Bytes()
+		if errors.Is(err, goredis.Nil) {
+			return "", upTo, l.missing(ctx, text(0), i, pieces)
+		}
 		if err != nil {
-			return "", upTo, fmt.Errorf("a file of the leader: %w", err) // replaced meanwhile: try again
+			return "", upTo, fmt.Errorf("a file of the leader: %w", err)
 		}
 		raw, err := s2.Decode(nil, packed)
 		if err != nil {
-			return "", upTo, fmt.Errorf("a file of the leader: %w", err)
+			return "", upTo, fmt.Errorf("%w: piece %d of %d: %w", ErrDamaged, i+1, pieces, err)
 		}
 		if _, err := w.Write(raw); err != nil {
 			return "", upTo, err
 		}
 	}
 	return text(0), upTo, nil
+}
+
+// missing says why a piece of a file is not there.
+func (l *Log) missing(ctx context.Context, name string, i, pieces int) error {
+	now, err := l.g.redis.HGet(ctx, l.name+":file", "name").Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return fmt.Errorf("a file of the leader: %w", err)
+	}
+	if now != name {
+		return errors.New("a file of the leader was replaced while it was read")
+	}
+	return fmt.Errorf("%w: piece %d of %d is missing", ErrDamaged, i+1, pieces)
 }
 
 // Len is how many entries there are.
