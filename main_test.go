@@ -220,6 +220,25 @@ func TestPollingResyncsOnRequestUntilStopped(t *testing.T) {
 	}
 }
 
+// A stop is none also where Redis has never answered.
+func TestStopWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
+	_, _, environ := servers(t)
+	environ["OCEAN__EVENT_LISTENER"], environ["OCEAN__STATE_DIRECTORY"] = `{"type":"POLLING"}`, t.TempDir()
+	environ["OCEAN__SHARED_QUEUE_URL"] = fmt.Sprintf("redis://127.0.0.1:%d/0", networktest.FreePort(t))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var out buffer
+	done := make(chan int)
+	go func() {
+		done <- run(ctx, ocean.Process{Environ: environ, Dir: t.TempDir(), Out: &out, Err: &out})
+	}()
+	out.until(t, "service starts")
+	cancel(errors.New("terminated signal received"))
+	if code := <-done; code != ocean.ExitGood || strings.Contains(out.String(), "terminated") {
+		t.Errorf("exit code %d after a stop, want %d:\n%s", code, ocean.ExitGood, out.String())
+	}
+}
+
 func TestDemoOnce(t *testing.T) {
 	t.Parallel()
 	code, out, errs := start(t, t.Context(), []string{"demo", "-once"}, map[string]string{})

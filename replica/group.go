@@ -82,6 +82,7 @@ type Group struct {
 	failing  error
 	since    time.Time // when failing became nil or an error
 	warned   map[Loss]bool
+	unlocks  map[string]string // locks that could not be given back, by what tells them apart
 	wake     chan struct{}
 	changed  chan struct{} // closed when the members have changed
 }
@@ -112,7 +113,7 @@ func New(cfg Config) (*Group, error) {
 	}
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	g := &Group{
-		cfg: cfg, redis: goredis.NewClient(opt), prefix: "ado-port:" + cfg.Name + ":", warned: map[Loss]bool{},
+		cfg: cfg, redis: goredis.NewClient(opt), prefix: "ado-port:" + cfg.Name + ":", warned: map[Loss]bool{}, unlocks: map[string]string{},
 		failing: errNotAsked, since: time.Now(), wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	if cfg.Directory != "" {
@@ -254,6 +255,9 @@ func (g *Group) look(ctx context.Context) error {
 	} else {
 		g.loseThose(func(f *family, seat int) bool { return v.owners[f.seat(seat)] != t.name })
 		t.renew(begun)
+	}
+	if err := g.unlockLeft(ctx); err != nil {
+		return err
 	}
 	return g.divide(ctx, t, v)
 }

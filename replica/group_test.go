@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/ado-port/ado-port/replica"
 	"github.com/ado-port/ado-port/replica/replicatest"
@@ -166,6 +169,42 @@ func TestLostAnswer(t *testing.T) {
 	until(t, "the other one to have all", func() bool { return b.count() == seats })
 }
 
+// A lock lasts as long as its owner is a member and has not given it back; what it could
+// not give back it gives back when it can.
+func TestLock(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a, b := newMember(t, s), newMember(t, s)
+	lock := func(m *member) (end func()) {
+		t.Helper()
+		end, err := m.Lock(t.Context(), "l")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return end
+	}
+	end := lock(a)
+	if got := s.Do("PTTL ado-port:test:lock:l"); got != ":-1" {
+		t.Errorf("the lock ends by itself: PTTL is %s", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Lock(ctx, "l"); !errors.Is(err, context.Canceled) || s.Do("EXISTS ado-port:test:lock:l") != ":1" {
+		t.Errorf("one that waits no more: %v", err)
+	}
+	s.Kill()
+	end()
+	s.Again()
+	end = lock(b) // while the other one lives
+	end()
+	if got := s.Do("EXISTS ado-port:test:lock:l"); got != ":0" {
+		t.Errorf("EXISTS is %s after the lock was given back", got)
+	}
+	lock(a)
+	a.stop()
+	lock(b)()
+}
+
 // A user who may do no more than the documentation asks for is enough.
 func TestUser(t *testing.T) {
 	t.Parallel()
@@ -248,21 +287,26 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// A log has the same entries in the same order for everybody, and a file in place of
-// old ones.
-func TestLog(t *testing.T) {
-	t.Parallel()
-	s := replicatest.Start(t)
+// newLeading is a member that leads.
+func newLeading(t *testing.T, s *replicatest.Server) *member {
+	t.Helper()
 	g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.URL()}, Name: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	leads := make(chan struct{})
 	g.Join(replica.Family{Name: replica.Leadership, Count: 1, Gained: func(int, *replica.Term) { close(leads) }, Lost: func(int) {}, Yield: func(int) {}})
-	stop := sync.OnceFunc(g.Start(t.Context()))
-	t.Cleanup(stop)
+	m := newMemberOf(t, g)
 	<-leads
-	l := g.Log("l")
+	return m
+}
+
+// A log has the same entries in the same order for everybody, and a file in place of
+// old ones.
+func TestLog(t *testing.T) {
+	t.Parallel()
+	m := newLeading(t, replicatest.Start(t))
+	l := m.Log("l")
 	for _, text := range []string{"a", "b", "c"} {
 		if err := l.Append(t.Context(), []byte(text)); err != nil {
 			t.Fatal(err)
@@ -286,7 +330,7 @@ func TestLog(t *testing.T) {
 	if err != nil || len(rest) != 2 || string(rest[0].Data) != "c" || rest[1].File != name {
 		t.Errorf("entries behind the file %v, %v", rest, err)
 	}
-	stop()
+	m.stop()
 	if _, err := l.Publish(t.Context(), strings.NewReader("x"), upTo); err == nil {
 		t.Error("one that does not lead publishes a file")
 	}
@@ -313,5 +357,41 @@ func TestCommonValue(t *testing.T) {
 	}
 	if err := g[0].Value("x").Set(t.Context(), []byte("b")); err == nil {
 		t.Error("one that is no member sets what only the leader may")
+	}
+}
+
+// A script whose answer was lost is run again by the client: a file is whole after that.
+func TestPublishTwice(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	m := newLeading(t, s)
+	m.Redis().AddHook(twice{})
+	l := m.Log("l")
+	name, err := l.Publish(t.Context(), strings.NewReader("text"), replica.Position{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if is, _, err := l.File(t.Context(), &file); err != nil || is != name || file.String() != "text" {
+		t.Errorf("File = %q, %v, %q", is, err, file.String())
+	}
+}
+
+// twice runs every script that succeeds again.
+type twice struct{}
+
+func (twice) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (twice) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
+}
+
+func (twice) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		err := next(ctx, cmd)
+		if err == nil && strings.HasPrefix(cmd.Name(), "eval") {
+			err = next(ctx, cmd)
+		}
+		return err
 	}
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,19 +17,19 @@ const (
 )
 
 // lock takes a lock that nobody has, or only somebody who is dead, or could not say
-// that it gave it back, or the same one whose answer was lost. Arguments: prefix,
-// lock, member, ms that an owner has to have left, what tells this one from others of
-// the member.
-var lock = goredis.NewScript(`
+// that it gave it back, or the same one whose answer was lost. It has no end of its own:
+// the owner's membership decides. Arguments: prefix, lock, member, ms that an owner has
+// to have left, what tells this one from others of the member.
+var lock = goredis.NewScript(Small + `
 local p, key = ARGV[1], ARGV[1]..'lock:'..ARGV[2]
 if redis.call('EXISTS', p..'member:'..ARGV[3]) == 0 then return 0 end
 local owner = redis.call('HGET', key, 'member')
 if owner and redis.call('HGET', key, 'by') ~= ARGV[5] and redis.call('PTTL', p..'member:'..owner) > tonumber(ARGV[4]) then return 0 end
 redis.call('HSET', key, 'member', ARGV[3], 'by', ARGV[5])
-redis.call('PEXPIRE', key, 120000)
+redis.call('PERSIST', key) -- earlier versions let it end by itself
 return 1`)
 
-var unlock = goredis.NewScript(`
+var unlock = goredis.NewScript(Small + `
 if redis.call('HGET', ARGV[1], 'by') == ARGV[2] then return redis.call('DEL', ARGV[1]) end
 return 0`)
 
@@ -41,15 +42,46 @@ func (g *Group) Lock(ctx context.Context, name string) (end func(), err error) {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
+			g.unlockLater(name, mine) // an answer may have been lost
 			return nil, context.Cause(ctx)
 		}
 		if g.locks(ctx, name, mine) {
 			return func() {
-				_ = unlock.Run(context.WithoutCancel(ctx), g.redis, nil, g.prefix+"lock:"+name, mine).Err() // else it ends with this member
+				if g.unlock(context.WithoutCancel(ctx), name, mine) != nil {
+					g.unlockLater(name, mine)
+				}
 			}, nil
 		}
 		timer.Reset(lockLook)
 	}
+}
+
+func (g *Group) unlock(ctx context.Context, name, mine string) error {
+	return unlock.Run(ctx, g.redis, nil, g.prefix+"lock:"+name, mine).Err()
+}
+
+// unlockLater has a lock given back as soon as Redis can be asked, or it ends with this
+// member.
+func (g *Group) unlockLater(name, mine string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unlocks[mine] = name
+}
+
+// unlockLeft gives back what could not be given back before.
+func (g *Group) unlockLeft(ctx context.Context) error {
+	g.mu.Lock()
+	left := maps.Clone(g.unlocks)
+	g.mu.Unlock()
+	for mine, name := range left {
+		if err := g.unlock(ctx, name, mine); err != nil {
+			return err
+		}
+		g.mu.Lock()
+		delete(g.unlocks, mine)
+		g.mu.Unlock()
+	}
+	return nil
 }
 
 // locks tries to have a lock.

@@ -74,6 +74,10 @@ const LogPage = 500
 // ErrLostData says that Redis has another epoch than at the last reading, or none yet.
 var ErrLostData = errors.New("redis has lost its data")
 
+// ErrDamaged is a file of the leader that nobody can read any more. The next one takes
+// its place.
+var ErrDamaged = errors.New("a file of the leader is damaged in Redis")
+
 // add adds an entry. Arguments: the log, the data.
 var add = goredis.NewScript(Small + `
 return redis.call('XADD', ARGV[1], '*', 'd', ARGV[2])`)
@@ -114,7 +118,7 @@ func (l *Log) Read(ctx context.Context, after Position) ([]Entry, error) {
 
 // publish names a file. Arguments: prefix, seat, member, log, name of the file,
 // pieces, the place up to which it stands for the entries.
-var publish = goredis.NewScript(`
+var publish = goredis.NewScript(Small + `
 local p, log = ARGV[1], ARGV[4]
 if redis.call('HGET', p..'seats', ARGV[2]) ~= ARGV[3] or redis.call('EXISTS', p..'member:'..ARGV[3]) == 0 then
   return redis.error_reply('FENCED the seat belongs to another process')
@@ -123,7 +127,7 @@ local old = redis.call('HMGET', log..':file', 'name', 'pieces')
 redis.call('HSET', log..':file', 'name', ARGV[5], 'pieces', ARGV[6], 'after', ARGV[7])
 redis.call('XADD', log, '*', 'f', ARGV[5])
 redis.call('XTRIM', log, 'MINID', ARGV[7])
-if old[1] then
+if old[1] and old[1] ~= ARGV[5] then
   for i = 0, tonumber(old[2]) - 1 do redis.call('UNLINK', log..':file:'..old[1]..':'..i) end
 end
 for i = 0, tonumber(ARGV[6]) - 1 do redis.call('PERSIST', log..':file:'..ARGV[5]..':'..i) end
@@ -174,26 +178,41 @@ func (l *Log) File(ctx context.Context, w io.Writer) (name string, upTo Position
 	}
 	text := func(i int) string { s, _ := is[i].(string); return s }
 	pieces, err := strconv.Atoi(text(1))
-	if err != nil {
-		return "", upTo, err
+	if err == nil {
+		upTo, err = ParsePosition(text(2))
 	}
-	if upTo, err = ParsePosition(text(2)); err != nil {
-		return "", upTo, err
+	if err != nil {
+		return "", upTo, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	for i := range pieces {
 		packed, err := l.g.redis.Get(ctx, l.piece(text(0), i)).Bytes()
+		if errors.Is(err, goredis.Nil) {
+			return "", upTo, l.missing(ctx, text(0), i, pieces)
+		}
 		if err != nil {
-			return "", upTo, fmt.Errorf("a file of the leader: %w", err) // replaced meanwhile: try again
+			return "", upTo, fmt.Errorf("a file of the leader: %w", err)
 		}
 		raw, err := s2.Decode(nil, packed)
 		if err != nil {
-			return "", upTo, fmt.Errorf("a file of the leader: %w", err)
+			return "", upTo, fmt.Errorf("%w: piece %d of %d: %w", ErrDamaged, i+1, pieces, err)
 		}
 		if _, err := w.Write(raw); err != nil {
 			return "", upTo, err
 		}
 	}
 	return text(0), upTo, nil
+}
+
+// missing says why a piece of a file is not there.
+func (l *Log) missing(ctx context.Context, name string, i, pieces int) error {
+	now, err := l.g.redis.HGet(ctx, l.name+":file", "name").Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return fmt.Errorf("a file of the leader: %w", err)
+	}
+	if now != name {
+		return errors.New("a file of the leader was replaced while it was read")
+	}
+	return fmt.Errorf("%w: piece %d of %d is missing", ErrDamaged, i+1, pieces)
 }
 
 // Len is how many entries there are.

@@ -215,6 +215,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.audit.Close(context.WithoutCancel(ctx))
 	s.Config.Ocean.Announce(ctx, s.Log, ocean.Start{
 		Build: s.Build, Organizations: azuredevops.Addresses(s.Organizations), Credential: s.Config.AzureDevOps.SignIn(), State: s.state, Address: s.server.Address(),
+		Shared: s.group != nil,
 	})
 	listen := &s.Config.Ocean.EventListener
 	once := listen.Type == ocean.ListenOnce
@@ -233,7 +234,11 @@ func (s *Service) Run(ctx context.Context) error {
 	parts.Go(func() { s.server.Serve(serving) })
 	parts.Go(func() { s.group.Watch(serving, func(n int) { azuredevops.Share(s.Organizations, n) }) })
 	setup := s.Config.Ocean.Setup(s.Source.Check, func(ctx context.Context) error { return azuredevops.Ask(ctx, s.Organizations) })
-	if err := s.group.Alone(ctx, "setup", func() error { return s.Port.SetupWhenReachable(ctx, setup, !once) }); err != nil || ctx.Err() != nil {
+	err := s.group.Alone(ctx, "setup", func() error { return s.Port.SetupWhenReachable(ctx, setup, !once) })
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // a stop is none
+	}
+	if err != nil {
 		return err
 	}
 	s.Source.Use(ctx, s.Port.Installed().Config)

@@ -120,6 +120,30 @@ func TestProcessesDecideAboutThemselves(t *testing.T) {
 	}
 }
 
+func TestNextResync(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		listener ocean.ListenerType
+		start    bool
+		shared   bool
+		want     string
+	}{
+		{"ONCE", true, false, "now"},
+		{"POLLING", true, false, "now"},
+		{"POLLING", true, true, "when it leads, unless another has led within the last minute and ended its resync"},
+		{"POLLING", false, true, "when Port asks"},
+		{"WEBHOOK", true, false, "now, if the last one has not ended; else when Port asks"},
+		{"WEBHOOK", true, true, "when it leads, if the last one has not ended; else when Port asks"},
+		{"WEBHOOKS_ONLY", true, true, "never"},
+	} {
+		var s ocean.Settings
+		s.EventListener.Type, s.EventListener.ResyncOnStart = tt.listener, tt.start
+		if got := s.NextResync(time.Now(), tt.shared); got != tt.want {
+			t.Errorf("NextResync of %s, at its start %v, shared %v = %q, want %q", tt.listener, tt.start, tt.shared, got, tt.want)
+		}
+	}
+}
+
 func TestListenerRoles(t *testing.T) {
 	t.Parallel()
 	yes, no := true, false

@@ -16,13 +16,14 @@ type Start struct {
 	Credential    string // how it signs in to them
 	State         string // the state directory; empty: none
 	Address       string // on which it listens; empty: none
+	Shared        bool   // it is one of several processes
 }
 
 // Announce says in one line what a service is and does, and what it was asked for in
 // vain.
 func (s *Settings) Announce(ctx context.Context, log *slog.Logger, st Start) {
 	log.InfoContext(ctx, "service starts", "version", st.Build.Version, "commit", st.Build.Commit, "organizations", strings.Join(st.Organizations, " "),
-		"credential", st.Credential, "listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now()),
+		"credential", st.Credential, "listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now(), st.Shared),
 		"state_directory", cmp.Or(st.State, "none, everything is kept in memory"), "address", st.Address, "base_url", s.BaseURL,
 		"default_resources", cmp.Or(s.DefaultResources, "corrected for a new installation, else compatible"), "off", strings.Join(s.Off(), "; "))
 	if s.EventListener.Type == ListenActionsOnly && !s.RunsActions() {
@@ -36,10 +37,15 @@ func (s *Settings) Stopping(ctx context.Context, log *slog.Logger, work ...strin
 	log.InfoContext(ctx, "stopping", "finishing", cmp.Or(strings.Join(work, " and "), "nothing"), "within", s.ShutdownWait)
 }
 
-// NextResync says when the first resync of the process runs.
-func (s *Settings) NextResync(now time.Time) string {
+// NextResync says when the first resync of the process runs. Of several only the one
+// that leads has any, and it goes on where the one before it ended.
+func (s *Settings) NextResync(now time.Time, shared bool) string {
 	l := &s.EventListener
 	switch {
+	case shared && l.Begins(true):
+		return "when it leads, unless another has led within the last minute and ended its resync"
+	case shared && l.Begins(false):
+		return "when it leads, if the last one has not ended; else when Port asks"
 	case l.Type == ListenOnce, l.Begins(true):
 		return "now"
 	case !l.Resyncs():

@@ -46,6 +46,7 @@ type Book struct {
 	}
 	at     replica.Position
 	name   string // of the file, in the log
+	broken error  // why what others found before a place of the log cannot be known: their file is damaged
 	synced bool   // the log has been read to its end once
 	own    bool   // what lies in dir is from a time when this process was alone
 }

@@ -123,11 +123,12 @@ func (b *Book) syncNow(ctx context.Context) error {
 	return b.sync(ctx)
 }
 
-// sync reads the log to its end. The caller holds logMu.
+// sync reads the log to its end, also behind a file that is damaged, which is an error
+// until there is another one. The caller holds logMu.
 func (b *Book) sync(ctx context.Context) error {
 	if b.fresh() {
-		if err := b.fetch(ctx); err != nil {
-			return err
+		if err := b.take(ctx); err != nil {
+			return fmt.Errorf("book of origins: %w", err)
 		}
 	}
 	for {
@@ -144,10 +145,12 @@ func (b *Book) sync(ctx context.Context) error {
 			}
 		}
 		if len(list) < replica.LogPage {
-			if b.synced {
-				return nil
+			if !b.synced {
+				if err := b.begin(); err != nil {
+					return err
+				}
 			}
-			return b.begin()
+			return b.broken
 		}
 	}
 }
@@ -177,7 +180,7 @@ func (b *Book) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closeFile()
-	b.name, b.synced, b.at = "", false, replica.Position{}
+	b.name, b.broken, b.synced, b.at = "", nil, false, replica.Position{}
 	b.live, b.found = map[catalog.Key]change{}, map[uint64][]catalog.Key{}
 }
 
@@ -185,8 +188,11 @@ func (b *Book) forget() {
 func (b *Book) apply(ctx context.Context, e *replica.Entry) error {
 	if e.File != "" {
 		if e.File != b.name {
-			if err := b.fetch(ctx); err != nil {
+			if err := b.take(ctx); err != nil {
 				return err
+			}
+			if b.name == "" && b.dir != "" && b.broken == nil {
+				b.breaks(fmt.Errorf("%w: %s is not named any more", replica.ErrDamaged, e.File))
 			}
 		}
 		b.at = later(b.at, e.At)
@@ -207,6 +213,29 @@ func later(a, b replica.Position) replica.Position {
 		return b
 	}
 	return a
+}
+
+// take is fetch, and where the file is damaged nothing is known from then on.
+func (b *Book) take(ctx context.Context) error {
+	err := b.fetch(ctx)
+	if errors.Is(err, replica.ErrDamaged) {
+		b.breaks(err)
+		return nil
+	}
+	if err == nil {
+		b.broken = nil
+	}
+	return err
+}
+
+// breaks notes that origins are missing until a resync that reads everything has left
+// another file. What live events have found stays.
+func (b *Book) breaks(why error) {
+	b.broken = fmt.Errorf("book of origins: %w; live events wait for the next resync that reads everything", why)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closeFile()
+	b.name, b.lost = "", true
 }
 
 // fetch takes over the file that counts now, and drops the changes it stands for.
@@ -247,11 +276,12 @@ func (b *Book) fetch(ctx context.Context) error {
 }
 
 // turnShared is Turn for several processes. Nothing else makes a file meanwhile, which
-// would be taken for that of the resync.
+// would be taken for that of the resync. Where the file before is damaged commit refuses,
+// unless everything was read.
 func (b *Book) turnShared(ctx context.Context, since time.Time, commit func() error) error {
 	b.logMu.Lock()
 	defer b.logMu.Unlock()
-	if err := b.sync(ctx); err != nil {
+	if err := b.sync(ctx); err != nil && !errors.Is(err, replica.ErrDamaged) {
 		return err
 	}
 	if err := commit(); err != nil {
@@ -286,7 +316,7 @@ func (b *Book) publish(ctx context.Context, since time.Time) error {
 	}
 	b.dropOld()
 	b.turn(func(c *change) bool { return c.pos.After(upTo) })
-	b.name = name
+	b.name, b.broken = name, nil
 	if err := b.openFile(); err != nil {
 		b.lost = true
 		return err

@@ -1,6 +1,7 @@
 package origins
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -153,6 +154,55 @@ func TestSharedBookInAResync(t *testing.T) {
 			}
 			if found, err := x.OfEntity(here.Entity()); err != nil || len(found) != 2 {
 				t.Errorf("known is %v, %v", found, err)
+			}
+		}
+	}
+}
+
+// A file that is missing in Redis, or a piece of it, is an error until a resync that reads
+// everything has made another one. What live events found since that began stays.
+func TestSharedBookDamaged(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	dir := t.TempDir()
+	writeOrigins(t, dir, never, originOf("repository", "p1", "r1"))
+	a, _ := sharer(t, s, dir)
+	a.Prepare(t.Context())
+	for _, missing := range []string{":" + a.name + ":0", ""} {
+		s.Do("DEL ado-port:test:log:origins:file" + missing)
+		next := t.TempDir() // of a leader that has nothing
+		b := Share(next, a.shared, slog.New(slog.DiscardHandler))
+		if err := b.Note(t.Context(), []Origin{originOf("repository", "p1", "before")}, nil); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := b.Sync(t.Context()); !errors.Is(err, replica.ErrDamaged) || b.Known() {
+				t.Errorf("without %q Sync = %v, known %v", missing, err, b.Known())
+			}
+		}
+		began := time.Now()
+		if err := b.Note(t.Context(), []Origin{originOf("repository", "p1", "since")}, nil); err != nil {
+			t.Fatal(err)
+		}
+		resync := func(all bool) error {
+			w := NewWriter(next, slog.New(slog.DiscardHandler))
+			w.With(b)
+			w.Add(originOf("repository", "p1", "r2"))
+			return b.Turn(t.Context(), began, func() error { return w.Commit(all, never) })
+		}
+		if err := resync(false); err == nil || b.Known() {
+			t.Errorf("a resync that has not read everything: %v, known %v", err, b.Known())
+		}
+		if err := resync(true); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range []*Book{b, a, Share(t.TempDir(), a.shared, slog.New(slog.DiscardHandler))} {
+			if err := x.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			found, err := x.Of("repository", part("p1", ""))
+			if got := names(t, found, err); got != "r2 since" || !x.Known() {
+				t.Errorf("after the resync %q is known (%v)", got, x.Known())
 			}
 		}
 	}
