@@ -236,7 +236,7 @@ func (s *Service) Run(ctx context.Context) error {
 	setup := s.Config.Ocean.Setup(s.Source.Check, func(ctx context.Context) error { return azuredevops.Ask(ctx, s.Organizations) })
 	err := s.group.Alone(ctx, "setup", func() error { return s.Port.SetupWhenReachable(ctx, setup, !once) })
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // a stop is none
+		return nil
 	}
 	if err != nil {
 		return err
