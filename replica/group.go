@@ -137,6 +137,16 @@ func (silence) Printf(context.Context, string, ...any) {}
 // Redis is the client, for those who keep something there below Prefix.
 func (g *Group) Redis() *goredis.Client { return g.redis }
 
+// Address is that of Redis, for people, without user and password; empty for a process
+// that is alone.
+func (g *Group) Address() string {
+	if g == nil {
+		return ""
+	}
+	opt := g.redis.Options()
+	return fmt.Sprintf("%s/%d", opt.Addr, opt.DB)
+}
+
 // Prefix is what all keys begin with.
 func (g *Group) Prefix() string { return g.prefix }
 
@@ -328,7 +338,7 @@ func (g *Group) note(ctx context.Context, v *view, epoch string, took time.Durat
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.failing != nil {
-		g.cfg.Log.InfoContext(ctx, "redis can be used", "members", len(v.members))
+		g.cfg.Log.InfoContext(ctx, "redis can be used", "redis", g.Address())
 		g.failing, g.since = nil, time.Now()
 	}
 	g.leads = ""
@@ -393,6 +403,7 @@ func (g *Group) join(ctx context.Context) (*Term, error) {
 		return nil, err
 	}
 	t.renew(begun)
+	g.cfg.Log.InfoContext(ctx, "this process shares the work with others", "name", shown(t.name))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.term, g.last = t, t.name

@@ -215,7 +215,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.audit.Close(context.WithoutCancel(ctx))
 	s.Config.Ocean.Announce(ctx, s.Log, ocean.Start{
 		Build: s.Build, Organizations: azuredevops.Addresses(s.Organizations), Credential: s.Config.AzureDevOps.SignIn(), State: s.state, Address: s.server.Address(),
-		Shared: s.group != nil,
+		Redis: s.group.Address(),
 	})
 	listen := &s.Config.Ocean.EventListener
 	once := listen.Type == ocean.ListenOnce

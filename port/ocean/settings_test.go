@@ -142,6 +142,10 @@ func TestNextResync(t *testing.T) {
 			t.Errorf("NextResync of %s, at its start %v, shared %v = %q, want %q", tt.listener, tt.start, tt.shared, got, tt.want)
 		}
 	}
+	events := ocean.Settings{EventListener: ocean.EventListener{Type: ocean.ListenOnce}, OnceEventsOnly: true}
+	if got := events.NextResync(time.Now(), false); !strings.HasPrefix(got, "only if the events") {
+		t.Errorf("NextResync of a run of events = %q", got)
+	}
 }
 
 func TestListenerRoles(t *testing.T) {

@@ -16,15 +16,16 @@ type Start struct {
 	Credential    string // how it signs in to them
 	State         string // the state directory; empty: none
 	Address       string // on which it listens; empty: none
-	Shared        bool   // it is one of several processes
+	Redis         string // that several processes share; empty: it is alone
 }
 
 // Announce says in one line what a service is and does, and what it was asked for in
 // vain.
 func (s *Settings) Announce(ctx context.Context, log *slog.Logger, st Start) {
 	log.InfoContext(ctx, "service starts", "version", st.Build.Version, "commit", st.Build.Commit, "organizations", strings.Join(st.Organizations, " "),
-		"credential", st.Credential, "listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now(), st.Shared),
+		"credential", st.Credential, "listener", string(s.EventListener.Type), "next_resync", s.NextResync(time.Now(), st.Redis != ""),
 		"state_directory", cmp.Or(st.State, "none, everything is kept in memory"), "address", st.Address, "base_url", s.BaseURL,
+		"storage_queue", s.StorageQueue.URL, "shared_queue", st.Redis,
 		"default_resources", cmp.Or(s.DefaultResources, "corrected for a new installation, else compatible"), "off", strings.Join(s.Off(), "; "))
 	if s.EventListener.Type == ListenActionsOnly && !s.RunsActions() {
 		log.WarnContext(ctx, "this process does nothing: its listener is ACTIONS_ONLY, and self-service actions are switched off")
@@ -42,6 +43,8 @@ func (s *Settings) Stopping(ctx context.Context, log *slog.Logger, work ...strin
 func (s *Settings) NextResync(now time.Time, shared bool) string {
 	l := &s.EventListener
 	switch {
+	case s.EventsOnly():
+		return "only if the events since the last run do not tell everything"
 	case shared && l.Begins(true):
 		return "when it leads, unless another has led within the last minute and ended its resync"
 	case shared && l.Begins(false):
