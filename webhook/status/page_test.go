@@ -137,6 +137,7 @@ func TestShared(t *testing.T) {
 	const url = `"url":"https://acme.queue.core.windows.net/hooks"`
 	for name, tt := range map[string]struct {
 		replica, storage, queue string
+		hooks                   string
 		want                    map[string]string // by section
 		lacks                   string            // nowhere on the page
 		problem                 bool
@@ -154,7 +155,12 @@ func TestShared(t *testing.T) {
 			replica: `{"usable":true,"name":"a/1","leads":"b/2","members":2}`, queue: `{"kind":"redis","usable":true}`,
 			// That it was away is old news: it is not asked any more.
 			storage: `{` + url + `,"activity":"not reading","state":"unreachable"}`,
-			want:    map[string]string{"replica": "b/2 leads.", "storage-queue": "Queue read by the one that leads"},
+			hooks:   `[{"organization":"https://dev.azure.com/acme","subscriptions":{}}]`,
+			want: map[string]string{
+				"replica": "b/2 leads.", "storage-queue": "Queue read by the one that leads",
+				"resyncs": "the process that leads runs them", "kinds": "the process that leads runs them", "hooks": "The process that leads looks after them.",
+			},
+			lacks: "no resync yet",
 		},
 		"what nobody knows": {
 			replica: `{"usable":true,"members":2}`, queue: `{"kind":"redis","usable":true}`,
@@ -182,7 +188,7 @@ func TestShared(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			more := status.Sections{}
-			for name, text := range map[string]string{"replica": tt.replica, "storageQueue": tt.storage, "queue": tt.queue} {
+			for name, text := range map[string]string{"replica": tt.replica, "storageQueue": tt.storage, "queue": tt.queue, "hooks": tt.hooks} {
 				if text != "" {
 					more[name] = func() any { return json.RawMessage(text) }
 				}

@@ -157,7 +157,7 @@ func (v *view) showRunning(m *markup, r *running) {
 func (v *view) showResyncs(m *markup) {
 	m.section("resyncs", wide, "Last resyncs", func() {
 		if len(v.Resync.Recent) == 0 {
-			m.putf("<p>None has ended yet.</p>")
+			m.putf("<p>%s</p>", v.noResync())
 			return
 		}
 		line := v.Timeline()
@@ -181,6 +181,14 @@ func (v *view) showResyncs(m *markup) {
 	})
 }
 
+// noResync is why there is none to show.
+func (v *view) noResync() string {
+	if v.follows() {
+		return "None has ended here: the process that leads runs them, and its page shows them."
+	}
+	return "None has ended yet."
+}
+
 // replayed says that a changed mapping was applied to what had been read before.
 func (e *ended) replayed() string {
 	if e.RecordsOf.IsZero() {
@@ -197,7 +205,7 @@ func (v *view) showKinds(m *markup) {
 	m.section("kinds", wide, "Kinds in the last full resync", func() {
 		r := v.Resync.Last
 		if r == nil {
-			m.putf("<p>None has ended yet.</p>")
+			m.putf("<p>%s</p>", v.noResync())
 			return
 		}
 		m.putf("<p>%s records listed, %s entities written, %s deleted, %s calls to Azure DevOps, %s to Port", r.Total.Listed, r.Total.Written, r.Total.Deleted, r.Calls, r.PortCalls)

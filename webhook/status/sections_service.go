@@ -87,6 +87,9 @@ func (v *view) showHooks(m *markup) {
 		for i := range v.Hooks {
 			h := &v.Hooks[i]
 			looked := "Not looked after yet."
+			if v.follows() {
+				looked = "The process that leads looks after them."
+			}
 			if !h.Looked.IsZero() {
 				looked = "Looked after " + ago(v.Now, h.Looked) + "."
 			}
@@ -162,7 +165,7 @@ func (v *view) showStorage(m *markup) {
 		m.putf("<p><code>%s</code></p>\n<dl class=\"figures\">\n", s.URL)
 		state := literal("can be read")
 		switch {
-		case s.Activity == notReading && v.Replica != nil && !v.Replica.Leader:
+		case s.Activity == notReading && v.follows():
 			state = "read by the one that leads"
 		case s.Activity == notReading, s.State == "not asked":
 			state = "not read yet"

@@ -313,6 +313,10 @@ func (v *view) Problems() (out []problem) {
 // clock is a time of today for people.
 func clock(t time.Time) string { return t.UTC().Format(time.TimeOnly + " UTC") }
 
+// follows says that another process runs resyncs and looks after the subscriptions, so
+// that its page has them.
+func (v *view) follows() bool { return v.Replica != nil && !v.Replica.Leader }
+
 // State is the page in a word or two, for its title.
 func (v *view) State() string {
 	switch {
@@ -320,6 +324,8 @@ func (v *view) State() string {
 		return "needs attention"
 	case v.Resync.Running != nil:
 		return "resync runs"
+	case v.Resync.Last == nil && v.follows():
+		return "another process leads"
 	case v.Resync.Last == nil:
 		return "no resync yet"
 	}
