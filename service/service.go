@@ -156,7 +156,7 @@ func (s *Service) newGroup() (*replica.Group, error) {
 		return nil, nil //nolint:nilnil // none is a good answer
 	}
 	rc := s.replicaConfig()
-	rc.Lost, rc.Directory, rc.Log, rc.Registry = s.missed, s.state, s.component("replica"), s.metrics
+	rc.Lost, rc.Directory, rc.Log, rc.Registry = func() { s.leader.AskLost(listener.CauseMissed) }, s.state, s.component("replica"), s.metrics
 	return replica.New(rc)
 }
 
@@ -236,7 +236,7 @@ func (s *Service) Run(ctx context.Context) error {
 	setup := s.Config.Ocean.Setup(s.Source.Check, func(ctx context.Context) error { return azuredevops.Ask(ctx, s.Organizations) })
 	err := s.group.Alone(ctx, "setup", func() error { return s.Port.SetupWhenReachable(ctx, setup, !once) })
 	if ctx.Err() != nil {
-		return nil
+		return nil // a stop is none
 	}
 	if err != nil {
 		return err
@@ -267,7 +267,7 @@ func (s *Service) lead(ctx context.Context, turn leader.Turn) error {
 	}
 	listen := &s.Config.Ocean.EventListener
 	begins, since := listen.After(s.Port.Installed().Resynced())
-	begins, since = turn.Begins(begins), turn.Since(since)
+	begins, since = turn.Begins(begins) || turn.Asked, turn.Since(since)
 	if s.follow != nil {
 		parts.Go(func() {
 			s.runner.Prepare(serving, begins)
@@ -281,7 +281,7 @@ func (s *Service) lead(ctx context.Context, turn leader.Turn) error {
 	parts.Go(func() { s.queue.Run(serving) })
 	lc := listener.Config{
 		Resync: s.leader.Noted(full), Asked: s.runner.Reconsider,
-		Wake: s.woken, Interval: listen.Interval, OnStart: begins, Since: since, Schedule: s.planned, Log: s.component("listener"),
+		Wake: s.woken, Interval: listen.Interval, OnStart: begins && !turn.Asked, Since: since, Schedule: s.planned, Log: s.component("listener"),
 	}
 	if listen.Listens() {
 		lc.Requested = s.Port.ResyncRequest

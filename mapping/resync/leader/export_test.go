@@ -25,3 +25,6 @@ var ErrSeat = errSeat
 
 // Shorten is what Tend does, with a log that has any touches.
 func (t *Touches) Shorten(ctx context.Context) error { return t.tend(ctx, 0) }
+
+// TellLost brings to Redis what AskLost has noted.
+func (l *Leader) TellLost(ctx context.Context) error { return l.tellLost(ctx) }

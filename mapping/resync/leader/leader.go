@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -33,21 +34,27 @@ type Config struct {
 
 // A Leader knows whether this process leads. Safe for concurrent use.
 type Leader struct {
-	cfg    Config
-	open   chan struct{} // closed when events may be handled
-	opened sync.Once
-	asked  chan string
+	cfg     Config
+	open    chan struct{} // closed when events may be handled
+	opened  sync.Once
+	asked   chan string
+	lacks   chan struct{}          // there is something in missing
+	missing atomic.Pointer[string] // what is to be asked for because Redis has lost its data
 
 	terms chan *replica.Term // buffered: the seat was gained
 
 	mu   sync.Mutex
 	held *replica.Term           // of the seat; nil: another process has it, or nobody
 	end  context.CancelCauseFunc // of the turn that goes on
+
+	asks  sync.Mutex // held by who reads or removes what is asked for; taken before any of the Group's
+	woken string     // what was asked for, and waits for its resync
 }
 
 // A Turn is what somebody who begins to lead has to know.
 type Turn struct {
 	First bool      // nobody has led before, or not for a while
+	Asked bool      // somebody has asked for a resync, which Wake brings
 	Left  bool      // a resync was under way when the leader before ended
 	Began time.Time // when the last resync began; zero: not known
 }
@@ -81,7 +88,7 @@ var errSeat = errors.New("another process leads")
 // New makes a Leader; it dials nothing.
 func New(cfg Config) *Leader {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
-	l := &Leader{cfg: cfg, open: make(chan struct{}), asked: make(chan string, 1), terms: make(chan *replica.Term, 1)}
+	l := &Leader{cfg: cfg, open: make(chan struct{}), asked: make(chan string, 1), lacks: make(chan struct{}, 1), terms: make(chan *replica.Term, 1)}
 	if cfg.Group != nil {
 		cfg.Group.Join(replica.Family{Name: replica.Leadership, Count: 1, Life: life, Gained: l.gained, Lost: l.lost, Yield: func(int) {}})
 	}
@@ -199,8 +206,18 @@ func (l *Leader) turn(ctx context.Context) (Turn, error) {
 	if err != nil {
 		return Turn{}, err
 	}
+	if err := l.tellLost(ctx); err != nil {
+		return Turn{}, err
+	}
+	l.asks.Lock()
+	defer l.asks.Unlock()
+	l.woken = ""
+	asked, err := r.Exists(ctx, p+"leader:asked").Result()
+	if err != nil {
+		return Turn{}, err
+	}
 	n, err := l.note(ctx)
-	return Turn{First: alive == 0, Left: n.Running, Began: n.Began}, err
+	return Turn{First: alive == 0, Asked: asked == 1, Left: n.Running, Began: n.Began}, err
 }
 
 func (l *Leader) note(ctx context.Context) (n note, err error) {
@@ -216,14 +233,23 @@ func (l *Leader) serve(ctx context.Context) {
 	r, p := l.cfg.Group.Redis(), l.cfg.Group.Prefix()
 	for ctx.Err() == nil {
 		_ = r.Set(ctx, p+"leader:alive", "1", absence).Err() // again in a moment
-		cause, err := r.GetDel(ctx, p+"leader:asked").Result()
-		if err == nil && cause != "" {
-			l.cfg.Wake(cause)
-		} else if err != nil && !errors.Is(err, goredis.Nil) && ctx.Err() == nil {
+		if err := l.serveAsked(ctx); err != nil && !errors.Is(err, goredis.Nil) && ctx.Err() == nil {
 			l.cfg.Log.DebugContext(ctx, "what other processes ask for is not known", "err", err)
 		}
 		pause(ctx, look)
 	}
+}
+
+// serveAsked wakes for what is asked for. It stays in Redis until its resync has begun.
+func (l *Leader) serveAsked(ctx context.Context) error {
+	l.asks.Lock()
+	defer l.asks.Unlock()
+	cause, err := l.cfg.Group.Redis().Get(ctx, l.cfg.Group.Prefix()+"leader:asked").Result()
+	if err == nil && cause != "" && cause != l.woken {
+		l.woken = cause
+		l.cfg.Wake(cause)
+	}
+	return err
 }
 
 // Ask asks for a resync, of whoever leads. It does not wait.
@@ -238,12 +264,52 @@ func (l *Leader) Ask(cause string) {
 	}
 }
 
+// AskLost is Ask because Redis has lost its data. Every process finds that, and one
+// resync is enough. It does not wait.
+func (l *Leader) AskLost(cause string) {
+	if l.cfg.Group == nil {
+		return
+	}
+	l.missing.Store(&cause)
+	select {
+	case l.lacks <- struct{}{}:
+	default:
+	}
+}
+
+// askLost asks for a resync unless that was done already since the data was lost.
+// Arguments: prefix, cause.
+var askLost = goredis.NewScript(`
+local p, epoch = ARGV[1], redis.call('GET', ARGV[1]..'epoch')
+if epoch and redis.call('GET', p..'leader:lost') == epoch then return 0 end
+if epoch then redis.call('SET', p..'leader:lost', epoch) end
+redis.call('SET', p..'leader:asked', ARGV[2])
+return 1`)
+
+// tellLost brings to Redis what AskLost has noted.
+func (l *Leader) tellLost(ctx context.Context) error {
+	cause := l.missing.Load()
+	if cause == nil {
+		return nil
+	}
+	err := askLost.Run(ctx, l.cfg.Group.Redis(), nil, l.cfg.Group.Prefix(), *cause).Err()
+	if err == nil {
+		l.missing.CompareAndSwap(cause, nil)
+	}
+	return err
+}
+
 // forward brings what this process asks for to the leader.
 func (l *Leader) forward(ctx context.Context) {
+	r, p := l.cfg.Group.Redis(), l.cfg.Group.Prefix()
 	for {
 		select {
 		case cause := <-l.asked:
-			for l.cfg.Group.Redis().Set(ctx, l.cfg.Group.Prefix()+"leader:asked", cause, 0).Err() != nil && ctx.Err() == nil {
+			for r.Set(ctx, p+"leader:asked", cause, 0).Err() != nil && ctx.Err() == nil {
+				pause(ctx, askAgain)
+			}
+		case <-l.lacks:
+			for l.tellLost(ctx) != nil && ctx.Err() == nil {
 				pause(ctx, askAgain)
 			}
 		case <-ctx.Done():
@@ -259,7 +325,7 @@ func (l *Leader) Noted(resync func(ctx context.Context, cause string) error) fun
 	}
 	return func(ctx context.Context, cause string) error {
 		began := time.Now()
-		l.keep(ctx, note{Began: began, Running: true})
+		l.begins(ctx, note{Began: began, Running: true}, cause)
 		err := resync(ctx, cause)
 		if ctx.Err() == nil {
 			l.keep(ctx, note{Began: began})
@@ -268,7 +334,24 @@ func (l *Leader) Noted(resync func(ctx context.Context, cause string) error) fun
 	}
 }
 
-func (l *Leader) keep(ctx context.Context, n note) {
+// answered removes what was asked for, if it still is that. Arguments: key, cause.
+var answered = goredis.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`)
+
+// begins notes that a resync begins, and then that nobody need ask for it any more.
+// What is still there after that is served by another one: twice is better than never.
+func (l *Leader) begins(ctx context.Context, n note, cause string) {
+	l.asks.Lock()
+	defer l.asks.Unlock()
+	if l.keep(ctx, n) {
+		_ = answered.Run(ctx, l.cfg.Group.Redis(), []string{l.cfg.Group.Prefix() + "leader:asked"}, cause).Err() // again, then
+	}
+	l.woken = ""
+}
+
+// keep reports whether the next leader will know.
+func (l *Leader) keep(ctx context.Context, n note) bool {
 	text, err := json.Marshal(n)
 	if err == nil {
 		err = l.cfg.Group.Value("resync").Set(ctx, text)
@@ -276,6 +359,7 @@ func (l *Leader) keep(ctx context.Context, n note) {
 	if err != nil {
 		l.cfg.Log.WarnContext(ctx, "another leader will not know how far resyncs are", "err", err)
 	}
+	return err == nil
 }
 
 // Open says that events may be handled, here and in other processes: what came from

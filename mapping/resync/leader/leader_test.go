@@ -30,11 +30,12 @@ type turn struct {
 
 func start(t *testing.T, s *replicatest.Server) *process {
 	t.Helper()
-	g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.URL()}, Name: "test"})
+	p := &process{turns: make(chan turn), woken: make(chan string, 10)}
+	g, err := replica.New(replica.Config{Settings: replica.Settings{URL: s.URL()}, Name: "test", Lost: func() { p.AskLost("lost") }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{group: g, turns: make(chan turn), woken: make(chan string, 10)}
+	p.group = g
 	p.Leader = leader.New(leader.Config{Group: g, Wake: func(cause string) { p.woken <- cause }})
 	stop := g.Start(t.Context())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -97,6 +98,77 @@ func TestTakeover(t *testing.T) {
 	b.die()
 	if last := <-c.turns; last.Left || last.Begins(true) {
 		t.Errorf("the last turn is %+v", last.Turn)
+	}
+}
+
+// What is asked for stays until a resync because of it has begun, also when another
+// process leads by then.
+func TestAskedStays(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a := start(t, s)
+	<-a.turns
+	b := start(t, s)
+	b.Ask("POST /resync")
+	<-a.woken
+	a.die()
+	next := <-b.turns
+	if cause := <-b.woken; !next.Asked || next.First || cause != "POST /resync" {
+		t.Errorf("the next turn is %+v, woken because of %q", next.Turn, cause)
+	}
+	for _, cause := range []string{"schedule", "POST /resync"} {
+		want := ":1"
+		if cause != "schedule" {
+			<-b.woken // again
+			want = ":0"
+		}
+		err := b.Noted(func(context.Context, string) error {
+			if got := s.Do("EXISTS ado-port:test:leader:asked"); got != want {
+				t.Errorf("while a resync because of %q runs EXISTS is %s, want %s", cause, got, want)
+			}
+			return nil
+		})(next.ctx, cause)
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// After Redis has lost its data one resync runs, whoever finds that and when.
+func TestLostData(t *testing.T) {
+	t.Parallel()
+	s := replicatest.Start(t)
+	a := start(t, s)
+	<-a.turns
+	b := start(t, s)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for b.group.Status().Members != 2 { // so that it knows what it loses
+		<-tick.C
+	}
+	s.Do("FLUSHALL")
+	var leads *process
+	var at turn
+	select {
+	case at = <-a.turns:
+		leads = a
+	case at = <-b.turns:
+		leads = b
+	}
+	if cause := <-leads.woken; !at.Asked || cause != "lost" {
+		t.Errorf("the turn is %+v, woken because of %q", at.Turn, cause)
+	}
+	if err := leads.Noted(func(context.Context, string) error { return nil })(at.ctx, "lost"); err != nil {
+		t.Error(err)
+	}
+	for _, p := range []*process{a, b} {
+		p.AskLost("lost")
+		if err := p.TellLost(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.Do("EXISTS ado-port:test:leader:asked"); got != ":0" {
+		t.Errorf("another resync is asked for: EXISTS is %s", got)
 	}
 }
 
