@@ -191,16 +191,19 @@ func (c *Clients) ProveQueue(ctx context.Context) (other bool, err error) {
 	return q.Prove(ctx)
 }
 
+// replicaConfig is what several processes share: nothing where each is alone, and of a run
+// that ends, which uses what is in its directory.
 func (c *Clients) replicaConfig() replica.Config {
 	i := &c.Config.Ocean.Integration
-	return replica.Config{Settings: c.Config.Shared, Name: i.Type + "/" + i.Identifier, Trust: c.Network.ThirdPartyTLS}
+	rc := replica.Config{Settings: c.Config.Shared, Name: i.Type + "/" + i.Identifier, Trust: c.Network.ThirdPartyTLS}
+	if c.Config.Ocean.EventListener.Type == ocean.ListenOnce {
+		rc.Settings = replica.Settings{}
+	}
+	return rc
 }
 
 // ProveSharedQueue has the Redis that several processes share do what they need of it; nil
 // where a service would use none.
 func (c *Clients) ProveSharedQueue(ctx context.Context) (*replica.Proof, error) {
-	if c.Config.Ocean.EventListener.Type == ocean.ListenOnce {
-		return nil, nil //nolint:nilnil // none is a good answer
-	}
 	return replica.Prove(ctx, c.replicaConfig())
 }

@@ -152,9 +152,6 @@ func (s *Service) storedWithin(age time.Duration) time.Duration {
 
 // newGroup makes what several processes share; nil for one that is alone, or ends.
 func (s *Service) newGroup() (*replica.Group, error) {
-	if s.Config.Ocean.EventListener.Type == ocean.ListenOnce {
-		return nil, nil //nolint:nilnil // none is a good answer
-	}
 	rc := s.replicaConfig()
 	rc.Lost, rc.Directory, rc.Log, rc.Registry = func() { s.leader.AskLost(listener.CauseMissed) }, s.state, s.component("replica"), s.metrics
 	return replica.New(rc)

@@ -106,13 +106,6 @@ type queueCollector struct {
 	last *Backlog
 }
 
-func toMove(q Queue) float64 {
-	if q.ToMove == nil {
-		return 0
-	}
-	return float64(q.ToMove.Deliveries + q.ToMove.DeadLetters)
-}
-
 type queueGauge struct {
 	desc *prometheus.Desc
 	of   func(Queue) float64
@@ -149,6 +142,13 @@ func truth(is bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+func toMove(q Queue) float64 {
+	if q.ToMove == nil {
+		return 0
+	}
+	return float64(q.ToMove.Deliveries + q.ToMove.DeadLetters)
 }
 
 // Describe implements prometheus.Collector.

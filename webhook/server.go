@@ -318,8 +318,8 @@ func within(d time.Duration, done <-chan struct{}) bool {
 }
 
 // unready is why this process should get no deliveries; "" when it should. Anybody can
-// ask, so it names no file and no address. While another process has the directory, one
-// that handles no deliveries lacks nothing.
+// ask, so it names no file and no address. While another process has the directory it is
+// ready: a rolling update ends that one only then, and if it does not end this one does.
 func (s *Server) unready() string {
 	select {
 	case <-s.looked:
@@ -331,7 +331,7 @@ func (s *Server) unready() string {
 	}
 	sp, err := s.store()
 	switch {
-	case err != nil && s.cfg.Handler == nil && !errors.Is(err, errDirectory):
+	case errors.Is(err, spool.ErrLocked), errors.Is(err, errNotOpen):
 		return ""
 	case err != nil:
 		return err.Error()

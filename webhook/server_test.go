@@ -344,10 +344,11 @@ func TestPredecessor(t *testing.T) {
 		go func() { done <- s.Run(ctx) }()
 		s.Start()
 		time.Sleep(10 * time.Second) // the fake clock
-		const want = `{"status":"unhealthy","check":"ready","reason":"the directory of the spool belongs to another process"}`
-		hook, ready := send(s, event(1, 1)), do(s, "GET", "/health/ready", "")
-		if hook != 503 || ready.Code != 503 || strings.TrimSpace(ready.Body.String()) != want || !strings.Contains(want, s.Queue().Error) {
-			t.Errorf("hook %d, ready %d %s, queue %+v", hook, ready.Code, ready.Body, s.Queue())
+		if hook, ready := send(s, event(1, 1)), do(s, "GET", "/health/ready", "").Code; hook != 503 || ready != 200 || !s.Stats().Waiting {
+			t.Errorf("hook %d, ready %d; want 503, and 200 or the first one never ends", hook, ready)
+		}
+		if got := s.Queue().Error; !strings.Contains(got, "belongs to another process") {
+			t.Errorf("the queue says %q", got)
 		}
 		if err := first.Close(); err != nil {
 			t.Fatal(err)
@@ -355,39 +356,8 @@ func TestPredecessor(t *testing.T) {
 		if got := <-keys; got != "left behind" {
 			t.Errorf("handled %q", got)
 		}
-		if ready := do(s, "GET", "/health/ready", ""); ready.Code != 200 {
-			t.Errorf("afterwards: ready %d %s", ready.Code, ready.Body)
-		}
 		cancel()
 		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// A service that handles no deliveries has none to be sent, so the directory of another
-// process does not make it unready.
-func TestPredecessorWithoutLiveEvents(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		first, err := spool.Open(t.Context(), spool.Config{Directory: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := webhook.New(webhook.Config{Listener: newPipes(), Parse: parse, Directory: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- s.Run(ctx) }()
-		time.Sleep(10 * time.Second) // the fake clock
-		if ready := do(s, "GET", "/health/ready", ""); ready.Code != 200 || !s.Stats().Waiting {
-			t.Errorf("ready %d %s", ready.Code, ready.Body)
-		}
-		cancel()
-		if err := errors.Join(<-done, first.Close()); err != nil {
 			t.Error(err)
 		}
 	})
