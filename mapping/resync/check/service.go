@@ -90,7 +90,7 @@ func (c *check) queue(ctx context.Context) {
 	other, err := c.cfg.ProveQueue(ctx)
 	switch {
 	case err != nil:
-		c.fail("storage queue", "", fmt.Sprintf("no message gets through %s: %v", q.URL, err), "the identity or the key has to be able to make the queue, and to add, read and delete messages")
+		c.fail("storage queue", "", fmt.Sprintf("no message gets through %s: %v", q.URL, err), "the account has to be reachable from here, and the identity or the key able to make the queue, and to add, read and delete messages")
 	case other:
 		c.ok("storage queue", "", "a message was sent, and a running service has read it")
 	default:
