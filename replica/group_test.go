@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -183,9 +184,22 @@ func TestLock(t *testing.T) {
 		}
 		return end
 	}
+	lasts := func(name string) time.Duration {
+		ms, _ := strconv.Atoi(strings.TrimPrefix(s.Do("PTTL ado-port:test:lock:"+name), ":"))
+		return time.Duration(ms) * time.Millisecond
+	}
 	end := lock(a)
-	if got := s.Do("PTTL ado-port:test:lock:l"); got != ":-1" {
-		t.Errorf("the lock ends by itself: PTTL is %s", got)
+	if got := lasts("l"); got < 30*time.Minute {
+		t.Errorf("the lock ends by itself after %s", got)
+	}
+	err := a.Alone(t.Context(), "x", func() error {
+		if got := lasts("x"); got <= 0 || got > 2*time.Minute {
+			t.Errorf("others wait for one that is alone for %s", got)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

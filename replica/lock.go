@@ -14,19 +14,25 @@ const (
 	// What it does under one stops at its fence before.
 	lockLife = 4 * time.Second
 	lockLook = 50 * time.Millisecond
+	// lockMost is how long a lock lasts that its owner, who is alive, does not know of:
+	// a call that was given up may arrive late. Nobody needs one for so long.
+	lockMost = time.Hour
+	// aloneMost is how long others wait for somebody who is Alone.
+	aloneMost = 2 * time.Minute
+	aloneSaid = 5 * time.Second
 )
 
 // lock takes a lock that nobody has, or only somebody who is dead, or could not say
-// that it gave it back, or the same one whose answer was lost. It has no end of its own:
-// the owner's membership decides. Arguments: prefix, lock, member, ms that an owner has
-// to have left, what tells this one from others of the member.
+// that it gave it back, or the same one whose answer was lost. Arguments: prefix, lock,
+// member, ms that an owner has to have left, what tells this one from others of the
+// member, ms after which it ends all the same.
 var lock = goredis.NewScript(Small + `
 local p, key = ARGV[1], ARGV[1]..'lock:'..ARGV[2]
 if redis.call('EXISTS', p..'member:'..ARGV[3]) == 0 then return 0 end
 local owner = redis.call('HGET', key, 'member')
 if owner and redis.call('HGET', key, 'by') ~= ARGV[5] and redis.call('PTTL', p..'member:'..owner) > tonumber(ARGV[4]) then return 0 end
 redis.call('HSET', key, 'member', ARGV[3], 'by', ARGV[5])
-redis.call('PERSIST', key) -- earlier versions let it end by itself
+redis.call('PEXPIRE', key, ARGV[6])
 return 1`)
 
 var unlock = goredis.NewScript(Small + `
@@ -35,6 +41,10 @@ return 0`)
 
 // Lock waits until no process has the lock of a name. While Redis is away it waits.
 func (g *Group) Lock(ctx context.Context, name string) (end func(), err error) {
+	return g.lock(ctx, name, lockMost)
+}
+
+func (g *Group) lock(ctx context.Context, name string, most time.Duration) (end func(), err error) {
 	mine := uuid.NewString()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -45,7 +55,7 @@ func (g *Group) Lock(ctx context.Context, name string) (end func(), err error) {
 			g.unlockLater(name, mine) // an answer may have been lost
 			return nil, context.Cause(ctx)
 		}
-		if g.locks(ctx, name, mine) {
+		if g.locks(ctx, name, mine, most) {
 			return func() {
 				if g.unlock(context.WithoutCancel(ctx), name, mine) != nil {
 					g.unlockLater(name, mine)
@@ -85,22 +95,27 @@ func (g *Group) unlockLeft(ctx context.Context) error {
 }
 
 // locks tries to have a lock.
-func (g *Group) locks(ctx context.Context, name, mine string) bool {
+func (g *Group) locks(ctx context.Context, name, mine string, most time.Duration) bool {
 	t := g.Term()
 	if t == nil {
 		return false
 	}
-	got, err := lock.Run(ctx, g.redis, nil, g.prefix, name, t.name, (lifetime - lockLife).Milliseconds(), mine).Int()
+	got, err := lock.Run(ctx, g.redis, nil, g.prefix, name, t.name, (lifetime - lockLife).Milliseconds(), mine, most.Milliseconds()).Int()
 	return err == nil && got == 1
 }
 
-// Alone runs f while no other process runs what has the same name. A process that is
-// alone just runs it.
+// Alone runs f while no other process runs what has the same name, or has begun with it
+// only two minutes ago: one that does not come to its end must not stop the others. A
+// process that is alone just runs it.
 func (g *Group) Alone(ctx context.Context, name string, f func() error) error {
 	if g == nil {
 		return f()
 	}
-	end, err := g.Lock(ctx, name)
+	waits := time.AfterFunc(aloneSaid, func() {
+		g.cfg.Log.InfoContext(ctx, "waiting for another process, or for Redis", "before", name, "most", aloneMost)
+	})
+	end, err := g.lock(ctx, name, aloneMost)
+	waits.Stop()
 	if err != nil {
 		return err
 	}

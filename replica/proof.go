@@ -141,6 +141,8 @@ func explain(err error) error {
 		return errors.New(variable + ": Redis refuses the user or the password")
 	case strings.Contains(text, "NOPERM") || strings.Contains(text, "user executing the script"): // the latter within a script
 		return fmt.Errorf("%w: give the user ~ado-port:* +@all -@admin -@dangerous +info", err)
+	case strings.Contains(text, "OOM"):
+		return fmt.Errorf("%w: Redis has no memory left: raise its maxmemory", err)
 	case strings.Contains(text, "READONLY"):
 		return fmt.Errorf("%w: %s leads to a replica; name the primary", err, variable)
 	case strings.Contains(text, "certificate"):

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -152,6 +154,27 @@ func TestCleanupIsRespected(t *testing.T) {
 	})
 	t.Run("several processes", func(t *testing.T) {
 		testCleanup(t, (*testing.T).TempDir, &common{}, "The services that share the Redis leave them removed")
+	})
+}
+
+// What was removed while a process was alone stays so when it gets others.
+func TestCleanupBeforeThereWereOthers(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, removedFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		shared := &common{}
+		k := newKeeping(t, newHookStore("p1"), dir)
+		k.cfg.Left = shared
+		stop := k.start(t)
+		time.Sleep(2 * reconcileEvery)
+		synctest.Wait()
+		stop()
+		_, err := os.Stat(filepath.Join(dir, removedFile))
+		if at, _ := timeIn(t.Context(), shared); at.IsZero() || !errors.Is(err, os.ErrNotExist) || len(k.store.hooks) != 0 {
+			t.Errorf("removed %s, the file: %v, %d subscriptions", at, err, len(k.store.hooks))
+		}
 	})
 }
 

@@ -120,6 +120,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	if err := k.load(ctx); err != nil && ctx.Err() == nil {
 		k.cfg.Log.WarnContext(ctx, "what another process knows of service hooks is lost: they are repaired as if they were new", "err", err)
 	}
+	k.shareRemoved(ctx)
 	since, left := k.lastAlive(ctx), false
 	if k.cfg.Queue != nil && !since.IsZero() && time.Since(since) > queueKeeps {
 		k.cfg.Log.WarnContext(ctx, "events of the storage queue may have expired while no process was there; a resync brings what they said", "since", since)

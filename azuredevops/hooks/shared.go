@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -85,16 +87,51 @@ func (k *Keeper) sharedAlive(ctx context.Context) time.Time {
 	return at
 }
 
+const (
+	leftTries = 3
+	leftPause = time.Second
+)
+
 // removedForAll is removed of several processes; what was known last while nobody can be
 // asked.
-func (k *Keeper) removedForAll(ctx context.Context) time.Time {
-	at, err := timeIn(ctx, k.cfg.Left)
-	if err == nil {
-		k.left.Store(&at)
-	} else if known := k.left.Load(); known != nil {
-		return *known
+func (k *Keeper) removedForAll(ctx context.Context) (at time.Time) {
+	for range leftTries {
+		var err error
+		if at, err = timeIn(ctx, k.cfg.Left); err == nil {
+			k.left.Store(&at)
+			return at
+		}
+		if known := k.left.Load(); known != nil {
+			return *known
+		}
+		pause := time.NewTimer(leftPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return at
+		}
 	}
 	return at
+}
+
+// shareRemoved tells all processes what the directory of this one says from a time when
+// it was alone.
+func (k *Keeper) shareRemoved(ctx context.Context) {
+	if k.cfg.Left == nil || k.cfg.StateDirectory == "" {
+		return
+	}
+	path := filepath.Join(k.cfg.StateDirectory, removedFile)
+	info, err := os.Stat(path)
+	if err != nil {
+		return
+	}
+	if err = k.cfg.Left.Set(ctx, info.ModTime().UTC().AppendFormat(nil, time.RFC3339)); err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil {
+		k.cfg.Log.WarnContext(ctx, "other processes are not told that service hooks were removed", "err", err)
+	}
 }
 
 // timeIn reads a time; zero where there is none.

@@ -232,7 +232,7 @@ func (l *Leader) note(ctx context.Context) (n note, err error) {
 func (l *Leader) serve(ctx context.Context) {
 	r, p := l.cfg.Group.Redis(), l.cfg.Group.Prefix()
 	for ctx.Err() == nil {
-		_ = r.Set(ctx, p+"leader:alive", "1", absence).Err() // again in a moment
+		_ = set.Run(ctx, r, nil, p+"leader:alive", "1", absence.Milliseconds()).Err() // again in a moment
 		if err := l.serveAsked(ctx); err != nil && !errors.Is(err, goredis.Nil) && ctx.Err() == nil {
 			l.cfg.Log.DebugContext(ctx, "what other processes ask for is not known", "err", err)
 		}
@@ -277,9 +277,15 @@ func (l *Leader) AskLost(cause string) {
 	}
 }
 
+// set is SET, also while Redis is full. Arguments: key, value, ms or 0.
+var set = goredis.NewScript(replica.Small + `
+redis.call('SET', ARGV[1], ARGV[2])
+if ARGV[3] ~= '0' then redis.call('PEXPIRE', ARGV[1], ARGV[3]) end
+return 1`)
+
 // askLost asks for a resync unless that was done already since the data was lost.
 // Arguments: prefix, cause.
-var askLost = goredis.NewScript(`
+var askLost = goredis.NewScript(replica.Small + `
 local p, epoch = ARGV[1], redis.call('GET', ARGV[1]..'epoch')
 if epoch and redis.call('GET', p..'leader:lost') == epoch then return 0 end
 if epoch then redis.call('SET', p..'leader:lost', epoch) end
@@ -305,7 +311,7 @@ func (l *Leader) forward(ctx context.Context) {
 	for {
 		select {
 		case cause := <-l.asked:
-			for r.Set(ctx, p+"leader:asked", cause, 0).Err() != nil && ctx.Err() == nil {
+			for set.Run(ctx, r, nil, p+"leader:asked", cause, 0).Err() != nil && ctx.Err() == nil {
 				pause(ctx, askAgain)
 			}
 		case <-l.lacks:

@@ -55,9 +55,12 @@ func (m *move) run(ctx context.Context) {
 // be opened again, or ctx's.
 func (m *move) all(ctx context.Context) error {
 	deliveries, letters, err := m.from.Open(ctx)
-	m.leaves(spool.Left{Deliveries: deliveries, DeadLetters: letters})
-	if err != nil || deliveries+letters == 0 {
+	if err != nil {
 		return err
+	}
+	m.leaves(spool.Left{Deliveries: deliveries, DeadLetters: letters})
+	if deliveries+letters == 0 {
+		return nil
 	}
 	log := m.into.cfg.Log.With("directory", m.into.cfg.Directory)
 	if !m.begun {

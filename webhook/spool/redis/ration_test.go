@@ -4,7 +4,7 @@ import "testing"
 
 func TestRation(t *testing.T) {
 	t.Parallel()
-	r := newRation()
+	r := newRation(partitions)
 	list := make([]*part, partitions)
 	for n := range list {
 		list[n] = &part{n: n}
@@ -17,6 +17,8 @@ func TestRation(t *testing.T) {
 		}
 	}
 	want("at first", partitions, 1, true)
+	r.saw(0)
+	want("nothing waits", partitions, 1, true)
 	for range 20 {
 		r.saw(readBytes / 2)
 	}

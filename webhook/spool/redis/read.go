@@ -21,12 +21,15 @@ const (
 
 // reads puts what waits in the partitions of this process in line.
 func (s *Spool) reads(ctx context.Context) {
-	r := newRation()
+	r := newRation(0)
 	for ctx.Err() == nil {
 		list := s.owned()
 		if len(list) == 0 {
 			s.idle(ctx, readWait)
 			continue
+		}
+		if len(list) != r.of {
+			r = newRation(len(list)) // what waits in others may be large
 		}
 		list, each, wait := r.share(list)
 		streams := make([]string, 0, 2*len(list))
@@ -59,11 +62,12 @@ func (s *Spool) reads(ctx context.Context) {
 // before they are there, and after a long outage there may be a gigabyte of them: there
 // are few at first, and more while they take little room.
 type ration struct {
-	n    int // of all partitions
+	of   int // partitions
+	n    int // deliveries of all of them
 	turn int // of the partitions, while not all of them have a share
 }
 
-func newRation() *ration { return &ration{n: partitions} }
+func newRation(of int) *ration { return &ration{of: of, n: of} }
 
 // share says which partitions are read next, how many deliveries of each, and how long
 // to wait for one: not at all where other partitions may have some.
@@ -83,6 +87,7 @@ func (r *ration) saw(size int) {
 	switch {
 	case size > readBytes:
 		r.n = max(1, r.n/2)
+	case size == 0 && r.n >= r.of: // nothing waits, which says nothing of what comes
 	case size <= readBytes/2:
 		r.n = min(2*r.n, partitions*readCount)
 	}
